@@ -1,0 +1,45 @@
+"""What the bot and a worker both hold: configuration, catalog, database, image store, tickets and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from storage import catalog
+from storage.broker import Tickets
+from storage.catalog import Catalog
+from storage.config import Config
+from storage.database import Database
+from storage.events import Events
+from storage.images import ImageStore
+
+
+@dataclass
+class Backends:
+    config: Config
+    catalog: Catalog
+    database: Database
+    images: ImageStore
+    tickets: Tickets
+    events: Events
+
+    @classmethod
+    def open(cls, config: Config) -> Self:
+        """Open what `config` names. The database must be at this version's form; see `Database.check`.
+
+        Raises:
+            ConfigError, CatalogError: with a sentence that says what to mend.
+        """
+        return cls(
+            config=config,
+            catalog=catalog.load(config.catalog),
+            database=Database(config.database),
+            images=ImageStore(config.images),
+            tickets=Tickets(config.broker),
+            events=Events(config.broker),
+        )
+
+    def close(self) -> None:
+        self.events.close()
+        self.tickets.close()
+        self.database.close()

@@ -1,0 +1,161 @@
+"""The catalog: which models there are, what each allows, and what a request falls back to.
+
+A catalog is a TOML file with one `[models.NAME]` table a model. Paths in it are relative to the file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from storage.errors import CatalogError
+
+Size = tuple[int, int]
+
+
+class Upscaler(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """Folder or Hugging Face id of a transformers image-to-image model that enlarges four times."""
+
+
+class Describer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """Folder or Hugging Face id of a transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
+
+
+class ModelEntry(BaseModel):
+    """One model: where it is, what it may be asked for, and the words that flatter it.
+
+    `sizes` are (width, height) in pixels; any ratio a member asks for is snapped to one of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    source: str
+    """Folder, single `.safetensors` file or Hugging Face id."""
+    family: Literal["sd", "sdxl"] = "sd"
+    sizes: tuple[Size, ...] = Field(min_length=1)
+    num_inference_steps: int = 20
+    max_steps: int = 100
+    guidance_scale: float = 7.5
+    scheduler: str = "ddim"
+    stylize: int = 100
+    style_words: str = ""
+    """The classic prompt formula: quality and style words that `--stylize` blends in."""
+    style_phrases: tuple[str, ...] = ()
+    """Looks that an `--sref` code picks some of."""
+    chaos_phrases: tuple[str, ...] = ()
+    """Settings, moods and looks that `--chaos` draws from, another for each picture of a grid."""
+    weird_phrases: tuple[str, ...] = ()
+    """What `--weird` leans towards."""
+    versions: tuple[Annotated[str, Field(pattern=r"^(niji )?[0-9]{1,2}(\.[0-9])?$")], ...] = ()
+    """Midjourney's versions (`6.1`, `niji 6`) that stand for this model."""
+    strength_subtle: float = 0.4
+    strength_strong: float = 0.7
+    """diffusers' img2img strength of Vary (Subtle) and Vary (Strong)."""
+    vocabulary: str | None = None
+    """A file of all the words the model knows, one a line, for a small model."""
+    examples: tuple[str, ...] = ()
+    """Some of those words, for members who typed one it does not know."""
+    safety_checker: str | None = None
+    """Where the checker is when the model's own folder has none."""
+    upscaler: Upscaler | None = None
+    describer: Describer | None = None
+    display_scale: int = 1
+    """How many times larger a grid is shown than it was drawn, for a small model."""
+
+    def nearest_size(self, ratio: float) -> Size:
+        """The size whose width ÷ height is nearest to `ratio` (by its logarithm, so that 2:3 mirrors 3:2)."""
+        return min(self.sizes, key=lambda size: abs(math.log(size[0] / size[1]) - math.log(ratio)))
+
+    @cached_property
+    def words(self) -> frozenset[str] | None:
+        """The model's vocabulary, None where it knows every word."""
+        if self.vocabulary is None:
+            return None
+        return frozenset(Path(self.vocabulary).read_text(encoding="utf-8").split())
+
+
+class Catalog(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default: str
+    models: dict[str, ModelEntry]
+
+    def __getitem__(self, name: str) -> ModelEntry:
+        return self.models[name]
+
+    def versions(self, *, niji: bool = False) -> dict[float, str]:
+        """The model that stands for each of Midjourney's versions; where two do, the first."""
+        carried: dict[float, str] = {}
+        for name, entry in self.models.items():
+            for version in entry.versions:
+                if version.startswith("niji") == niji:
+                    carried.setdefault(float(version.removeprefix("niji ")), name)
+        return carried
+
+
+def shipped_catalog() -> Path:
+    """The catalog that comes with Easel and names Picturebook alone. The package is found, not imported."""
+    spec = importlib.util.find_spec("picturebook")
+    if spec is None or spec.origin is None:
+        raise CatalogError("Picturebook is not installed; set EASEL_CATALOG to a catalog of your own.")
+    return Path(spec.origin).with_name("catalog.toml")
+
+
+def load(path: Path | None = None) -> Catalog:
+    """Read a catalog file, by default the shipped one.
+
+    Raises:
+        CatalogError: with a sentence that names the file, the entry and what is wrong with it.
+    """
+    path = path or shipped_catalog()
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogError(f"The catalog {path} cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"The catalog {path} is not TOML: {error}.") from None
+    models = {name: _entry(path, name, table) for name, table in raw.get("models", {}).items()}
+    if not models:
+        raise CatalogError(f"The catalog {path} names no model; add a [models.NAME] table.")
+    default = raw.get("default", next(iter(models)))
+    if default not in models:
+        raise CatalogError(f"The catalog {path} has no model {default!r}, its default.")
+    return Catalog(default=default, models=models)
+
+
+def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
+    try:
+        entry = ModelEntry(name=name, **{"title": name, **table})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CatalogError(f"Model {name!r} in {path}: {place}: {first['msg']}.") from None
+    return entry.model_copy(
+        update={
+            "source": _resolve(path.parent, entry.source),
+            "vocabulary": entry.vocabulary and str(path.parent / entry.vocabulary),
+            "safety_checker": entry.safety_checker and _resolve(path.parent, entry.safety_checker),
+            "upscaler": entry.upscaler and Upscaler(source=_resolve(path.parent, entry.upscaler.source)),
+            "describer": entry.describer and Describer(source=_resolve(path.parent, entry.describer.source)),
+        }
+    )
+
+
+def _resolve(folder: Path, source: str) -> str:
+    """A path beside the catalog where there is one, else what it says (a Hugging Face id)."""
+    local = folder / source
+    return str(local) if local.exists() else source

@@ -1,0 +1,155 @@
+"""Configuration: the environment and `.env`, read once at start, never at import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.errors import ConfigError
+
+DISCORD_URL = "https://discord.com/api/v10"
+DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
+BROKER_SCHEMES = ("memory", "redis", "rediss", "amqp", "amqps")
+IMAGE_SCHEMES = ("file",)
+
+
+class Config(BaseSettings):
+    """Everything an operator may set; `.env.example` has a line for each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="EASEL_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    discord_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token")
+    )
+    discord_token_file: Path | None = Field(
+        None, validation_alias=AliasChoices("DISCORD_TOKEN_FILE", "discord_token_file")
+    )
+    discord_url: str = DISCORD_URL
+    """Another address of Discord's HTTP API: a test server or a proxy."""
+
+    data_dir: Path = Path(platformdirs.user_data_dir("easel", appauthor=False))
+    database_url: SecretStr | None = None
+    broker_url: SecretStr = SecretStr("memory://")
+    images_url: str | None = None
+    catalog: Path | None = None
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1`, …"""
+    compile: Literal["on", "off"] = "on"
+    """Whether networks are compiled, on a card; the compiler's results lie in `compiled_dir`."""
+    safety: Literal["on", "off"] = "on"
+    worker_slots: int = Field(4, ge=1, le=64)
+    """Jobs that one worker takes at a time."""
+    link_hosts: str = ""
+    """Hosts of the operator's own network whose pictures members may link, `host` or `host:port`."""
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Where a worker tells Prometheus what it does; None: nowhere."""
+    metrics_host: str = "127.0.0.1"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("discord_token_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                value.read_text(encoding="utf-8")
+            except OSError as error:
+                raise ValueError(f"{value}: {error.strerror}") from None
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        scheme, colon, rest = value.get_secret_value().partition(":")
+        if scheme in ("postgres", "postgresql"):
+            scheme = "postgresql+psycopg"
+        _check_scheme(scheme + colon + rest, DATABASE_SCHEMES)
+        return SecretStr(scheme + colon + rest)
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_scheme(cls, value: SecretStr) -> SecretStr:
+        _check_scheme(value.get_secret_value(), BROKER_SCHEMES)
+        return value
+
+    @field_validator("images_url")
+    @classmethod
+    def _images_scheme(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value:
+            return Path(value).expanduser().resolve().as_uri()
+        if value is not None:
+            _check_scheme(value, IMAGE_SCHEMES)
+        return value
+
+    @model_validator(mode="after")
+    def _fill_from_data_dir(self) -> Config:
+        if self.discord_token is None and self.discord_token_file is not None:
+            self.discord_token = SecretStr(self.discord_token_file.read_text(encoding="utf-8").strip())
+        if self.database_url is None:
+            self.database_url = SecretStr(f"sqlite:///{self.data_dir / 'easel.db'}")
+        if self.images_url is None:
+            self.images_url = (self.data_dir / "images").resolve().as_uri()
+        return self
+
+    @property
+    def compiled_dir(self) -> Path | None:
+        """Where compiled networks are kept between starts; None where nothing is to be compiled."""
+        return self.data_dir / "compiled" if self.compile == "on" else None
+
+    @property
+    def trusted_link_hosts(self) -> frozenset[str]:
+        return frozenset(self.link_hosts.replace(",", " ").split())
+
+    @property
+    def database(self) -> str:
+        assert self.database_url is not None
+        return self.database_url.get_secret_value()
+
+    @property
+    def broker(self) -> str:
+        return self.broker_url.get_secret_value()
+
+    @property
+    def images(self) -> str:
+        assert self.images_url is not None
+        return self.images_url
+
+
+def _check_scheme(url: str, known: tuple[str, ...]) -> None:
+    if urlsplit(url).scheme not in known:
+        raise ValueError(f"begin the address with {' or '.join(f'{scheme}:' for scheme in known)}")
+
+
+def load(**settings: object) -> Config:
+    """Read the configuration; `settings` (by field name) win over environment and `.env`.
+
+    Raises:
+        ConfigError: with one sentence that names the variable and never repeats a secret.
+    """
+    try:
+        return Config(**settings)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise ConfigError(f"The configuration cannot be used: {reason}.") from None
+        raise ConfigError(f"{variable(str(first['loc'][0]))} cannot be used: {reason}.") from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    name = field.upper()
+    return name if name in ("DISCORD_TOKEN", "DISCORD_TOKEN_FILE") else f"EASEL_{name}"

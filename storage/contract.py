@@ -1,0 +1,243 @@
+"""What the bot writes and a worker reads: the request, the job's states and moves, events and error codes.
+
+This is the only thing the two processes share. Field names are diffusers' argument names where it has one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SEED_SPACE = 2**32
+GRID = 4
+MOST_BLENDED = 5
+
+
+class JobState(StrEnum):
+    """`queued → running → succeeded | failed | cancelled | withheld`; a lost worker's job is queued again."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    WITHHELD = "withheld"
+
+    @property
+    def finished(self) -> bool:
+        return not MOVES[self]
+
+    def may_become(self, other: JobState) -> bool:
+        return other in MOVES[self]
+
+
+MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.WITHHELD}
+    ),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+    JobState.WITHHELD: frozenset(),
+}
+
+
+class Task(StrEnum):
+    """What a worker has to run, in diffusers' words."""
+
+    TEXT_TO_IMAGE = "text-to-image"
+    IMAGE_TO_IMAGE = "image-to-image"
+    INPAINTING = "inpainting"
+    UPSCALE = "upscale"
+    DESCRIBE = "describe"
+    """Prompts for a picture."""
+    SHORTEN = "shorten"
+    """What each word of a prompt weighs, and shorter prompts."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether pictures come of it, and not words."""
+        return self not in (Task.DESCRIBE, Task.SHORTEN)
+
+
+class Action(StrEnum):
+    """What a member did to ask for the job; with the parent image it is an edge of the family tree."""
+
+    IMAGINE = "imagine"
+    REROLL = "reroll"
+    VARY = "vary"
+    VARY_SUBTLE = "vary_subtle"
+    VARY_STRONG = "vary_strong"
+    UPSCALE_2X = "upscale_2x"
+    VARY_REGION = "vary_region"
+    REMIX = "remix"
+    REMIX_SUBTLE = "remix_subtle"
+    REMIX_STRONG = "remix_strong"
+    REMIX_REGION = "remix_region"
+    UPSCALE_4X = "upscale_4x"
+    UPSCALE_SUBTLE = "upscale_subtle"
+    UPSCALE_CREATIVE = "upscale_creative"
+    ZOOM_OUT = "zoom_out"
+    ZOOM_OUT_15X = "zoom_out_15x"
+    ZOOM_CUSTOM = "zoom_custom"
+    MAKE_SQUARE = "make_square"
+    PAN_LEFT = "pan_left"
+    PAN_RIGHT = "pan_right"
+    PAN_UP = "pan_up"
+    PAN_DOWN = "pan_down"
+    BLEND = "blend"
+    DESCRIBE = "describe"
+    SHORTEN = "shorten"
+
+
+class Speed(StrEnum):
+    """In which of its member's queues a job waits."""
+
+    RELAX = "relax"
+    FAST = "fast"
+    TURBO = "turbo"
+
+    @property
+    def priority(self) -> int:
+        """A member's jobs go from the highest to the lowest; below 0 they wait until nobody else does."""
+        return {Speed.RELAX: -1, Speed.FAST: 0, Speed.TURBO: 1}[self]
+
+
+class ErrorCode(StrEnum):
+    """Why a job failed; `bot/messages/` has a sentence for each."""
+
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    WORKER_LOST = "worker_lost"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    SOURCE_MISSING = "source_missing"
+    SOURCE_WITHHELD = "source_withheld"
+    DISK_FULL = "disk_full"
+    TOO_OLD = "too_old"
+
+
+class Phrase(BaseModel):
+    """Words that are meant more (`emphasis` above 1) or less strongly than the rest: `(words:1.3)`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    emphasis: Annotated[float, Field(ge=0, le=10)] = 1.0
+
+
+class Part(BaseModel):
+    """One part of a multi-prompt, `hot::2 dog::-1`: what stands before `::` and its weight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phrases: Annotated[tuple[Phrase, ...], Field(min_length=1)]
+    weight: Annotated[float, Field(ge=-100, le=100)] = 1.0
+
+
+class GenerationRequest(BaseModel):
+    """One job's whole wish, resolved: nothing in it is left to a worker's taste.
+
+    `width` and `height` are pixels of each image (of the *result* for `upscale`). Image *k* of the grid
+    uses seed `(seed + k) mod 2**32`.
+
+    `prompt` is the plain text; where it has weights, `parts` says what each piece weighs (empty: one part,
+    nothing emphasised). `stylize` (0–1000) blends the model's style words into the prompt embedding, and
+    `style_weight` (0–1000) those of `style_words`, which `--sref` chose; 0 is the bare prompt. `chaos`
+    (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other, `stop` (10–100)
+    ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and `video` keeps a
+    movie of the forming pictures.
+
+    What a picture starts from is an image of an earlier job (`parent_image_id`) or a file in the image store
+    (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions
+    are its words. `strength` (0–1) is diffusers' for image-to-image and inpainting; `mask_key` names the mask
+    in the image store (white is drawn anew). `scale` is the upscaling factor and `creativity` (0–1) the
+    strength of a light second diffusion of the enlarged picture. Each is read only for its task.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    task: Task = Task.TEXT_TO_IMAGE
+    model: str = "picturebook"
+    prompt: str
+    parts: tuple[Part, ...] = ()
+    negative_prompt: str = ""
+    width: Annotated[int, Field(ge=8, le=16384)]
+    height: Annotated[int, Field(ge=8, le=16384)]
+    num_inference_steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    guidance_scale: Annotated[float, Field(ge=0, le=50)] = 5.0
+    scheduler: str = "ddim"
+    seed: Annotated[int, Field(ge=0, lt=SEED_SPACE)]
+    num_images_per_prompt: Annotated[int, Field(ge=1, le=GRID)] = GRID
+    stylize: Annotated[int, Field(ge=0, le=1000)] = 0
+    style_words: str = ""
+    style_weight: Annotated[int, Field(ge=0, le=1000)] = 0
+    chaos: Annotated[int, Field(ge=0, le=100)] = 0
+    weird: Annotated[int, Field(ge=0, le=3000)] = 0
+    sameseed: bool = False
+    stop: Annotated[int, Field(ge=10, le=100)] = 100
+    tile: bool = False
+    video: bool = False
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    scale: Literal[1, 2, 4] = 1
+    creativity: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    parent_image_id: int | None = None
+    source_key: str | None = None
+    source_keys: Annotated[tuple[str, ...], Field(max_length=MOST_BLENDED)] = ()
+    mask_key: str | None = None
+
+    @model_validator(mode="after")
+    def _has_its_source(self) -> Self:
+        sources = (self.parent_image_id, self.source_key, *self.source_keys)
+        if self.task not in (Task.TEXT_TO_IMAGE, Task.SHORTEN) and all(source is None for source in sources):
+            raise ValueError(f"{self.task.value} needs parent_image_id, source_key or source_keys")
+        if self.task is Task.INPAINTING and self.mask_key is None:
+            raise ValueError("inpainting needs mask_key")
+        return self
+
+    @property
+    def batch_group(self) -> str:
+        """Jobs of one group can share a UNet call."""
+        if self.task is Task.UPSCALE or not self.task.draws:
+            return f"{self.model}/{self.task.value}"
+        return f"{self.model}/{self.width}x{self.height}{'/tile' if self.tile else ''}"
+
+    def seed_of(self, index: int) -> int:
+        return (self.seed + index) % SEED_SPACE
+
+
+class ProgressEvent(BaseModel):
+    """A hint that a job moved on: `fraction` (0–1) of its UNet calls are done; perhaps a preview (WebP)."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+    kind: Literal["progress"] = "progress"
+    job_id: int
+    attempt: int
+    fraction: float
+    preview: bytes | None = None
+
+
+class ChangedEvent(BaseModel):
+    """A hint that a job's row changed: look at it again. `sequence` lets a late event be ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["changed"] = "changed"
+    job_id: int
+    sequence: int
+
+
+class CancelEvent(BaseModel):
+    """A hint to workers that someone asked for this job to stop; the row says so too."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["cancel"] = "cancel"
+    job_id: int
+
+
+Event = Annotated[ProgressEvent | ChangedEvent | CancelEvent, Field(discriminator="kind")]

@@ -1,0 +1,111 @@
+"""Errors that carry what went wrong as data; `bot/errors.py` turns them into sentences.
+
+EaselError
+├── ConfigError          a setting is wrong: the start stops with one sentence
+├── CatalogError         the catalog names something that cannot be used
+├── Refused              a member's wish that cannot be granted now
+│   ├── QueueFull · Banned · Paused
+│   ├── NoSuchJob (DataDeleted) · NoSuchImage · NoSuchMessage
+│   └── NotYours · NotModerator · AlreadyFinished
+├── Stale                a worker's write that its attempt no longer owns
+├── SourceWithheld       the safety check keeps a picture that a member brought
+└── ImageMissing         the store has lost (or never had) a picture
+"""
+
+from __future__ import annotations
+
+
+class EaselError(Exception):
+    """Everything that Easel raises on purpose."""
+
+
+class ConfigError(EaselError):
+    """A setting that stops the start; the text is the one sentence the operator reads."""
+
+
+class CatalogError(EaselError):
+    """A catalog that cannot be used; the text names the entry and the mend."""
+
+
+class Refused(EaselError):
+    """A wish that cannot be granted; nothing was written."""
+
+
+class QueueFull(Refused):
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} jobs are waiting already")
+        self.limit = limit
+
+
+class Banned(Refused):
+    def __init__(self, reason: str, expires_at: int | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.expires_at = expires_at
+        """Epoch milliseconds, None for ever."""
+
+
+class Paused(Refused):
+    """The guild's moderators paused new jobs."""
+
+
+class NoSuchJob(Refused):
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"no job {job_id}")
+        self.job_id = job_id
+
+
+class DataDeleted(NoSuchJob):
+    """Its member deleted their data: neither prompt nor pictures are kept."""
+
+
+class NoSuchMessage(Refused):
+    def __init__(self, message_id: int) -> None:
+        super().__init__(f"message {message_id} shows no job")
+        self.message_id = message_id
+
+
+class NoSuchImage(Refused):
+    def __init__(self, image_id: int) -> None:
+        super().__init__(f"no image {image_id}")
+        self.image_id = image_id
+
+
+class NotYours(Refused):
+    """Someone else's job."""
+
+
+class NotModerator(Refused):
+    """Only moderators may."""
+
+
+class AlreadyFinished(Refused):
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the job is {state} already")
+        self.state = state
+
+
+class NoSuchBatch(Refused):
+    """There is no such batch, or its member deleted their data."""
+
+
+class BatchClosed(Refused):
+    """The batch was answered already, or too late; `state` is what it is now."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the batch is {state}")
+        self.state = state
+
+
+class Stale(EaselError):
+    """This attempt lost its lease: the job belongs to another worker, or has ended. Drop the pictures."""
+
+
+class SourceWithheld(EaselError):
+    """The safety check does not let a picture that a member brought be used; the text is its key."""
+
+
+class ImageMissing(EaselError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"no picture at {key}")
+        self.key = key

@@ -1,0 +1,122 @@
+"""The image store: original pictures by key. The database names them; Discord's links are never stored."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from storage.errors import ConfigError, ImageMissing
+
+_KEY = re.compile(r"[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)*\.[a-z0-9]+")
+_ABANDONED_S = 3600
+INCOMING = "incoming/"
+"""Where the pictures lie that members brought."""
+
+
+def key_for(job_id: int, attempt: int, index: int) -> str:
+    """Where an attempt's picture goes; another attempt of the same job never overwrites it."""
+    return f"{_folder_of(job_id)}/{attempt}-{index}.png"
+
+
+def movie_key_for(job_id: int, attempt: int) -> str:
+    """Where an attempt's movie goes."""
+    return f"{_folder_of(job_id)}/{attempt}-movie.webp"
+
+
+def _folder_of(job_id: int) -> str:
+    return f"{job_id // 1000:06d}/{job_id}"
+
+
+class ImageStore:
+    """Pictures in a folder, given as a `file://` URL.
+
+    A picture is there whole or not at all: it is written beside, forced to the disk, and then renamed.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigError: when it cannot be written to.
+        """
+        self.folder = Path(url2pathname(urlsplit(url).path))
+        self._incoming = self.folder / ".incoming"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"EASEL_IMAGES_URL cannot be used: {self.folder}: {error.strerror}.") from None
+        if not os.access(self._incoming, os.W_OK):
+            raise ConfigError(f"EASEL_IMAGES_URL cannot be used: {self.folder} is not writable.")
+        self._drop_abandoned()
+
+    def save(self, key: str, data: bytes) -> None:
+        """Keep a picture; one of the same key is replaced.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = self._incoming / f"{secrets.token_hex(8)}.part"
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+
+    def load(self, key: str) -> bytes:
+        """The picture's bytes.
+
+        Raises:
+            ImageMissing: it is not there.
+        """
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise ImageMissing(key) from None
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove a picture; one that is not there is no error."""
+        self._path(key).unlink(missing_ok=True)
+
+    def delete_job(self, job_id: int) -> None:
+        """Remove whatever was kept of a job, by any of its attempts."""
+        shutil.rmtree(self.folder / _folder_of(job_id), ignore_errors=True)
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"no key of the image store: {key!r}")
+        return self.folder / key
+
+    def _drop_abandoned(self) -> None:
+        """What a process left behind that was killed while writing."""
+        for part in self._incoming.glob("*.part"):
+            try:
+                if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                    part.unlink()
+            except FileNotFoundError:
+                continue
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

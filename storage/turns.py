@@ -1,0 +1,186 @@
+"""Whose turn it is: which member a worker serves next, and with which of their jobs.
+
+The member who was served longest ago comes first; every claim and every newcomer draws a turn number of their
+own. Relaxed jobs wait until no other is to be had, but not for ever: after `PATIENCE_MS` they count as fast.
+Both statements are the same on SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.orm import Session, aliased
+
+from storage.database import epoch_ms
+from storage.tables import QUEUED, RELAXED, Job, Member, Turn
+
+RACERS = 32
+"""Members looked at in one claim: as many claims may run at once before one finds nothing beside the others.
+"""
+WINDOW = 20
+"""Turns by which a member whose model is loaded may come before the one whose turn it is."""
+PATIENCE_MS = 10 * 60_000
+"""After waiting so long a relaxed job counts as a fast one."""
+REQUEST_VERSION = 1
+"""The newest request that this version's workers can read; newer ones are left to newer workers."""
+
+
+def draw(session: Session) -> int:
+    """A new turn number, higher than all before."""
+    if session.get_bind().dialect.name == "postgresql":
+        return session.scalars(select(func.nextval("turns_id_seq", type_=BigInteger))).one()
+    turn = session.scalars(insert(Turn).returning(Turn.id)).one()
+    session.execute(delete(Turn))
+    return turn
+
+
+def next_member(
+    session: Session, models: Collection[str], loaded: Collection[str], passed: Collection[int] = ()
+) -> Member | None:
+    """The member whose turn it is among those with a job for these models, their row locked; None: no work.
+
+    Who has but relaxed jobs comes when nobody else does. A member with a job for a `loaded` model comes first
+    when at most `WINDOW` turns behind. Members in `passed` are left out.
+    """
+    asked = {"models": list(models), "passed": list(passed)}
+    for prompt in (True, False):
+        if loaded and set(loaded) < set(models):
+            statement = _next_loaded(bool(passed), prompt)
+            preferred = session.scalars(statement, {**asked, "loaded": list(loaded)}).first()
+            if preferred is not None:
+                return preferred
+        member = session.scalars(_next(bool(passed), prompt), asked).first()
+        if member is not None:
+            return member
+    return None
+
+
+def next_job(
+    session: Session, member_id: int, models: Collection[str], loaded: Collection[str]
+) -> Job | None:
+    """The job of this member's that comes next, locked: by priority, then what is loaded, then by age."""
+    asked = {"member": member_id, "models": list(models), "loaded": list(loaded)}
+    return session.scalars(_next_job(bool(loaded)), asked).first()
+
+
+def _models(name: str) -> BindParameter[str]:
+    return bindparam(name, expanding=True, type_=String)
+
+
+def _servable(models: str = "models") -> tuple[ColumnElement[bool], ...]:
+    return (~Job.held, Job.model.in_(_models(models)), Job.request_version <= REQUEST_VERSION)
+
+
+def _prompt() -> ColumnElement[bool]:
+    """Whether a job need not wait for others: it is not relaxed, or has waited long enough."""
+    return or_(Job.priority >= 0, Job.created_at <= epoch_ms() - PATIENCE_MS)
+
+
+def _priority() -> ColumnElement[int]:
+    return case(((Job.priority < 0) & _prompt(), 0), else_=Job.priority)
+
+
+# Claims are many, and to put a statement together takes longer than to run it.
+@cache
+def _next_job(some_loaded: bool) -> Select[Job]:
+    # Not `false()` where nothing is loaded: SQLite reads a bare 0 as the number of a column.
+    loaded_first = [case((Job.model.in_(_models("loaded")), 1), else_=0).desc()] if some_loaded else []
+    return (
+        select(Job)
+        .where(Job.member_id == bindparam("member"), text(QUEUED), *_servable())
+        .order_by(_priority().desc(), *loaded_first, Job.id)
+        .limit(1)
+        .with_for_update(of=Job, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+@cache
+def _next(some_passed: bool, prompt: bool) -> Select[Member]:
+    return _first(_in_turn(some_passed, prompt=prompt))
+
+
+@cache
+def _next_loaded(some_passed: bool, prompt: bool) -> Select[Member]:
+    fairest = _in_turn(some_passed, prompt=prompt).limit(1).with_only_columns(Member.served).scalar_subquery()
+    return _first(_in_turn(some_passed, "loaded", prompt=prompt).where(Member.served <= fairest + WINDOW))
+
+
+def _in_turn(some_passed: bool, models: str = "models", *, prompt: bool = False) -> Select[int, int]:
+    job = select(Job.id).where(Job.member_id == Member.id, text(QUEUED), *_servable(models)).correlate(Member)
+    if prompt:
+        job = job.where(_prompt())
+    query = select(Member.id, Member.served).where(
+        Member.waiting > 0, Member.running < Member.running_limit, job.exists()
+    )
+    if some_passed:
+        query = query.where(Member.id.not_in(bindparam("passed", expanding=True)))
+    return query.order_by(Member.served, Member.id)
+
+
+def _first(in_turn: Select[int, int]) -> Select[Member]:
+    # PostgreSQL chooses in the state at the statement's beginning and looks again only at the row it
+    # locks. The join on `served` lets that second look see that the member was served meanwhile; without
+    # it they get two turns.
+    seen = in_turn.limit(RACERS).subquery()
+    locked = aliased(Member)
+    return (
+        select(locked)
+        .join(seen, (locked.id == seen.c.id) & (locked.served == seen.c.served))
+        .where(locked.running < locked.running_limit, locked.waiting > 0)
+        .order_by(seen.c.served, seen.c.id)
+        .limit(1)
+        .with_for_update(of=locked, skip_locked=True, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def ahead(session: Session, job: Job) -> int:
+    """About how many waiting jobs are claimed before this one, if everyone is served in turn from now on."""
+    mine = session.get_one(Member, job.member_id)
+    relaxed = job.priority < 0
+    own, alike = _own_before(session, job)
+    rounds = case((Member.served < mine.served, alike + 1), else_=alike)
+    relaxed_jobs = (
+        select(Job.member_id, func.count().label("count"))
+        .where(text(RELAXED), ~Job.held)
+        .group_by(Job.member_id)
+        .subquery()
+    )
+    theirs_relaxed = func.coalesce(relaxed_jobs.c.count, 0)
+    theirs_prompt = Member.waiting - theirs_relaxed
+    like_it = theirs_relaxed if relaxed else theirs_prompt
+    in_turn = case((like_it < rounds, like_it), else_=rounds)
+    before = theirs_prompt + in_turn if relaxed else in_turn
+    others = (
+        select(func.sum(before))
+        .select_from(Member)
+        .outerjoin(relaxed_jobs, relaxed_jobs.c.member_id == Member.id)
+        .where(Member.waiting > 0, Member.id != mine.id)
+    )
+    return own + int(session.scalar(others) or 0)
+
+
+def _own_before(session: Session, job: Job) -> tuple[int, int]:
+    """How many of the member's own jobs come before this one, and how many of those are relaxed if it is."""
+    sooner = or_(Job.priority > job.priority, (Job.priority == job.priority) & (Job.id < job.id))
+    alike = case((Job.priority < 0 if job.priority < 0 else Job.priority >= 0, 1), else_=0)
+    mine = (Job.member_id == job.member_id, text(QUEUED), ~Job.held)
+    own, like = session.execute(select(func.count(), func.sum(alike)).where(*mine, sooner)).one()
+    return own, int(like or 0)

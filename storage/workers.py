@@ -1,0 +1,171 @@
+"""Workers and their leases: one lease a worker, renewed by its heartbeat, keeps all its jobs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select, text, update
+from sqlalchemy.orm import Session
+
+from storage import holds, jobs
+from storage.contract import ErrorCode
+from storage.database import now
+from storage.errors import Stale
+from storage.tables import RUNNING, Job, Worker
+
+log = logging.getLogger(__name__)
+
+
+def register(session: Session, name: str, models: Collection[str], lease_ms: int = 15_000) -> int:
+    """Write down a worker that begins; the id it gets is this incarnation's alone."""
+    at = now(session)
+    worker = Worker(name=name, models=sorted(models), started_at=at, lease_until=at + lease_ms, renewals=0)
+    session.add(worker)
+    session.flush()
+    return worker.id
+
+
+def renew(session: Session, worker_id: int, lease_ms: int = 15_000) -> frozenset[int]:
+    """The heartbeat: keep the lease, and learn which of the worker's jobs someone asked to stop.
+
+    Raises:
+        Stale: the worker was given up as lost; its jobs are others' now. Register anew.
+    """
+    renewed = session.scalar(
+        update(Worker)
+        .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
+        .values(lease_until=now(session) + lease_ms, renewals=Worker.renewals + 1)
+        .returning(Worker.id)
+    )
+    if renewed is None:
+        raise Stale
+    cancelled = select(Job.id).where(
+        Job.worker_id == worker_id, text(RUNNING), Job.cancel_requested_at.is_not(None)
+    )
+    return frozenset(session.scalars(cancelled))
+
+
+def stop(session: Session, worker_id: int) -> list[int]:
+    """The worker ends in peace: what it still had is handed back. Returns those jobs."""
+    session.execute(
+        update(Worker)
+        .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
+        .values(stopped_at=now(session))
+    )
+    _lock_jobs(session, [worker_id])
+    running = running_jobs(session, worker_id)
+    for job_id, attempt in running:
+        jobs.hand_back(session, job_id, attempt)
+    return [job_id for job_id, _ in running]
+
+
+def alive(session: Session) -> list[Worker]:
+    """Workers whose lease is good."""
+    query = select(Worker).where(Worker.stopped_at.is_(None), Worker.lease_until > now(session))
+    return list(session.scalars(query.order_by(Worker.id)))
+
+
+def running_jobs(session: Session, worker_id: int) -> list[tuple[int, int]]:
+    """Ids and attempts of the jobs that a worker has."""
+    query = select(Job.id, Job.attempts).where(Job.worker_id == worker_id, text(RUNNING)).order_by(Job.id)
+    return [(job_id, attempt) for job_id, attempt in session.execute(query)]
+
+
+def _lock_jobs(session: Session, worker_ids: Collection[int], member_ids: Collection[int] = ()) -> None:
+    """Lock all that the jobs of these workers need to wait again, and these members."""
+    query = select(Job.guild_id, Job.member_id).where(Job.worker_id.in_(worker_ids), text(RUNNING))
+    whose = session.execute(query).all()
+    holds.lock(
+        session, (guild_id for guild_id, _ in whose), [*(member_id for _, member_id in whose), *member_ids]
+    )
+
+
+def _busy_workers() -> Select[int | None]:
+    return select(Job.worker_id).where(text(RUNNING))
+
+
+@dataclass
+class _Seen:
+    renewals: int
+    since: float
+
+
+class Reaper:
+    """Takes jobs back from workers that stopped renewing their lease.
+
+    A worker is lost when its lease is over by the database's clock *and* this reaper has itself watched it
+    not renew for a whole lease. So a clock that jumps, or a machine that slept with everybody on it, costs
+    nobody their jobs. Whoever has a lease of their own renews it before they sweep.
+    """
+
+    def __init__(self, lease_ms: int = 15_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lease = lease_ms / 1000
+        self._clock = clock
+        self._seen: dict[int, _Seen] = {}
+        self._swept_at = clock()
+
+    def sweep(self, session: Session) -> list[int]:
+        """Queue again, or fail after three attempts, the jobs of lost workers; return their ids.
+
+        To be called several times a lease: after a longer gap the watching begins anew.
+        """
+        lost = [worker_id for worker_id in self._unrenewed(session) if self._give_up(session, worker_id)]
+        lost += session.scalars(
+            select(Worker.id).where(Worker.stopped_at.is_not(None), Worker.id.in_(_busy_workers()))
+        )
+        free = holds.expired(session)
+        _lock_jobs(session, lost, free)
+        holds.release(session, free)
+        return [job_id for worker_id in sorted(set(lost)) for job_id in self._take_back(session, worker_id)]
+
+    def _unrenewed(self, session: Session) -> list[int]:
+        moment = self._clock()
+        if moment - self._swept_at > self._lease / 2:
+            self._seen.clear()
+        self._swept_at = moment
+        workers = session.execute(
+            select(Worker.id, Worker.renewals, Worker.lease_until).where(Worker.stopped_at.is_(None))
+        ).all()
+        at = now(session)
+        before, self._seen = self._seen, {}
+        unrenewed = []
+        for worker_id, renewals, lease_until in workers:
+            seen = before.get(worker_id)
+            if seen is None or seen.renewals != renewals:
+                seen = _Seen(renewals, moment)
+            self._seen[worker_id] = seen
+            if moment - seen.since >= self._lease and lease_until <= at:
+                unrenewed.append(worker_id)
+        return unrenewed
+
+    def _give_up(self, session: Session, worker_id: int) -> bool:
+        """Mark a worker as stopped, unless it renewed in this very moment."""
+        marked = session.scalar(
+            update(Worker)
+            .where(
+                Worker.id == worker_id,
+                Worker.renewals == self._seen[worker_id].renewals,
+                Worker.stopped_at.is_(None),
+            )
+            .values(stopped_at=now(session))
+            .returning(Worker.id)
+        )
+        if marked is not None:
+            log.warning("worker %s is lost: it did not renew its lease", worker_id)
+        return marked is not None
+
+    def _take_back(self, session: Session, worker_id: int) -> list[int]:
+        taken = []
+        for job_id, attempt in running_jobs(session, worker_id):
+            try:
+                state = jobs.fail(
+                    session, job_id, attempt, ErrorCode.WORKER_LOST, "its worker vanished", retry=True
+                )
+            except Stale:
+                continue
+            log.warning("job %s of lost worker %s is %s", job_id, worker_id, state.value)
+            taken.append(job_id)
+        return taken

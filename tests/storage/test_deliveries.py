@@ -1,0 +1,181 @@
+"""What must reach a member."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select, update
+
+from storage import deliveries, jobs, moderation
+from storage.contract import Action
+from storage.database import Database, now
+from storage.errors import Banned, NoSuchImage, Stale
+from storage.tables import Delivery, Image, Message
+from tests.storage import asking
+
+
+def _cancelled(database: Database, member_id: int = 1, **changes: object) -> int:
+    """A job whose end must be told."""
+    job_id = asking.submit(database, member_id, **changes)
+    with database.writing() as session:
+        jobs.cancel(session, job_id)
+    return job_id
+
+
+def _take(database: Database, limit: int = 10, hold_ms: int = 60_000) -> list[Delivery]:
+    with database.writing() as session:
+        return deliveries.take(session, limit, hold_ms)
+
+
+def _get(database: Database, delivery_id: int) -> Delivery:
+    with database.reading() as session:
+        return deliveries.get(session, delivery_id)
+
+
+def _single(database: Database, image_id: int, member_id: int = 1, **changes: object) -> Delivery:
+    facts: dict[str, object] = {"once": "press:1", "channel_id": 900, "guild_id": None, **changes}
+    with database.writing() as session:
+        return deliveries.request_single(session, image_id=image_id, member_id=member_id, **facts)  # type: ignore[arg-type]
+
+
+def _images(database: Database, job_id: int) -> list[Image]:
+    with database.reading() as session:
+        return jobs.images_of(session, job_id)
+
+
+def test_a_delivery_is_taken_by_one_bot_at_a_time(database: Database) -> None:
+    _cancelled(database)
+    (taken,) = _take(database)
+    assert taken.tries == 1
+    assert _take(database) == []
+    with database.writing() as session:
+        session.execute(update(Delivery).values(due_at=now(session)))
+    (again,) = _take(database)
+    assert (again.id, again.tries) == (taken.id, 2)
+    with pytest.raises(Stale), database.writing() as session:
+        deliveries.attempt(session, taken.id, tries=taken.tries)
+    with database.writing() as session:
+        deliveries.attempt(session, again.id, tries=again.tries)
+
+
+def test_the_oldest_are_taken_first(database: Database) -> None:
+    made = [_cancelled(database, member_id) for member_id in (1, 2, 3)]
+    assert [delivery.job_id for delivery in _take(database, limit=2)] == made[:2]
+    assert [delivery.job_id for delivery in _take(database)] == made[2:]
+
+
+def test_what_was_attempted_is_known_to_the_next_bot(database: Database) -> None:
+    _cancelled(database)
+    (taken,) = _take(database, hold_ms=0)
+    with database.writing() as session:
+        deliveries.attempt(session, taken.id)
+    first = _get(database, taken.id).attempted_at
+    assert first is not None
+    (again,) = _take(database)
+    assert again.attempted_at == first
+    with database.writing() as session:
+        session.execute(update(Delivery).values(attempted_at=first - 1_000))
+        deliveries.attempt(session, again.id)
+    assert _get(database, taken.id).attempted_at == first - 1_000
+
+
+def test_done_closes_it_and_keeps_the_message(database: Database) -> None:
+    job_id = _cancelled(database, interaction_token="secret")
+    (taken,) = _take(database, hold_ms=0)
+    assert taken.interaction_token == "secret"
+    for _ in range(2):
+        with database.writing() as session:
+            message = Message(id=2**62, channel_id=900, job_id=job_id)
+            deliveries.done(session, taken.id, message)
+    closed = _get(database, taken.id)
+    assert (closed.state, closed.message_id, closed.interaction_token) == ("done", 2**62, None)
+    assert asking.get(database, job_id).interaction_token is None
+    assert _take(database) == []
+    with pytest.raises(Stale), database.writing() as session:
+        deliveries.attempt(session, taken.id)
+    with database.writing() as session:
+        found = deliveries.shown(session, 2**62)
+        assert found is not None
+        assert found.job_id == job_id
+        assert deliveries.shown(session, 1) is None
+        assert [message.id for message in deliveries.messages_of(session, job_id)] == [2**62]
+        deliveries.message_deleted(session, 2**62)
+        assert deliveries.messages_of(session, job_id) == []
+
+
+def test_later_waits_and_says_why(database: Database) -> None:
+    _cancelled(database)
+    (taken,) = _take(database)
+    with database.writing() as session:
+        deliveries.attempt(session, taken.id)
+        deliveries.later(session, taken.id, "503 from Discord", 0)
+    waiting = _get(database, taken.id)
+    assert (waiting.state, waiting.error) == ("open", "503 from Discord")
+    assert waiting.attempted_at is not None
+    (again,) = _take(database)
+    with database.writing() as session:
+        deliveries.later(session, again.id, "429: refused", 3_600_000, refused=True)
+    assert _get(database, taken.id).attempted_at is None
+    assert _take(database) == []
+
+
+def test_given_up_is_closed(database: Database) -> None:
+    _cancelled(database)
+    (taken,) = _take(database, hold_ms=0)
+    with database.writing() as session:
+        deliveries.give_up(session, taken.id, "the channel is gone")
+        deliveries.later(session, taken.id, "too late", 0)
+    closed = _get(database, taken.id)
+    assert (closed.state, closed.error) == ("given_up", "the channel is gone")
+    assert _take(database) == []
+
+
+def test_a_picture_is_asked_for_once_a_press(database: Database) -> None:
+    images = _images(database, asking.made(database))
+    first = _single(database, images[1].id, 2, once="press:1")
+    assert _single(database, images[1].id, 2, once="press:1").id == first.id
+    assert _single(database, images[1].id, 2, once="press:2").id == first.id
+    assert _single(database, images[1].id, 3, once="press:3").id != first.id
+    assert _single(database, images[2].id, 2, once="press:4").id != first.id
+    with database.writing() as session:
+        session.execute(update(Delivery).values(created_at=Delivery.created_at - 3_000))
+    assert _single(database, images[1].id, 2, once="press:5").id != first.id
+    assert _single(database, images[1].id, 2, once="press:1").id == first.id
+    assert (first.kind, first.image_id, first.job_id) == ("single", images[1].id, images[1].job_id)
+
+
+def test_what_may_not_be_shown_is_refused(database: Database) -> None:
+    kept, gone, shown, _ = _images(database, asking.made(database))
+    with database.writing() as session:
+        session.execute(update(Image).where(Image.id == kept.id).values(withheld=True))
+        session.execute(update(Image).where(Image.id == gone.id).values(deleted_at=1))
+        moderation.ban(session, member_id=5, guild_id=50, by=9, reason="spam", expires_at=None)
+    for image_id in (kept.id, gone.id, 404):
+        with pytest.raises(NoSuchImage):
+            _single(database, image_id)
+    with pytest.raises(Banned):
+        _single(database, shown.id, 5, guild_id=50)
+    with database.reading() as session:
+        assert session.scalar(select(func.count(Delivery.id)).where(Delivery.kind == "single")) == 0
+
+
+def test_used_buttons(database: Database) -> None:
+    job_id = asking.made(database)
+    images = _images(database, job_id)
+    with database.reading() as session:
+        assert deliveries.used(session, job_id) == deliveries.Used(frozenset(), frozenset(), rerolled=False)
+    _single(database, images[0].id, 2, once="press:1")
+    _single(database, images[3].id, 3, once="press:2")
+    asking.submit(
+        database, 2, action=Action.VARY, parent_job_id=job_id, parent_image_id=images[2].id, parent_index=2
+    )
+    of_one = {"parent_job_id": job_id, "parent_image_id": images[0].id, "parent_index": 0}
+    asking.submit(database, 2, action=Action.VARY_SUBTLE, **of_one)
+    asking.submit(database, 3, action=Action.UPSCALE_2X, **of_one)
+    with database.reading() as session:
+        used = deliveries.used(session, job_id)
+        assert used == deliveries.Used(frozenset({0, 3}), frozenset({2}), rerolled=False)
+        assert deliveries.used_of_image(session, images[0].id) == {Action.VARY_SUBTLE, Action.UPSCALE_2X}
+        assert deliveries.used_of_image(session, images[1].id) == frozenset()
+    asking.submit(database, 4, action=Action.REROLL, parent_job_id=job_id)
+    with database.reading() as session:
+        assert deliveries.used(session, job_id).rerolled

@@ -1,0 +1,149 @@
+"""The migrations make what `tables.py` says, on both databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.pool import NullPool
+
+from storage import database as module
+from storage.database import Database
+from storage.errors import ConfigError
+from storage.tables import Table
+from tests.services import fresh_postgres
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new' / 'easel.db'}"
+        return
+    with fresh_postgres() as url:
+        yield url
+
+
+def _shape(connection: Connection) -> dict[str, Any]:
+    """All that the database can tell of its tables, order of columns left out."""
+    inspector = inspect(connection)
+    shape: dict[str, Any] = {}
+    for name in inspector.get_table_names():
+        if name == "alembic_version":
+            continue
+        shape[name] = {
+            "columns": sorted(str(column) for column in inspector.get_columns(name)),
+            "primary": str(inspector.get_pk_constraint(name)),
+            "foreign": sorted(str(key) for key in inspector.get_foreign_keys(name)),
+            "unique": sorted(str(key) for key in inspector.get_unique_constraints(name)),
+            "checks": sorted(str(check) for check in inspector.get_check_constraints(name)),
+            "indexes": sorted(_spell(index) for index in inspector.get_indexes(name)),
+        }
+    return shape
+
+
+def test_the_migrations_make_the_tables(empty_url: str, tmp_path: Path) -> None:
+    database = Database(empty_url)
+    database.upgrade()
+    assert database.check() == []
+    with database._reader.connect() as connection:
+        migrated = _shape(connection)
+        autoincrement = _autoincrement(connection)
+    database.close()
+
+    engine = create_engine(empty_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        for name in inspect(connection).get_table_names():
+            cascade = "" if engine.dialect.name == "sqlite" else "CASCADE"
+            connection.execute(text(f'DROP TABLE "{name}" {cascade}'))
+        Table.metadata.create_all(connection)
+        assert _shape(connection) == migrated
+        assert _autoincrement(connection) == autoincrement
+
+
+def _spell(index: Any) -> str:
+    options = {option: str(value) for option, value in index.get("dialect_options", {}).items()}
+    return str(sorted({**index, "dialect_options": options}.items()))
+
+
+def _autoincrement(connection: Connection) -> set[str]:
+    if connection.dialect.name != "sqlite":
+        return set()
+    return set(connection.scalars(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")))
+
+
+def test_every_id_that_the_database_gives_is_autoincrement_on_sqlite(sqlite_database: Database) -> None:
+    given = {name for name, table in Table.metadata.tables.items() if table.autoincrement_column is not None}
+    with sqlite_database._reader.connect() as connection:
+        assert _autoincrement(connection) == given
+    assert {"jobs", "images", "deliveries", "workers", "bans", "audit"} <= given
+
+
+def test_upgrading_again_changes_nothing(empty_url: str) -> None:
+    database = Database(empty_url)
+    assert database.revision() is None
+    assert database.check() == ["The database is at nothing, this version needs 0001: easel db upgrade."]
+    database.upgrade()
+    database.upgrade()
+    assert database.revision() == "0001"
+    assert database.check() == []
+    database.close()
+
+
+def test_two_that_upgrade_at_once_do_it_once(empty_url: str) -> None:
+    databases = [Database(empty_url) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        for _ in threads.map(Database.upgrade, databases):
+            pass
+    assert databases[0].check() == []
+    for database in databases:
+        database.close()
+
+
+def test_check_names_what_differs(database: Database) -> None:
+    with database.writing() as session:
+        session.execute(text("DROP INDEX ix_jobs_history"))
+        session.execute(text("ALTER TABLE members ADD COLUMN shoe_size INTEGER"))
+    differences = "\n".join(database.check())
+    assert "ix_jobs_history" in differences
+    assert "shoe_size" in differences
+    with database.writing() as session:
+        session.execute(text("CREATE INDEX ix_jobs_history ON jobs (member_id, id)"))
+        session.execute(text("ALTER TABLE members DROP COLUMN shoe_size"))
+    assert database.check() == []
+
+
+def test_downgrading_leaves_nothing(empty_url: str) -> None:
+    database = Database(empty_url)
+    database.upgrade()
+    config = module._alembic()
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+    with database._reader.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    database.close()
+
+
+def test_a_migration_that_breaks_a_link_is_taken_back(sqlite_database: Database) -> None:
+    with pytest.raises(ConfigError, match="nothing was changed"), sqlite_database.migrating() as connection:
+        connection.execute(text("INSERT INTO favorites VALUES (1, 2, 3)"))
+    with sqlite_database.reading() as session:
+        assert session.execute(text("SELECT count(*) FROM favorites")).scalar_one() == 0
+
+
+def test_the_alembic_command_agrees(sqlite_url: str) -> None:
+    environment = {**os.environ, "EASEL_DATABASE_URL": sqlite_url}
+    alembic = [sys.executable, "-m", "alembic", "check"]
+    done = subprocess.run(alembic, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "No new upgrade operations detected" in done.stdout
