@@ -1,0 +1,1 @@
+"""Picturebook: the small latent diffusion model that ships with Easel."""
