@@ -1,0 +1,1 @@
+"""The GPU process: claims jobs, draws them, checks them, saves them. Never discord."""

@@ -1,0 +1,222 @@
+"""The running batches of one device: jobs join and leave between ticks, and one thread owns the device."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from generator.clock import clock_of
+from generator.group import BatchGroup
+from generator.meter import Meter
+from generator.rows import Job, Rows
+from generator.trace import TRACED_TICKS, Trace
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class EngineClosed(RuntimeError):
+    """The engine was closed, or its thread died of an error that is in the log."""
+
+
+class _Call(NamedTuple):
+    run: Callable[[], None]
+    refuse: Callable[[BaseException], object]
+
+
+class RunningBatches:
+    """Ticks the groups in turn, and between two ticks runs short calls: a prompt, a decoded picture, a tile.
+
+    While any job is running calls get about as much time as ticks, so neither starves the other. What needs
+    no device (finished pictures, progress callbacks) happens on a second thread beside the ticks.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.meter = Meter(device)
+        self._device = device
+        self._clock = clock_of(device)
+        self._trace: Trace | None = None
+        self._calls: deque[_Call] = deque()
+        self._groups: dict[Hashable, BatchGroup] = {}
+        self._jobs: set[Job] = set()
+        self._tick_seconds = self._call_seconds = 0.0
+        self._closed: BaseException | None = None
+        self._wake = threading.Condition()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="easel-beside")
+        self._thread = threading.Thread(target=self._run, name="easel-device", daemon=True)
+        self._thread.start()
+
+    def admit(self, rows: Rows) -> None:
+        """Let a job join its group at the next tick."""
+        job = rows.job
+        self._jobs.add(job)
+        job.future.add_done_callback(lambda _: self._jobs.discard(job))
+        self._post(partial(self._start, rows), job.fail)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a short function on the device's thread, between two ticks, and wait for what it returns.
+
+        Raises:
+            EngineClosed: there is no such thread any more.
+        """
+        if threading.current_thread() is self._thread:
+            return function()
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except Exception as error:  # noqa: BLE001  raised where the caller waits
+                future.set_exception(error)
+
+        self._post(run, future.set_exception)
+        return future.result()
+
+    def trace(self, file: Path, ticks: int = TRACED_TICKS) -> None:
+        """Profile so many ticks, once there are any, into a Chrome trace: `.json` or `.json.gz`."""
+        self._trace = Trace(self._device, file, ticks)
+
+    def close(self) -> None:
+        """Stop after the tick in progress; jobs that have not finished are cancelled."""
+        with self._wake:
+            self._closed = self._closed or EngineClosed("the engine is closed")
+            self._wake.notify()
+        self._thread.join()
+        self._beside.shutdown()
+
+    def _post(self, run: Callable[[], None], refuse: Callable[[BaseException], object]) -> None:
+        with self._wake:
+            closed = self._closed
+            if closed is None:
+                self._calls.append(_Call(run, refuse))
+                self._wake.notify()
+        if closed is not None:
+            refuse(closed)
+
+    @torch.inference_mode()
+    def _run(self) -> None:
+        try:
+            while self._wait_for_work():
+                begin = time.perf_counter()
+                self._run_calls()
+                self._tick()
+                self.meter.worked(time.perf_counter() - begin)
+        except Exception as error:
+            log.exception("the device's thread died")
+            with self._wake:
+                self._closed = EngineClosed(f"the device's thread died: {error}")
+        self._abandon()
+
+    def _wait_for_work(self) -> bool:
+        with self._wake:
+            self._wake.wait_for(lambda: self._closed or self._calls or self._groups)
+            return self._closed is None
+
+    def _run_calls(self) -> None:
+        self._call_seconds = 0.0
+        while self._calls and self._closed is None:
+            with self._clock.timed(self._called):
+                self._calls.popleft().run()
+            self._clock.keep_pace()
+            if self._groups and self._call_seconds >= self._tick_seconds:
+                break
+
+    def _called(self, seconds: float) -> None:
+        self._call_seconds += seconds
+
+    def _tick(self) -> None:
+        for group in self._groups.values():
+            group.drop_cancelled()
+        self._forget_empty_groups()
+        advanced: list[Rows] = []
+        if self._groups:
+            group = min(self._groups.values(), key=lambda group: group.spent)
+            with self._clock.timed(self._ticked):
+                advanced = group.tick()
+            self._clock.keep_pace()
+            self._forget_empty_groups()
+            self._trace_tick()
+        self._count_jobs(advanced)
+        for rows in advanced:
+            self._beside.submit(rows.job.report, rows.progress())
+            if rows.finished:
+                self._post(partial(self._decode, rows, []), rows.job.fail)
+
+    def _ticked(self, seconds: float) -> None:
+        self._tick_seconds = seconds
+        self.meter.ticked(seconds)
+
+    def _count_jobs(self, advanced: list[Rows]) -> None:
+        running = sum(not rows.finished for rows in advanced)
+        self.meter.holds(running, sum(map(len, self._groups.values())) - running)
+
+    def _trace_tick(self) -> None:
+        if self._trace is not None and not self._trace.tick():
+            self._trace = None
+
+    def _forget_empty_groups(self) -> None:
+        self._groups = {key: group for key, group in self._groups.items() if len(group)}
+
+    def _start(self, rows: Rows) -> None:
+        if rows.job.future.cancelled():
+            rows.job.drop()
+            return
+        try:
+            rows.start()
+        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+            rows.job.fail(error)
+            return
+        key = rows.group
+        if key not in self._groups:
+            # A newcomer starts from the others' least: it neither waits for them nor makes them wait.
+            spent = min((group.spent for group in self._groups.values()), default=0.0)
+            self._groups[key] = BatchGroup(
+                rows.family, math.prod(rows.shape[1:]), spent, self._clock, self.meter
+            )
+        self._groups[key].join(rows)
+
+    def _decode(self, rows: Rows, decoded: list[Tensor]) -> None:
+        """One picture a call, so that a tick comes between two of them."""
+        if rows.job.future.cancelled():
+            rows.job.drop()
+            return
+        try:
+            decoded.append(rows.family.decode(rows.latents[len(decoded), None]))
+        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+            rows.job.fail(error)
+            return
+        if len(decoded) < rows.count:
+            self._post(partial(self._decode, rows, decoded), rows.job.fail)
+        else:
+            self._beside.submit(self._finish, rows, torch.cat(decoded))
+
+    @staticmethod
+    def _finish(rows: Rows, pixels: Tensor) -> None:
+        try:
+            if not pixels.isfinite().all():
+                raise ArithmeticError("the model's numbers overflowed; the picture would be black")  # noqa: TRY301
+            rows.job.succeed(rows.family.pictures(pixels))
+        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+            rows.job.fail(error)
+
+    def _abandon(self) -> None:
+        """Nobody waits for ever for a thread that has ended."""
+        closed = self._closed or EngineClosed("the engine is closed")
+        while self._calls:
+            self._calls.popleft().refuse(closed)
+        for job in list(self._jobs):
+            job.drop()
+        if self._trace is not None:
+            self._trace.end()

@@ -1,0 +1,76 @@
+"""What the device's work takes, and how far its thread may run ahead of a card."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple, Protocol
+
+import torch
+
+Tell = Callable[[float], object]
+
+
+class Clock(Protocol):
+    """Only the device's thread uses it."""
+
+    def timed(self, tell: Tell) -> AbstractContextManager[None]:
+        """Tell the seconds that the block took, as soon as they are known; nothing where it raises."""
+
+    def keep_pace(self) -> None:
+        """Called after every step, be it a tick or a call: wait until the device is at most one behind."""
+
+
+class CpuClock:
+    """Work is done when it returns."""
+
+    @contextmanager
+    def timed(self, tell: Tell) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        tell(time.perf_counter() - begin)
+
+    def keep_pace(self) -> None:
+        pass
+
+
+class _Span(NamedTuple):
+    begin: torch.cuda.Event
+    end: torch.cuda.Event
+    tell: Tell
+
+
+class CardClock:
+    """A card computes while its thread prepares the next step: its own events say what it took."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._spans: deque[_Span] = deque()
+        self._before: torch.cuda.Event | None = None
+
+    @contextmanager
+    def timed(self, tell: Tell) -> Iterator[None]:
+        begin = self._mark()
+        yield
+        self._spans.append(_Span(begin, self._mark(), tell))
+
+    def keep_pace(self) -> None:
+        now = self._mark()
+        if self._before is not None:
+            self._before.synchronize()
+        self._before = now
+        while self._spans and self._spans[0].end.query():
+            span = self._spans.popleft()
+            span.tell(span.begin.elapsed_time(span.end) / 1000)
+
+    def _mark(self) -> torch.cuda.Event:
+        # Blocking: a thread that spins would take a core from those that encode the pictures.
+        event = torch.cuda.Event(enable_timing=True, blocking=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+
+def clock_of(device: torch.device) -> Clock:
+    return CardClock(device) if device.type == "cuda" else CpuClock()

@@ -1,0 +1,77 @@
+"""Prompts as embeddings: cached, lengthened to each other, and blended."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from generator.conditioning.tokens import Text
+
+
+class Embedding(NamedTuple):
+    """One prompt's: `tokens` is (1, tokens, width); `pooled` (1, width) for models that want it too."""
+
+    tokens: Tensor
+    pooled: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        return self.tokens.shape[1]
+
+
+class PromptCache:
+    """The last `size` embeddings. Not thread safe: only the device's thread encodes.
+
+    Every prompt is encoded by itself: its embedding is the same to the last bit whoever else is drawing.
+    """
+
+    def __init__(self, encode: Callable[[Text], Embedding], size: int = 256) -> None:
+        self._encode = encode
+        self._size = size
+        self._embeddings: OrderedDict[Text, Embedding] = OrderedDict()
+
+    def __getitem__(self, text: Text) -> Embedding:
+        if text not in self._embeddings:
+            self._embeddings[text] = self._encode(text)
+            if len(self._embeddings) > self._size:
+                self._embeddings.popitem(last=False)
+        self._embeddings.move_to_end(text)
+        return self._embeddings[text]
+
+    def lengthened(self, embedding: Embedding, length: int) -> Embedding:
+        """With the empty prompt behind it until there are `length` tokens."""
+        missing = length - embedding.length
+        if missing == 0:
+            return embedding
+        empty = self[""].tokens
+        filler = empty.repeat(1, missing // empty.shape[1], 1)
+        return embedding._replace(tokens=torch.cat([embedding.tokens, filler], dim=1))
+
+    def towards(self, embedding: Embedding, other: Embedding, weight: float) -> Embedding:
+        """The embedding moved to `other`: not at all for a weight of 0, wholly for 1."""
+        length = max(embedding.length, other.length)
+        embedding, other = self.lengthened(embedding, length), self.lengthened(other, length)
+        pooled = None
+        if embedding.pooled is not None and other.pooled is not None:
+            pooled = torch.lerp(embedding.pooled, other.pooled, weight)
+        return Embedding(torch.lerp(embedding.tokens, other.tokens, weight), pooled)
+
+    def blend(self, parts: Sequence[tuple[Text, float]]) -> Embedding:
+        """The mean of the texts' embeddings by their weights, of which none is negative and one is not 0."""
+        whole = sum(weight for _, weight in parts)
+        embeddings = [self[text] for text, _ in parts]
+        length = max(embedding.length for embedding in embeddings)
+        embeddings = [self.lengthened(embedding, length) for embedding in embeddings]
+        # One part alone weighs exactly 1, and is itself to the last bit.
+        shares = [weight / whole for _, weight in parts]
+        tokens = [embedding.tokens * share for embedding, share in zip(embeddings, shares, strict=True)]
+        pooled = [
+            embedding.pooled * share
+            for embedding, share in zip(embeddings, shares, strict=True)
+            if embedding.pooled is not None
+        ]
+        return Embedding(sum(tokens[1:], tokens[0]), sum(pooled[1:], pooled[0]) if pooled else None)

@@ -1,0 +1,132 @@
+"""What a request's words come to: one embedding for each picture of its grid, and the negative one."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import torch
+
+from generator.conditioning.prompts import Embedding, PromptCache
+from generator.conditioning.tokens import Text
+from storage.catalog import ModelEntry
+from storage.contract import SEED_SPACE, GenerationRequest, Phrase
+
+FULL = 1000
+REACH = 0.8
+"""How far `stylize` 1000 moves the embedding from the bare prompt to the prompt with style words."""
+
+CHAOS_REACH = 0.8
+"""How far `chaos` 100 moves each picture's embedding to the prompt with a phrase of its own."""
+
+WEIRD_FULL = 3000
+WEIRD_REACH = 0.35
+WEIRD_ANGLE = 0.35
+"""How far `weird` 3000 leans towards a weird phrase, and by how many radians it then turns at random."""
+
+SAME_AS = 0.5
+"""`x::-0.5` beside parts that weigh 1 together is the negative prompt `x`, as in Midjourney."""
+
+
+CHAOS = (
+    "at night", "at dawn", "in the snow", "by the sea", "in the desert", "in the city", "in the forest",
+    "in the rain", "watercolor", "oil painting", "pencil sketch", "pixel art", "close-up", "seen from above",
+)  # fmt: skip
+WEIRD = ("surreal", "bizarre", "made of glass", "upside down", "psychedelic", "in an impossible place")
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Phrases that a model lends to prompts; `chaos` and `weird` have some that any model knows."""
+
+    style: str = ""
+    chaos: tuple[str, ...] = CHAOS
+    weird: tuple[str, ...] = WEIRD
+
+    @classmethod
+    def of(cls, entry: ModelEntry) -> Lexicon:
+        return cls(entry.style_words, entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD)
+
+
+def positive(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> list[Embedding]:
+    """One embedding for each picture. Each takes its chances from its own seed, as if it were drawn alone."""
+    grid = _styled(request, lexicon, cache)
+    return [
+        _apart(request, lexicon, cache, grid, request.seed_of(index))
+        for index in range(request.num_images_per_prompt)
+    ]
+
+
+def negative(request: GenerationRequest, cache: PromptCache) -> Embedding:
+    """The negative prompt, with the parts of negative weight blended in."""
+    positive_weight = sum(part.weight for part in request.parts if part.weight > 0)
+    parts = [
+        (part.phrases, -part.weight / positive_weight / SAME_AS) for part in request.parts if part.weight < 0
+    ]
+    rest = 1.0 if request.negative_prompt else max(0.0, 1.0 - sum(weight for _, weight in parts))
+    return cache.blend([(request.negative_prompt, rest), *parts])
+
+
+def _styled(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> Embedding:
+    embedding = _blend(request, cache)
+    for words, strength in (
+        (lexicon.style, request.stylize),
+        (request.style_words, request.style_weight),
+    ):
+        if words and strength:
+            weight = (strength / FULL) ** 0.7 * REACH
+            embedding = cache.towards(embedding, _blend(request, cache, words), weight)
+    return embedding
+
+
+def _apart(
+    request: GenerationRequest, lexicon: Lexicon, cache: PromptCache, embedding: Embedding, seed: int
+) -> Embedding:
+    """The grid's embedding as one of its pictures has it."""
+    if not request.chaos and not request.weird:
+        return embedding
+    chances = random.Random(seed)
+    chaos, weird = chances.choice(lexicon.chaos), chances.choice(lexicon.weird)
+    if request.chaos:
+        weight = request.chaos / 100 * CHAOS_REACH
+        embedding = cache.towards(embedding, _blend(request, cache, chaos), weight)
+    if request.weird:
+        share = (request.weird / WEIRD_FULL) ** 0.7
+        embedding = cache.towards(embedding, _blend(request, cache, weird), share * WEIRD_REACH)
+        embedding = turned(embedding, share * WEIRD_ANGLE, seed)
+    return embedding
+
+
+def turned(embedding: Embedding, angle: float, seed: int) -> Embedding:
+    """Each token turned by `angle` (radians) in a direction drawn from `seed`; its length stays.
+
+    The first token stays as it is: attention rests on it where it has nothing to look at.
+    """
+    # Not the stream of numbers that the picture's noise is drawn from.
+    rng = torch.Generator().manual_seed(seed + SEED_SPACE)
+    tokens = embedding.tokens.float()
+    direction = torch.randn(tokens.shape, generator=rng).to(tokens.device)
+    length = tokens.norm(dim=-1, keepdim=True)
+    along = tokens / length
+    across = direction - (direction * along).sum(-1, keepdim=True) * along
+    across = across / across.norm(dim=-1, keepdim=True)
+    moved = length * (math.cos(angle) * along + math.sin(angle) * across)
+    moved[:, :1] = tokens[:, :1]
+    return embedding._replace(tokens=moved.to(embedding.tokens.dtype))
+
+
+def _blend(request: GenerationRequest, cache: PromptCache, words: str = "") -> Embedding:
+    """The positive parts by their weights, each with `words` behind it."""
+    parts: list[tuple[Text, float]] = [
+        (part.phrases, part.weight) for part in request.parts if part.weight > 0
+    ]
+    parts = parts or [(request.prompt, 1.0)]
+    if words:
+        parts = [(_with(text, words), weight) for text, weight in parts]
+    return cache.blend(parts)
+
+
+def _with(text: Text, words: str) -> Text:
+    behind = f", {words}"
+    return text + behind if isinstance(text, str) else (*text, Phrase(text=behind))

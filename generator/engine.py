@@ -1,0 +1,123 @@
+"""Draw pictures: one running batch for everybody who asks.
+
+    with Engine.open("path/to/a/diffusers/folder", device="cpu") as engine:
+        images = engine.submit(request).result()
+
+Jobs of one model and size share UNet calls, whatever their steps, guidance, sampler and seed; each picture
+is what diffusers' own pipeline would draw alone. `batch.py` has the loop, `group.py` the shared call,
+`rows.py` one job's part of it and `families/` the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+import PIL.Image
+
+from generator.batch import EngineClosed, RunningBatches
+from generator.compiled import CompiledNetwork, GraphCompiler
+from generator.conditioning.wording import Lexicon
+from generator.families import loading
+from generator.families.sd import StableDiffusion
+from generator.rows import Job, Pictures, Progress, Rows
+from storage.catalog import ModelEntry
+from storage.contract import GenerationRequest
+
+__all__ = ["Engine", "EngineClosed", "Progress"]
+
+
+class Engine:
+    """One loaded model in the running batches of a device. Any thread may call it."""
+
+    def __init__(
+        self,
+        family: StableDiffusion,
+        batches: RunningBatches,
+        entry: ModelEntry | None = None,
+        *,
+        compiled: bool = False,
+    ) -> None:
+        self.family = family
+        self.batches = batches
+        batches.meter.loaded(family, family.size_bytes)
+        self._compiled = compiled and family.device.type == "cuda"
+        self._compile(family)
+        self._lexicon = Lexicon.of(entry) if entry else Lexicon()
+        self._unfinished: set[Future[Pictures]] = set()
+
+    @classmethod
+    def open(
+        cls, source: str, *, device: str = "auto", entry: ModelEntry | None = None, compiled: bool = True
+    ) -> Self:
+        """Load a diffusers folder, a `.safetensors` file or a Hugging Face id onto a device of its own.
+
+        On a card the network is compiled beside the first jobs, if `compiled`.
+
+        Raises:
+            CatalogError: it cannot be loaded, or there is no such device.
+        """
+        chosen = loading.choose_device(device)
+        family = loading.load(str(source), chosen, entry.family if entry else "sd")
+        return cls(family, RunningBatches(chosen), entry, compiled=compiled)
+
+    def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        image: PIL.Image.Image | None = None,
+        mask: PIL.Image.Image | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        alone: bool = False,
+    ) -> Future[Pictures]:
+        """Draw the request's pictures.
+
+        `image` is what image-to-image and inpainting start from, and inpainting draws it anew where `mask` is
+        white.
+
+        The future's `cancel()` works until the pictures are there and takes effect at the next tick; what
+        goes wrong with the request or on the way is the future's exception. `on_progress` is called after
+        every UNet call on a thread beside the device's, which all callbacks share. With `alone` the job
+        shares a UNet call with nobody.
+        """
+        job = Job(request, image, mask, self._lexicon, on_progress, alone)
+        self._unfinished.add(job.future)
+        job.future.add_done_callback(self._unfinished.discard)
+        try:
+            rows = Rows(self._tiling if request.tile else self.family, job)
+        except ValueError as error:
+            job.fail(error)
+        else:
+            self.batches.admit(rows)
+        return job.future
+
+    @cached_property
+    def _tiling(self) -> StableDiffusion:
+        """The model with networks of its own for pictures that tile, whom nobody else shares a call with."""
+        family = self.family.tiling()
+        self._compile(family)
+        return family
+
+    def _compile(self, family: StableDiffusion) -> None:
+        if self._compiled:
+            family.network = CompiledNetwork(family.call_unet, GraphCompiler(self.batches.call))
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job submitted here has not ended."""
+        return bool(self._unfinished)
+
+    def close(self) -> None:
+        """Stop the device's thread; jobs that have not finished are cancelled."""
+        self.batches.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,105 @@
+"""From what a catalog calls a source to networks on a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.loaders.single_file_utils import SingleFileComponentError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from generator.families.sd import StableDiffusion
+from generator.families.sdxl import StableDiffusionXL
+from generator.families.sources import (
+    Family,
+    family_of,
+    is_single_file,
+    layout_beside,
+    unusable,
+)
+from storage.errors import CatalogError
+
+FAMILIES: dict[Family, type[StableDiffusion]] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the first CUDA card where there is one.
+
+    Raises:
+        CatalogError: the machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CatalogError(f"EASEL_DEVICE={name} cannot be used here: {reason}") from None
+    return device
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """Full precision on a CPU; on a card the half precision that it computes natively."""
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def load(source: str, device: torch.device, family: Family = "sd") -> StableDiffusion:
+    """Load a diffusers folder, a single `.safetensors` file or a Hugging Face id.
+
+    Each says itself of which family it is; where its pipeline class does not, `family` does.
+
+    Raises:
+        CatalogError: what is there cannot be loaded; the text names the source and the reason.
+    """
+    dtype = choose_dtype(device)
+    kind = FAMILIES[family_of(source) or family]
+    try:
+        pipeline = _pipeline(source, kind, dtype)
+        _check_words(source, pipeline)
+        return kind(pipeline, device, dtype)
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SingleFileComponentError) as error:
+        raise unusable(source, _reason(source, error)) from error
+
+
+def _pipeline(source: str, kind: type[StableDiffusion], dtype: torch.dtype) -> Any:
+    if is_single_file(source):
+        layout = layout_beside(source)
+        config = {"config": str(layout)} if layout.is_dir() else {}
+        return kind.pipeline_class.from_single_file(source, dtype=dtype, **kind.load_arguments, **config)
+    return kind.pipeline_class.from_pretrained(source, dtype=dtype, **kind.load_arguments)
+
+
+def _check_words(source: str, pipeline: Any) -> None:
+    """A tokenizer whose files are missing is loaded all the same, and knows no word."""
+    for number in ("", "_2"):
+        tokenizer = getattr(pipeline, f"tokenizer{number}", None)
+        encoder = getattr(pipeline, f"text_encoder{number}", None)
+        if tokenizer is not None and encoder is not None and 2 * len(tokenizer) < encoder.config.vocab_size:
+            raise unusable(source, f"tokenizer{number} lacks its files: it knows {len(tokenizer)} tokens.")
+
+
+def _reason(source: str, error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if not is_single_file(source):
+        if Path(source).is_dir():
+            return first
+        return (
+            f"{first} (Is all of it in the Hugging Face cache? Where there is a network, `easel models check"
+            " --load` fetches the rest.)"
+        )
+    layout = layout_beside(source)
+    if layout.is_dir():
+        return f"{first} (Does the layout in {layout} fit it, with its tokenizer and every config.json?)"
+    if isinstance(error, LocalEntryNotFoundError | HfHubHTTPError):
+        return (
+            "how its networks are laid out is neither in the Hugging Face cache nor to be had from the Hub."
+            f" Put the diffusers folder of such a model beside it as {layout}; it needs no weights"
+            " (docs/operating.md, “A single file”)."
+        )
+    return first

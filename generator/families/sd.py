@@ -1,0 +1,226 @@
+"""Stable Diffusion 1.x and 2.x, and what every UNet family shares: text, noise prediction, pictures."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import PIL.Image
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.image_processor import VaeImageProcessor
+from torch import Tensor
+
+from generator.conditioning.prompts import Embedding, PromptCache
+from generator.conditioning.tokens import Text, emphasize, tokenize
+from generator.families.tiling import circular
+from generator.preview import LatentColours, fit_colours
+from generator.schedulers import Schedulers
+
+Conditions = dict[str, Tensor]
+"""UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
+
+UNetCall = Callable[[Tensor, Tensor, Conditions], Tensor]
+"""Latents (rows, channels, height, width), timesteps (rows,) and conditions to what the UNet predicts."""
+
+
+class StableDiffusion:
+    """One model's networks on one device. Only the device's thread calls what computes."""
+
+    pipeline_class: Any = StableDiffusionPipeline
+    load_arguments: Mapping[str, Any] = {
+        # The safety check is a room of its own (generator/safety.py) and loads its own checker.
+        "safety_checker": None,
+        "feature_extractor": None,
+        "requires_safety_checker": False,
+    }
+
+    def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.unet = pipeline.unet.to(device)
+        self.vae = pipeline.vae.to(device)
+        if dtype == torch.float16 and self.vae.config.get("force_upcast", False):
+            self.vae.to(torch.float32)  # it overflows in float16, and says so
+        if device.type == "cuda":
+            self._suit_card()
+        self.network: UNetCall = self.call_unet
+        """What `predict` calls: the UNet itself, or something quicker that does the same."""
+        self.schedulers = Schedulers(pipeline.scheduler.config)
+        self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        """Pixels along one side of a latent."""
+        self._images = VaeImageProcessor(vae_scale_factor=self.latent_scale)
+        self._masks = VaeImageProcessor(
+            vae_scale_factor=self.latent_scale,
+            do_normalize=False,
+            do_binarize=True,
+            do_convert_grayscale=True,
+        )
+        self._take_text_encoders(pipeline)
+        self.prompts = PromptCache(self.encode)
+        self.negatives = PromptCache(self.encode_negative)
+        self.colours: LatentColours = fit_colours(self)
+
+    def tiling(self) -> Self:
+        """The same model for pictures whose opposite edges meet; the two share their weights."""
+        twin = copy.copy(self)
+        twin.unet, twin.vae = circular(self.unet), circular(self.vae)
+        twin.network = twin.call_unet
+        return twin
+
+    def _take_text_encoders(self, pipeline: Any) -> None:
+        self.tokenizer = pipeline.tokenizer
+        self.text_encoder = pipeline.text_encoder.to(self.device)
+
+    def _suit_card(self) -> None:
+        """Tensor cores read channels last, and take the three projections of an attention at once."""
+        for module in (self.unet, self.vae):
+            module.to(memory_format=torch.channels_last)
+        self.unet.fuse_qkv_projections()
+
+    @property
+    def modules(self) -> tuple[torch.nn.Module, ...]:
+        return (self.unet, self.vae, self.text_encoder)
+
+    @property
+    def size_bytes(self) -> int:
+        """What the weights take on the device."""
+        weights = (weight for module in self.modules for weight in module.parameters())
+        return sum(weight.numel() * weight.element_size() for weight in weights)
+
+    def encode(self, text: Text) -> Embedding:
+        """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""
+        tokens = tokenize(self.tokenizer, text)
+        mask = None
+        if getattr(self.text_encoder.config, "use_attention_mask", False):
+            mask = tokens.mask.to(self.device)
+        states = self.text_encoder(tokens.ids.to(self.device), attention_mask=mask)[0]
+        return Embedding(emphasize(states, tokens.emphasis).flatten(0, 1)[None].to(self.dtype))
+
+    def encode_negative(self, text: Text) -> Embedding:
+        return self.encode(text)
+
+    def meaning(self, text: Text) -> Tensor:
+        """(width,): the state at a text's end, which has seen all of it; of several chunks the mean."""
+        ends = tokenize(self.tokenizer, text).mask.sum(dim=1) - 1
+        whole = self.encode(text).tokens
+        chunks = whole.reshape(len(ends), -1, whole.shape[-1])
+        return chunks[torch.arange(len(ends)), ends].mean(dim=0)
+
+    def is_guided(self, guidance_scale: float) -> bool:
+        """Whether a picture takes two rows of a batch; never where guidance was distilled into the model."""
+        return guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
+
+    def conditions(
+        self,
+        positive: Sequence[Embedding],
+        negative: Sequence[Embedding],
+        *,
+        size: tuple[int, int],
+        guidance_scale: float,
+    ) -> Conditions:
+        """Rows for pictures of `size` (width, height), an embedding for each; the negative ones come first.
+
+        `negative` is empty where there is no guidance.
+        """
+        length = max(side.length for side in (*positive, *negative))
+        sides = [self.negatives.lengthened(side, length) for side in negative]
+        sides += [self.prompts.lengthened(side, length) for side in positive]
+        tokens = torch.cat([side.tokens for side in sides])
+        rows = {"encoder_hidden_states": tokens, **self._more_conditions(sides, size)}
+        width = self.unet.config.time_cond_proj_dim
+        if width is not None:
+            scales = torch.full((len(tokens),), guidance_scale - 1)
+            rows["timestep_cond"] = guidance_embedding(scales, width).to(self.device, self.dtype)
+        return rows
+
+    def _more_conditions(self, sides: Sequence[Embedding], size: tuple[int, int]) -> Conditions:
+        del sides, size
+        return {}
+
+    def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        """One UNet call: (rows, channels, height, width) at (rows,) timesteps."""
+        return self.network(latents, timesteps, conditions)
+
+    def call_unet(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        added = {name: conditions[name] for name in ("text_embeds", "time_ids") if name in conditions}
+        output: Tensor = self.unet(
+            latents,
+            timesteps,
+            encoder_hidden_states=conditions["encoder_hidden_states"],
+            timestep_cond=conditions.get("timestep_cond"),
+            added_cond_kwargs=added or None,
+            return_dict=False,
+        )[0]
+        return output
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """(channels, height, width) of one picture's latents.
+
+        Raises:
+            ValueError: the model cannot draw this size.
+        """
+        if width % self.latent_scale or height % self.latent_scale:
+            raise ValueError(f"{width}×{height} is not a multiple of {self.latent_scale} pixels")
+        return (self.vae.config.latent_channels, height // self.latent_scale, width // self.latent_scale)
+
+    @property
+    def sees_mask(self) -> bool:
+        """Whether the UNet was made for inpainting: mask and masked picture are channels of its input."""
+        latent_channels: int = self.vae.config.latent_channels
+        return bool(self.unet.config.in_channels == 2 * latent_channels + 1)
+
+    def pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
+        """(1, 3, height, width) in −1…1, as diffusers' image-to-image pipelines prepare it."""
+        pixels: Tensor = self._images.preprocess(image.convert("RGB"), height=height, width=width)
+        return pixels
+
+    def mask(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
+        """(1, 1, height, width): 1 where the mask is white, 0 elsewhere, as in diffusers' pipelines."""
+        mask: Tensor = self._masks.preprocess(image.convert("L"), height=height, width=width)
+        return mask
+
+    def posterior(self, pixels: Tensor) -> Any:
+        """The distribution of latents of one picture; draw from it and hand the draw to `scaled`."""
+        return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
+
+    def scaled(self, latents: Tensor) -> Tensor:
+        """The VAE's latents as the UNet wants them."""
+        mean, std = self._latent_statistics(latents)
+        scaled: Tensor = (latents - mean) * self.vae.config.scaling_factor / std
+        return scaled.to(self.dtype)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(n, channels, height, width) from the UNet to (n, 3, pixels, pixels) in −1…1."""
+        latents = latents.to(self.vae.dtype)
+        mean, std = self._latent_statistics(latents)
+        pixels: Tensor = self.vae.decode(
+            latents * std / self.vae.config.scaling_factor + mean, return_dict=False
+        )[0]
+        return pixels
+
+    def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:
+        """Pixels in −1…1 on any device as pictures; any thread may do it."""
+        pictures: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
+        return pictures
+
+    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        mean, std = self.vae.config.get("latents_mean"), self.vae.config.get("latents_std")
+        if mean is None or std is None:
+            return 0.0, 1.0
+        shape = (1, -1, 1, 1)
+        return latents.new_tensor(mean).view(shape), latents.new_tensor(std).view(shape)
+
+
+def guidance_embedding(scales: Tensor, width: int) -> Tensor:
+    """(n,) guidance scales − 1 as (n, width) sines and cosines, for latent consistency models.
+
+    The same as `get_guidance_scale_embedding` of diffusers' pipelines.
+    """
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half) * -(torch.log(torch.tensor(10000.0)) / (half - 1)))
+    angles = scales[:, None] * 1000.0 * frequencies[None, :]
+    embedding = torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+    padded: Tensor = torch.nn.functional.pad(embedding, (0, width % 2))
+    return padded

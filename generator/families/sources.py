@@ -1,0 +1,114 @@
+"""What a catalog's source says about itself before its weights are loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from safetensors import SafetensorError, safe_open
+
+from storage.errors import CatalogError
+
+Family = Literal["sd", "sdxl"]
+
+_TEXT_ENCODERS: dict[str, Family] = {
+    "cond_stage_model.": "sd",
+    "conditioner.embedders.0.transformer.": "sdxl",
+}
+_PARTS: dict[str, tuple[str, ...]] = {
+    "UNet": ("model.diffusion_model.input_blocks.",),
+    "VAE": ("first_stage_model.", "vae."),
+    "text encoder": tuple(_TEXT_ENCODERS),
+}
+"""What the keys of a whole checkpoint begin with, in the layout of the first Stable Diffusion."""
+
+
+def unusable(source: str, reason: str) -> CatalogError:
+    return CatalogError(f"The model at {source} cannot be loaded: {reason}")
+
+
+def is_single_file(source: str) -> bool:
+    return source.endswith(".safetensors")
+
+
+def layout_beside(file: str) -> Path:
+    """The diffusers folder that describes a single file's networks: of the same name, without the suffix."""
+    return Path(file).with_suffix("")
+
+
+def family_of(source: str) -> Family | None:
+    """Of which family a folder, a single file or a Hugging Face id is; None where it does not say.
+
+    Raises:
+        CatalogError: there is nothing of the kind; the text says what to do.
+    """
+    if is_single_file(source):
+        return _family_of_file(source)
+    found = index(source)
+    if not found:
+        raise unusable(source, "it is no diffusers model, for it has no model_index.json.")
+    kind: str = found.get("_class_name", "")
+    if "XL" in kind:
+        return "sdxl"
+    return "sd" if kind.startswith("StableDiffusion") else None
+
+
+def index(source: str) -> dict[str, Any]:
+    """`model_index.json` of a folder or a Hugging Face id; empty where it has none.
+
+    Raises:
+        CatalogError: there is no such folder, and no such id or no Hub to ask.
+    """
+    folder = Path(source) if Path(source).is_dir() else _from_hub(source)
+    try:
+        found: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+    except ValueError:
+        raise unusable(source, "its model_index.json is not JSON.") from None
+    return found
+
+
+def _from_hub(source: str) -> Path:
+    try:
+        # Unlike `hf_hub_download`, it does not try for half a minute where there is no network.
+        return Path(snapshot_download(source, allow_patterns="model_index.json"))
+    except HFValidationError:
+        raise unusable(source, "there is no such folder.") from None
+    except RepositoryNotFoundError:
+        reason = "there is neither such a folder nor such a model on Hugging Face, or it needs your HF_TOKEN."
+        raise unusable(source, reason) from None
+    except LocalEntryNotFoundError:
+        reason = (
+            "there is no such folder, nor is it in the Hugging Face cache, and the Hub cannot be reached from"
+            " here. Where there is a network, `easel models check --load` fetches it."
+        )
+        raise unusable(source, reason) from None
+    except OSError as error:
+        raise unusable(source, f"Hugging Face answers {error}".splitlines()[0]) from error
+
+
+def _family_of_file(file: str) -> Family:
+    keys = _keys(file)
+    for part, beginnings in _PARTS.items():
+        if not any(key.startswith(beginnings) for key in keys):
+            reason = f"it holds no {part}, so it is no whole Stable Diffusion 1.x, 2.x or XL."
+            raise unusable(file, reason)
+    family = next(_TEXT_ENCODERS[begin] for begin in _TEXT_ENCODERS for key in keys if key.startswith(begin))
+    layout = layout_beside(file)
+    if layout.is_dir() and family_of(str(layout)) not in {family, None}:
+        raise unusable(file, f"it is of the family {family!r}, but the layout in {layout} is not.")
+    return family
+
+
+def _keys(file: str) -> list[str]:
+    if not Path(file).is_file():
+        raise unusable(file, "there is no such file.")
+    try:
+        with safe_open(file, "pt") as weights:
+            return list(weights.keys())
+    except (SafetensorError, OSError) as error:
+        raise unusable(file, f"it is not a whole .safetensors file ({error}).") from error

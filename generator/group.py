@@ -1,0 +1,173 @@
+"""A batch group: the jobs that can share a UNet call, and the call itself."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from generator.clock import Clock
+from generator.families.sd import Conditions, StableDiffusion
+from generator.meter import Meter
+from generator.rows import Rows
+
+log = logging.getLogger(__name__)
+
+CPU_ROWS = 16
+RECOVERY_CALLS = 20
+"""Calls that have to go well after a shortage of memory before a larger one is tried."""
+
+PATIENCE = 8
+"""Ticks that a job has to wait to count as one call nearer to its end."""
+
+GPU_LATENTS = 32 * 64 * 64
+"""Latent pixels in one UNet call that fill a large card: 32 rows at 512 × 512 pixels."""
+
+
+def rows_per_call(device: torch.device, latent_pixels: int) -> int:
+    """How many rows of this size one UNet call takes; eight (a guided grid of four) at the least."""
+    if device.type != "cuda":
+        return CPU_ROWS
+    return max(8, GPU_LATENTS // latent_pixels)
+
+
+def _distance(rows: Rows) -> float:
+    if rows.calls_done == 0:
+        return -math.inf
+    return rows.calls_left - rows.ticks_waited / PATIENCE
+
+
+class BatchGroup:
+    """Jobs of one model and one size. Only the device's thread touches it."""
+
+    def __init__(
+        self, family: StableDiffusion, latent_pixels: int, spent: float, clock: Clock, meter: Meter
+    ) -> None:
+        self._family = family
+        self._clock = clock
+        self._meter = meter
+        self._latent_pixels = latent_pixels
+        self._jobs: list[Rows] = []
+        self._most_rows = rows_per_call(family.device, latent_pixels)
+        self.rows_per_call = self._most_rows
+        self._good_calls = 0
+        self.spent = spent
+        """Latent pixels computed so far: the group that spent least has the next tick."""
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def join(self, rows: Rows) -> None:
+        self._jobs.append(rows)
+
+    def leave(self) -> list[Rows]:
+        """Everybody out."""
+        everybody, self._jobs = self._jobs, []
+        return everybody
+
+    def drop_cancelled(self) -> None:
+        for rows in [rows for rows in self._jobs if rows.job.future.cancelled()]:
+            self._jobs.remove(rows)
+            rows.job.drop()
+
+    def tick(self) -> list[Rows]:
+        """One UNet call for as many jobs as fit. Returns who advanced.
+
+        A job whose part fails leaves with its error; the others go on as if it had never been there.
+        """
+        batch = self._next_batch()
+        advanced = []
+        for rows, output in zip(batch, self._outputs(batch), strict=True):
+            error = output if isinstance(output, Exception) else self._advance(rows, output)
+            if error is not None:
+                log.warning("a job failed in its batch: %s", type(error).__name__)
+                rows.job.fail(error)
+                self._jobs.remove(rows)
+                continue
+            advanced.append(rows)
+            if rows.finished:
+                self._jobs.remove(rows)
+        self.spent += self._latent_pixels * sum(rows.batch_rows for rows in batch)
+        return advanced
+
+    def _next_batch(self) -> list[Rows]:
+        """Who has the next tick: newcomers first, then those that are nearest to their end.
+
+        So a short job is not held up by long ones, and fewer pictures are under way at a time. A job that
+        waits comes slowly nearer all the same: it is never put off for ever.
+        """
+        batch: list[Rows] = []
+        space = self.rows_per_call
+        for rows in sorted(self._jobs, key=_distance):
+            if not batch or rows.batch_rows <= space:
+                batch.append(rows)
+                space -= rows.batch_rows
+            else:
+                rows.ticks_waited += 1
+        return batch
+
+    def _outputs(self, batch: Sequence[Rows]) -> list[Tensor | Exception]:
+        try:
+            return list(self._predict(batch))
+        except Exception as error:  # noqa: BLE001  whatever one job's rows raise is that job's, not the batch's
+            if len(batch) == 1:
+                return [error]
+            return [output for rows in batch for output in self._outputs([rows])]
+
+    @staticmethod
+    def _advance(rows: Rows, output: Tensor) -> Exception | None:
+        try:
+            rows.advance(output)
+        except Exception as error:  # noqa: BLE001  as above
+            return error
+        return None
+
+    def _predict(self, batch: Sequence[Rows]) -> Sequence[Tensor]:
+        inputs = [rows.unet_input() for rows in batch]
+        latents = torch.cat([latents for latents, _ in inputs])
+        times = [time for latents, time in inputs for _ in range(len(latents))]
+        # Made on the device, it would wait until the device has done everything before it.
+        timesteps = torch.tensor(times).to(self._family.device, non_blocking=True)
+        names = batch[0].conditions
+        conditions = {name: torch.cat([rows.conditions[name] for rows in batch]) for name in names}
+        while True:
+            step = self.rows_per_call
+            pieces = [slice(begin, begin + step) for begin in range(0, len(latents), step)]
+            try:
+                outputs = [
+                    self._call_unet(
+                        latents[piece],
+                        timesteps[piece],
+                        {name: value[piece] for name, value in conditions.items()},
+                    )
+                    for piece in pieces
+                ]
+            except torch.OutOfMemoryError:
+                self._shrink(min(step, len(latents)))
+            else:
+                self._recover()
+                return torch.split(torch.cat(outputs), [rows.batch_rows for rows in batch])
+
+    def _call_unet(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        with self._clock.timed(partial(self._meter.called, len(latents))):
+            return self._family.predict(latents, timesteps, conditions)
+
+    def _shrink(self, rows: int) -> None:
+        """Halve the call after the device had no memory for so many rows; one row is the last try."""
+        if rows == 1:
+            raise torch.OutOfMemoryError("one row of this size does not fit into the device's memory")
+        self.rows_per_call = rows // 2
+        self._good_calls = 0
+        log.warning("out of memory with %d rows a call; %d from now on", rows, self.rows_per_call)
+        if self._family.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _recover(self) -> None:
+        """Try larger calls again after a while: whatever took the memory may be gone."""
+        self._good_calls += 1
+        if self.rows_per_call < self._most_rows and self._good_calls % RECOVERY_CALLS == 0:
+            self.rows_per_call = min(2 * self.rows_per_call, self._most_rows)

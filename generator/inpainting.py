@@ -1,0 +1,34 @@
+"""Inpainting: what the mask does not cover stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where a picture is drawn anew, for a job's `n` rows.
+
+    `latents` (1, 1, h, w) is 1 where it is drawn anew and 0 elsewhere; `clean` (n, channels, h, w) are the
+    picture's latents and `noise` what the job began with.
+    """
+
+    latents: Tensor
+    clean: Tensor
+    noise: Tensor
+
+    def keep(self, drawn: Tensor, scheduler: Any, next_time: Tensor) -> Tensor:
+        """`drawn` with the rest of the picture put back, as noisy as at `next_time` (empty: the end)."""
+        rest = self.clean
+        if len(next_time):
+            rest = scheduler.add_noise(self.clean, self.noise, next_time.repeat(len(self.clean)))
+        return (1 - self.latents) * rest + self.latents * drawn
+
+
+def shrunk(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """A mask of pixels (1, 1, height, width) at the size (height, width) of latents."""
+    return torch.nn.functional.interpolate(mask, size=size)

@@ -1,0 +1,206 @@
+"""The catalog's models on one device: loaded when they are first asked for, the longest unused one leaves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import diffusers
+import torch
+import transformers
+
+from generator import compiled
+from generator.batch import RunningBatches
+from generator.describe import Describer
+from generator.engine import Engine
+from generator.families import loading
+from generator.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
+from generator.shorten import Shortener
+from generator.upscale import Upscaler
+from storage.catalog import Catalog, ModelEntry
+from storage.errors import CatalogError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CARD_SHARE = 0.7
+MACHINE_SHARE = 0.5
+"""Part of the memory that weights may take; the rest is for what is computed with them."""
+
+
+class Models:
+    """What a worker draws with. Any thread may ask; one thread of its own owns the device.
+
+    With `compiled_dir` the networks on a card are compiled, and what the compiler makes is kept there.
+
+    Raises:
+        CatalogError: there is no such device, or `safety` is on and a model has no checker: then nothing is
+            drawn at all.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        device: str = "auto",
+        safety: str = "on",
+        *,
+        memory_bytes: int | None = None,
+        compiled_dir: Path | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._safety: Literal["on", "off"] = "off" if safety == "off" else "on"
+        self._checker_sources = {}
+        if self._safety == "on":
+            self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
+        self.device = loading.choose_device(device)
+        self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._checks: dict[str, CheckerFolder] = {}
+        self._upscalers: dict[str, Upscaler] = {}
+        self._describers: dict[str, Describer] = {}
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        # A bar for every file would cover the worker's own lines.
+        diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()
+        self.batches = RunningBatches(self.device)
+        self._compiled = compiled_dir is not None
+        if compiled_dir is not None:
+            compiled.keep_in(compiled_dir)
+
+    def names(self) -> frozenset[str]:
+        return frozenset(self._catalog.models)
+
+    def loaded(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._engines)
+
+    def engine(self, name: str) -> Engine:
+        """The model, loaded if it is not yet; the one that was longest unused makes room for it.
+
+        Raises:
+            CatalogError: the catalog has no such model, or it cannot be loaded.
+        """
+        entry = self._entry(name)
+        engine = self._known(name)
+        if engine is None:
+            with self._loading:
+                engine = self._known(name) or self._load(entry)
+        return engine
+
+    def safety(self, name: str) -> SafetyCheck:
+        """The check that every picture of this model goes through.
+
+        Raises:
+            CatalogError: the checker cannot be loaded.
+        """
+        self._entry(name)
+        if self._safety == "off":
+            return NoCheck()
+        source = self._checker_sources[name]
+        return self._once(
+            self._checks, source, lambda: CheckerFolder.load(source, self.device, self.batches.call)
+        )
+
+    def upscaler(self, name: str) -> Upscaler:
+        """What enlarges this model's pictures.
+
+        Raises:
+            CatalogError: the catalog names none for it, or it cannot be loaded.
+        """
+        entry = self._entry(name)
+        if entry.upscaler is None:
+            raise CatalogError(f"Model {name!r} has no upscaler: name one in its catalog entry.")
+        source = entry.upscaler.source
+        return self._once(
+            self._upscalers, source, lambda: Upscaler.load(source, self.device, self.batches.call)
+        )
+
+    def describer(self, name: str) -> Describer:
+        """What finds prompts for pictures that this model is to draw.
+
+        Raises:
+            CatalogError: the catalog names none for it, or it cannot be loaded.
+        """
+        entry = self._entry(name)
+        if entry.describer is None:
+            raise CatalogError(f"Model {name!r} has no describer: name one in its catalog entry.")
+        source = entry.describer.source
+        return self._once(
+            self._describers, source, lambda: Describer.load(source, self.device, self.batches.call)
+        )
+
+    def shortener(self, name: str) -> Shortener:
+        """What weighs the words of prompts for this model.
+
+        Raises:
+            CatalogError: the catalog has no such model, or it cannot be loaded.
+        """
+        return Shortener(self.engine(name).family, self.batches.call)
+
+    def close(self) -> None:
+        """Stop the device's thread; jobs that have not finished are cancelled."""
+        self.batches.close()
+        with self._lock:
+            self._engines.clear()
+
+    def _entry(self, name: str) -> ModelEntry:
+        if name not in self._catalog.models:
+            raise CatalogError(f"The catalog has no model {name!r}.")
+        return self._catalog[name]
+
+    def _known(self, name: str) -> Engine | None:
+        with self._lock:
+            engine = self._engines.get(name)
+            if engine is not None:
+                self._engines.move_to_end(name)
+            return engine
+
+    def _load(self, entry: ModelEntry) -> Engine:
+        log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
+        try:
+            family = loading.load(entry.source, self.device, entry.family)
+        except torch.OutOfMemoryError:
+            self._make_room(self._memory_bytes)
+            family = loading.load(entry.source, self.device, entry.family)
+        self._make_room(family.size_bytes)
+        engine = Engine(family, self.batches, entry, compiled=self._compiled)
+        with self._lock:
+            self._engines[entry.name] = engine
+        return engine
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Let models go until `size_bytes` fit, those without jobs first.
+
+        What still draws keeps its weights until its last job has ended.
+        """
+        with self._lock:
+            while self._engines:
+                taken = sum(engine.family.size_bytes for engine in self._engines.values())
+                if taken + size_bytes <= self._memory_bytes:
+                    break
+                idle = [name for name, engine in self._engines.items() if not engine.busy]
+                name = next(iter(idle or self._engines))
+                del self._engines[name]
+                log.info("%s leaves %s", name, self.device)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _once(self, cache: dict[str, T], key: str, load: Callable[[], T]) -> T:
+        if key not in cache:
+            with self._loading:
+                if key not in cache:
+                    cache[key] = load()
+        return cache[key]
+
+
+def _memory_for_weights(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory * CARD_SHARE)
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MACHINE_SHARE)

@@ -1,0 +1,302 @@
+"""A worker: it claims jobs while it has free slots, keeps its lease, and lets go of everything when told to.
+
+Tickets and events only make it look sooner: it looks by itself every second, and what the database says
+holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import FrameType
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from generator.batch import EngineClosed, RunningBatches
+from generator.models import Models
+from generator.progress import Pulse
+from generator.tasks import Attempt
+from storage import jobs, workers
+from storage.backends import Backends
+from storage.broker import TicketListener
+from storage.contract import CancelEvent, ChangedEvent, ErrorCode, Event, JobState
+from storage.errors import Stale
+from storage.events import Listener
+from storage.jobs import Claim
+from storage.tables import Job
+
+log = logging.getLogger(__name__)
+
+LEASE_MS = 15_000
+_HEARTBEATS_PER_LEASE = 4
+_LOOK_SECONDS = 1.0
+_HANG_SECONDS = 300.0
+_GRACE_SECONDS = 2.0
+
+
+class Worker:
+    """Runs up to `slots` jobs at a time with `models`.
+
+    It may live in the bot's process (`start` and `stop`) or have its own (`run_forever`). `broken` is set
+    when its device is lost to this process: it takes no more jobs, has left its own to others, and only a
+    new process can help.
+    """
+
+    def __init__(
+        self,
+        backends: Backends,
+        models: Models,
+        *,
+        slots: int | None = None,
+        name: str | None = None,
+        lease_ms: int = LEASE_MS,
+        hang_seconds: float = _HANG_SECONDS,
+        look_seconds: float = _LOOK_SECONDS,
+    ) -> None:
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self.broken = threading.Event()
+        self._backends = backends
+        self._models = models
+        self._lease_ms = lease_ms
+        self._hang_seconds = hang_seconds
+        self._look_seconds = look_seconds
+        self._free = threading.Semaphore(slots or backends.config.worker_slots)
+        self._look = threading.Event()
+        self._beat = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._claiming = threading.Lock()
+        self._running: dict[Attempt, threading.Thread] = {}
+        self._outcomes: Counter[JobState] = Counter()
+        self._worker_id = 0
+        self._pulse = Pulse()
+        self._hanging = False
+        self._hung_at = 0.0
+        self._reaper = workers.Reaper(lease_ms)
+        self._threads: list[threading.Thread] = []
+        self._tickets: TicketListener | None = None
+        self._events: Listener | None = None
+
+    @property
+    def batches(self) -> RunningBatches:
+        """What it draws in, with the meter that counts it."""
+        return self._models.batches
+
+    def outcomes(self) -> Mapping[JobState, int]:
+        """How many jobs ended here, by what they became."""
+        with self._lock:
+            return {state: self._outcomes[state] for state in JobState if state.finished}
+
+    def start(self) -> None:
+        """Register and begin; returns at once, whether the broker can be reached or not.
+
+        Raises:
+            SQLAlchemyError: the database cannot be reached.
+        """
+        self._register()
+        self._tickets = self._backends.tickets.listen(self._look.set, name=f"easel@{self.name}")
+        self._events = self._backends.events.listen(self._heard, self._reconnected)
+        for target in (self._claim_jobs, self._keep_lease):
+            thread = threading.Thread(target=target, name=f"worker {target.__name__[1:]}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        log.info("worker %s serves %s", self.name, ", ".join(sorted(self._models.names())))
+
+    def stop(self) -> None:
+        """Take no more jobs and hand back those that are running; done within seconds."""
+        self._stopping.set()
+        self._look.set()
+        self._beat.set()
+        self._free.release()
+        for attempt in self._attempts():
+            attempt.let_go()
+        if self._tickets is not None:
+            self._tickets.stop()
+        if self._events is not None:
+            self._events.stop()
+        for thread in self._threads:
+            thread.join()
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for attempt, thread in self._attempts().items():
+            attempt.let_go()
+            thread.join(max(0.0, deadline - time.monotonic()))
+        # A job that hung the device may not count as untried: its lease runs out, and that counts.
+        if not self._hanging:
+            self._hand_back()
+
+    def run_forever(self) -> int:
+        """Work until SIGTERM or SIGINT; returns the exit status, which is 1 when the device was lost."""
+        told = threading.Event()
+
+        def tell(signum: int, _: FrameType | None) -> None:
+            log.info("worker %s: %s, handing back", self.name, signal.Signals(signum).name)
+            told.set()
+
+        before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self.start()
+            while not told.wait(1.0) and not self.broken.is_set():
+                pass
+            self.stop()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return 1 if self.broken.is_set() else 0
+
+    def _register(self) -> None:
+        with self._backends.database.writing() as session:
+            self._worker_id = workers.register(session, self.name, self._models.names(), self._lease_ms)
+
+    def _claim_jobs(self) -> None:
+        while True:
+            self._free.acquire()
+            if self._stopping.is_set():
+                return
+            self._look.clear()
+            if not self._claim():
+                self._free.release()
+                self._look.wait(self._look_seconds)
+
+    def _claim(self) -> bool:
+        """Begin one more job; False when there is none for this worker now."""
+        if self._hanging or self.broken.is_set():
+            return False
+        try:
+            with self._claiming:
+                with self._backends.database.writing() as session:
+                    claim = jobs.claim(session, self._worker_id, self._models.names(), self._models.loaded())
+                    if self.broken.is_set():
+                        # It may be the very job that found the device dead, waiting again.
+                        session.rollback()
+                        return False
+                if claim is not None:
+                    self._begin(claim)
+        except Stale:
+            self._beat.set()
+            return False
+        except SQLAlchemyError as error:
+            log.warning("worker %s cannot claim: %s", self.name, error)
+            return False
+        except Exception:
+            log.exception("worker %s cannot claim", self.name)
+            return False
+        return claim is not None
+
+    def _begin(self, claim: Claim) -> None:
+        attempt = Attempt(self._backends, self._models, claim, self._pulse, self.broken)
+        thread = threading.Thread(target=self._run, args=(attempt,), name=f"job {claim.job_id}", daemon=True)
+        with self._lock:
+            self._running[attempt] = thread
+        thread.start()
+
+    def _run(self, attempt: Attempt) -> None:
+        try:
+            attempt.run()
+        except EngineClosed as error:
+            log.critical("worker %s takes no more jobs: %s; start it again", self.name, error)
+        except Exception:
+            log.exception("job %s: its end could not be written", attempt.claim.job_id)
+        finally:
+            with self._lock:
+                del self._running[attempt]
+                if attempt.outcome is not None:
+                    self._outcomes[attempt.outcome] += 1
+            self._free.release()
+
+    def _attempts(self) -> dict[Attempt, threading.Thread]:
+        with self._lock:
+            return dict(self._running)
+
+    def _keep_lease(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._heartbeat()
+            except SQLAlchemyError as error:
+                log.warning("worker %s: no heartbeat: %s", self.name, error)
+            except Exception:
+                log.exception("worker %s: no heartbeat", self.name)
+            self._beat.wait(self._lease_ms / 1000 / _HEARTBEATS_PER_LEASE)
+            self._beat.clear()
+
+    def _heartbeat(self) -> None:
+        if self._device_hangs():
+            return
+        try:
+            with self._backends.database.writing() as session:
+                cancelled = workers.renew(session, self._worker_id, self._lease_ms)
+        except Stale:
+            log.warning("worker %s had lost its lease; its jobs are others' now", self.name)
+            for attempt in self._attempts():
+                attempt.let_go()
+            self._register()
+            return
+        for attempt in self._attempts():
+            if attempt.claim.job_id in cancelled:
+                attempt.cancel()
+        self._give_up_forgotten()
+        with self._backends.database.writing() as session:
+            taken = [jobs.get(session, job_id) for job_id in self._reaper.sweep(session)]
+        self._tell_of(taken)
+
+    def _device_hangs(self) -> bool:
+        """Whether jobs wait for a device that does nothing. Its lease is then left to run out, and its jobs
+        fall to others; should it wake up, it finds itself fenced and begins anew.
+        """
+        waited = max((attempt.waiting_seconds for attempt in self._attempts()), default=0.0)
+        hangs = min(waited, self._pulse.silent_seconds) > self._hang_seconds
+        if hangs and not self._hanging:
+            log.critical("worker %s: the device has done nothing for %.1f s", self.name, self._hang_seconds)
+            self._hung_at = time.monotonic()
+        elif self._hanging and not hangs:
+            log.warning("worker %s: the device answers again", self.name)
+            self.broken.clear()
+        self._hanging = hangs
+        if hangs and time.monotonic() - self._hung_at > 2 * self._lease_ms / 1000:
+            self.broken.set()
+        return hangs
+
+    def _give_up_forgotten(self) -> None:
+        """Fail what the database says runs here and does not: its claim's answer, or its end, was lost."""
+        with self._claiming:
+            with self._backends.database.reading() as session:
+                mine = set(workers.running_jobs(session, self._worker_id))
+            forgotten = mine - {(each.claim.job_id, each.claim.attempt) for each in self._attempts()}
+        if self._stopping.is_set():
+            # They are being let go of, to be handed back.
+            return
+        for job_id, attempt in forgotten:
+            log.error("job %s: attempt %s was forgotten", job_id, attempt)
+            with suppress(Stale), self._backends.database.writing() as session:
+                jobs.fail(session, job_id, attempt, ErrorCode.CRASHED, "its worker forgot it", retry=True)
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, CancelEvent) and event.job_id in {
+            each.claim.job_id for each in self._attempts()
+        }:
+            self._beat.set()
+
+    def _reconnected(self) -> None:
+        self._look.set()
+        self._beat.set()
+
+    def _hand_back(self) -> None:
+        try:
+            with self._backends.database.writing() as session:
+                returned = [jobs.get(session, job_id) for job_id in workers.stop(session, self._worker_id)]
+        except SQLAlchemyError as error:
+            log.warning("worker %s could not hand back; its lease will run out: %s", self.name, error)
+            return
+        log.info("worker %s has stopped and handed back %s jobs", self.name, len(returned))
+        self._tell_of(returned)
+
+    def _tell_of(self, changed: Sequence[Job]) -> None:
+        for job in changed:
+            self._backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+            self._backends.tickets.send()

@@ -1,0 +1,49 @@
+"""Jobs that share UNet calls on one thread, so that every call has the same rows at every run."""
+
+from __future__ import annotations
+
+import math
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from generator.clock import CpuClock
+from generator.conditioning.wording import Lexicon
+from generator.families.sd import StableDiffusion
+from generator.group import BatchGroup
+from generator.meter import Meter
+from generator.rows import Job, Rows
+from storage.contract import GenerationRequest
+
+
+@torch.inference_mode()
+def drawn_together(
+    family: StableDiffusion, *jobs: GenerationRequest | Job, lexicon: Lexicon | None = None
+) -> list[Tensor]:
+    """Each job's finished pixels (n, 3, height, width); all start at once, and groups take turns."""
+    groups: dict[object, BatchGroup] = {}
+    everybody = []
+    for job in jobs:
+        if isinstance(job, GenerationRequest):
+            job = Job(job, lexicon=lexicon or Lexicon())
+        rows = Rows(family, job)
+        rows.start()
+        pixels = math.prod(rows.shape[1:])
+        group = groups.setdefault(
+            rows.group, BatchGroup(rows.family, pixels, 0.0, CpuClock(), Meter(torch.device("cpu")))
+        )
+        group.join(rows)
+        everybody.append(rows)
+    while any(groups.values()):
+        for group in groups.values():
+            if len(group):
+                group.tick()
+    return [rows.family.decode(rows.latents) for rows in everybody]
+
+
+def noisy(seed: int = 0, size: tuple[int, int] = (64, 64)) -> PIL.Image.Image:
+    """A picture of soft patches."""
+    rng = torch.Generator().manual_seed(seed)
+    patches = torch.randint(0, 256, (8, 8, 3), generator=rng, dtype=torch.uint8).numpy()
+    return PIL.Image.fromarray(patches).resize(size, PIL.Image.Resampling.BICUBIC)

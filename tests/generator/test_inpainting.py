@@ -1,0 +1,79 @@
+"""Inpainting rows are diffusers' own inpainting pipelines, whatever else is in the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from generator.engine import Engine
+from storage.contract import GenerationRequest, Task
+from tests.generator.reference import Pipeline, difference
+from tests.generator.test_engine_exact import asked, picture
+
+FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder", "inpainting_folder")
+SAMPLERS = ("ddim", "euler_a", "dpm++2m", "heun", "lcm")
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Engine, Pipeline]]:
+    folder: Path = request.getfixturevalue(request.param)
+    with Engine.open(str(folder), device="cpu") as engine:
+        yield engine, Pipeline(folder)
+
+
+def left_half() -> PIL.Image.Image:
+    """White, and so drawn anew, on the left."""
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, :32] = 255
+    return PIL.Image.fromarray(mask)
+
+
+def repaint(**wish: object) -> GenerationRequest:
+    fields = {
+        "task": Task.INPAINTING,
+        "parent_image_id": 1,
+        "mask_key": "mask.png",
+        "num_images_per_prompt": 1,
+    }
+    return asked(**{**fields, "num_inference_steps": 4, **wish})
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_it_is_the_pipeline(pair: tuple[Engine, Pipeline], sampler: str, strength: float) -> None:
+    engine, pipeline = pair
+    request = repaint(scheduler=sampler, strength=strength)
+    stranger = engine.submit(repaint(scheduler="euler", seed=5), image=picture(3), mask=left_half())
+    pictures = engine.submit(request, image=picture(), mask=left_half()).result()
+    assert difference(pictures, pipeline.draw(request, picture(), left_half())) <= 1
+    stranger.result()
+
+
+def test_only_the_white_part_is_drawn_anew(sd_folder: Path) -> None:
+    with Engine.open(str(sd_folder), device="cpu") as engine:
+        one, other = (
+            np.asarray(
+                engine.submit(repaint(seed=seed), image=picture(), mask=left_half()).result()[0], float
+            )
+            for seed in (1, 2)
+        )
+    # The autoencoder looks a little beyond the border.
+    change = np.abs(one - other).mean(axis=(0, 2))
+    assert change[:32].mean() > 10 * change[48:].mean()
+
+
+def test_what_lacks_is_said(sd_folder: Path, inpainting_folder: Path) -> None:
+    with Engine.open(str(sd_folder), device="cpu") as engine:
+        with pytest.raises(ValueError, match="needs a picture"):
+            engine.submit(repaint()).result()
+        with pytest.raises(ValueError, match="needs a mask"):
+            engine.submit(repaint(), image=picture()).result()
+    with (
+        Engine.open(str(inpainting_folder), device="cpu") as engine,
+        pytest.raises(ValueError, match="a picture and a mask"),
+    ):
+        engine.submit(asked()).result()

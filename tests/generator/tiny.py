@@ -1,0 +1,268 @@
+"""Diffusers folders of the real classes with tiny random weights: loaded and drawn with in milliseconds.
+
+The weights are scaled up from diffusers' defaults so that prompt, guidance and seed all move the picture:
+a comparison between two ways of drawing it must be able to fail.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import ByteLevel, WhitespaceSplit
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    CLIPConfig,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    PreTrainedTokenizerFast,
+    Swin2SRConfig,
+    Swin2SRForImageSuperResolution,
+)
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.swin2sr.image_processing_pil_swin2sr import Swin2SRImageProcessorPil
+
+WIDTH = 16
+TEXT_WIDTH = 32
+PIXELS = 64
+"""Side of the pictures that the tiny models are meant for; latents are 8 × 8."""
+
+
+def tokenizer() -> CLIPTokenizer:
+    """CLIP's byte-level BPE without merges: every letter is a token."""
+    letters = sorted(ByteLevel.alphabet())
+    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={word: index for index, word in enumerate(words)}, merges=[], model_max_length=77
+    )
+
+
+def make_sd(
+    folder: Path,
+    *,
+    prediction_type: str = "epsilon",
+    checker: bool = True,
+    seed: int = 0,
+    in_channels: int = 4,
+) -> Path:
+    """Stable Diffusion 1.x, or with `prediction_type="v_prediction"` 2.x, at 64 × 64 pixels.
+
+    With nine channels it is one for inpainting.
+    """
+    torch.manual_seed(seed)
+    tokens = tokenizer()
+    pipeline = StableDiffusionPipeline(
+        vae=_vae(),
+        text_encoder=CLIPTextModel(_text_config(tokens)).eval(),
+        tokenizer=tokens,
+        unet=_unet(cross_attention_dim=TEXT_WIDTH, in_channels=in_channels),
+        scheduler=DDIMScheduler(
+            **_NOISE,
+            prediction_type=prediction_type,
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
+        safety_checker=safety_checker() if checker else None,
+        feature_extractor=CLIPImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+        requires_safety_checker=checker,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def make_sdxl(folder: Path, *, seed: int = 0, second_width: int = TEXT_WIDTH) -> Path:
+    """Stable Diffusion XL with its two text encoders and size conditions, at 64 × 64 pixels."""
+    torch.manual_seed(seed)
+    tokens = tokenizer()
+    unet = _unet(
+        cross_attention_dim=TEXT_WIDTH + second_width,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=second_width + 6 * 8,
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+    )
+    second = _text_config(tokens, hidden_size=second_width, projection_dim=second_width)
+    pipeline = StableDiffusionXLPipeline(
+        vae=_vae(scaling_factor=0.13025),
+        text_encoder=CLIPTextModel(_text_config(tokens)).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(second).eval(),
+        tokenizer=tokens,
+        tokenizer_2=tokens,
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(**_NOISE, timestep_spacing="leading", steps_offset=1),
+        add_watermarker=False,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def make_upscaler(folder: Path, *, upscale: int = 4, seed: int = 0) -> Path:
+    """Swin2SR, its weights random."""
+    torch.manual_seed(seed)
+    config = Swin2SRConfig(
+        image_size=32,
+        embed_dim=12,
+        depths=[2],
+        num_heads=[2],
+        window_size=4,
+        mlp_ratio=2.0,
+        upscale=upscale,
+        upsampler="pixelshuffledirect",
+    )
+    Swin2SRForImageSuperResolution(config).eval().save_pretrained(folder)
+    Swin2SRImageProcessorPil(do_pad=True, size_divisor=4).save_pretrained(folder)
+    return folder
+
+
+def make_describer(folder: Path, *, seed: int = 0) -> Path:
+    """BLIP, its weights random: it says any of nine words in any order."""
+    words = ["[PAD]", "[DEC]", "[SEP]", *["a", "red", "blue", "castle", "boat", "on", "the", "sea", "hills"]]
+    spelled = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token="[PAD]"))
+    spelled.pre_tokenizer = WhitespaceSplit()
+    PreTrainedTokenizerFast(
+        tokenizer_object=spelled, pad_token="[PAD]", bos_token="[DEC]", eos_token="[SEP]"
+    ).save_pretrained(folder)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = shape | {
+        "vocab_size": len(words),
+        "projection_dim": 16,
+        "encoder_hidden_size": 16,
+        "max_position_embeddings": 80,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "sep_token_id": 2,
+    }
+    torch.manual_seed(seed)
+    config = BlipConfig(
+        text_config=text, vision_config=shape | {"image_size": 32, "patch_size": 16}, projection_dim=16
+    )
+    BlipForConditionalGeneration(config).eval().save_pretrained(folder)
+    BlipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def safety_checker(threshold: float = 1.0) -> StableDiffusionSafetyChecker:
+    """A checker whose every concept needs a cosine above `threshold`: 1.0 passes everything, -1.0 nothing."""
+    config = CLIPConfig(
+        text_config={"hidden_size": TEXT_WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2},
+        vision_config={
+            "hidden_size": TEXT_WIDTH,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 32,
+            "patch_size": 8,
+        },
+        projection_dim=16,
+    )
+    checker = StableDiffusionSafetyChecker(config).eval()
+    with torch.no_grad():
+        checker.concept_embeds.normal_()
+        checker.special_care_embeds.normal_()
+        checker.concept_embeds_weights.fill_(threshold)
+        checker.special_care_embeds_weights.fill_(1.0)
+    return checker
+
+
+_NOISE: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+}
+
+
+def _text_config(tokens: CLIPTokenizer, **more: Any) -> CLIPTextConfig:
+    more.setdefault("hidden_size", TEXT_WIDTH)
+    return CLIPTextConfig(
+        vocab_size=len(tokens),
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        bos_token_id=tokens.bos_token_id,
+        eos_token_id=tokens.eos_token_id,
+        pad_token_id=tokens.pad_token_id,
+        initializer_factor=5.0,
+        **more,
+    )
+
+
+def _vae(**more: Any) -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=[8, 8, 16, 16],
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=PIXELS,
+        **more,
+    ).eval()
+
+
+def _unet(**more: Any) -> UNet2DConditionModel:
+    unet = UNet2DConditionModel(
+        block_out_channels=(WIDTH, 2 * WIDTH),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        attention_head_dim=8,
+        norm_num_groups=4,
+        sample_size=PIXELS // 8,
+        **more,
+    ).eval()
+    with torch.no_grad():
+        for name, weight in unet.named_parameters():
+            if ".attn2.to_out" in name or name.startswith("conv_out"):
+                weight.mul_(4)
+    return unet
+
+
+def catalog(
+    folder: Path,
+    models: dict[str, Path],
+    *,
+    upscaler: Path | None = None,
+    describer: Path | None = None,
+    **fields: Any,
+) -> Path:
+    """A catalog file in `folder` that names these model folders; `fields` are added to every entry."""
+    lines = [f"default = {json.dumps(next(iter(models)))}"]
+    for name, source in models.items():
+        entry = {
+            "source": str(source),
+            "sizes": [[PIXELS, PIXELS], [96, 64]],
+            "num_inference_steps": 4,
+            **fields,
+        }
+        lines += ["", f"[models.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in entry.items())]
+        if upscaler is not None:
+            lines.append(f"upscaler = {{source = {json.dumps(str(upscaler))}}}")
+        if describer is not None:
+            lines.append(f"describer = {{source = {json.dumps(str(describer))}}}")
+    path = folder / "catalog.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
