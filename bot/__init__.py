@@ -1,0 +1,1 @@
+"""The Discord process: commands, buttons, and the way of a picture to its member. Never torch."""

@@ -1,0 +1,112 @@
+"""From one text to several jobs: the question what is to be made, and the rows once its member says yes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from bot import submit
+from bot.derived import ModelGone
+from bot.flags import Parsed
+from bot.submit import Wish
+from storage import batches
+from storage.backends import Backends
+from storage.batches import Confirmation
+from storage.contract import Action, GenerationRequest, Speed
+from storage.errors import NotYours, Refused
+from storage.jobs import JobDraft
+from storage.tables import Batch
+
+MOST_THROUGH_TOKEN = 4
+"""Results that one interaction takes where only its token can post: Discord allows five follow-ups."""
+WAKE = 3
+"""Tickets for a batch: as many of a member's jobs run at a time as a rule."""
+
+
+class TooManyHere(Refused):
+    """The place cannot show so many results."""
+
+    def __init__(self, size: int, most: int = MOST_THROUGH_TOKEN) -> None:
+        super().__init__(f"{size} jobs, at most {most}")
+        self.size, self.most = size, most
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A batch that waits for its yes, and what its member is asked."""
+
+    batch: Batch
+    texts: Sequence[str]
+    hints: Sequence[str]
+
+
+async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[Parsed]) -> Proposal:
+    """Remember what `typed` was understood as until its member says yes.
+
+    Raises:
+        Refused: any of its kinds; nothing was written.
+    """
+    if wish.place.user_install and len(parsed) > MOST_THROUGH_TOKEN:
+        raise TooManyHere(len(parsed))
+
+    def write(session: Session) -> Batch:
+        drafts = [submit.draft_of(session, wish, Action.IMAGINE, one.text, one.request) for one in parsed]
+        asks = replace(drafts[0], stealth=any(draft.stealth for draft in drafts))
+        return batches.propose(session, asks, typed, [_wish(draft) for draft in drafts])
+
+    batch = await backends.database.write(write)
+    return Proposal(batch, [one.text for one in parsed], submit.hints_of(backends, *parsed))
+
+
+async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation:
+    """Make the jobs that were proposed, exactly as they were; `wish` is the press that says yes.
+
+    Raises:
+        NotYours, NoSuchBatch, BatchClosed and any other Refused: nothing was written.
+    """
+    submit.check_place(backends, wish)
+
+    def draft(session: Session, stored: dict[str, Any]) -> JobDraft:
+        request = GenerationRequest.model_validate(stored["request"])
+        if request.model not in backends.catalog.models:
+            raise ModelGone(request.model)
+        made = submit.draft_of(session, wish, Action.IMAGINE, stored["text"], request)
+        return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
+
+    def write(session: Session) -> Confirmation:
+        if batches.get(session, batch_id).member_id != wish.member_id:
+            raise NotYours
+        return batches.confirm(session, batch_id, lambda stored: draft(session, stored))
+
+    confirmation = await backends.database.write(write)
+    if confirmation.fresh:
+        for _ in range(min(WAKE, confirmation.batch.size)):
+            backends.tickets.send()
+    return confirmation
+
+
+async def decline(backends: Backends, member_id: int, batch_id: int) -> Batch:
+    """Its member said no.
+
+    Raises:
+        NotYours, NoSuchBatch, BatchClosed
+    """
+
+    def write(session: Session) -> Batch:
+        if batches.get(session, batch_id).member_id != member_id:
+            raise NotYours
+        return batches.decline(session, batch_id)
+
+    return await backends.database.write(write)
+
+
+def _wish(draft: JobDraft) -> dict[str, Any]:
+    return {
+        "text": draft.text,
+        "request": draft.request.model_dump(mode="json"),
+        "speed": draft.speed.value,
+        "stealth": draft.stealth,
+    }

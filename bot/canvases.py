@@ -1,0 +1,201 @@
+"""What a zoom, a pan or a region is drawn on: the picture laid on a sheet, and the mask of what is new.
+
+Sizes are (width, height) in pixels, boxes (left, top, right, bottom). In a mask white is drawn anew and black
+is kept. What lies around the picture is filled with its stretched edges, for a drawing to begin with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from PIL import Image, ImageChops, ImageFilter
+
+from storage.catalog import ModelEntry, Size
+from storage.errors import Refused
+
+Box = tuple[int, int, int, int]
+
+GROWTH = 1.5
+"""How many times longer a pan makes the side that it goes along."""
+SMALLEST_GROWTH = 1.2
+"""Where no size of the model is so much longer, a pan moves the picture on a sheet of the same size."""
+SHIFT = 0.5
+"""The part of the side by which it then moves."""
+DIFFERENT = 24
+"""Levels of 255 by which a painted pixel differs at least: a photograph's compression stays below."""
+SMALLEST_REGION, LARGEST_REGION = 0.005, 0.9
+"""Parts of the picture."""
+RATIO_TOLERANCE = 0.02
+_LONGEST_COMPARED = 1024
+
+_LANCZOS = Image.Resampling.LANCZOS
+_NEAREST = Image.Resampling.NEAREST
+
+
+class NothingToDraw(Refused):
+    """The picture covers its whole sheet."""
+
+
+class RegionEmpty(Refused):
+    """Neither a place nor a painted copy was given."""
+
+
+class RegionTooSmall(Refused):
+    """Next to nothing differs in the painted copy."""
+
+
+class RegionTooLarge(Refused):
+    """Next to nothing of the picture would stay."""
+
+
+class PaintedShape(Refused):
+    """A painted copy that is not of the picture's shape."""
+
+    def __init__(self, given: Size, wanted: Size) -> None:
+        super().__init__(f"{given} for {wanted}")
+        self.given, self.wanted = given, wanted
+
+
+class Direction(Enum):
+    """Where new picture is drawn; the value is a step in x and y."""
+
+    LEFT = (-1, 0)
+    RIGHT = (1, 0)
+    UP = (0, -1)
+    DOWN = (0, 1)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A sheet and where the picture lies on it, which may be partly beyond its edges."""
+
+    size: Size
+    box: Box
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        if left <= 0 and top <= 0 and right >= self.size[0] and bottom >= self.size[1]:
+            raise NothingToDraw
+
+    def compose(self, picture: Image.Image) -> tuple[Image.Image, Image.Image]:
+        """The sheet with the picture on it (RGB), and its mask (L)."""
+        left, top, right, bottom = self.box
+        placed = picture.convert("RGB").resize((right - left, bottom - top), _LANCZOS)
+        sheet = _stretched(placed, self.box, self.size)
+        sheet.paste(placed, (left, top))
+        mask = Image.new("L", self.size, 255)
+        mask.paste(0, self.box)
+        return sheet, mask
+
+
+def zoomed(picture: Size, size: Size, factor: float) -> Canvas:
+    """The picture in the middle of a sheet, as large as that allows, and `factor` times smaller than that.
+
+    Raises:
+        NothingToDraw: it covers the sheet.
+    """
+    scale = min(size[0] / picture[0], size[1] / picture[1]) / factor
+    width, height = (max(1, round(side * scale)) for side in picture)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return Canvas(size, (left, top, left + width, top + height))
+
+
+def panned(picture: Size, entry: ModelEntry, direction: Direction) -> Canvas:
+    """The picture at one side of a sheet that is longer in the other direction.
+
+    A model has few sizes: where none is longer, the sheet is of the picture's shape and the picture moves
+    on it.
+    """
+    x, y = direction.value
+    ratio = picture[0] / picture[1]
+    size = entry.nearest_size(ratio * GROWTH ** (abs(x) - abs(y)))
+    grown = (size[0] / size[1] / ratio) ** (abs(x) - abs(y))
+    if grown < SMALLEST_GROWTH:
+        size = entry.nearest_size(ratio)
+        left, top = -round(x * SHIFT * size[0]), -round(y * SHIFT * size[1])
+        return Canvas(size, (left, top, left + size[0], top + size[1]))
+    scale = size[1] / picture[1] if x else size[0] / picture[0]
+    width, height = (round(picture[0] * scale), size[1]) if x else (size[0], round(picture[1] * scale))
+    left = size[0] - width if direction is Direction.LEFT else 0
+    top = size[1] - height if direction is Direction.UP else 0
+    return Canvas(size, (left, top, left + width, top + height))
+
+
+def _stretched(placed: Image.Image, box: Box, size: Size) -> Image.Image:
+    """A sheet on which the edges of `placed`, which lies in `box`, are drawn out to its borders, softly."""
+    columns = _bands(box[0], box[2], size[0], placed.width)
+    lines = _bands(box[1], box[3], size[1], placed.height)
+    sheet = Image.new("RGB", size)
+    for (x, width), (from_x, to_x) in columns:
+        for (y, height), (from_y, to_y) in lines:
+            part = placed.resize((width, height), _NEAREST, (from_x, from_y, to_x, to_y))
+            sheet.paste(part, (x, y))
+    return sheet.filter(ImageFilter.GaussianBlur(max(size) / 32))
+
+
+def _bands(begin: int, end: int, side: int, length: int) -> list[tuple[Size, Size]]:
+    """Before, within and after the picture along one side: (offset, length) on the sheet, and its pixels."""
+    bands: list[tuple[Size, Size]] = []
+    if begin > 0:
+        bands.append(((0, begin), (0, 1)))
+    first, last = max(begin, 0), min(end, side)
+    bands.append(((first, last - first), (first - begin, last - begin)))
+    if end < side:
+        bands.append(((end, side - end), (length - 1, length)))
+    return bands
+
+
+def region(size: Size, places: Collection[int], painted: Image.Image | None) -> Image.Image:
+    """The mask (L) of a picture of this size: ninths of it, counted from 1 line by line, and what is painted.
+
+    Raises:
+        RegionEmpty: there is neither.
+        RegionTooSmall, RegionTooLarge
+    """
+    if not places and painted is None:
+        raise RegionEmpty
+    mask = Image.new("L", size, 0) if painted is None else _solid(painted.resize(size, _LANCZOS))
+    for place in places:
+        line, column = divmod(place - 1, 3)
+        mask.paste(255, _ninth(size, column, line))
+    part = mask.histogram()[255] / (size[0] * size[1])
+    if part < SMALLEST_REGION:
+        raise RegionTooSmall
+    if part > LARGEST_REGION:
+        raise RegionTooLarge
+    return mask
+
+
+def _ninth(size: Size, column: int, line: int) -> Box:
+    (width, height) = size
+    return (
+        column * width // 3,
+        line * height // 3,
+        (column + 1) * width // 3,
+        (line + 1) * height // 3,
+    )
+
+
+def _solid(mask: Image.Image) -> Image.Image:
+    return mask.point(lambda level: 255 if level >= 128 else 0)
+
+
+def painted_over(original: Image.Image, painted: Image.Image) -> Image.Image:
+    """The mask (L) of where a painted copy differs from the picture, in at most 1024 pixels a side.
+
+    Single pixels and thin lines, by which copies differ that were only saved again, are not counted.
+
+    Raises:
+        PaintedShape: the copy is of another shape.
+    """
+    if abs(painted.width * original.height / (painted.height * original.width) - 1) > RATIO_TOLERANCE:
+        raise PaintedShape(painted.size, original.size)
+    scale = min(1.0, _LONGEST_COMPARED / max(painted.size))
+    size = (max(1, round(painted.width * scale)), max(1, round(painted.height * scale)))
+    both = [picture.convert("RGB").resize(size, _LANCZOS) for picture in (original, painted)]
+    channels: Sequence[Image.Image] = ImageChops.difference(*both).split()
+    most = ImageChops.lighter(ImageChops.lighter(channels[0], channels[1]), channels[2])
+    differs = most.point(lambda level: 255 if level > DIFFERENT else 0)
+    return differs.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(5))

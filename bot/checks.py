@@ -1,0 +1,55 @@
+"""Where a wish may be granted, told from facts alone: found before GPU time is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from storage.errors import Refused
+
+
+class Permission(Enum):
+    """What Easel needs in a channel, by Discord's English names."""
+
+    VIEW_CHANNEL = "View Channel"
+    SEND_MESSAGES = "Send Messages"
+    SEND_MESSAGES_IN_THREADS = "Send Messages in Threads"
+    ATTACH_FILES = "Attach Files"
+
+
+class MissingPermissions(Refused):
+    def __init__(self, missing: tuple[Permission, ...]) -> None:
+        super().__init__(", ".join(permission.value for permission in missing))
+        self.missing = missing
+
+
+class NotAgeRestricted(Refused):
+    """Without a safety check only age-restricted channels are served."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the wish was made. `permissions` are Easel's own there, None where Discord tells none.
+
+    In direct messages, and where only the member installed Easel, answers go through the interaction or to
+    the member, and no permission is asked for.
+    """
+
+    guild_id: int | None = None
+    thread: bool = False
+    age_restricted: bool = False
+    user_install: bool = False
+    permissions: frozenset[Permission] | None = None
+
+
+def check(place: Place, *, safety: bool) -> None:
+    """Raise MissingPermissions or NotAgeRestricted where a result could not, or must not, be posted."""
+    if not safety and not place.age_restricted:
+        raise NotAgeRestricted
+    if place.guild_id is None or place.user_install or place.permissions is None:
+        return
+    send = Permission.SEND_MESSAGES_IN_THREADS if place.thread else Permission.SEND_MESSAGES
+    needed = (Permission.VIEW_CHANNEL, send, Permission.ATTACH_FILES)
+    missing = tuple(permission for permission in needed if permission not in place.permissions)
+    if missing:
+        raise MissingPermissions(missing)

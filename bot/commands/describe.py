@@ -1,0 +1,21 @@
+"""`/describe`: a picture in, four prompts out."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.views import describes
+from bot.views.describes import OneSource
+from bot.views.press import Interaction
+
+
+@app_commands.command(description="Find four prompts for a picture")
+@app_commands.describe(image="The picture: PNG, JPEG, WebP or GIF", link="Or its address on the web")
+async def describe(
+    interaction: Interaction, image: discord.Attachment | None = None, link: str | None = None
+) -> None:
+    given = [source for source in (image, link) if source is not None]
+    if len(given) != 1:
+        raise OneSource(len(given))
+    await describes.describe(interaction, given[0])

@@ -1,0 +1,14 @@
+"""`/help`: three pages on what to type, which flags there are, and what the buttons do."""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.views.answering import show_privately
+from bot.views.helps import help_page, picture
+from bot.views.press import Interaction, host
+
+
+@app_commands.command(name="help", description="How to draw, the flags, and what the buttons and commands do")
+async def help_command(interaction: Interaction) -> None:
+    await show_privately(interaction, help_page(0, host(interaction).backends.catalog), [picture(0)])

@@ -1,0 +1,53 @@
+"""`/imagine`: words in, four pictures out."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.commands.models import CHOICE_LENGTH, CHOICES, models_like
+from bot.prompt_text import clip
+from bot.views.press import Interaction, host
+from bot.views.prompts import imagine as draw
+from storage import prompts
+
+PROMPT_LENGTH = 4000
+"""Characters: a longer prompt would not fit a text box in which to edit it."""
+RATIOS = ("1:1", "5:4", "4:5", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16", "2:1", "1:2")
+
+
+@app_commands.command(description="Draw four pictures from your words")
+@app_commands.describe(
+    prompt="What to draw, then flags: a red castle at night --ar 3:2 --no trees",
+    image="A picture to begin with; --iw says how much of it is kept",
+    image2="A second picture",
+    model="Which model draws (--model)",
+    ratio="Width to height (--ar)",
+    again="An earlier prompt of yours, to which the words and flags in prompt are added",
+)
+@app_commands.choices(ratio=[app_commands.Choice(name=ratio, value=ratio) for ratio in RATIOS])
+async def imagine(
+    interaction: Interaction,
+    prompt: app_commands.Range[str, 1, PROMPT_LENGTH],
+    image: discord.Attachment | None = None,
+    image2: discord.Attachment | None = None,
+    model: str | None = None,
+    ratio: str | None = None,
+    again: str | None = None,
+) -> None:
+    options = {name: value for name, value in (("model", model), ("ar", ratio)) if value is not None}
+    attachments = [attachment for attachment in (image, image2) if attachment is not None]
+    await draw(interaction, prompt, options, attachments=attachments, again=again)
+
+
+imagine.autocomplete("model")(models_like)
+
+
+@imagine.autocomplete("again")
+async def _past_prompts(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    found = await host(interaction).backends.database.read(prompts.past, interaction.user.id, typed, CHOICES)
+    return [
+        app_commands.Choice(name=clip(job.text, CHOICE_LENGTH), value=str(job.id))
+        for job in found
+        if job.text
+    ]

@@ -1,0 +1,18 @@
+"""`/info`: a member's modes and totals, their queue, and links to their newest pictures."""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.views.answering import in_time, show_privately
+from bot.views.press import Interaction, host
+from bot.views.queues import info as panel
+from bot.views.queues import read_info
+
+
+@app_commands.command(description="Your modes, what you have made, your jobs and your last pictures")
+async def info(interaction: Interaction) -> None:
+    work = host(interaction).backends.database.write(
+        read_info, interaction.user.id, interaction.user.display_name
+    )
+    await show_privately(interaction, panel(await in_time(interaction, work, ephemeral=True)))

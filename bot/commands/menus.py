@@ -1,0 +1,102 @@
+"""What a right click on a message or a member offers, below *Apps*."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.messages import deeds, finding, panels
+from bot.views.answering import in_time, say, show_privately
+from bot.views.bans import ban_form, may_be_banned
+from bot.views.cancels import may_moderate, stop
+from bot.views.letters_home import send_home
+from bot.views.member_jobs import member_jobs, read_member_jobs
+from bot.views.modals import open_form
+from bot.views.press import Interaction, host
+from bot.views.retractions import Subject, retract
+from bot.views.uses import offer
+from bot.views.wishes import is_user_install
+from storage import jobs, reports
+from storage.errors import NotYours
+from storage.tables import Batch
+
+_GUILD_ONLY = app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False)
+_INSTALLED_THERE = app_commands.AppInstallationType(guild=True, user=False)
+
+
+@app_commands.context_menu(name="Cancel Job")
+async def cancel_job(interaction: Interaction, message: discord.Message) -> None:
+    backends = host(interaction).backends
+    subject = await in_time(
+        interaction, backends.database.read(Subject.of_message, message.id), ephemeral=True
+    )
+    if subject.job.member_id != interaction.user.id and not isinstance(subject.job, Batch):
+        await in_time(interaction, stop(interaction, backends, subject.job.id), ephemeral=True)
+        await say(interaction, panels.cancelled_by_moderator(subject.job.id), ephemeral=True)
+        return
+    work = retract(interaction.client, backends, interaction.user.id, message.channel.id, message.id)
+    outcome = await in_time(interaction, work, ephemeral=True)
+    await say(interaction, finding.retracted(outcome.name.lower()), ephemeral=True)
+
+
+@app_commands.context_menu(name="DM Results")
+async def dm_results(interaction: Interaction, message: discord.Message) -> None:
+    backends, member_id = host(interaction).backends, interaction.user.id
+
+    async def work() -> None:
+        subject = await backends.database.read(Subject.of_message, message.id)
+        if isinstance(subject.job, Batch):
+            raise NotYours
+        jobs.check_seen_by(subject.job, member_id)
+        await send_home(interaction.client, backends, member_id, subject.job.id, subject.image_id)
+
+    await in_time(interaction, work(), ephemeral=True)
+    await say(interaction, deeds.sent_home(), ephemeral=True)
+
+
+@app_commands.context_menu(name="Report Job")
+async def report_job(interaction: Interaction, message: discord.Message) -> None:
+    backends, guild_id = host(interaction).backends, interaction.guild_id
+    if guild_id is None or is_user_install(interaction):
+        await say(interaction, finding.nobody_moderates(), ephemeral=True)
+        return
+
+    async def work() -> bool:
+        subject = await backends.database.read(Subject.of_message, message.id)
+        if isinstance(subject.job, Batch):
+            raise NotYours
+        return await backends.database.write(reports.report, subject.job.id, guild_id, interaction.user.id)
+
+    fresh = await in_time(interaction, work(), ephemeral=True)
+    await say(interaction, finding.reported(fresh=fresh), ephemeral=True)
+
+
+@app_commands.context_menu(name="Use picture…")
+async def use_picture(interaction: Interaction, message: discord.Message) -> None:
+    await offer(interaction, message)
+
+
+@app_commands.context_menu(name="Jobs of Member")
+async def jobs_of_member(interaction: Interaction, member: discord.Member) -> None:
+    may_moderate(interaction)
+    assert interaction.guild_id is not None
+    work = host(interaction).backends.database.read(read_member_jobs, member.id, interaction.guild_id)
+    found = await in_time(interaction, work, ephemeral=True)
+    await show_privately(interaction, member_jobs(member.id, found))
+
+
+@app_commands.context_menu(name="Ban from Easel")
+async def ban_member(interaction: Interaction, member: discord.Member) -> None:
+    may_moderate(interaction)
+    if not may_be_banned(interaction, member):
+        await say(interaction, panels.no_self_ban(), ephemeral=True)
+        return
+    await open_form(interaction, ban_form(member.id, member.display_name))
+
+
+for _menu in (jobs_of_member, ban_member):
+    _menu.default_permissions = discord.Permissions(manage_messages=True)
+    _menu.allowed_contexts = _GUILD_ONLY
+    _menu.allowed_installs = _INSTALLED_THERE
+
+MENUS = (cancel_job, dm_results, report_job, use_picture, jobs_of_member, ban_member)

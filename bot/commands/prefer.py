@@ -1,0 +1,103 @@
+"""`/prefer`: a member's own flags, what is added to every prompt, and how the buttons behave."""
+
+from __future__ import annotations
+
+from discord import app_commands
+from sqlalchemy.orm import Session
+
+from bot import flags
+from bot.messages import preferences
+from bot.views.answering import in_time, say
+from bot.views.press import Interaction, host
+from storage import members
+
+CHOICES = 25
+"""Entries that Discord shows while an option is typed."""
+LENGTH = 1000
+"""Characters of a suffix, or of what an option stands for."""
+
+prefer = app_commands.Group(name="prefer", description="What holds for all your prompts and buttons")
+option = app_commands.Group(name="option", description="Flags of your own", parent=prefer)
+
+
+@option.command(name="set", description="Make a flag of your own, or remove it by leaving out the value")
+@app_commands.describe(
+    option="Its name: mine is then typed as --mine", value="What it stands for, such as: --ar 3:2 --no text"
+)
+async def set_option(
+    interaction: Interaction,
+    option: app_commands.Range[str, 1, 40],
+    value: app_commands.Range[str, 0, LENGTH] = "",
+) -> None:
+    backends = host(interaction).backends
+    member_id = interaction.user.id
+
+    def change(session: Session) -> str:
+        options = dict(members.member(session, member_id).settings.get("options", {}))
+        if value.strip():
+            name, meant = flags.check_option(option, value, options, backends.catalog)
+            options[name] = meant
+            sentence = preferences.option_set(name, meant)
+        else:
+            name = _bare(option)
+            if options.pop(name, None) is None:
+                return preferences.no_such_option(name)
+            sentence = preferences.option_removed(name)
+        members.change_settings(session, member_id, options=options or None)
+        return sentence
+
+    sentence = await in_time(interaction, backends.database.write(change), ephemeral=True)
+    await say(interaction, sentence, ephemeral=True)
+
+
+def _bare(name: str) -> str:
+    return name.strip().lstrip("-—").lower()
+
+
+@set_option.autocomplete("option")
+async def _names(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+    work = host(interaction).backends.database.read(members.settings_of, interaction.user.id)
+    options = (await work).get("options", {})
+    alike = sorted(name for name in options if _bare(current) in name)
+    return [app_commands.Choice(name=name, value=name) for name in alike[:CHOICES]]
+
+
+@option.command(name="list", description="Your own flags and what they stand for")
+async def list_options(interaction: Interaction) -> None:
+    work = host(interaction).backends.database.read(members.settings_of, interaction.user.id)
+    current = await in_time(interaction, work, ephemeral=True)
+    await say(interaction, preferences.option_list(current.get("options", {})), ephemeral=True)
+
+
+@prefer.command(description="Flags that are added to every prompt of yours; nothing removes them")
+@app_commands.describe(new_value="Flags alone, such as: --ar 3:2 --no text")
+async def suffix(interaction: Interaction, new_value: app_commands.Range[str, 0, LENGTH] = "") -> None:
+    backends = host(interaction).backends
+    checked = flags.check_suffix(new_value, backends.catalog) if new_value.strip() else ""
+    work = backends.database.write(members.change_settings, interaction.user.id, suffix=checked or None)
+    await in_time(interaction, work, ephemeral=True)
+    await say(interaction, preferences.suffix_set(checked), ephemeral=True)
+
+
+@prefer.command(description="Ask for a changed prompt at V, 🔄, pan and zoom, or no more")
+async def remix(interaction: Interaction) -> None:
+    on = await _toggle(interaction, "remix", True)
+    await say(interaction, preferences.remix_set(on), ephemeral=True)
+
+
+@prefer.command(description="Let V1 to V4 vary pictures strongly or slightly")
+async def variability(interaction: Interaction) -> None:
+    low = await _toggle(interaction, "variability", "low")
+    await say(interaction, preferences.variability_set(not low), ephemeral=True)
+
+
+@prefer.command(description="Have finished jobs sent to you by direct message too, or no more")
+async def auto_dm(interaction: Interaction) -> None:
+    on = await _toggle(interaction, "auto_dm", True)
+    await say(interaction, preferences.auto_dm_set(on), ephemeral=True)
+
+
+async def _toggle(interaction: Interaction, name: str, value: bool | str) -> bool:
+    """Give a setting this value, or take it away where it has it; whether it has it now."""
+    work = host(interaction).backends.database.write(members.toggle_setting, interaction.user.id, name, value)
+    return await in_time(interaction, work, ephemeral=True)

@@ -1,0 +1,18 @@
+"""`/settings`: what a member's commands take where they do not say."""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.views.answering import in_time, show_privately
+from bot.views.press import Interaction, host
+from bot.views.settings import settings as panel
+from storage import members
+
+
+@app_commands.command(description="Your default model, ratio, modes and speed")
+async def settings(interaction: Interaction) -> None:
+    backends = host(interaction).backends
+    work = backends.database.write(members.member, interaction.user.id)
+    member = await in_time(interaction, work, ephemeral=True)
+    await show_privately(interaction, panel(member.settings, backends.catalog))

@@ -1,0 +1,17 @@
+"""`/show`: one of a member's own jobs again, here and with fresh buttons."""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.views.press import Interaction
+from bot.views.shows import show_again
+
+LARGEST_ID = 2**53 - 1
+"""Discord's largest integer option."""
+
+
+@app_commands.command(description="Post one of your jobs again, with fresh buttons")
+@app_commands.describe(job_id="Its number: the last part of the picture's file name")
+async def show(interaction: Interaction, job_id: app_commands.Range[int, 1, LARGEST_ID]) -> None:
+    await show_again(interaction, job_id)

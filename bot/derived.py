@@ -1,0 +1,285 @@
+"""The request of a re-roll, a variation or an upscale, from its parent's; `redrawn.py` has zooms and regions.
+
+Where a member has changed the prompt (Remix), `text` is the new one; None leaves it as it is. It is read
+without the member's settings, which are written out in the parent's prompt already.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from PIL import Image as PilImage
+from sqlalchemy.orm import Session
+
+from bot import flags
+from bot.grammar import clean
+from storage import jobs
+from storage.catalog import Catalog
+from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, Task
+from storage.errors import NoSuchImage, Refused
+from storage.tables import Image, Job
+
+LARGEST_SIDE = 4096
+"""Pixels that an upscaled picture may have on a side."""
+
+CREATIVITY = 0.3
+"""How much Upscale (Creative) draws anew: diffusers' img2img strength."""
+
+Variation = Literal[Action.VARY, Action.VARY_SUBTLE, Action.VARY_STRONG]
+Upscaling = Literal[Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE]
+Compose = Callable[[PilImage.Image], tuple[PilImage.Image | None, PilImage.Image]]
+
+_REMIXES = MappingProxyType(
+    {
+        Action.VARY: Action.REMIX,
+        Action.VARY_SUBTLE: Action.REMIX_SUBTLE,
+        Action.VARY_STRONG: Action.REMIX_STRONG,
+        Action.VARY_REGION: Action.REMIX_REGION,
+    }
+)
+_WITHOUT_SOURCE: Mapping[str, Any] = MappingProxyType(
+    {"source_key": None, "mask_key": None, "scale": 1, "creativity": 0.0, "strength": 1.0}
+)
+OF_GRIDS: Mapping[str, Any] = MappingProxyType({"chaos": 0, "sameseed": False})
+"""What spreads or joins the pictures of a first grid, and means nothing for what is made of one picture."""
+
+
+class PictureWithheld(Refused):
+    """Nothing is made of a picture that the safety check keeps."""
+
+
+class ModelGone(Refused):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class NoUpscaler(Refused):
+    """The catalog names nothing that enlarges this model's pictures."""
+
+
+class TooLarge(Refused):
+    """Pixels that the upscaled picture would have, and may have on a side."""
+
+    def __init__(self, width: int, height: int, limit: int = LARGEST_SIDE) -> None:
+        super().__init__(f"{width}x{height}")
+        self.width, self.height, self.limit = width, height, limit
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture by its place in a grid; `index` counts from 0."""
+
+    job_id: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What has to be composed of a stored picture (`key`) before the job can be drawn: source and mask.
+
+    Without a source of its own the job begins with its parent picture.
+    """
+
+    key: str
+    compose: Compose
+
+
+@dataclass(frozen=True)
+class Derived:
+    action: Action
+    text: str
+    request: GenerationRequest
+    parent_job_id: int
+    parent_image_id: int | None = None
+    parent_index: int | None = None
+    sheet: Sheet | None = None
+    parsed: flags.Parsed | None = None
+    """A changed prompt as it was understood."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is to be drawn: the parent's words with another seed, or the member's own."""
+
+    request: GenerationRequest
+    text: str
+    parsed: flags.Parsed | None = None
+
+    def action(self, action: Action) -> Action:
+        return action if self.parsed is None else _REMIXES.get(action, action)
+
+    def derived(
+        self,
+        action: Action,
+        picture: tuple[Image, Job],
+        changes: Mapping[str, Any],
+        sheet: Sheet | None = None,
+    ) -> Derived:
+        """A job about a picture whose request differs by `changes`; what the parent began with is gone."""
+        image, job = picture
+        request = self.request.model_copy(update={**_WITHOUT_SOURCE, **changes})
+        return Derived(
+            self.action(action), self.text, request, job.id, image.id, image.index, sheet, self.parsed
+        )
+
+
+def shown(session: Session, picture: Cell | int) -> tuple[Image, Job]:
+    """A picture that members may see, by its place in a grid or its id, and its job.
+
+    Raises:
+        NoSuchJob, NoSuchImage, PictureWithheld
+    """
+    if isinstance(picture, Cell):
+        job = jobs.get(session, picture.job_id)
+        found = [image for image in jobs.images_of(session, job.id) if image.index == picture.index]
+        if not found:
+            raise NoSuchImage(picture.job_id)
+        image = found[0]
+    else:
+        image, job = jobs.image(session, picture)
+    if image.withheld:
+        raise PictureWithheld
+    return image, job
+
+
+def prompt_of(session: Session, *, job_id: int | None = None, picture: Cell | int | None = None) -> str:
+    """The words that a member may change (Remix) before more is made of a job or a picture.
+
+    Raises:
+        NoSuchJob, NoSuchImage, PictureWithheld
+    """
+    if picture is not None:
+        _, drawn = before_upscaling(session, *shown(session, picture))
+        return unseeded(drawn)
+    assert job_id is not None
+    return unseeded(_drawn_job(session, job_id))
+
+
+def reroll(
+    session: Session, catalog: Catalog, job_id: int, image_id: int | None = None, text: str | None = None
+) -> Derived:
+    """The same wish with another seed. Of an upscaled picture, what is drawn again is the picture itself."""
+    job = _drawn_job(session, job_id)
+    words = words_of(catalog, job, text)
+    request = words.request
+    if words.parsed is not None:
+        kept = _request(job)
+        source = {"task", "parent_image_id", "source_key", "source_keys", "mask_key", "strength"}
+        if kept.task is not Task.TEXT_TO_IMAGE:
+            source |= {"width", "height"}
+        request = request.model_copy(update={name: getattr(kept, name) for name in source})
+    return Derived(
+        Action.REROLL, words.text, request, job.id, image_id, job.parent_index, parsed=words.parsed
+    )
+
+
+def vary(
+    session: Session,
+    catalog: Catalog,
+    picture: Cell | int,
+    action: Variation,
+    text: str | None = None,
+    *,
+    subtle: bool = False,
+) -> Derived:
+    """Four pictures near one, at the size it was drawn in; `subtle` is a member's setting for V1–V4."""
+    image, job = shown(session, picture)
+    drawn_image, drawn = before_upscaling(session, image, job)
+    words = words_of(catalog, drawn, text)
+    entry = catalog[words.request.model]
+    near = subtle or action is Action.VARY_SUBTLE
+    changes = {
+        "task": Task.IMAGE_TO_IMAGE,
+        "parent_image_id": drawn_image.id,
+        "num_images_per_prompt": GRID,
+        "strength": entry.strength_subtle if near else entry.strength_strong,
+    }
+    return words.derived(action, (image, job), {**OF_GRIDS, **changes})
+
+
+def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Upscaling) -> Derived:
+    """One picture, enlarged.
+
+    Raises:
+        NoUpscaler: the model has none.
+        TooLarge: beyond LARGEST_SIDE.
+    """
+    image, job = shown(session, picture)
+    scale = 4 if action is Action.UPSCALE_4X else 2
+    width, height = image.width * scale, image.height * scale
+    if max(width, height) > LARGEST_SIDE:
+        raise TooLarge(width, height)
+    request = installed(catalog, job)
+    if catalog[request.model].upscaler is None:
+        raise NoUpscaler
+    changes = {
+        "task": Task.UPSCALE,
+        "parent_image_id": image.id,
+        "seed": image.seed,
+        "num_images_per_prompt": 1,
+        "width": width,
+        "height": height,
+        "scale": scale,
+        "creativity": CREATIVITY if action is Action.UPSCALE_CREATIVE else 0.0,
+    }
+    return Words(request, job.text).derived(action, (image, job), changes)
+
+
+def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
+    """The job's words with another seed, or the changed ones in their place.
+
+    Raises:
+        ModelGone: what drew it is not installed any more.
+        FlagError: the changed ones cannot be understood.
+    """
+    request, before = installed(catalog, job), unseeded(job)
+    if text is None or clean(text) == clean(before):
+        return Words(request.model_copy(update={"seed": _random_seed()}), before)
+    parsed = flags.parse(text, catalog, own_model(catalog, job))
+    return Words(parsed.request, parsed.text, parsed)
+
+
+def own_model(catalog: Catalog, job: Job) -> flags.Preferences:
+    """Changed words stay with the model that drew the picture, unless they name another."""
+    return flags.Preferences(model=None if job.model == catalog.default else job.model)
+
+
+def _drawn_job(session: Session, job_id: int) -> Job:
+    """The job, or what was drawn before it was enlarged."""
+    job = jobs.get(session, job_id)
+    while _request(job).task is Task.UPSCALE and job.parent_job_id is not None:
+        job = jobs.get(session, job.parent_job_id)
+    return job
+
+
+def _request(job: Job) -> GenerationRequest:
+    return GenerationRequest.model_validate(job.request)
+
+
+def installed(catalog: Catalog, job: Job) -> GenerationRequest:
+    """The job's request, where its model can still be asked."""
+    request = _request(job)
+    if request.model not in catalog.models:
+        raise ModelGone(request.model)
+    return request
+
+
+def before_upscaling(session: Session, image: Image, job: Job) -> tuple[Image, Job]:
+    """The picture as it was drawn: the same as an upscaled one, and of a size that the model draws."""
+    while (request := _request(job)).task is Task.UPSCALE and request.parent_image_id is not None:
+        image, job = jobs.image(session, request.parent_image_id)
+    return image, job
+
+
+def unseeded(job: Job) -> str:
+    """The parent's prompt without its seed, which does not hold for the new pictures."""
+    return flags.without(job.text, *flags.SEED_FLAGS)
+
+
+def _random_seed() -> int:
+    return random.SystemRandom().randrange(SEED_SPACE)

@@ -1,0 +1,134 @@
+"""Exceptions become sentences here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from discord import app_commands
+
+from bot import messages
+from bot.batches import TooManyHere
+from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from bot.checks import MissingPermissions, NotAgeRestricted
+from bot.derived import ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.flags import FlagError
+from bot.incoming import (
+    MOST_BYTES,
+    MOST_PIXELS,
+    NotALink,
+    NotAPicture,
+    PrivateAddress,
+    TooManyBytes,
+    TooManyPixels,
+    Unreachable,
+)
+from bot.messages import batches, deeds, finding, pictures, privacy, prompts
+from bot.moderation import ForbiddenWords
+from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
+from bot.recall import NothingRecalled
+from bot.redrawn import NoSquarerSize
+from bot.views.describes import OneSource
+from bot.views.letters_home import ClosedMessages, NothingToSend
+from bot.views.modals import FormTooLate, TooLongForForm
+from bot.views.press import UnknownButton
+from bot.views.prompts import SeveralPictures
+from bot.views.uses import NoPicture, PictureTooLarge
+from storage.errors import (
+    AlreadyFinished,
+    Banned,
+    BatchClosed,
+    DataDeleted,
+    ImageMissing,
+    NoSuchBatch,
+    NoSuchImage,
+    NoSuchJob,
+    NoSuchMessage,
+    NotModerator,
+    NotYours,
+    Paused,
+    QueueFull,
+    Refused,
+)
+
+_SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
+    FlagError: lambda error: messages.flag_faults(error.faults),
+    ForbiddenWords: lambda error: messages.forbidden_words(error.words),
+    MissingPermissions: lambda error: messages.missing_permissions(error.missing),
+    NotAgeRestricted: lambda _: messages.not_age_restricted(),
+    QueueFull: lambda error: messages.queue_full(error.limit),
+    Banned: lambda error: messages.banned(error.reason, error.expires_at),
+    Paused: lambda _: messages.paused(),
+    DataDeleted: lambda _: privacy.data_deleted(),
+    NoSuchJob: lambda error: messages.no_such_job(error.job_id),
+    NoSuchMessage: lambda _: finding.no_such_message(),
+    NoPicture: lambda _: finding.no_picture(),
+    PictureTooLarge: lambda error: finding.picture_too_large(error.limit),
+    NoSuchBatch: lambda _: batches.gone(),
+    BatchClosed: lambda error: batches.closed(error.state),
+    NothingRecalled: lambda error: prompts.nothing_recalled(error.which),
+    SeveralPictures: lambda _: prompts.several_pictures(),
+    TooManyHere: lambda error: batches.too_many_here(error.size, error.most),
+    NoSuchImage: lambda _: messages.no_such_picture(),
+    PictureWithheld: lambda _: messages.picture_withheld(),
+    ImageMissing: lambda _: messages.picture_lost(),
+    TooLarge: lambda error: messages.too_large(error.width, error.height, error.limit),
+    NoUpscaler: lambda _: messages.no_upscaler(),
+    ModelGone: lambda error: messages.model_gone(error.name),
+    NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
+    NothingToDraw: lambda _: deeds.nothing_to_draw(),
+    RegionEmpty: lambda _: deeds.no_region(),
+    RegionTooSmall: lambda _: deeds.region_too_small(),
+    RegionTooLarge: lambda _: deeds.region_too_large(),
+    PaintedShape: lambda error: deeds.painted_shape(error.given, error.wanted),
+    ClosedMessages: lambda _: deeds.closed_messages(),
+    NothingToSend: lambda error: deeds.nothing_to_send(error.job_id, error.state),
+    TooLongForForm: lambda error: deeds.prompt_too_long(error.limit),
+    FormTooLate: lambda _: deeds.form_too_late(),
+    TooManyBytes: lambda _: pictures.too_many_bytes(MOST_BYTES // 2**20),
+    TooManyPixels: lambda _: pictures.too_many_pixels(MOST_PIXELS // 1_000_000),
+    NotAPicture: lambda _: pictures.not_a_picture(),
+    Unreachable: lambda error: pictures.unreachable(error.status),
+    PrivateAddress: lambda _: pictures.private_address(),
+    NoDescriber: lambda error: pictures.no_describer(error.model),
+    DuplicateImages: lambda _: pictures.duplicate_images(),
+    NotShortened: lambda error: pictures.not_shortened(error.part),
+    TooShort: lambda _: pictures.too_short(),
+    NoWords: lambda _: pictures.no_words(),
+    OneSource: lambda error: pictures.one_source(error.given),
+    NotALink: lambda error: pictures.not_a_link(error.given),
+    NotYours: lambda _: messages.not_yours(),
+    NotModerator: lambda _: messages.not_moderator(),
+    AlreadyFinished: lambda error: messages.already_finished(error.state),
+    UnknownButton: lambda _: messages.unknown_button(),
+    app_commands.CommandNotFound: lambda _: messages.stale_command(),
+    app_commands.CommandSignatureMismatch: lambda _: messages.stale_command(),
+}
+
+
+def expected(error: BaseException) -> bool:
+    """Whether it is a wish that could not be granted, rather than a fault of ours."""
+    return isinstance(error, Refused)
+
+
+def sentence(error: BaseException, reference: int | None = None) -> str:
+    """What the member reads, at most one message long. An unforeseen error gives `reference` to quote."""
+    text, echo = _plain_sentence(error, reference), _echo(error)
+    return messages.with_echo(text, echo) if echo else text
+
+
+def attachment(error: BaseException) -> str | None:
+    """The prompt that was typed, for a file `prompt.txt`, where the sentence has no room for it."""
+    echo = _echo(error)
+    return echo if echo and not messages.echo_fits(_plain_sentence(error), echo) else None
+
+
+def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
+    for kind, say in _SENTENCES.items():
+        if isinstance(error, kind):
+            return say(error)
+    return messages.unexpected(reference)
+
+
+def _echo(error: BaseException) -> str:
+    return error.echo if isinstance(error, FlagError | ForbiddenWords) else ""

@@ -1,0 +1,93 @@
+"""What is wrong with a command, and what its writer is told though it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bot.values import Problem
+from storage.errors import Refused
+
+MOST_FAULTS = 5
+MOST_COMMANDS = 40
+"""What one text may become by permutations and `--repeat`."""
+
+
+class NoteKind(Enum):
+    """What the member is told though the command runs; `bot/messages/` has a sentence for each."""
+
+    NO_MEANING = auto()
+    NO_VERSION = auto()
+    OPTION_OVERRULED = auto()
+    SETTING_UNUSABLE = auto()
+    SUFFIX_UNUSABLE = auto()
+    CUSTOM_UNUSABLE = auto()
+    SNAPPED = auto()
+    STEPS_LIMITED = auto()
+    SEEDS_APART = auto()
+    NO_STYLES = auto()
+    CODES_UNWEIGHTED = auto()
+    ALONE = auto()
+    LINK_IN_TEXT = auto()
+
+
+@dataclass(frozen=True)
+class Note:
+    kind: NoteKind
+    flag: str
+    """As typed, without its dashes."""
+    detail: str = ""
+    """What the kind's sentence is about: a value, a size, a whole flag, or the flag that is missing."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    problem: Problem
+    flag: str | None = None
+    """As typed, without its dashes; None where the fault is the text's."""
+    given: str = ""
+    expected: str = ""
+    """The range; for an unknown flag that resembles none, the flags there are."""
+    suggestion: str | None = None
+    """What would have been right, ready to type: `--stylize 1000`."""
+
+
+class FlagError(Refused):
+    """The command cannot run. `echo` is what was typed, options included, to be copied and mended."""
+
+    def __init__(self, faults: Sequence[Fault], echo: str) -> None:
+        super().__init__(
+            "; ".join(f"{fault.problem.name.lower()}: {fault.flag or 'text'}" for fault in faults)
+        )
+        self.faults = tuple(faults[:MOST_FAULTS])
+        self.echo = echo
+
+    @property
+    def flag(self) -> str | None:
+        return self.faults[0].flag
+
+    @property
+    def problem(self) -> Problem:
+        return self.faults[0].problem
+
+    @property
+    def suggestion(self) -> str | None:
+        return self.faults[0].suggestion
+
+
+def refuse(faults: Sequence[Fault], echo: str) -> None:
+    """Raises:
+    FlagError: where there is a fault.
+    """
+    if faults:
+        raise FlagError(faults, echo)
+
+
+def refuse_many(count: int, echo: str) -> None:
+    """Raises:
+    FlagError: where a text would become more commands than one may.
+    """
+    if count > MOST_COMMANDS:
+        given = str(min(count, 10**9))
+        raise FlagError([Fault(Problem.TOO_MANY, given=given, expected=str(MOST_COMMANDS))], echo)

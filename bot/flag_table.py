@@ -1,0 +1,189 @@
+"""The table of flags: each one's names, what it takes and what it does, for parser, help, documentation and
+refusals alike.
+
+A flag *works*, or is *noted*: one of Midjourney's that has no meaning here, so that a prompt pasted from
+there runs and its writer is told. Every other is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
+
+from bot.values import (
+    MANY,
+    Choice,
+    Codes,
+    Listing,
+    Nothing,
+    Number,
+    Ratio,
+    Scope,
+    Style,
+    StyleCodes,
+    Value,
+    Version,
+    Whole,
+)
+from storage.catalog import ModelEntry
+from storage.contract import SEED_SPACE
+from storage.samplers import NAMES as SAMPLER_NAMES
+
+
+class Meaning(Enum):
+    WORKS = auto()
+    NOTED = auto()
+
+
+@dataclass(frozen=True)
+class Flag:
+    name: str
+    value: Value
+    help: str = ""
+    """For a flag that works, what it does; for one that is noted, what Midjourney has it for."""
+    aliases: tuple[str, ...] = ()
+    meaning: Meaning = Meaning.WORKS
+    repeats: bool = False
+    """Whether it may stand more than once; the values are then read as one."""
+    group: str | None = None
+    """Flags of one group decide the same, so only one of them can hold."""
+    default: str | Callable[[ModelEntry], str] | None = None
+    """The value that changes nothing; None where leaving the flag out is the only way to that."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.aliases)
+
+    @property
+    def decides(self) -> str:
+        return self.group or self.name
+
+    def neutral(self, entry: ModelEntry) -> str | None:
+        """The value that changes nothing, for one model."""
+        return self.default(entry) if callable(self.default) else self.default
+
+
+def _noted(names: str, value: Value, of: str = "") -> Flag:
+    name, *aliases = names.split()
+    return Flag(name, value, of, tuple(aliases), Meaning.NOTED, repeats=True)
+
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("ar", Ratio(4), "the picture's shape", ("aspect",), default="1:1"),
+    Flag(
+        "stylize",
+        Whole(0, 1000),
+        "how much of the model's own taste is blended in; 0 is none",
+        ("s",),
+        default=lambda entry: str(entry.stylize),
+    ),
+    Flag(
+        "style",
+        Style(),
+        "`--style raw` is `--raw`; other styles have no meaning here",
+        repeats=True,
+        group="raw",
+    ),
+    Flag(
+        "raw",
+        Nothing(),
+        "none of the model's own taste, unless `--stylize` says how much",
+        repeats=True,
+        group="raw",
+    ),
+    Flag("chaos", Whole(0, 100), "how different the four pictures are from each other", ("c",), default="0"),
+    Flag("weird", Whole(0, 3000), "how far the pictures stray from the ordinary", ("w",), default="0"),
+    Flag(
+        "seed",
+        Whole(0, SEED_SPACE - 1),
+        "the same seed and words draw the same picture again",
+        group="seed",
+    ),
+    Flag("sameseed", Whole(0, SEED_SPACE - 1), "a seed that makes all four pictures alike", group="seed"),
+    Flag("no", Listing(), "what shall not be in the picture", repeats=True),
+    Flag(
+        "quality",
+        Number(0.25, 5),
+        "how much work goes into a picture: its steps are multiplied by this",
+        ("q",),
+        group="quality",
+        default="1",
+    ),
+    Flag("draft", Nothing(), "a quick sketch, which is `--quality .25`", group="quality"),
+    Flag(
+        "steps",
+        Whole(1, lambda entry: entry.max_steps),
+        "how many steps a picture is drawn in",
+        default=lambda entry: str(entry.num_inference_steps),
+    ),
+    Flag(
+        "cfg",
+        Number(0, 30),
+        "how closely the picture follows your words",
+        default=lambda entry: f"{entry.guidance_scale:g}",
+    ),
+    Flag(
+        "sampler",
+        Choice(lambda _: SAMPLER_NAMES),
+        "how the noise is taken away",
+        default=lambda entry: entry.scheduler,
+    ),
+    Flag("stop", Whole(10, 100), "ends the drawing at this percentage, for a softer picture", default="100"),
+    Flag("tile", Nothing(), "a picture whose opposite edges meet, to be laid out as a pattern"),
+    Flag("iw", Number(0, 3), "how much the picture before the text weighs", default="1"),
+    Flag("sref", StyleCodes(), "a style by its code; `random` draws one", repeats=True),
+    Flag("sw", Whole(0, 1000), "how strong the style of `--sref` is", default="100"),
+    Flag(
+        "model",
+        Choice(lambda catalog: tuple(catalog.models)),
+        "which model draws",
+        group="model",
+        default=lambda entry: entry.name,
+    ),
+    Flag("v", Version(), "the model that stands for this version of Midjourney", ("version",), group="model"),
+    Flag("niji", Version(niji=True), "the model that stands for Niji", group="model"),
+    Flag("repeat", Whole(2, 40), "how many times the command is run", ("r",)),
+    Flag("fast", Nothing(), "this job before relaxed ones", group="speed"),
+    Flag("relax", Nothing(), "this job when nobody is in a hurry", group="speed"),
+    Flag("turbo", Nothing(), "this job before your others", group="speed"),
+    Flag("public", Nothing(), "everybody here may see this job", group="visibility"),
+    Flag("stealth", Nothing(), "only you and moderators see this job", group="visibility"),
+    Flag("video", Nothing(also="1"), "a movie of the forming pictures; ✉️ sends it"),
+    _noted("cref", Codes(1, MANY), "a character's picture"),
+    _noted("cw", Number(0, 100), "how much of the character is taken over"),
+    _noted("oref", Codes(1, MANY), "a picture of something that shall be in this one"),
+    _noted("ow", Number(0, 1000), "how much of that is taken over"),
+    _noted("p profile", Codes(0, MANY), "a member's taste, learnt from ratings"),
+    _noted("exp", Number(0, 100), "experimental aesthetics"),
+    _noted("sv", Number(1, 99), "the version of style references"),
+    _noted("hd", Nothing(), "large pictures at once"),
+    _noted("sd", Nothing(), "pictures of the ordinary size"),
+    _noted("motion", Codes(), "how much a video moves"),
+    _noted("loop", Nothing(), "a video that begins again"),
+    _noted("end", Codes(), "a video's last picture"),
+    _noted("bs", Number(1, 4), "how many videos are made"),
+    _noted("zoom", Number(1, 2), "how far Custom Zoom goes; it works in that button's form alone"),
+    _noted("upscaler", Codes(0, MANY), "which upscaler enlarges"),
+    _noted("lora", Codes(1, MANY), "small weights added to the model's, and how strongly"),
+    _noted("control", Codes(0, MANY), "what of a picture leads the new one"),
+    _noted("h", Number(1, 4096), "a picture's height, long ago"),
+    _noted(
+        "uplight upbeta upanime test testp creative hq vibe newclip nostretch old beta",
+        Nothing(),
+        "models and upscalers of long ago",
+    ),
+)
+
+BY_NAME: Mapping[str, Flag] = MappingProxyType({name: flag for flag in FLAGS for name in flag.names})
+
+
+def help_lines(scope: Scope) -> list[str]:
+    """One line for each flag that works: its names, what it does and what it takes, for one model."""
+    return [
+        f"`{' '.join([*(f'--{name}' for name in flag.names), flag.value.form]).rstrip()}` "
+        f"{flag.help} ({flag.value.expected(scope)})"
+        for flag in FLAGS
+        if flag.meaning is Meaning.WORKS
+    ]

@@ -1,0 +1,249 @@
+"""The prompt language: a command's text, options and settings become resolved requests. No discord in it.
+
+A wrong flag or value refuses the whole command, with every fault found and the command to copy.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+
+from bot import vocabulary, weights
+from bot.faults import MOST_COMMANDS, Fault, FlagError, Note, NoteKind, refuse, refuse_many
+from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning, help_lines
+from bot.grammar import Divided, ImageLink, TypedFlag, clean, divide
+from bot.own_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
+from bot.permutations import permutations
+from bot.precedence import choose, gather, scope_of
+from bot.preferences import Preferences
+from bot.requests import notes_on, request_of
+from bot.values import Problem, Scope, WrongValue
+from storage.catalog import Catalog
+from storage.contract import GRID, SEED_SPACE, GenerationRequest, Part, Speed
+
+__all__ = [
+    "BY_NAME", "FLAGS", "LONGEST", "LONGEST_SUFFIX", "MOST_COMMANDS", "MOST_OPTIONS", "Fault", "Flag",
+    "FlagError", "ImageLink", "Meaning", "Note", "NoteKind", "Parsed", "Preferences", "Problem", "Scope",
+    "Speed", "all_notes", "check_option", "check_suffix", "help_lines", "parse", "parse_all", "without",
+]  # fmt: skip
+
+LONGEST = 4000
+"""Characters of a prompt with everything that settings and options add to it."""
+_LONGEST_TYPED = 4 * LONGEST
+SEED_FLAGS = ("seed", "sameseed")
+LEAST_STRENGTH = 0.05
+STRENGTH_PER_WEIGHT = 0.3
+"""By how much less of a picture is drawn anew for each 1 of `--iw`."""
+_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    request: GenerationRequest
+    text: str
+    """The whole prompt as it is shown and stored: links, words, flags as typed, and what options, suffix and
+    settings add as flags. `--repeat` is no part of it, since each job is drawn once."""
+    notes: tuple[Note, ...] = ()
+    unknown_words: tuple[str, ...] = ()
+    images: tuple[ImageLink, ...] = ()
+    """Links in front of the words; the request is from the words alone."""
+    image_weight: float | None = None
+    """`--iw`, 0–3."""
+    speed: Speed | None = None
+    stealth: bool | None = None
+    repeat: int = 1
+    zoom: float | None = None
+    """`--zoom`, 1–2, which the form of Custom Zoom reads."""
+
+    @property
+    def strength(self) -> float:
+        """diffusers' strength for a request that begins with a picture: how much of it is drawn anew."""
+        weight = 1.0 if self.image_weight is None else self.image_weight
+        return round(max(LEAST_STRENGTH, 1 - STRENGTH_PER_WEIGHT * weight), 4)
+
+    @property
+    def command(self) -> str:
+        """The text with its seed: typed again, it is the same request."""
+        seeded = any(flag.name in SEED_FLAGS for flag in divide(self.text).flags)
+        return self.text if seeded else f"{self.text} --seed {self.request.seed}".strip()
+
+
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+_NO_PREFERENCES = Preferences()
+
+
+def parse(
+    text: str,
+    catalog: Catalog,
+    preferences: Preferences = _NO_PREFERENCES,
+    *,
+    options: Mapping[str, str] = _NO_OPTIONS,
+    seed: int | None = None,
+    attached: bool = False,
+) -> Parsed:
+    """Understand one command; braces are text.
+
+    A flag in the text beats the command's `options` (values by a flag's name), these beat the member's own
+    flags, then comes the suffix, then the settings. Without `--seed` the seed is `seed`, or drawn at random.
+    Where a picture is `attached`, no words are needed.
+
+    Raises:
+        FlagError: with every fault found, and the command to copy.
+    """
+    echo = echo_of(text, options)
+    return _parse(
+        text, preferences, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo
+    )
+
+
+def parse_all(
+    text: str,
+    catalog: Catalog,
+    preferences: Preferences = _NO_PREFERENCES,
+    *,
+    options: Mapping[str, str] = _NO_OPTIONS,
+    seed: int | None = None,
+    attached: bool = False,
+) -> list[Parsed]:
+    """Understand a command that may be many: one for each of its permutations, times `--repeat`.
+
+    Where the seed is fixed, each repeat takes the seeds that follow the pictures of the one before.
+
+    Raises:
+        FlagError: as `parse`, and for more than MOST_COMMANDS.
+    """
+    echo = echo_of(text, options)
+    if len(text) > _LONGEST_TYPED:
+        raise FlagError([_too_long(len(text))], echo)
+    read = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo)
+    commands = _alternatives(clean(text), preferences, echo)
+    firsts = [read(single, own) for single, own in commands]
+    refuse_many(sum(first.repeat for first in firsts), echo)
+    parsed = []
+    for (single, own), first in zip(commands, firsts, strict=True):
+        others = (read(single, own) for _ in range(first.repeat - 1))
+        same = [replace(each, repeat=1) for each in (first, *others)]
+        fixed = seed is not None or first.command == first.text
+        parsed += _apart(same) if fixed and first.repeat > 1 else same
+    return parsed
+
+
+def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:
+    """What a batch has to say, each note once."""
+    return tuple(dict.fromkeys(note for each in parsed for note in each.notes))
+
+
+def without(text: str, *names: str) -> str:
+    """A stored prompt without the flags of these names, by whichever alias they stand there."""
+    divided = divide(text)
+    kept = tuple(
+        flag for flag in divided.flags if flag.name not in BY_NAME or BY_NAME[flag.name].name not in names
+    )
+    return str(Divided(divided.text, kept))
+
+
+def echo_of(text: str, options: Mapping[str, str]) -> str:
+    """What was typed, and the options in the flags' form, so that nothing is lost with a refusal."""
+    line = clean(text)
+    given = {BY_NAME[flag.name].name for flag in divide(line).flags if flag.name in BY_NAME}
+    added = [name for name in options if BY_NAME[name].name not in given]
+    return " ".join([line, *(str(TypedFlag(name, clean(options[name]))) for name in added)]).strip()
+
+
+def _parse(
+    text: str,
+    preferences: Preferences,
+    *,
+    catalog: Catalog,
+    options: Mapping[str, str],
+    seed: int | None,
+    attached: bool,
+    echo: str,
+) -> Parsed:
+    words, given = gather(divide(text), options, preferences)
+    choice = choose(given, scope_of(given, catalog))
+    refuse(choice.faults, echo)
+    kept = tuple(given[place].flag for place in sorted(choice.kept))
+    whole = Divided(words, tuple(flag for flag in kept if BY_NAME[flag.name].name != "repeat"))
+    pictures = attached or bool(whole.images)
+    parts = _parts(whole, echo, needed=not pictures)
+    entry, values = choice.scope.entry, choice.values
+    drawn = random.SystemRandom().randrange(SEED_SPACE) if seed is None else seed
+    request = request_of(parts, values, entry, drawn)
+    notes = notes_on(request, kept, values, entry, pictures=pictures)
+    return Parsed(
+        request=request,
+        text=str(whole),
+        notes=(*choice.notes, *_text_notes(whole, preferences), *notes),
+        unknown_words=vocabulary.unknown_words(request.prompt, entry),
+        images=whole.images,
+        image_weight=values.get("iw"),
+        speed=next((speed for speed in Speed if speed in values), preferences.speed),
+        stealth="stealth" in values if {"stealth", "public"} & values.keys() else preferences.stealth,
+        repeat=values.get("repeat", 1),
+        zoom=values.get("zoom"),
+    )
+
+
+def _parts(whole: Divided, echo: str, *, needed: bool) -> tuple[Part, ...]:
+    length = len(str(whole))
+    if length > LONGEST:
+        raise FlagError([_too_long(length)], echo)
+    try:
+        parts = weights.read(whole.words)
+    except WrongValue as wrong:
+        raise FlagError([Fault(wrong.problem, given=wrong.given)], echo) from None
+    if needed and not parts:
+        raise FlagError([Fault(Problem.EMPTY)], echo)
+    return parts
+
+
+def _too_long(length: int) -> Fault:
+    return Fault(Problem.TOO_LONG, given=str(length), expected=str(LONGEST))
+
+
+def _text_notes(whole: Divided, preferences: Preferences) -> list[Note]:
+    links = [Note(NoteKind.LINK_IN_TEXT, "", match[0]) for match in _LINK.finditer(whole.words)]
+    rest = divide(preferences.suffix or "").text
+    return [*links[:1], *([Note(NoteKind.SUFFIX_UNUSABLE, "", rest)] if rest else [])]
+
+
+def _alternatives(line: str, preferences: Preferences, echo: str) -> list[tuple[str, Preferences]]:
+    """Every permutation of a command, with one of what the member's own flags in it stand for."""
+    found = permutations(line)
+    refuse_many(found.count, echo)
+    commands: list[tuple[str, Preferences]] = []
+    for single in found.texts():
+        used = {flag.name for flag in divide(single).flags} & preferences.options.keys() - BY_NAME.keys()
+        own = {name: permutations(preferences.options[name]) for name in sorted(used)}
+        refuse_many(len(commands) + math.prod(each.count for each in own.values()), echo)
+        for chosen in itertools.product(*(each.texts() for each in own.values())):
+            meant = {**preferences.options, **dict(zip(own, chosen, strict=True))}
+            commands.append((single, replace(preferences, options=meant)))
+    return commands
+
+
+def _apart(repeats: Sequence[Parsed]) -> list[Parsed]:
+    """Repeats of one fixed seed, which would all be the same picture, each with seeds of its own."""
+    seeds = [(each.request.seed + GRID * place) % SEED_SPACE for place, each in enumerate(repeats)]
+    first, *others = (_seeded(each, seed) for each, seed in zip(repeats, seeds, strict=True))
+    note = Note(NoteKind.SEEDS_APART, "seed", ", ".join(map(str, seeds[:3])))
+    return [replace(first, notes=(*first.notes, note)), *others]
+
+
+def _seeded(parsed: Parsed, seed: int) -> Parsed:
+    divided = divide(parsed.text)
+    flags = tuple(
+        TypedFlag(flag.name, str(seed)) if flag.name in SEED_FLAGS else flag for flag in divided.flags
+    )
+    return replace(
+        parsed,
+        request=parsed.request.model_copy(update={"seed": seed}),
+        text=str(Divided(divided.text, flags)),
+    )

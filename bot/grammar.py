@@ -1,0 +1,123 @@
+"""What a member typed, taken apart: links to pictures, the text, then the flags with their values as typed.
+
+The grammar is Midjourney's: flags stand at the end, begin with `--` (or the em dash that phones make of it)
+and last until the next flag. Which flags there are is not known here. `<lora:name:weight>` in the text, as
+other programs write it, is the flag `--lora name:weight`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_INVISIBLE = {
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    0xAD,  # soft hyphen
+    0x61C,
+    0x180E,
+    0x200B,  # ZWSP; the joiners U+200C and U+200D stay, emoji and Persian need them
+    *range(0x200E, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0080),
+    *range(0xD800, 0xE000),  # lone surrogates: neither UTF-8 nor a database takes them
+}
+_REMOVED = {code: None for code in _INVISIBLE if not chr(code).isspace()}
+
+QUOTED = r"""(?<![^\s(\[{]) (?: "[^"]*"(?!\w) | “[^”]*” )"""
+"""Letters to draw, as a verbose pattern: nothing in quotes is a flag or a weight."""
+
+_QUOTED_OR_FLAG = re.compile(
+    rf"{QUOTED} | (?<!\S) (?: -{{2,}} | —+-* ) (?P<name> [A-Za-z][\w-]* )", re.VERBOSE
+)
+_ESCAPE = re.compile(r"(?<!\S)\\(?=--|—)|\\(?=[{},():<])")
+_LORA = re.compile(r"(?<!\\)<lora:([^\s:<>]+)(?::([^\s<>]*))?>", re.IGNORECASE)
+_IMAGE = re.compile(
+    r"<?(?P<url> https?://[^\s<>]+? )>? (?: ::(?P<weight> -?[0-9]{1,4}(?:\.[0-9]{1,4})? ) )? (?=\s|$) \s*",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ImageLink:
+    url: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class TypedFlag:
+    """A flag as it was typed: its name in lower case, and all that follows it up to the next flag."""
+
+    name: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        return f"--{self.name} {self.value}".rstrip()
+
+
+@dataclass(frozen=True)
+class Divided:
+    text: str
+    """Links and words as typed."""
+    flags: tuple[TypedFlag, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.text, *map(str, self.flags)]))
+
+    @property
+    def images(self) -> tuple[ImageLink, ...]:
+        """The links in front of the words."""
+        return tuple(ImageLink(match["url"], float(match["weight"] or 1)) for match in _front(self.text))
+
+    @property
+    def words(self) -> str:
+        """The text behind the links, with its weights and escapes."""
+        links = _front(self.text)
+        return self.text[links[-1].end() :] if links else self.text
+
+    @property
+    def prompt(self) -> str:
+        """The words with their escapes resolved."""
+        return unescaped(self.words)
+
+
+def clean(text: str) -> str:
+    """The text on one line: no control, direction or zero-width characters, no lone surrogates."""
+    return " ".join(text.translate(_REMOVED).split())
+
+
+def unescaped(words: str) -> str:
+    r"""The text with its escapes resolved: `\--` is two dashes that begin no flag."""
+    return _ESCAPE.sub("", words)
+
+
+def divide(text: str) -> Divided:
+    line = clean(text)
+    found = [match for match in _QUOTED_OR_FLAG.finditer(line) if match["name"] is not None]
+    ends = [*(match.start() for match in found), len(line)]
+    flags = tuple(
+        TypedFlag(match["name"].lower(), line[match.end() : end].removeprefix("=").strip())
+        for match, end in zip(found, ends[1:], strict=True)
+    )
+    words, adapters = _without_adapters(line[: ends[0]])
+    return Divided(words, (*adapters, *flags))
+
+
+def _without_adapters(words: str) -> tuple[str, tuple[TypedFlag, ...]]:
+    adapters = tuple(
+        TypedFlag("lora", f"{match[1]}:{match[2]}" if match[2] else match[1])
+        for match in _LORA.finditer(words)
+    )
+    return " ".join(_LORA.sub(" ", words).split()), adapters
+
+
+def _front(text: str) -> list[re.Match[str]]:
+    links = []
+    place = 0
+    while match := _IMAGE.match(text, place):
+        links.append(match)
+        place = match.end()
+    return links

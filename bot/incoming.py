@@ -1,0 +1,257 @@
+"""Pictures that come from members: an attachment's, or what is behind a link, looked at and kept.
+
+A link is whatever a member typed. So that it cannot reach into the operator's own network, the very addresses
+that are connected to are checked, after every redirect again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import ipaddress
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import aiohttp
+import discord
+import PIL.Image
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from storage.backends import Backends
+from storage.errors import Refused
+from storage.images import INCOMING, ImageStore
+from storage.pictures import as_seen, png_bytes
+
+MOST_BYTES = 20 * 2**20
+MOST_PIXELS = 40_000_000
+LONGEST_SIDE = 2048
+"""Pixels; a larger picture is made smaller."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+REDIRECTS = 3
+WITHIN_S = 20.0
+
+_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PictureRefused(Refused):
+    """A picture that cannot be taken; nothing was kept."""
+
+
+class TooManyBytes(PictureRefused):
+    """More than MOST_BYTES."""
+
+
+class TooManyPixels(PictureRefused):
+    """More than MOST_PIXELS."""
+
+
+class NotAPicture(PictureRefused):
+    """No file of FORMATS, or a broken one."""
+
+
+class Unreachable(PictureRefused):
+    """There is no answer, or none with a picture; `status` is HTTP's, where there was one."""
+
+    def __init__(self, status: int | None = None) -> None:
+        super().__init__("" if status is None else f"HTTP {status}")
+        self.status = status
+
+
+class PrivateAddress(PictureRefused):
+    """The link leads into a private network."""
+
+
+class NotALink(PictureRefused):
+    """It is no http(s) address."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(given)
+        self.given = given
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A kept picture: RGB, upright, without metadata. The same picture has the same key."""
+
+    key: str
+    width: int
+    height: int
+
+
+async def receive(backends: Backends, source: discord.Attachment | str) -> Incoming:
+    """Keep the picture of an attachment, or behind an http(s) link as it was typed.
+
+    Raises:
+        PictureRefused: any of its kinds; nothing was kept.
+        OSError: the store is full.
+    """
+    if isinstance(source, str):
+        data = await _download(source, backends.config.trusted_link_hosts)
+    else:
+        data = await _read(source)
+    return await asyncio.to_thread(keep, backends.images, data)
+
+
+async def look(attachment: discord.Attachment) -> PIL.Image.Image:
+    """An attachment's picture, as `decode` gives it; nothing is kept.
+
+    Raises:
+        PictureRefused: any of its kinds.
+    """
+    return await asyncio.to_thread(decode, await _read(attachment))
+
+
+def keep(images: ImageStore, data: bytes) -> Incoming:
+    """Decode a file and keep it as PNG. Takes a second or so of processor time for a large one.
+
+    Raises:
+        TooManyBytes, TooManyPixels, NotAPicture
+    """
+    if len(data) > MOST_BYTES:
+        raise TooManyBytes
+    picture = decode(data)
+    png = png_bytes(picture)
+    key = f"{INCOMING}{hashlib.sha256(png).hexdigest()}.png"
+    if not images.exists(key):
+        images.save(key, png)
+    return Incoming(key, picture.width, picture.height)
+
+
+def decode(data: bytes) -> PIL.Image.Image:
+    """The file's first frame, upright, RGB (what is transparent is white), at most LONGEST_SIDE on a side.
+
+    Raises:
+        TooManyPixels, NotAPicture
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            _check_pixels(opened)
+            # A large photo is decoded at a fraction of its size, where that is still enough.
+            opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+            picture = as_seen(opened)
+    except PictureRefused:
+        raise
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
+        raise TooManyPixels from None
+    except Exception as error:
+        # Broken files make Pillow's decoders raise anything.
+        raise NotAPicture from error
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
+    return picture
+
+
+def _check_pixels(picture: PIL.Image.Image) -> None:
+    if picture.width * picture.height > MOST_PIXELS:
+        raise TooManyPixels
+
+
+async def _read(attachment: discord.Attachment) -> bytes:
+    if attachment.size > MOST_BYTES:
+        raise TooManyBytes
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            return await attachment.read()
+    except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unreachable(getattr(error, "status", None)) from error
+
+
+async def _download(link: str, trusted: Collection[str]) -> bytes:
+    url = _url(link)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            for _ in range(REDIRECTS + 1):
+                answer = await _get(url, trusted)
+                if isinstance(answer, bytes):
+                    return answer
+                url = answer
+    except aiohttp.InvalidURL:
+        raise NotALink(link) from None
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unreachable from error
+    raise Unreachable
+
+
+def _url(link: str) -> yarl.URL:
+    text = link.strip().removeprefix("<").removesuffix(">")
+    try:
+        url = yarl.URL(text)
+    except ValueError:
+        raise NotALink(link) from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise NotALink(link)
+    return url
+
+
+async def _get(url: yarl.URL, trusted: Collection[str]) -> bytes | yarl.URL:
+    """The body, or where the answer sends to."""
+    inside = url.host in trusted or f"{url.host}:{url.port}" in trusted
+    if not inside and _is_private_literal(url):
+        raise PrivateAddress
+    connector = aiohttp.TCPConnector(resolver=None if inside else _PublicResolver())
+    async with (
+        aiohttp.ClientSession(connector=connector, headers={"User-Agent": "Easel"}) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        if answer.status in _REDIRECT:
+            return _url(str(url.join(yarl.URL(answer.headers.get("Location", "")))))
+        if answer.status != 200:
+            raise Unreachable(answer.status)
+        return await _body(answer)
+
+
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
+    """No more of it is read than may be kept, whatever length it claims or how well it is compressed."""
+    if (answer.content_length or 0) > MOST_BYTES:
+        raise TooManyBytes
+    body = bytearray()
+    async for piece in answer.content.iter_chunked(2**16):
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise TooManyBytes
+    return bytes(body)
+
+
+class _PublicResolver(AbstractResolver):
+    """Finds public addresses only; the connection is made to exactly these."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if not all(is_public(address["host"]) for address in found):
+            raise PrivateAddress
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+def _is_private_literal(url: yarl.URL) -> bool:
+    """aiohttp asks no resolver for a host that is an address already."""
+    try:
+        return not is_public(url.host or "")
+    except ValueError:
+        return False
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, also as seen through IPv6's ways to IPv4.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if inner is None and found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast

@@ -1,0 +1,72 @@
+"""What a member may set for all of their commands, a suffix and flags of their own: tried when it is set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from bot.faults import Fault, FlagError, refuse, refuse_many
+from bot.flag_table import BY_NAME
+from bot.grammar import TypedFlag, clean, divide
+from bot.permutations import permutations
+from bot.precedence import Given, Source, choose
+from bot.values import Problem, Scope
+from storage.catalog import Catalog
+
+MOST_OPTIONS = 20
+LONGEST_SUFFIX = 1000
+"""Characters of a suffix, and of what an option stands for."""
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+def check_suffix(text: str, catalog: Catalog) -> str:
+    """The suffix as it is to be stored; an empty one is none.
+
+    Raises:
+        FlagError: there is text in it, or a flag that no model takes.
+    """
+    divided = divide(text)
+    if divided.text:
+        raise FlagError([Fault(Problem.SUFFIX_TEXT, given=divided.text)], clean(text))
+    _check_length(text)
+    _check_flags(divided.flags, catalog, clean(text))
+    return str(divided)
+
+
+def check_option(name: str, value: str, options: Mapping[str, str], catalog: Catalog) -> tuple[str, str]:
+    """A flag of the member's own and what it stands for, text or flags, as they are to be stored.
+
+    `options` are those that the member has.
+
+    Raises:
+        FlagError: the name is none or taken, the value is empty or could not be drawn, or there are too many.
+    """
+    own, meant = clean(name).lstrip("-—").lower(), clean(value)
+    echo = str(TypedFlag(own, meant))
+    if not _NAME.fullmatch(own):
+        raise FlagError([Fault(Problem.OPTION_NAME, own)], echo)
+    if own in BY_NAME:
+        raise FlagError([Fault(Problem.OPTION_TAKEN, own)], echo)
+    if not meant:
+        raise FlagError([Fault(Problem.OPTION_EMPTY, own)], echo)
+    if own not in options and len(options) >= MOST_OPTIONS:
+        raise FlagError([Fault(Problem.OPTIONS_FULL, own)], echo)
+    _check_length(meant)
+    alternatives = permutations(meant)
+    refuse_many(alternatives.count, echo)
+    for alternative in alternatives.texts():
+        _check_flags(divide(alternative).flags, catalog, echo)
+    return own, meant
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST_SUFFIX:
+        fault = Fault(Problem.TOO_LONG, given=str(len(text)), expected=str(LONGEST_SUFFIX))
+        raise FlagError([fault], text)
+
+
+def _check_flags(flags: Iterable[TypedFlag], catalog: Catalog, echo: str) -> None:
+    """Whether some model takes them."""
+    given = [Given(flag, Source.TEXT) for flag in flags]
+    found = (choose(given, Scope(catalog, entry)).faults for entry in catalog.models.values())
+    refuse(min(found, key=len), echo)

@@ -1,0 +1,191 @@
+"""Which flags hold: the text's, then the command's options, the member's own flags, their suffix, settings.
+
+What a member types is right or refused. What they once set and no longer works never stands in the way of a
+command: it is left out, and said.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, auto
+from typing import Any
+
+from bot.faults import Fault, Note, NoteKind
+from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning
+from bot.grammar import Divided, TypedFlag, clean, divide
+from bot.preferences import Preferences
+from bot.style_codes import random_code
+from bot.values import IDLE, RANDOM_CODE, Problem, Scope, WrongValue
+from storage.catalog import Catalog
+
+
+class Source(IntEnum):
+    """Where a flag comes from, the strongest first."""
+
+    TEXT = auto()
+    COMMAND = auto()
+    OPTION = auto()
+    SUFFIX = auto()
+    SETTING = auto()
+
+    @property
+    def typed(self) -> bool:
+        """Whether the member said it with this very command."""
+        return self <= Source.COMMAND
+
+
+@dataclass(frozen=True)
+class Given:
+    flag: TypedFlag
+    source: Source
+    option: str = ""
+    """The member's own flag that it comes from."""
+
+
+@dataclass
+class Choice:
+    """The flags that hold, and what they read as by the flag's name."""
+
+    scope: Scope
+    values: dict[str, Any] = field(default_factory=dict)
+    kept: set[int] = field(default_factory=set)
+    """Places of those flags in what was given."""
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def gather(
+    divided: Divided, options: Mapping[str, str], preferences: Preferences
+) -> tuple[str, tuple[Given, ...]]:
+    """The text, with that of the member's own flags, and all flags in the order in which they are shown."""
+    texts, given = [divided.text], list[Given]()
+    for flag in divided.flags:
+        meant = preferences.options.get(flag.name)
+        if meant is None or flag.name in BY_NAME:
+            given.append(Given(flag, Source.TEXT))
+            continue
+        part = divide(meant)
+        texts += [part.text, flag.value]
+        given += (Given(own, Source.OPTION, flag.name) for own in part.flags)
+    given += (Given(TypedFlag(name, clean(value)), Source.COMMAND) for name, value in options.items())
+    given += (Given(flag, Source.SUFFIX) for flag in divide(preferences.suffix or "").flags)
+    given += (Given(flag, Source.SETTING) for flag in preferences.typed())
+    return clean(" ".join(texts)), tuple(map(_with_codes, given))
+
+
+def _with_codes(each: Given) -> Given:
+    """With a style code in place of `--sref random`, so that what is shown draws the same again."""
+    if BY_NAME.get(each.flag.name) is not BY_NAME["sref"]:
+        return each
+    value = RANDOM_CODE.sub(lambda _: str(random_code()), each.flag.value)
+    return replace(each, flag=TypedFlag(each.flag.name, value))
+
+
+def scope_of(given: Iterable[Given], catalog: Catalog) -> Scope:
+    """The model that the flags ask for; where they name none that there is, the default."""
+    scope = Scope(catalog, catalog[catalog.default])
+    for each in sorted(given, key=lambda each: each.source):
+        flag = BY_NAME.get(each.flag.name)
+        if flag is None or flag.group != "model":
+            continue
+        try:
+            name = flag.value.read(each.flag.value, scope)
+        except WrongValue:
+            if each.source.typed:
+                break
+        else:
+            if name is not IDLE:
+                return Scope(catalog, catalog[str(name)])
+    return scope
+
+
+def choose(given: Sequence[Given], scope: Scope) -> Choice:
+    """Read the flags from the strongest source to the weakest."""
+    choice = Choice(scope)
+    holders: dict[str, Given] = {}
+    for place in sorted(range(len(given)), key=lambda place: given[place].source):
+        each = given[place]
+        flag = BY_NAME.get(each.flag.name)
+        if flag is None:
+            _reject(choice, each, unknown(each.flag, scope))
+            continue
+        holder = _holder(flag, each, holders)
+        if holder is not None and holder.source < each.source:
+            if each.source is Source.COMMAND and holder.flag.value != each.flag.value:
+                choice.notes.append(Note(NoteKind.OPTION_OVERRULED, holder.flag.name, each.flag.value))
+            continue
+        _take(choice, place, each, flag, holders)
+    return choice
+
+
+def _holder(flag: Flag, each: Given, holders: Mapping[str, Given]) -> Given | None:
+    """The flag that decides the same already. Raw is a stylize of 0, for all that is weaker than it."""
+    holder = holders.get(flag.decides)
+    raw = holders.get("raw") if flag.name == "stylize" else None
+    return raw if holder is None and raw is not None and raw.source < each.source else holder
+
+
+def _take(choice: Choice, place: int, each: Given, flag: Flag, holders: dict[str, Given]) -> None:
+    try:
+        value = flag.value.read(each.flag.value, choice.scope)
+    except WrongValue as wrong:
+        suggestion = wrong.suggestion and f"--{each.flag.name} {wrong.suggestion}"
+        expected = flag.value.expected(choice.scope)
+        _reject(choice, each, Fault(wrong.problem, each.flag.name, wrong.given, expected, suggestion))
+        return
+    holder = holders.get(flag.decides)
+    if value is IDLE or flag.meaning is Meaning.NOTED:
+        _note_idle(choice, each, flag)
+    elif holder is not None and not flag.repeats:
+        problem = Problem.TWICE if BY_NAME[holder.flag.name] is flag else Problem.CONFLICT
+        _reject(choice, each, Fault(problem, each.flag.name, expected=f"--{holder.flag.name}"))
+        return
+    else:
+        holders.setdefault(flag.decides, each)
+    choice.kept.add(place)
+    if value is not IDLE:
+        earlier = choice.values.get(flag.name)
+        if isinstance(earlier, tuple) and isinstance(value, tuple):
+            value = earlier + value
+        choice.values[flag.name] = value
+
+
+def _note_idle(choice: Choice, each: Given, flag: Flag) -> None:
+    """Of a flag without meaning one is told where one types it, not wherever one's suffix goes."""
+    if each.source <= Source.OPTION:
+        kind = NoteKind.NO_VERSION if flag.group == "model" else NoteKind.NO_MEANING
+        choice.notes.append(Note(kind, each.flag.name, each.flag.value))
+
+
+def _reject(choice: Choice, each: Given, fault: Fault) -> None:
+    if each.source.typed:
+        choice.faults.append(fault)
+    elif each.source is Source.OPTION:
+        choice.notes.append(Note(NoteKind.CUSTOM_UNUSABLE, each.option, str(each.flag)))
+    else:
+        kind = NoteKind.SUFFIX_UNUSABLE if each.source is Source.SUFFIX else NoteKind.SETTING_UNUSABLE
+        choice.notes.append(Note(kind, each.flag.name, each.flag.value))
+
+
+_WORKING = ", ".join(f"`--{flag.name}`" for flag in FLAGS if flag.meaning is Meaning.WORKS)
+
+
+def unknown(flag: TypedFlag, scope: Scope) -> Fault:
+    near, suggestion = _nearest(flag)
+    expected = BY_NAME[near].value.expected(scope) if near else _WORKING
+    return Fault(Problem.UNKNOWN, flag.name, flag.value, expected, suggestion)
+
+
+def _nearest(flag: TypedFlag) -> tuple[str | None, str | None]:
+    """The name that was perhaps meant, and how the flag would then be typed."""
+    glued = re.fullmatch(r"([a-z]+)(\d.*)", flag.name)
+    if glued and glued[1] in BY_NAME:
+        rest = flag.value if flag.value.startswith((":", ".")) else ""
+        return glued[1], f"--{glued[1]} {glued[2]}{rest}"
+    near = difflib.get_close_matches(flag.name[:40], BY_NAME, n=5, cutoff=0.5)
+    # Who mistypes a name has its first letter right more often than not.
+    likely = next((name for name in near if name[0] == flag.name[0]), next(iter(near), None))
+    return likely, likely and f"--{likely}"

@@ -1,0 +1,397 @@
+"""The progress of jobs, shown in their messages: percent, the forming picture, and a button to stop it.
+
+A batch has one message for all its jobs, which counts them and stays.
+
+Events say that something moved; what is shown is read from the database, at most every two seconds a job.
+No edit ever waits behind another: what comes while one is under way is shown by the next, the newest alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TypeVar
+
+import discord
+
+from bot import messages, posting, views
+from bot.messages import batches as batch_messages
+from bot.posting import HANDOVER_MS, Failure, Place
+from bot.uploads import Upload
+from storage import batches, jobs
+from storage.backends import Backends
+from storage.contract import JobState, ProgressEvent
+from storage.errors import NoSuchBatch, NoSuchJob
+from storage.tables import Batch, Job
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 2.0
+IN_CHANNEL_EVERY_S = 5.0
+"""Edits of channel messages share a small rate limit with everything else in the channel."""
+SWEEP_S = 15.0
+BACK_OFF_S = 10.0
+JOIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a progress message says and shows."""
+
+    content: str
+    preview: bytes | None = None
+    stopping: bool = False
+    handed_over: bool = False
+    """Nothing can follow but what a press asks for."""
+    last: bool = False
+    """Nothing will follow: a batch's jobs have all ended."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is to be said now of a job or a batch, and where."""
+
+    row: Job | Batch
+    place: Place
+    said: Said
+    answered: bool
+    """The answer to the command, or to the press, said it a moment ago."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A job, or a batch of them, that has a progress message."""
+
+    table: type[Job | Batch]
+    id: int
+
+
+@dataclass(eq=False)
+class Line:
+    """What is known of one progress message. Times are seconds of the monotonic clock."""
+
+    subject: Subject
+    attempt: int = 0
+    fraction: float = 0.0
+    preview: bytes | None = None
+    changed: bool = True
+    due: float = 0.0
+    under_way: Future[int] | None = None
+    closed: bool = False
+    """The result, or the sentence in its place, has the last word."""
+    shown: Said | None = None
+    settled: threading.Event = field(default_factory=threading.Event)
+    """Set while no edit is under way."""
+
+
+class ProgressBoard:
+    def __init__(self, client: discord.Client, backends: Backends) -> None:
+        self._client = client
+        self._backends = backends
+        self._lines: dict[Subject, Line] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._swept = -SWEEP_S
+        self._changes: SimpleQueue[tuple[Callable[..., None], tuple[int, ...]]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def start(self) -> None:
+        """Begin to show progress. Called on the client's event loop, after login."""
+        self._loop = posting.ClientLoop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        with self._lock:
+            pending = [line.under_way for line in self._lines.values() if line.under_way is not None]
+        for future in pending:
+            future.cancel()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_S)
+
+    def show(self, event: ProgressEvent) -> None:
+        """Show how far a job is, soon. From any thread; returns at once."""
+        with self._lock:
+            line = self._line(Subject(Job, event.job_id))
+            if event.attempt < line.attempt:
+                return
+            if event.attempt > line.attempt:
+                line.preview = None
+            line.attempt, line.fraction = event.attempt, event.fraction
+            line.preview = event.preview or line.preview
+            line.changed = True
+        self._wake.set()
+
+    def look_again(self, job_id: int) -> None:
+        """A job's row may have changed: show what it says now. From any thread; returns at once."""
+        self._look(Subject(Job, job_id))
+
+    def reread(self) -> None:
+        """Events may have been missed: look at every unfinished job. From any thread; returns at once."""
+        self._swept = -SWEEP_S
+        self._wake.set()
+
+    def close(self, job_id: int, timeout_s: float = 30.0) -> None:
+        """Edit this job's message no more; waits for the edit that is under way."""
+        with self._lock:
+            line = self._line(Subject(Job, job_id))
+            line.closed = True
+            under_way = line.under_way
+        if under_way is not None:
+            line.settled.wait(timeout_s)
+
+    def forget(self, job_id: int) -> None:
+        """The job's last word is said."""
+        subject = Subject(Job, job_id)
+        with self._lock:
+            line = self._lines.get(subject)
+            # One that changed is looked at once more: its batch has to hear of it.
+            if line is not None and (line.closed or not line.changed):
+                del self._lines[subject]
+
+    def _line(self, subject: Subject) -> Line:
+        return self._lines.setdefault(subject, Line(subject))
+
+    def _look(self, subject: Subject) -> None:
+        with self._lock:
+            self._line(subject).changed = True
+        self._wake.set()
+
+    def _drop(self, line: Line) -> None:
+        with self._lock:
+            self._lines.pop(line.subject, None)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(self._until_due())
+            self._wake.clear()
+            try:
+                self._write_changes()
+                if time.monotonic() - self._swept >= SWEEP_S:
+                    self._sweep()
+                for line in self._due():
+                    self._edit(line)
+            except Exception:
+                log.exception("progress: it could not be read; trying again")
+                self._stopping.wait(1.0)
+
+    def _until_due(self) -> float:
+        now = time.monotonic()
+        with self._lock:
+            waiting = [line.due for line in self._lines.values() if self._wants_edit(line)]
+        times = [*waiting, self._swept + SWEEP_S]
+        return max(0.0, min(times) - now)
+
+    @staticmethod
+    def _wants_edit(line: Line) -> bool:
+        return line.changed and not line.closed and line.under_way is None
+
+    def _due(self) -> list[Line]:
+        now = time.monotonic()
+        with self._lock:
+            due = [line for line in self._lines.values() if self._wants_edit(line) and line.due <= now]
+            for line in due:
+                line.changed = False
+        return due
+
+    def _sweep(self) -> None:
+        """Look at all that waits or runs, also for tokens that are about to end."""
+        self._swept = time.monotonic()
+        with self._backends.database.reading() as session:
+            alone = [Subject(Job, job.id) for job in jobs.unfinished(session) if job.batch_id is None]
+            subjects = [*alone, *(Subject(Batch, batch_id) for batch_id in batches.live(session))]
+            overdue = batches.overdue(session)
+        for subject in subjects:
+            self._look(subject)
+        for batch_id in overdue:
+            self._later(batches.expire, batch_id)
+
+    def _edit(self, line: Line) -> None:
+        """Begin to edit a message where it says something else by now."""
+        told = self._of_job(line) if line.subject.table is Job else self._of_batch(line)
+        if told is None:
+            return
+        row, place, said = told.row, told.place, told.said
+        if line.shown is None and told.answered:
+            line.shown = said
+        if said == line.shown and not (place.ends_soon and row.progress_message_id is None):
+            return
+        with self._lock:
+            if line.closed or self._stopping.is_set():
+                return
+            line.settled.clear()
+            line.under_way = self._loop.run(self._request(told, line.shown))
+            under_way = line.under_way
+        under_way.add_done_callback(lambda future: self._edited(line, told, future))
+
+    def _of_job(self, line: Line) -> Told | None:
+        """What is to be said of a job; None where its message is not to be edited."""
+        try:
+            with self._backends.database.reading() as session:
+                job = jobs.get(session, line.subject.id)
+                ahead = jobs.ahead(session, job.id) if job.state == JobState.QUEUED else 0
+        except NoSuchJob:
+            self._drop(line)
+            return None
+        if job.batch_id is not None:
+            # Its steps are not shown, and so not asked about more often than what is.
+            line.due = time.monotonic() + EVERY_S
+            self._look(Subject(Batch, job.batch_id))
+        if JobState(job.state).finished:
+            # Its line was closed already, or a late event made a new one.
+            if not line.closed:
+                self._drop(line)
+            return None
+        place = self._place(job)
+        if place is None:
+            return None
+        untouched = job.state == JobState.QUEUED and job.attempts == 0
+        return Told(job, place, self._said(line, job, ahead, place), untouched and _just_asked(job))
+
+    def _of_batch(self, line: Line) -> Told | None:
+        """What is to be said of a batch; None where its message is not to be edited."""
+        try:
+            with self._backends.database.reading() as session:
+                batch = batches.get(session, line.subject.id)
+                tally = batches.tally(session, batch.id)
+        except NoSuchBatch:
+            self._drop(line)
+            return None
+        if batch.state != batches.CONFIRMED:
+            self._drop(line)
+            return None
+        place = self._place(batch)
+        if place is None:
+            if tally.finished:
+                self._finish(line)
+            return None
+        handed_over = place.ends_soon and batch.by_token_alone and not tally.finished
+        say = batch_messages.handed_over if handed_over else batch_messages.progress
+        stopping = batch.cancel_requested_at is not None
+        said = Said(say(batch, tally), stopping=stopping, last=tally.finished)
+        return Told(batch, place, said, tally.queued == batch.size and _just_asked(batch))
+
+    def _finish(self, line: Line) -> None:
+        """A batch's last word is said, or cannot be."""
+        self._later(batches.finish, line.subject.id)
+        self._drop(line)
+
+    @staticmethod
+    def _place(row: Job | Batch) -> Place | None:
+        """The token as long as it lives, and the channel in good time before it ends."""
+        in_channel = Place.in_channel(row)
+        return Place.of(row, HANDOVER_MS if in_channel is not None else 0)
+
+    @staticmethod
+    def _said(line: Line, job: Job, ahead: int, place: Place) -> Said:
+        stopping = job.cancel_requested_at is not None
+        if place.ends_soon and job.by_token_alone:
+            return Said(messages.handed_over(job), stopping=stopping, handed_over=True)
+        if stopping:
+            return Said(messages.stopping(job), line.shown.preview if line.shown else None, stopping=True)
+        if job.state == JobState.QUEUED:
+            return Said(messages.waiting(job, ahead))
+        current = line.attempt == job.attempts
+        fraction = line.fraction if current else 0.0
+        return Said(messages.progress(job, fraction), line.preview if current else None)
+
+    async def _request(self, told: Told, shown: Said | None) -> int:
+        row, said = told.row, told.said
+        same = shown is not None and shown.preview == said.preview
+        upload = None
+        if said.preview is not None and not same:
+            upload = Upload(f"preview_{row.id}.webp", said.preview)
+        return await posting.edit(
+            self._client,
+            told.place,
+            said.content,
+            view=None if said.last else lambda: _buttons(row, said),
+            upload=upload,
+            keep_files=same or said.stopping or (shown is None and said.preview is None),
+        )
+
+    def _edited(self, line: Line, told: Told, future: Future[int]) -> None:
+        """On the client's loop, when an edit has ended: nothing here may wait."""
+        row, said = told.row, told.said
+        pause = EVERY_S if told.place.token is not None else IN_CHANNEL_EVERY_S
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            pause = self._failed(line, told, error)
+        elif not future.cancelled():
+            line.shown = said
+            if row.progress_message_id is None:
+                note = _either(row, jobs.set_progress_message, batches.set_progress_message)
+                self._later(note, row.id, future.result())
+            if said.last:
+                self._finish(line)
+        with self._lock:
+            line.under_way = None
+            line.due = time.monotonic() + pause
+        line.settled.set()
+        self._wake.set()
+
+    def _failed(self, line: Line, told: Told, error: BaseException) -> float:
+        """Note why an edit failed; returns the seconds to wait before the next."""
+        row, place = told.row, told.place
+        name = f"{line.subject.table.__name__.lower()} {row.id}"
+        if not isinstance(error, posting.FAILURES):
+            log.error("%s: its progress could not be shown", name, exc_info=error)
+            return BACK_OFF_S
+        problem = posting.failure(error)
+        log.info("%s: its progress could not be shown: %s", name, error)
+        unanswered = row.progress_message_id is None and _age_s(row) < posting.ANSWERED_WITHIN_S
+        if problem is Failure.EXPIRED and not unanswered:
+            self._later(_either(row, jobs.forget_token, batches.forget_token), row.id)
+            line.changed = True
+        elif problem in posting.TRANSIENT or unanswered:
+            line.changed = True
+            return EVERY_S if unanswered else BACK_OFF_S
+        elif place.token is None or problem is Failure.NO_MESSAGE or told.said.last:
+            self._give_up(line)
+        return EVERY_S
+
+    def _give_up(self, line: Line) -> None:
+        """A moderator took the message away; the results will come all the same."""
+        if line.subject.table is Batch:
+            self._later(batches.forget_message, line.subject.id)
+            line.changed = True
+        else:
+            line.closed = True
+
+    def _later(self, change: Callable[..., None], *arguments: int) -> None:
+        """Have the board's own thread write to the database."""
+        self._changes.put((change, arguments))
+        self._wake.set()
+
+    def _write_changes(self) -> None:
+        while not self._changes.empty():
+            change, arguments = self._changes.get()
+            with self._backends.database.writing() as session:
+                change(session, *arguments)
+
+
+def _either(row: Job | Batch, of_job: T, of_batch: T) -> T:
+    return of_batch if isinstance(row, Batch) else of_job
+
+
+def _buttons(row: Job | Batch, said: Said) -> discord.ui.View:
+    of_job = views.handed_over if said.handed_over else views.cancel
+    return _either(row, of_job, views.cancel_batch)(row.id, stopping=said.stopping)
+
+
+def _just_asked(row: Job | Batch) -> bool:
+    return _age_s(row) < posting.ANSWERED_WITHIN_S
+
+
+def _age_s(row: Job | Batch) -> float:
+    since = row.confirmed_at or row.created_at if isinstance(row, Batch) else row.created_at
+    return time.time() - since / 1000

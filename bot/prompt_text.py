@@ -1,0 +1,107 @@
+"""A prompt as a message, a code block or a file name shows it. What is stored is never escaped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+from bot.grammar import clean, divide
+
+_PIECE = re.compile(
+    r"""
+    (?P<link> https?://[^\s<>]*[^\s<>.,;:!?'"“”)\]}*_~|`\\] )
+    | (?P<invite> discord(?:app)?(?=\.(?:gg|com/invite)/) )
+    | (?P<everyone> @(?=everyone|here) )
+    | (?P<mark> [\\*_~|`<\[\]] )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_LINE_START = re.compile(r"(?:-?#|>|[-+]\s|(?P<number>\d+)[.)]\s)")
+_ELLIPSIS = "…"
+_FILE_NAME = 60
+_FILE_NAME_MEMBER = 20
+
+
+def length(text: str) -> int:
+    """Length as Discord counts it: UTF-16 units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def show_prompt(text: str, budget: int) -> str:
+    """The text escaped for a message, in at most `budget` UTF-16 units, on one line.
+
+    Nothing in it mentions, unfurls, formats or begins a heading; what does not fit is cut with `…`, never
+    between a backslash and its character nor within a link.
+    """
+    pieces = _escaped(clean(text))
+    if sum(length(piece) for piece in pieces) <= budget:
+        return "".join(pieces)
+    kept, left = [], budget - length(_ELLIPSIS)
+    for piece in pieces:
+        left -= length(piece)
+        if left < 0:
+            break
+        kept.append(piece)
+    return "".join(kept).rstrip() + _ELLIPSIS if budget > 0 else ""
+
+
+def _escaped(line: str) -> list[str]:
+    """Pieces of which none may be cut."""
+    pieces = []
+    end = 0
+    if start := _LINE_START.match(line):
+        end = start.end("number") if start["number"] else 0
+        pieces += [*line[:end], f"\\{line[end]}"]
+        end += 1
+    for match in _PIECE.finditer(line, end):
+        pieces += line[end : match.start()]
+        pieces.append(_escaped_piece(match))
+        end = match.end()
+    pieces += line[end:]
+    return pieces
+
+
+def _escaped_piece(match: re.Match[str]) -> str:
+    piece = match[0]
+    if match["link"]:
+        # Bold text ends at the first two asterisks, and a mention acts, in a link or not; else it is inert.
+        return f"<{re.sub('[*]|@(?=everyone|here)', lambda mark: quote(mark[0]), piece)}>"
+    if match["mark"]:
+        return f"\\{piece}"
+    return f"{piece}\u200b"
+
+
+def fence(text: str) -> str:
+    """The text as a code block, to be copied as it is."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    bar = "`" * max(3, longest + 1)
+    return f"{bar}\n{text}\n{bar}"
+
+
+def code(text: str, budget: int = 80) -> str:
+    """A few typed words within a sentence."""
+    short = clean(text)
+    if "`" in short:
+        return f"“{show_prompt(short, budget)}”"
+    return f"`{clip(short, budget)}`"
+
+
+def clip(text: str, budget: int) -> str:
+    """At most so many characters of a text."""
+    return text if len(text) <= budget else text[: budget - 1] + _ELLIPSIS
+
+
+def file_name(member: str, text: str, job_id: int, extension: str = "png") -> str:
+    """`<member>_<words>_<job id>.<extension>`, of a–z, 0–9 and _ alone."""
+    who = _plain(member)[:_FILE_NAME_MEMBER].strip("_") or "member"
+    room = _FILE_NAME - len(who) - 1
+    words = _plain(divide(text).prompt)
+    if len(words) > room:
+        words = words[: room + 1].rpartition("_")[0] or words[:room]
+    return f"{who}_{words.strip('_') or 'picture'}_{job_id}.{extension}"
+
+
+def _plain(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub("[^a-z0-9]+", "_", letters).strip("_")

@@ -1,0 +1,76 @@
+"""✉️ and ❌ below a member's own job: its pictures sent to them, and the job taken back.
+
+Needs no privileged intent: Discord tells who reacted to which message, and the database whose job it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import discord
+
+from bot import errors
+from bot.posting import FAILURES, only
+from bot.views.letters_home import send_home
+from bot.views.retractions import Subject, retract
+from storage.backends import Backends
+from storage.errors import NoSuchMessage, NotYours
+from storage.tables import Batch
+
+log = logging.getLogger(__name__)
+
+Deed = Callable[[discord.Client, Backends, discord.RawReactionActionEvent], Awaitable[object]]
+
+TOLD_S = 30.0
+"""For so long a failure is told in the channel, there being no private way."""
+
+
+async def react(client: discord.Client, backends: Backends, reaction: discord.RawReactionActionEvent) -> None:
+    """Do what a reaction means; nothing where the message is about no job of whoever reacted."""
+    deed = _DEEDS.get(reaction.emoji.name.replace("\ufe0f", ""))
+    own = client.user is not None and reaction.user_id == client.user.id
+    if deed is None or own:
+        return
+    try:
+        await deed(client, backends, reaction)
+    except (NoSuchMessage, NotYours):
+        return
+    except Exception as error:
+        if errors.expected(error):
+            log.info("reaction to message %s was refused: %r", reaction.message_id, error)
+        else:
+            log.error("reaction to message %s failed", reaction.message_id, exc_info=error)
+        await _tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
+
+
+async def _send_home(
+    client: discord.Client, backends: Backends, reaction: discord.RawReactionActionEvent
+) -> None:
+    subject = await backends.database.read(Subject.of_message, reaction.message_id)
+    if isinstance(subject.job, Batch) or subject.job.member_id != reaction.user_id:
+        raise NotYours
+    await send_home(client, backends, reaction.user_id, subject.job.id, subject.image_id)
+
+
+async def _retract(
+    client: discord.Client, backends: Backends, reaction: discord.RawReactionActionEvent
+) -> None:
+    await retract(client, backends, reaction.user_id, reaction.channel_id, reaction.message_id)
+
+
+_DEEDS: dict[str, Deed] = {"✉": _send_home, "❌": _retract}
+
+
+async def _tell(client: discord.Client, reaction: discord.RawReactionActionEvent, sentence: str) -> None:
+    channel = client.get_partial_messageable(reaction.channel_id, guild_id=reaction.guild_id)
+    message = channel.get_partial_message(reaction.message_id)
+    try:
+        await channel.send(
+            f"<@{reaction.user_id}> {sentence}",
+            reference=message.to_reference(fail_if_not_exists=False),
+            allowed_mentions=only(reaction.user_id),
+            delete_after=TOLD_S,
+        )
+    except FAILURES as error:
+        log.info("channel %s could not be told: %s", reaction.channel_id, error)

@@ -1,0 +1,256 @@
+"""Jobs that begin with reading: a picture's description, a prompt's weights, a blend of several pictures."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
+
+from bot import flags, messages, submit
+from bot.grammar import divide
+from bot.submit import Asked, Wish
+from storage import jobs
+from storage.backends import Backends
+from storage.catalog import Catalog
+from storage.contract import MOST_BLENDED, SEED_SPACE, Action, GenerationRequest, Task
+from storage.errors import Refused
+from storage.jobs import JobDraft
+from storage.tables import Job
+
+BLEND_STRENGTH = 0.85
+"""diffusers' strength of a blend: of its pictures' mean the large forms and the colours stay."""
+RATIOS = ("1:1", "5:4", "4:3", "3:2", "16:9", "2:1", "3:1", "4:1")
+DIMENSIONS = {"Portrait": "2:3", "Square": "1:1", "Landscape": "3:2"}
+
+_SMALLEST, _LARGEST = 8, 16384
+_NAME = 60
+_NOT_IN_NAMES = re.compile(r"[^\w.]+")
+_NOT_IN_WORDS = re.compile(r"[{}\[\]\\]|-{2,}|—|:{2,}")
+
+
+class NoDescriber(Refused):
+    """The catalog names nothing that describes pictures for this model (None: for any)."""
+
+    def __init__(self, model: str | None = None) -> None:
+        super().__init__(model or "")
+        self.model = model
+
+
+class DuplicateImages(Refused):
+    """A blend of one picture, given several times."""
+
+
+class NotShortened(Refused):
+    """`part` is what such a prompt has and may not have: `::` or `--no`."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+
+class TooShort(Refused):
+    """A prompt of one word, or none."""
+
+
+class NoWords(Refused):
+    """The job has found no such prompt."""
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A picture of the store that a member brought; `name` is its file's, or its link."""
+
+    key: str
+    width: int
+    height: int
+    name: str
+
+
+async def describe(backends: Backends, wish: Wish, picture: Brought) -> Asked:
+    """Ask for four prompts for a picture.
+
+    Raises:
+        NoDescriber, and any other Refused: nothing was written.
+    """
+    submit.check_place(backends, wish)
+    preferences = await backends.database.read(submit.preferences_of, wish.member_id)
+    request = GenerationRequest(
+        task=Task.DESCRIBE,
+        model=_describing(backends.catalog, preferences.model),
+        prompt="",
+        width=min(max(picture.width, _SMALLEST), _LARGEST),
+        height=min(max(picture.height, _SMALLEST), _LARGEST),
+        seed=_random_seed(),
+        num_images_per_prompt=1,
+        source_key=picture.key,
+    )
+
+    def draft(session: Session) -> JobDraft:
+        return submit.draft_of(session, wish, Action.DESCRIBE, picture.name, request)
+
+    return await submit.enqueue(backends, draft)
+
+
+async def describe_again(backends: Backends, wish: Wish, job_id: int) -> Asked:
+    """Ask for four other prompts for a described picture.
+
+    Raises:
+        NoSuchJob, NotYours, NoWords, NoDescriber, and any other Refused: nothing was written.
+    """
+    submit.check_place(backends, wish)
+
+    def draft(session: Session) -> JobDraft:
+        job = jobs.seen(session, job_id, wish.member_id)
+        if job.action != Action.DESCRIBE:
+            raise NoWords
+        request = GenerationRequest.model_validate(job.request)
+        model = _describing(backends.catalog, request.model)
+        fresh = request.model_copy(update={"model": model, "seed": _random_seed()})
+        again = submit.draft_of(session, wish, Action.DESCRIBE, job.text, fresh)
+        return replace(again, parent_job_id=job.id, stealth=again.stealth or job.stealth)
+
+    return await submit.enqueue(backends, draft)
+
+
+async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
+    """Ask which words of a prompt matter, and for shorter ones.
+
+    Raises:
+        NotShortened, TooShort, FlagError, and any other Refused: nothing was written.
+    """
+    submit.check_place(backends, wish)
+    preferences = await backends.database.read(submit.preferences_of, wish.member_id)
+    typed = divide(text)
+    if any(flag.name == "no" for flag in typed.flags):
+        raise NotShortened("--no")
+    # Neither words nor flags that a suffix or settings would add: only what was typed is weighed.
+    parsed = flags.parse(text, backends.catalog, flags.Preferences(model=preferences.model))
+    if len(parsed.request.parts) > 1:
+        raise NotShortened("::")
+    if len(parsed.request.prompt.split()) < 2:
+        raise TooShort
+    changes = {"task": Task.SHORTEN, "parts": (), "num_images_per_prompt": 1}
+    request = parsed.request.model_copy(update=changes)
+
+    def draft(session: Session) -> JobDraft:
+        return submit.draft_of(session, wish, Action.SHORTEN, str(typed), request)
+
+    return await submit.enqueue(backends, draft)
+
+
+async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dimensions: str) -> Asked:
+    """Draw what several pictures show, beginning with their mean; `dimensions` is one of DIMENSIONS.
+
+    Raises:
+        DuplicateImages, NoDescriber, and any other Refused: nothing was written.
+    """
+    submit.check_place(backends, wish)
+    different = {picture.key: picture for picture in pictures}
+    if len(different) < 2:
+        raise DuplicateImages
+    preferences = await backends.database.read(submit.preferences_of, wish.member_id)
+    named = " + ".join(_file_name(picture.name) for picture in different.values())
+    parsed = flags.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
+    if backends.catalog[parsed.request.model].describer is None:
+        raise NoDescriber(parsed.request.model)
+    request = parsed.request.model_copy(
+        update={
+            "task": Task.IMAGE_TO_IMAGE,
+            "prompt": "",
+            "parts": (),
+            "source_keys": tuple(different)[:MOST_BLENDED],
+            "strength": BLEND_STRENGTH,
+        }
+    )
+
+    def draft(session: Session) -> JobDraft:
+        return submit.draft_of(session, wish, Action.BLEND, parsed.text, request)
+
+    asked = await submit.enqueue(backends, draft)
+    return replace(asked, hints=(*asked.hints, *messages.notes(parsed.notes)))
+
+
+def prompts(job: Job) -> list[str]:
+    """The prompts that a job has found, each ready to be drawn."""
+    found = [_NOT_IN_WORDS.sub(" ", text) for text in (job.result or {}).get("prompts", [])]
+    if job.action == Action.DESCRIBE:
+        request = GenerationRequest.model_validate(job.request)
+        flags_behind = f"--ar {nearest_ratio(request.width, request.height)}"
+    else:
+        flags_behind = " ".join(str(flag) for flag in divide(job.text).flags)
+    return [f"{' '.join(text.split())} {flags_behind}".strip() for text in found]
+
+
+def prompt(session: Session, job_id: int, number: int, member_id: int) -> str:
+    """The prompt of this number (from 1 on) that a job has found, for a member who may see it.
+
+    Raises:
+        NoSuchJob, NotYours, NoWords
+    """
+    found = prompts(jobs.seen(session, job_id, member_id))
+    if not 1 <= number <= len(found):
+        raise NoWords
+    return found[number - 1]
+
+
+def all_prompts(session: Session, job_id: int, member_id: int) -> str:
+    r"""One text that is every prompt of a description, in the form of a permutation: `{this, that\, there}`.
+
+    Raises:
+        NoSuchJob, NotYours, NoWords
+    """
+    found = prompts(jobs.seen(session, job_id, member_id))
+    if not found:
+        raise NoWords
+    if len(found) == 1:
+        return found[0]
+    divided = [divide(text) for text in found]
+    words = ", ".join(one.text.replace(",", r"\,") for one in divided)
+    return " ".join([f"{{{words}}}", *map(str, divided[0].flags)])
+
+
+def weights(session: Session, job_id: int, member_id: int) -> list[tuple[str, float]]:
+    """Each word of a shortened prompt with its weight, 0–1.
+
+    Raises:
+        NoSuchJob, NotYours, NoWords
+    """
+    job = jobs.seen(session, job_id, member_id)
+    found = weights_of(job)
+    if not found:
+        raise NoWords
+    return found
+
+
+def weights_of(job: Job) -> list[tuple[str, float]]:
+    return [(word, weight) for word, weight in (job.result or {}).get("weights", [])]
+
+
+def nearest_ratio(width: int, height: int) -> str:
+    """Of RATIOS, lying or standing, the one whose width ÷ height is nearest by its logarithm."""
+    whole = [tuple(map(int, ratio.split(":"))) for ratio in RATIOS]
+    both = [*whole, *((tall, wide) for wide, tall in whole)]
+    wide, tall = min(both, key=lambda ratio: abs(math.log(ratio[0] / ratio[1]) - math.log(width / height)))
+    return f"{wide}:{tall}"
+
+
+def _describing(catalog: Catalog, preferred: str | None) -> str:
+    """The model whose describer is asked: the preferred one's, the default's, or any."""
+    for name in (preferred, catalog.default, *catalog.models):
+        if name in catalog.models and catalog[name].describer is not None:
+            return name
+    raise NoDescriber
+
+
+def _file_name(name: str) -> str:
+    """A file's name, or a link's last part, without what would be a flag or a weight in a prompt."""
+    last = name.rstrip("/").rpartition("/")[2].partition("?")[0]
+    return _NOT_IN_NAMES.sub("_", last)[-_NAME:].strip("_") or "picture"
+
+
+def _random_seed() -> int:
+    return random.SystemRandom().randrange(SEED_SPACE)

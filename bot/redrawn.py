@@ -1,0 +1,184 @@
+"""The request of a zoom, a pan, Make Square or a region: a picture of which part is drawn anew.
+
+Canvases say where the picture lies; whoever submits the request composes sheet and mask and adds their keys.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from PIL import Image as PilImage
+from sqlalchemy.orm import Session
+
+from bot import canvases, flags
+from bot.canvases import Canvas, Direction
+from bot.derived import (
+    OF_GRIDS,
+    Derived,
+    Sheet,
+    Words,
+    before_upscaling,
+    installed,
+    own_model,
+    shown,
+    unseeded,
+    words_of,
+)
+from bot.grammar import Divided, TypedFlag, divide
+from storage.catalog import Catalog, ModelEntry, Size
+from storage.contract import GRID, Action, Task
+from storage.errors import Refused
+from storage.tables import Image, Job
+
+OUTPAINT_STRENGTH = 0.9
+"""Below 1 the drawing begins with the stretched edges of the picture, and keeps their colours."""
+
+ZOOM = 2.0
+"""What Custom Zoom begins with."""
+
+Outpainting = Literal[
+    Action.ZOOM_OUT,
+    Action.ZOOM_OUT_15X,
+    Action.MAKE_SQUARE,
+    Action.PAN_LEFT,
+    Action.PAN_RIGHT,
+    Action.PAN_UP,
+    Action.PAN_DOWN,
+]
+
+_ZOOMS = MappingProxyType({Action.ZOOM_OUT: 2.0, Action.ZOOM_OUT_15X: 1.5})
+_PANS = MappingProxyType(
+    {
+        Action.PAN_LEFT: Direction.LEFT,
+        Action.PAN_RIGHT: Direction.RIGHT,
+        Action.PAN_UP: Direction.UP,
+        Action.PAN_DOWN: Direction.DOWN,
+    }
+)
+
+
+class NoSquarerSize(Refused):
+    """The model draws nothing that is nearer to a square; `title` is the model's."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self.title = title
+
+
+def outpaint(
+    session: Session, catalog: Catalog, image_id: int, action: Outpainting, text: str | None = None
+) -> Derived:
+    """Four pictures of which one is a part: more of the scene around it, or beside it.
+
+    Raises:
+        NoSquarerSize: of Make Square.
+    """
+    picture = shown(session, image_id)
+    drawn_image, drawn = before_upscaling(session, *picture)
+    words = words_of(catalog, drawn, text)
+    entry = catalog[words.request.model]
+    size = (drawn_image.width, drawn_image.height)
+    if action is Action.MAKE_SQUARE:
+        canvas = _squared(size, entry)
+    elif action in _ZOOMS:
+        canvas = canvases.zoomed(size, (words.request.width, words.request.height), _ZOOMS[action])
+    else:
+        canvas = canvases.panned(size, entry, _PANS[action])
+    return _on_canvas(words, action, picture, drawn_image, canvas)
+
+
+def _squared(size: Size, entry: ModelEntry) -> Canvas:
+    square = entry.nearest_size(1.0)
+    if max(square) / min(square) >= max(size) / min(size):
+        raise NoSquarerSize(entry.title)
+    return canvases.zoomed(size, square, 1.0)
+
+
+def custom_zoom_prompt(session: Session, image_id: int) -> str:
+    """What Custom Zoom begins with: the picture's words, its ratio and `--zoom 2`.
+
+    Raises:
+        NoSuchImage, PictureWithheld
+    """
+    drawn_image, drawn = before_upscaling(session, *shown(session, image_id))
+    return f"{_shaped(unseeded(drawn), (drawn_image.width, drawn_image.height))} --zoom {ZOOM:g}"
+
+
+def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) -> Derived:
+    """Four pictures with one in the middle, of the ratio and the `--zoom` (1–2, by default 2) in the text.
+
+    Raises:
+        FlagError: it cannot be understood.
+        NothingToDraw: the picture would fill the sheet.
+    """
+    picture = shown(session, image_id)
+    drawn_image, drawn = before_upscaling(session, *picture)
+    size = (drawn_image.width, drawn_image.height)
+    installed(catalog, drawn)
+    parsed = flags.parse(text, catalog, own_model(catalog, drawn))
+    # Elsewhere the flag has no meaning, and its writer is told.
+    parsed = replace(parsed, notes=tuple(note for note in parsed.notes if note.flag != "zoom"))
+    words = Words(parsed.request, flags.without(parsed.text, "zoom"), parsed)
+    factor = ZOOM if parsed.zoom is None else parsed.zoom
+    canvas = canvases.zoomed(size, (words.request.width, words.request.height), factor)
+    return _on_canvas(words, Action.ZOOM_CUSTOM, picture, drawn_image, canvas)
+
+
+def region(
+    session: Session,
+    catalog: Catalog,
+    image_id: int,
+    text: str,
+    places: Collection[int],
+    painted: PilImage.Image | None,
+) -> Derived:
+    """Four pictures that differ from one where it is to be drawn anew: in places (1–9), or where a copy of it
+    was painted over.
+
+    Composing the sheet raises what `canvases.region` and `canvases.painted_over` do.
+    """
+    picture = shown(session, image_id)
+    drawn_image, drawn = before_upscaling(session, *picture)
+    words = words_of(catalog, drawn, text)
+    size = (drawn_image.width, drawn_image.height)
+
+    def compose(original: PilImage.Image) -> tuple[None, PilImage.Image]:
+        differs = None if painted is None else canvases.painted_over(original, painted)
+        return None, canvases.region(size, places, differs)
+
+    sheet = Sheet(picture[0].key, compose)
+    return words.derived(Action.VARY_REGION, picture, _drawn_anew(drawn_image, size), sheet)
+
+
+def _on_canvas(
+    words: Words, action: Action, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
+) -> Derived:
+    if canvas.size != (words.request.width, words.request.height):
+        words = replace(words, text=_shaped(words.text, canvas.size))
+    changes = {**_drawn_anew(drawn, canvas.size), "strength": OUTPAINT_STRENGTH, "tile": False}
+    return words.derived(action, picture, changes, Sheet(drawn.key, canvas.compose))
+
+
+def _drawn_anew(drawn: Image, size: Size) -> dict[str, Any]:
+    """Part of a picture is drawn, and the rest of it stays; whoever composes the sheet adds its keys."""
+    return {
+        **OF_GRIDS,
+        "task": Task.IMAGE_TO_IMAGE,
+        "parent_image_id": drawn.id,
+        "num_images_per_prompt": GRID,
+        "width": size[0],
+        "height": size[1],
+        "stop": 100,
+    }
+
+
+def _shaped(text: str, size: Size) -> str:
+    """The prompt with the ratio of this size."""
+    divided = divide(flags.without(text, "ar"))
+    shared = math.gcd(*size)
+    ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
+    return str(Divided(divided.text, (*divided.flags, ratio)))

@@ -1,0 +1,68 @@
+"""Pictures taken out of the store and their messages out of Discord."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot import posting
+from bot.posting import FAILURES, Failure, Place
+from storage import removals
+from storage.backends import Backends
+from storage.tables import Batch, Image, Job, Message
+
+log = logging.getLogger(__name__)
+
+
+async def take_down(
+    client: discord.Client, backends: Backends, job_id: int, image_id: int | None = None
+) -> list[Message]:
+    """Delete a finished job's pictures for good, or one of them, and the messages that show nothing else.
+
+    Returns the messages that could not be deleted.
+
+    Raises:
+        NoSuchJob: there is none.
+    """
+    shown, key = await backends.database.write(_remove, job_id, image_id)
+    if key is None:
+        await asyncio.to_thread(backends.images.delete_job, job_id)
+    else:
+        await asyncio.to_thread(backends.images.delete, key)
+    return await delete_messages(client, shown)
+
+
+def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], str | None]:
+    shown = removals.remove(session, job_id, image_id)
+    return shown, None if image_id is None else session.get_one(Image, image_id).key
+
+
+async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:
+    """Delete messages that show pictures; returns those that Discord does not let go."""
+    return [
+        message
+        for message in messages
+        if not await _delete(client, Place(None, message.channel_id, message.id), message.job_id)
+    ]
+
+
+async def delete_progress(client: discord.Client, under_way: Iterable[Job | Batch]) -> None:
+    """Delete the messages that told of jobs which are no more, as far as Discord lets them go."""
+    for row in under_way:
+        place = Place.of(row)
+        if place is not None:
+            await _delete(client, place, row.id)
+
+
+async def _delete(client: discord.Client, place: Place, job_id: int) -> bool:
+    """Whether the message is gone now."""
+    try:
+        await posting.delete(client, place)
+    except FAILURES as error:
+        log.info("job %s: a message stays: %s", job_id, error)
+        return posting.failure(error) is Failure.NO_MESSAGE
+    return True

@@ -1,0 +1,266 @@
+"""From a wish to a committed row: understood, allowed, written, and only then announced to the workers.
+
+Anyone who may see a picture may ask for more of it; the new job is theirs, and so are the limits it meets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image as PilImage
+from sqlalchemy.orm import Session
+
+from bot import checks, derived, flags, messages, moderation
+from bot.checks import Place
+from bot.derived import Cell, Derived, Sheet
+from bot.grammar import divide
+from storage import deliveries, jobs, pictures
+from storage.backends import Backends
+from storage.catalog import Catalog
+from storage.contract import Action, ChangedEvent, GenerationRequest, Speed, Task
+from storage.jobs import JobDraft
+from storage.tables import Delivery, Guild, Job, Member
+
+__all__ = ["Asked", "Cell", "Derive", "Place", "Wish", "derive", "enqueue", "imagine", "pick"]
+
+Derive = Callable[[Session, Catalog], Derived]
+"""Makes a request of an earlier job's or picture's."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Who asks, where, and how they are answered.
+
+    Ids are Discord's; the token lives until `token_expires_at` (epoch milliseconds); `upload_limit` is bytes.
+    """
+
+    member_id: int
+    member_name: str
+    channel_id: int | None
+    interaction_id: int
+    token: str = field(repr=False)
+    token_expires_at: int
+    place: Place
+    locale: str | None = None
+    upload_limit: int = 10 * 2**20
+    reply_to: int | None = None
+    """Message whose button was pressed, where everybody sees it."""
+    press: str | None = None
+    """Member and custom_id of the button: the same press within three seconds makes no second job."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A committed job, and what its member is told in private."""
+
+    job: Job
+    ahead: int
+    """About how many waiting jobs come before it."""
+    fresh: bool
+    """False: the same interaction, or the same press within three seconds, had made this job already."""
+    hints: tuple[str, ...] = ()
+
+
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
+
+async def imagine(
+    backends: Backends, wish: Wish, text: str, options: Mapping[str, str] = _NO_OPTIONS
+) -> Asked:
+    """Draw `text`, flags included; `options` are the command's own, by a flag's name. Braces are text.
+
+    Raises:
+        Refused: any of its kinds; nothing was written.
+    """
+    check_place(backends, wish)
+    preferences = await backends.database.read(preferences_of, wish.member_id)
+    return await draw(backends, wish, flags.parse(text, backends.catalog, preferences, options=options))
+
+
+async def understand(
+    backends: Backends,
+    wish: Wish,
+    text: str,
+    options: Mapping[str, str] = _NO_OPTIONS,
+    *,
+    preferences: flags.Preferences | None = None,
+    attached: bool = False,
+) -> list[flags.Parsed]:
+    """All that `text` asks for: one for each of its permutations and repeats.
+
+    Without `preferences` the member's own hold; where a picture is `attached`, `text` needs no words.
+
+    Raises:
+        FlagError, MissingPermissions, NotAgeRestricted
+    """
+    check_place(backends, wish)
+    if preferences is None:
+        preferences = await backends.database.read(preferences_of, wish.member_id)
+    return flags.parse_all(text, backends.catalog, preferences, options=options, attached=attached)
+
+
+async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed) -> Asked:
+    """Draw what was understood.
+
+    Raises:
+        Refused: any of its kinds; nothing was written.
+    """
+
+    def draft(session: Session) -> JobDraft:
+        return draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
+
+    asked = await enqueue(backends, draft)
+    return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))
+
+
+async def derive(backends: Backends, wish: Wish, make: Derive) -> Asked:
+    """Draw or enlarge what `make` derives from an earlier job or picture.
+
+    Raises:
+        Refused: any of its kinds; no job was written.
+    """
+    check_place(backends, wish)
+
+    def look(session: Session) -> tuple[Derived, Job]:
+        what = make(session, backends.catalog)
+        parent = jobs.get(session, what.parent_job_id)
+        jobs.check_seen_by(parent, wish.member_id)
+        return what, parent
+
+    first, _ = await backends.database.read(look)
+    keys = {} if first.sheet is None else await asyncio.to_thread(_composed, backends, first.sheet)
+
+    def draft(session: Session) -> JobDraft:
+        what, parent = look(session)
+        made = draft_of(session, wish, what.action, what.text, what.request.model_copy(update=keys))
+        return replace(
+            made,
+            parent_job_id=what.parent_job_id,
+            parent_image_id=what.parent_image_id,
+            parent_index=what.parent_index,
+            stealth=made.stealth or parent.stealth,
+        )
+
+    asked = await enqueue(backends, draft)
+    if first.parsed is None:
+        return asked
+    return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
+
+
+def _composed(backends: Backends, sheet: Sheet) -> dict[str, Any]:
+    """The sheet in the image store, as the request names it. The same sheet has the same keys."""
+    with PilImage.open(io.BytesIO(backends.images.load(sheet.key))) as stored:
+        source, mask = sheet.compose(stored.convert("RGB"))
+    keys: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": _stored(backends, mask)}
+    if source is not None:
+        keys["source_key"] = _stored(backends, source)
+    return keys
+
+
+def _stored(backends: Backends, picture: PilImage.Image) -> str:
+    data = pictures.png_bytes(picture)
+    key = f"inputs/{hashlib.sha256(data).hexdigest()}.png"
+    backends.images.save(key, data)
+    return key
+
+
+async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
+    """Ask for one stored picture by itself (U): no worker, no place in the queue.
+
+    Raises:
+        Refused: any of its kinds; nothing was written.
+    """
+    check_place(backends, wish)
+
+    def request(session: Session) -> tuple[Delivery, Job]:
+        image, job = derived.shown(session, picture)
+        jobs.check_seen_by(job, wish.member_id)
+        delivery = deliveries.request_single(
+            session,
+            image_id=image.id,
+            member_id=wish.member_id,
+            once=f"press:{wish.interaction_id}",
+            channel_id=wish.channel_id,
+            guild_id=wish.place.guild_id,
+            reply_to=wish.reply_to,
+            locale=wish.locale,
+            upload_limit=wish.upload_limit,
+            user_install=wish.place.user_install,
+            interaction_token=wish.token,
+            token_expires_at=wish.token_expires_at,
+        )
+        return delivery, job
+
+    delivery, job = await backends.database.write(request)
+    backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+    return delivery
+
+
+def check_place(backends: Backends, wish: Wish) -> None:
+    checks.check(wish.place, safety=backends.config.safety == "on")
+
+
+def preferences_of(session: Session, member_id: int) -> flags.Preferences:
+    member = session.get(Member, member_id)
+    return flags.Preferences.of(member.settings if member else {})
+
+
+def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
+    """What the member should know of what was understood, each thing once."""
+    return messages.hints(parsed, backends.catalog)
+
+
+def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
+    """The wish as a row's draft, where the guild's word rules allow it."""
+    guild = session.get(Guild, wish.place.guild_id) if wish.place.guild_id is not None else None
+    moderation.check(request.prompt, guild.settings if guild else {}, echo=text)
+    speed, stealth = _mode(text, preferences_of(session, wish.member_id))
+    return JobDraft(
+        member_id=wish.member_id,
+        member_name=wish.member_name,
+        guild_id=wish.place.guild_id,
+        channel_id=wish.channel_id,
+        action=action,
+        text=text,
+        request=request,
+        interaction_id=wish.interaction_id,
+        press=wish.press,
+        reply_to=wish.reply_to,
+        locale=wish.locale,
+        user_install=wish.place.user_install,
+        speed=speed,
+        stealth=stealth,
+        upload_limit=wish.upload_limit,
+        interaction_token=wish.token,
+        token_expires_at=wish.token_expires_at,
+    )
+
+
+def _mode(text: str, preferences: flags.Preferences) -> tuple[Speed, bool]:
+    """How soon the job is drawn and whether in stealth: as its text says, or else the member's settings."""
+    said = {flag.name for flag in divide(text).flags}
+    speed = next((speed for speed in Speed if speed in said), Speed(preferences.speed or Speed.FAST))
+    stealth = "stealth" in said or (bool(preferences.stealth) and "public" not in said)
+    return speed, stealth
+
+
+async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> Asked:
+    """Write the job that `draft` makes in the same transaction; wake a worker once it is committed."""
+
+    def write(session: Session) -> Asked:
+        submission = jobs.submit(session, draft(session))
+        member = session.get_one(Member, submission.job.member_id)
+        full = submission.fresh and member.running + member.waiting > member.running_limit
+        hints = (messages.CONCURRENT,) if full else ()
+        return Asked(submission.job, submission.ahead, submission.fresh, hints)
+
+    asked = await backends.database.write(write)
+    if asked.fresh:
+        backends.tickets.send()
+    return asked

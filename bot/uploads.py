@@ -1,0 +1,91 @@
+"""The files that Discord is given: large enough to look at, small enough to send."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import PIL.Image
+
+from bot import messages
+from storage import pictures
+from storage.backends import Backends
+from storage.contract import GenerationRequest
+from storage.errors import ImageMissing
+from storage.tables import Image, Job
+
+MARGIN = 1024
+"""Bytes kept free below Discord's limit."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    name: str
+    data: bytes
+
+
+def grid(backends: Backends, job: Job, images: Sequence[Image], member: str, limit: int) -> Upload:
+    """The pictures side by side in at most `limit` bytes; withheld ones are veiled, deleted ones left blank.
+
+    Raises:
+        ImageMissing: the store has lost one.
+    """
+    tiles = {image.index: _tile(backends, image) for image in images}
+    count = GenerationRequest.model_validate(job.request).num_images_per_prompt
+    # A picture keeps its place, after which its buttons are numbered.
+    blank = PIL.Image.new("RGB", tiles[images[0].index].size, pictures.BACKGROUND)
+    sheet = pictures.grid([tiles.get(index, blank) for index in range(count)])
+    entry = backends.catalog.models.get(job.model)
+    times = 1 if entry is None else entry.display_scale
+    return _fitting(pictures.enlarge(sheet, times), job, member, limit)
+
+
+def single(backends: Backends, job: Job, image: Image, member: str, limit: int) -> Upload:
+    """One picture in at most `limit` bytes, its parameters in the PNG; about as large as its grid is shown.
+
+    Raises:
+        ImageMissing: the store has lost it.
+    """
+    original = backends.images.load(image.key)
+    times = _times(backends, job)
+    if times == 1 and len(original) <= limit - MARGIN:
+        return Upload(messages.file_name(member, job.text, job.id, "png"), original)
+    picture = pictures.enlarge(PIL.Image.open(io.BytesIO(original)).convert("RGB"), times)
+    enlarged = pictures.png_bytes(picture, pictures.read_parameters(original))
+    if len(enlarged) <= limit - MARGIN:
+        return Upload(messages.file_name(member, job.text, job.id, "png"), enlarged)
+    return _fitting(picture, job, member, limit)
+
+
+def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
+    """The picture that a job is about, as its member brought it, in at most `limit` bytes.
+
+    Raises:
+        ImageMissing: the store has lost it.
+    """
+    key = GenerationRequest.model_validate(job.request).source_key
+    if key is None:
+        raise ImageMissing(f"the picture of job {job.id}")
+    original = backends.images.load(key)
+    if len(original) <= limit - MARGIN:
+        return Upload(messages.file_name(member, job.text, job.id, "png"), original)
+    return _fitting(PIL.Image.open(io.BytesIO(original)).convert("RGB"), job, member, limit)
+
+
+def _times(backends: Backends, job: Job) -> int:
+    entry = backends.catalog.models.get(job.model)
+    if entry is None or entry.display_scale == 1:
+        return 1
+    scale = GenerationRequest.model_validate(job.request).scale
+    return max(1, 2 * entry.display_scale // scale)
+
+
+def _tile(backends: Backends, image: Image) -> PIL.Image.Image:
+    opened = PIL.Image.open(io.BytesIO(backends.images.load(image.key))).convert("RGB")
+    return pictures.veil(opened) if image.withheld else opened
+
+
+def _fitting(picture: PIL.Image.Image, job: Job, member: str, limit: int) -> Upload:
+    data, extension = pictures.encode_within(picture, limit - MARGIN)
+    return Upload(messages.file_name(member, job.text, job.id, extension), data)

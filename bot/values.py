@@ -1,0 +1,317 @@
+"""The kinds of values that flags take: how each is read, and how its range is said."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from fractions import Fraction
+from typing import Protocol
+
+from storage.catalog import Catalog, ModelEntry
+from storage.contract import SEED_SPACE
+
+MOST_NAMES = 24
+"""Names of a choice that a sentence gives."""
+
+
+class Problem(Enum):
+    """What can be wrong with a command; `bot/messages/` has a sentence for each."""
+
+    UNKNOWN = auto()
+    MISSING = auto()
+    WRONG = auto()
+    SURPLUS = auto()
+    TWICE = auto()
+    CONFLICT = auto()
+    EMPTY = auto()
+    TOO_LONG = auto()
+    TOO_MANY = auto()
+    WEIGHT = auto()
+    WEIGHT_SUM = auto()
+    EMPHASIS = auto()
+    LINK = auto()
+    SUFFIX_TEXT = auto()
+    OPTION_NAME = auto()
+    OPTION_TAKEN = auto()
+    OPTION_EMPTY = auto()
+    OPTIONS_FULL = auto()
+
+
+class WrongValue(Exception):
+    def __init__(self, problem: Problem, given: str, suggestion: str | None = None) -> None:
+        super().__init__(given)
+        self.problem = problem
+        self.given = given
+        self.suggestion = suggestion
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a range may depend on: the catalog, and the model that the command is for."""
+
+    catalog: Catalog
+    entry: ModelEntry
+
+
+class Idle(Enum):
+    """What a value reads as that is right in Midjourney and has no meaning here."""
+
+    IDLE = auto()
+
+
+IDLE = Idle.IDLE
+
+
+class Value(Protocol):
+    @property
+    def form(self) -> str:
+        """What stands after the flag's name in help, such as `W:H`."""
+
+    def expected(self, scope: Scope) -> str:
+        """The range in words, to follow "takes"."""
+
+    def read(self, typed: str, scope: Scope) -> object:
+        """The value as the request wants it, or IDLE.
+
+        Raises:
+            WrongValue: it is missing, wrong, or followed by text that is no part of it.
+        """
+
+
+def _single(typed: str) -> str:
+    words = typed.split()
+    if not words:
+        raise WrongValue(Problem.MISSING, "")
+    if len(words) > 1:
+        raise WrongValue(Problem.SURPLUS, " ".join(words[1:]))
+    return words[0]
+
+
+@dataclass(frozen=True)
+class Nothing:
+    also: str | None = None
+    """A value that says no more than the flag itself, such as the 1 of `--video 1`."""
+    form: str = ""
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return "no value"
+
+    def read(self, typed: str, scope: Scope) -> object:  # noqa: ARG002
+        if typed and typed != self.also:
+            raise WrongValue(Problem.SURPLUS, typed)
+        return True
+
+
+@dataclass(frozen=True)
+class Whole:
+    low: int
+    high: int | Callable[[ModelEntry], int]
+    form: str = "N"
+
+    def expected(self, scope: Scope) -> str:
+        return f"a whole number from {self.low} to {self._high(scope)}"
+
+    def read(self, typed: str, scope: Scope) -> int:
+        word = _single(typed)
+        high = self._high(scope)
+        if re.fullmatch(r"[0-9]{1,15}", word) and self.low <= int(word) <= high:
+            return int(word)
+        nearest = None
+        if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", word):
+            nearest = f"{min(max(round(float(word[:20])), self.low), high)}"
+        raise WrongValue(Problem.WRONG, word, nearest)
+
+    def _high(self, scope: Scope) -> int:
+        return self.high if isinstance(self.high, int) else self.high(scope.entry)
+
+
+@dataclass(frozen=True)
+class Number:
+    low: float
+    high: float
+    form: str = "N"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
+        word = _single(typed)
+        if not re.fullmatch(r"[+-]?([0-9]{1,15}\.?[0-9]{0,15}|\.[0-9]{1,15})", word):
+            raise WrongValue(Problem.WRONG, word)
+        number = float(word)
+        if not self.low <= number <= self.high:
+            raise WrongValue(Problem.WRONG, word, f"{min(max(number, self.low), self.high):g}")
+        return number
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Width to height in whole numbers. The value is a float, width ÷ height."""
+
+    limit: int
+    form: str = "W:H"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return f"width:height in whole numbers, such as 3:2, up to {self.limit}:1 or 1:{self.limit}"
+
+    def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
+        word = _single(typed)
+        match = re.fullmatch(r"([0-9]{1,5}):([0-9]{1,5})", word)
+        if match and int(match[1]) and int(match[2]):
+            ratio = int(match[1]) / int(match[2])
+            if 1 / self.limit <= ratio <= self.limit:
+                return ratio
+        raise WrongValue(Problem.WRONG, word, self._nearest(word))
+
+    def _nearest(self, word: str) -> str | None:
+        match = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)(?:[:x×/]([0-9]{1,5}(?:\.[0-9]{1,5})?))?", word)
+        if match is None:
+            return None
+        width, height = Fraction(match[1]), Fraction(match[2] or "1")
+        if not width or not height:
+            return None
+        ratio = min(max(width / height, Fraction(1, self.limit)), Fraction(self.limit))
+        ratio = ratio if ratio.denominator < 100 else ratio.limit_denominator(32)
+        return f"{ratio.numerator}:{ratio.denominator}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some names, in any case, with blanks, `-` or `_` between their parts or without."""
+
+    names: Callable[[Catalog], tuple[str, ...]]
+    form: str = "NAME"
+
+    def expected(self, scope: Scope) -> str:
+        names = self.names(scope.catalog)
+        rest = ", …" if len(names) > MOST_NAMES else ""
+        return f"one of {', '.join(names[:MOST_NAMES])}{rest}"
+
+    def read(self, typed: str, scope: Scope) -> str:
+        if not typed:
+            raise WrongValue(Problem.MISSING, "")
+        plain = {_plain(name): name for name in self.names(scope.catalog)}
+        if name := plain.get(_plain(typed)):
+            return name
+        first, _, rest = typed.partition(" ")
+        if rest and _plain(first) in plain:
+            raise WrongValue(Problem.SURPLUS, rest)
+        near = difflib.get_close_matches(_plain(typed[:60]), plain, n=1, cutoff=0.5)
+        raise WrongValue(Problem.WRONG, typed, plain[near[0]] if near else None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.casefold())
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Things with commas between them; the value is a tuple of them."""
+
+    form: str = "A, B"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return "words with commas between them"
+
+    def read(self, typed: str, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002
+        items = tuple(item.strip() for item in typed.split(",") if item.strip())
+        if not items:
+            raise WrongValue(Problem.MISSING, typed)
+        return items
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Midjourney's codes, names and links, of which nothing is known here but how many there may be."""
+
+    least: int = 1
+    most: float = 1
+    form: str = "CODE"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        number = {(0, 1): "at most one code", (1, 1): "one code"}
+        return number.get((self.least, int(min(self.most, 2))), "codes or links")
+
+    def read(self, typed: str, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002
+        codes = tuple(typed.split())
+        if len(codes) < self.least:
+            raise WrongValue(Problem.MISSING, "")
+        if len(codes) > self.most:
+            raise WrongValue(Problem.SURPLUS, " ".join(codes[int(self.most) :]))
+        return codes
+
+
+@dataclass(frozen=True)
+class Version:
+    """One of Midjourney's versions. The value is the model that stands for it, IDLE where none does."""
+
+    niji: bool = False
+    form: str = "N"
+
+    def expected(self, scope: Scope) -> str:
+        carried = [f"{version:g}" for version in sorted(scope.catalog.versions(niji=self.niji))]
+        return f"a version's number (models here have {', '.join(carried) or 'none'})"
+
+    def read(self, typed: str, scope: Scope) -> str | Idle:
+        carried = scope.catalog.versions(niji=self.niji)
+        if self.niji and not typed:
+            return carried[max(carried)] if carried else IDLE
+        word = _single(typed)
+        if not re.fullmatch(r"[0-9]{1,2}(\.[0-9])?", word):
+            raise WrongValue(Problem.WRONG, word)
+        return carried.get(float(word), IDLE)
+
+
+@dataclass(frozen=True)
+class Style:
+    """Midjourney's named styles and tuner codes, of which `raw` alone has a meaning here."""
+
+    form: str = "raw"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return "raw"
+
+    def read(self, typed: str, scope: Scope) -> bool | Idle:  # noqa: ARG002
+        return True if _single(typed).casefold() == "raw" else IDLE
+
+
+RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)
+"""What stands for a style code that is yet to be drawn."""
+
+
+@dataclass(frozen=True)
+class StyleCodes:
+    """Numbers that stand for styles; the value is a tuple of them. Their weights, `123::2`, are read over."""
+
+    most: int = 8
+    form: str = "CODE"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return f"up to {self.most} style codes, each a number up to {SEED_SPACE - 1} or `random`"
+
+    def read(self, typed: str, scope: Scope) -> tuple[int, ...]:  # noqa: ARG002
+        words = typed.split()
+        if not words:
+            raise WrongValue(Problem.MISSING, "")
+        if len(words) > self.most:
+            raise WrongValue(Problem.SURPLUS, " ".join(words[self.most :]))
+        return tuple(self._code(word) for word in words)
+
+    def _code(self, word: str) -> int:
+        code, mark, weight = word.partition("::")
+        if re.match(r"<?https?://", code, re.IGNORECASE):
+            raise WrongValue(Problem.LINK, word)
+        if mark and not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", weight):
+            raise WrongValue(Problem.WRONG, word, code)
+        if RANDOM_CODE.fullmatch(code):
+            return 0
+        if not re.fullmatch(r"[0-9]{1,10}", code) or int(code) >= SEED_SPACE:
+            raise WrongValue(Problem.WRONG, word)
+        return int(code)
+
+
+MANY = math.inf

@@ -1,0 +1,67 @@
+"""The button that stops a job: for its owner and for moderators."""
+
+from __future__ import annotations
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot.views.answering import in_time, update
+from bot.views.press import Interaction, Pressed, button, on_press
+from storage import jobs, moderation
+from storage.backends import Backends
+from storage.contract import CancelEvent, ChangedEvent
+from storage.errors import NotModerator, NotYours
+from storage.tables import Job
+
+LABEL = "Cancel Job"
+
+
+def cancel(job_id: int, *, stopping: bool = False) -> discord.ui.View:
+    """The button below a waiting or running job; `stopping` when it was pressed already."""
+    view = discord.ui.View(timeout=None)
+    label = "Stopping…" if stopping else LABEL
+    view.add_item(button("c", job_id, label=label, disabled=stopping))
+    return view
+
+
+def is_moderator(interaction: Interaction) -> bool:
+    """Whether Discord says that this member moderates the channel they are in."""
+    may = interaction.permissions
+    return interaction.guild_id is not None and (may.manage_messages or may.moderate_members)
+
+
+def may_moderate(interaction: Interaction) -> None:
+    """Raise NotModerator for everybody else; who sees a command or button is Discord's own, weaker, check."""
+    if not is_moderator(interaction):
+        raise NotModerator
+
+
+async def stop(interaction: Interaction, backends: Backends, job_id: int) -> None:
+    """Cancel the job for whoever pressed: its owner, or a moderator of the guild it belongs to.
+
+    Raises:
+        NoSuchJob, AlreadyFinished, NotYours: nothing was changed.
+    """
+    presser = interaction.user.id
+
+    def change(session: Session) -> Job:
+        job = jobs.get(session, job_id)
+        if job.member_id == presser:
+            jobs.cancel(session, job_id)
+        elif is_moderator(interaction) and job.guild_id == interaction.guild_id:
+            moderation.cancel_by_moderator(session, job_id, presser)
+        else:
+            raise NotYours
+        return jobs.get(session, job_id)
+
+    job = await backends.database.write(change)
+    # The worker listens for the one, the delivery of what never ran for the other.
+    backends.events.publish(CancelEvent(job_id=job_id))
+    backends.events.publish(ChangedEvent(job_id=job_id, sequence=job.sequence))
+
+
+@on_press("c")
+async def _cancel(pressed: Pressed) -> None:
+    work = stop(pressed.interaction, pressed.backends, pressed.id)
+    await in_time(pressed.interaction, work, thinking=False)
+    await update(pressed.interaction, cancel(pressed.id, stopping=True))

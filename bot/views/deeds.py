@@ -1,0 +1,237 @@
+"""What the buttons below pictures do that make a job: V, 🔄, upscale, vary, zoom, pan; and U.
+
+With Remix on, those that draw open a form with the prompt first. What was typed there comes back as the
+submit of a form that names the button, and goes the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot import derived, messages, redrawn, submit
+from bot.derived import Cell, Derived, Upscaling, Variation
+from bot.messages import forms
+from bot.redrawn import Outpainting
+from bot.submit import Asked, Derive, Wish
+from bot.views.answering import in_time, repaint, say
+from bot.views.cancels import cancel
+from bot.views.custom_ids import CustomId
+from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.views.press import Interaction, Pressed, UnknownButton, host, on_press
+from bot.views.states import State, buttons_of_message, recolour, state_of
+from bot.views.wishes import wish_of
+from storage import jobs
+from storage.catalog import Catalog
+from storage.contract import Action
+from storage.tables import Member
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What a button draws anew, and the form in which its prompt can be changed first."""
+
+    title: Callable[[], str]
+    prompt: Callable[[Session, CustomId], str]
+    """What the form is filled with."""
+    derive: Callable[[Session, Catalog, CustomId, Remix], Derived]
+
+
+@dataclass(frozen=True)
+class Remix:
+    """How a member wants it: the words in place of the picture's own, and V1–V4 nearer to the picture."""
+
+    text: str | None = None
+    subtle: bool = False
+
+
+def _cell(custom_id: CustomId) -> Cell:
+    return Cell(custom_id.id, (custom_id.n or 0) - 1)
+
+
+def _prompt_of_picture(session: Session, custom_id: CustomId) -> str:
+    return derived.prompt_of(session, picture=custom_id.id)
+
+
+def _variation(action: Variation) -> Deed:
+    def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> Derived:
+        return derived.vary(session, catalog, custom_id.id, action, remix.text)
+
+    return Deed(forms.remix_title, _prompt_of_picture, derive)
+
+
+def _outpainting(action: Outpainting, title: Callable[[], str]) -> Deed:
+    def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> Derived:
+        return redrawn.outpaint(session, catalog, custom_id.id, action, remix.text)
+
+    return Deed(title, _prompt_of_picture, derive)
+
+
+DEEDS: Mapping[str, Deed] = MappingProxyType(
+    {
+        "v": Deed(
+            forms.remix_title,
+            lambda session, custom_id: derived.prompt_of(session, picture=_cell(custom_id)),
+            lambda session, catalog, custom_id, remix: derived.vary(
+                session, catalog, _cell(custom_id), Action.VARY, remix.text, subtle=remix.subtle
+            ),
+        ),
+        "r": Deed(
+            forms.reroll_title,
+            lambda session, custom_id: derived.prompt_of(session, job_id=custom_id.id),
+            lambda session, catalog, custom_id, remix: derived.reroll(
+                session, catalog, custom_id.id, custom_id.n, remix.text
+            ),
+        ),
+        "vs": _variation(Action.VARY_SUBTLE),
+        "vb": _variation(Action.VARY_STRONG),
+        "z2": _outpainting(Action.ZOOM_OUT, forms.zoom_title),
+        "z15": _outpainting(Action.ZOOM_OUT_15X, forms.zoom_title),
+        "sq": _outpainting(Action.MAKE_SQUARE, forms.square_title),
+        "al": _outpainting(Action.PAN_LEFT, forms.pan_title),
+        "ar": _outpainting(Action.PAN_RIGHT, forms.pan_title),
+        "au": _outpainting(Action.PAN_UP, forms.pan_title),
+        "ad": _outpainting(Action.PAN_DOWN, forms.pan_title),
+    }
+)
+UPSCALES: Mapping[str, Upscaling] = MappingProxyType(
+    {
+        "x2": Action.UPSCALE_2X,
+        "x4": Action.UPSCALE_4X,
+        "xs": Action.UPSCALE_SUBTLE,
+        "xc": Action.UPSCALE_CREATIVE,
+    }
+)
+
+
+def remix_id(custom_id: CustomId) -> CustomId:
+    """The form of a button: it names the button's verb, and its `n` with 0 for none."""
+    return CustomId("fx", custom_id.id, custom_id.n or 0, custom_id.verb)
+
+
+def _button_of(form_id: CustomId) -> CustomId:
+    return CustomId(form_id.text or "", form_id.id, form_id.n or None)
+
+
+async def announce(interaction: Interaction, asked: Asked) -> None:
+    """Answer with the job's "(Waiting to start)", and privately with what its member should know."""
+    if not asked.fresh:
+        await pass_over(interaction)
+        return
+    job = asked.job
+    content = messages.waiting(job, asked.ahead)
+    sent = await say(interaction, content, view=cancel(job.id), ephemeral=job.ephemeral)
+    if sent is not None:
+        await host(interaction).backends.database.write(jobs.set_progress_message, job.id, sent)
+    if asked.hints:
+        await interaction.followup.send("\n".join(asked.hints), ephemeral=True)
+
+
+async def pass_over(interaction: Interaction) -> None:
+    """The same press again: the first one is being answered, so this one changes nothing."""
+    if interaction.type is not discord.InteractionType.component:
+        return
+    if not interaction.response.is_done():
+        await interaction.response.defer()
+    elif interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await interaction.delete_original_response()
+
+
+async def begin(interaction: Interaction, custom_id: CustomId, work: Awaitable[Asked]) -> None:
+    """Answer a press, or a button's form, that makes a job; then colour the button."""
+    await announce(interaction, await in_time(interaction, work))
+    await _colour(interaction, custom_id)
+
+
+async def _colour(interaction: Interaction, custom_id: CustomId) -> None:
+    backends = host(interaction).backends
+    await repaint(interaction, lambda: buttons_of_message(backends, custom_id))
+
+
+def _wish(pressed: Pressed) -> Wish:
+    press = f"{pressed.interaction.user.id}:{pressed.custom_id}"
+    return wish_of(pressed.interaction, press)
+
+
+def _settings(session: Session, member_id: int) -> Mapping[str, Any]:
+    member = session.get(Member, member_id)
+    return {} if member is None else member.settings
+
+
+def _making(deed: Deed, custom_id: CustomId, member_id: int, text: str | None = None) -> Derive:
+    def make(session: Session, catalog: Catalog) -> Derived:
+        subtle = _settings(session, member_id).get("variability") == "low"
+        return deed.derive(session, catalog, custom_id, Remix(text, subtle))
+
+    return make
+
+
+def _remix_form(session: Session, member_id: int, deed: Deed, custom_id: CustomId) -> Form | None:
+    """The form that comes first, for a member who has Remix on."""
+    if not _settings(session, member_id).get("remix"):
+        return None
+    jobs.check_seen_by(state_of(session, custom_id).job, member_id)
+    return Form(remix_id(custom_id), deed.title(), deed.prompt(session, custom_id), forms.prompt_label())
+
+
+async def _do(pressed: Pressed) -> None:
+    """Draw what the button says, or open its form where the member has Remix on."""
+    interaction, backends, custom_id = pressed.interaction, pressed.backends, pressed.custom_id
+    deed, member_id = DEEDS[custom_id.verb], interaction.user.id
+
+    async def work() -> Asked | Form:
+        form = await backends.database.read(_remix_form, member_id, deed, custom_id)
+        return form or await submit.derive(backends, _wish(pressed), _making(deed, custom_id, member_id))
+
+    outcome = await in_time(interaction, work())
+    if isinstance(outcome, Form):
+        await open_form(interaction, outcome)
+        return
+    await announce(interaction, outcome)
+    await _colour(interaction, custom_id)
+
+
+for _verb in DEEDS:
+    on_press(_verb)(_do)
+
+
+@on_submit("fx")
+async def _remixed(form: Submitted) -> None:
+    interaction, backends = form.interaction, form.backends
+    custom_id = _button_of(form.custom_id)
+    deed = DEEDS.get(custom_id.verb)
+    if deed is None:
+        raise UnknownButton(str(form.custom_id))
+
+    make = _making(deed, custom_id, interaction.user.id, form.text(PROMPT))
+    await begin(interaction, custom_id, submit.derive(backends, wish_of(interaction), make))
+
+
+async def _upscale(pressed: Pressed) -> None:
+    action = UPSCALES[pressed.custom_id.verb]
+    work = submit.derive(
+        pressed.backends,
+        _wish(pressed),
+        lambda session, catalog: derived.upscale(session, catalog, pressed.id, action),
+    )
+    await begin(pressed.interaction, pressed.custom_id, work)
+
+
+for _verb in UPSCALES:
+    on_press(_verb)(_upscale)
+
+
+@on_press("u")
+async def _pick(pressed: Pressed) -> None:
+    interaction, backends, custom_id = pressed.interaction, pressed.backends, pressed.custom_id
+
+    async def work() -> State:
+        await submit.pick(backends, wish_of(interaction), _cell(custom_id))
+        return await backends.database.read(state_of, custom_id)
+
+    await recolour(interaction, backends, custom_id, await in_time(interaction, work(), thinking=False))

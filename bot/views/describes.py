@@ -1,0 +1,127 @@
+"""`/describe`: prompts for a picture, with buttons that draw them; and `/blend`, which begins as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot import incoming, readings, submit
+from bot.messages import pictures
+from bot.readings import Brought
+from bot.submit import Asked
+from bot.views import prompts
+from bot.views.answering import in_time
+from bot.views.deeds import announce
+from bot.views.modals import Form, imagine_form, open_form
+from bot.views.press import Interaction, Pressed, button, host, on_press
+from bot.views.wishes import wish_of
+from storage.backends import Backends
+from storage.errors import Refused
+from storage.tables import Job, Member
+
+LONGEST_NAME = 200
+"""Characters of a file's name, or of a link, by which a described picture is called."""
+
+
+class OneSource(Refused):
+    """There are `given` pictures to describe, and not one."""
+
+    def __init__(self, given: int) -> None:
+        super().__init__(f"{given} pictures")
+        self.given = given
+
+
+def described(job: Job) -> discord.ui.View:
+    """The buttons below a described picture. Needs a running event loop, as every view does."""
+    found = readings.prompts(job)
+    view = discord.ui.View(timeout=None)
+    for index in range(len(found)):
+        view.add_item(button("de", job.id, index + 1, emoji=pictures.number_of(index), row=0))
+    view.add_item(button("dr", job.id, emoji="🔄", row=0))
+    if len(found) > 1:
+        view.add_item(button("da", job.id, label="Imagine all", row=1))
+    return view
+
+
+async def describe(interaction: Interaction, source: discord.Attachment | str) -> None:
+    """Describe a picture that a member chose, and answer.
+
+    Raises:
+        PictureRefused, NoDescriber, and any other Refused: nothing was written, nothing answered.
+    """
+    backends, wish = host(interaction).backends, wish_of(interaction)
+
+    async def work() -> Asked:
+        submit.check_place(backends, wish)
+        return await readings.describe(backends, wish, await _brought(backends, source))
+
+    await announce(interaction, await in_time(interaction, work()))
+
+
+async def blend(interaction: Interaction, images: Sequence[discord.Attachment], dimensions: str) -> None:
+    """Blend the pictures that a member chose, and answer.
+
+    Raises:
+        PictureRefused, DuplicateImages, NoDescriber, and any other Refused: nothing was written.
+    """
+    backends, wish = host(interaction).backends, wish_of(interaction)
+
+    async def work() -> Asked:
+        submit.check_place(backends, wish)
+        brought = [await _brought(backends, image) for image in images]
+        return await readings.blend(backends, wish, brought, dimensions)
+
+    await announce(interaction, await in_time(interaction, work()))
+
+
+async def _brought(backends: Backends, source: discord.Attachment | str) -> Brought:
+    kept = await incoming.receive(backends, source)
+    # What a link says behind its path may be a key that lets its bearer in.
+    name = source.partition("?")[0].strip("<> ") if isinstance(source, str) else source.filename
+    return Brought(kept.key, kept.width, kept.height, name[:LONGEST_NAME])
+
+
+async def draw_found(pressed: Pressed) -> None:
+    """Draw the prompt of this number that a job has found; with Remix on, open it in a form first."""
+    interaction, backends, member_id = pressed.interaction, pressed.backends, pressed.interaction.user.id
+
+    def read(session: Session) -> str | Form:
+        text = readings.prompt(session, pressed.id, pressed.n, member_id)
+        member = session.get(Member, member_id)
+        remix = member is not None and member.settings.get("remix")
+        return imagine_form(pressed.id, text) if remix else text
+
+    async def work() -> Asked | Form:
+        found = await backends.database.read(read)
+        if isinstance(found, Form):
+            return found
+        return await submit.imagine(backends, wish_of(interaction, _press(pressed)), found)
+
+    outcome = await in_time(interaction, work())
+    if isinstance(outcome, Form):
+        await open_form(interaction, outcome)
+    else:
+        await announce(interaction, outcome)
+
+
+def _press(pressed: Pressed) -> str:
+    return f"{pressed.interaction.user.id}:{pressed.custom_id}"
+
+
+on_press("de")(draw_found)
+
+
+@on_press("dr")
+async def _again(pressed: Pressed) -> None:
+    wish = wish_of(pressed.interaction, _press(pressed))
+    work = readings.describe_again(pressed.backends, wish, pressed.id)
+    await announce(pressed.interaction, await in_time(pressed.interaction, work))
+
+
+@on_press("da")
+async def _imagine_all(pressed: Pressed) -> None:
+    member_id = pressed.interaction.user.id
+    text = await pressed.backends.database.read(readings.all_prompts, pressed.id, member_id)
+    await prompts.imagine(pressed.interaction, text)

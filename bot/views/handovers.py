@@ -1,0 +1,76 @@
+"""Where Easel may not post by itself and a job outlasts the 15 minutes to answer: a press gives new ones."""
+
+from __future__ import annotations
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot import messages
+from bot.views.answering import change, in_time
+from bot.views.cancels import LABEL, cancel
+from bot.views.press import Interaction, Pressed, button, on_press
+from bot.views.shows import request_here
+from bot.views.wishes import wish_of
+from storage import jobs
+from storage.contract import ChangedEvent, JobState
+from storage.errors import NotYours
+from storage.tables import Job
+
+SHOW = "Show"
+
+
+def handed_over(job_id: int, *, stopping: bool = False) -> discord.ui.View:
+    """The buttons below a job whose message cannot be changed any more, except by a press."""
+    view = _show(job_id)
+    view.add_item(button("c", job_id, label="Stopping…" if stopping else LABEL, disabled=stopping))
+    return view
+
+
+def _show(job_id: int) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    view.add_item(button("sh", job_id, label=SHOW))
+    return view
+
+
+@on_press("sh")
+async def _show_here(pressed: Pressed) -> None:
+    """Show in the pressed message how far the job is, and go on there; or post its pictures below."""
+    interaction, backends = pressed.interaction, pressed.backends
+    job, ahead = await in_time(
+        interaction, backends.database.read(_read, pressed.id, interaction.user.id), thinking=False
+    )
+    if not JobState(job.state).finished:
+        await change(interaction, _unfinished(job, ahead), cancel(job.id))
+        # Not before the answer: until then Discord does not know the token.
+        job = await backends.database.write(_take_up, interaction, job.id)
+    if job.state == JobState.SUCCEEDED:
+        await change(interaction, messages.shown_below(job), _show(job.id))
+        await backends.database.write(request_here, wish_of(interaction), job.id)
+    elif JobState(job.state).finished:
+        await change(interaction, messages.without_pictures(job), None)
+    backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+
+
+def _read(session: Session, job_id: int, member_id: int) -> tuple[Job, int]:
+    job = jobs.get(session, job_id)
+    if job.member_id != member_id:
+        raise NotYours
+    return job, jobs.ahead(session, job_id)
+
+
+def _unfinished(job: Job, ahead: int) -> str:
+    if job.cancel_requested_at is not None:
+        return messages.stopping(job)
+    return messages.waiting(job, ahead) if job.state == JobState.QUEUED else messages.progress(job, 0)
+
+
+def _take_up(session: Session, interaction: Interaction, job_id: int) -> Job:
+    assert interaction.message is not None
+    wish = wish_of(interaction)
+    return jobs.take_up(
+        session,
+        job_id,
+        message_id=interaction.message.id,
+        interaction_token=wish.token,
+        token_expires_at=wish.token_expires_at,
+    )

@@ -1,0 +1,122 @@
+"""✉️: pictures sent to a member's direct messages, with their prompt, job and seed."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot import messages, uploads
+from bot.messages import deeds
+from bot.uploads import Upload
+from bot.views.answering import in_time, say
+from bot.views.press import Pressed, on_press
+from storage import jobs
+from storage.backends import Backends
+from storage.contract import JobState
+from storage.errors import NoSuchImage, Refused
+from storage.tables import Image, Job, Member
+
+FILE_LIMIT = 10 * 2**20
+"""Bytes of a file that Discord takes in direct messages."""
+REQUEST_LIMIT = 24 * 2**20
+"""Bytes of all files of a message, a little below Discord's limit."""
+
+
+class ClosedMessages(Refused):
+    """The member lets Easel send them nothing."""
+
+
+class NothingToSend(Refused):
+    """The job is not finished, or ended without pictures."""
+
+    def __init__(self, job_id: int, state: JobState) -> None:
+        super().__init__(f"job {job_id} is {state}")
+        self.job_id, self.state = job_id, state
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is sent; `owner` is the name of the job's member, after whom files are named."""
+
+    job: Job
+    images: Sequence[Image]
+    owner: str
+
+    @classmethod
+    def read(cls, session: Session, member_id: int, job_id: int, image_id: int | None) -> Parcel:
+        job = jobs.seen(session, job_id, member_id)
+        if job.state != JobState.SUCCEEDED:
+            raise NothingToSend(job.id, JobState(job.state))
+        images = [image for image in jobs.images_of(session, job_id) if not image.withheld]
+        if image_id is not None:
+            images = [image for image in images if image.id == image_id]
+        if not images:
+            raise NoSuchImage(job_id if image_id is None else image_id)
+        return cls(job, images, session.get_one(Member, job.member_id).name)
+
+
+async def send_home(
+    client: discord.Client, backends: Backends, member_id: int, job_id: int, image_id: int | None = None
+) -> None:
+    """Send a job's pictures, or one of them, to a member's direct messages.
+
+    Of a grid come the sheet and each picture by itself, and the movie where one was asked for.
+
+    Raises:
+        NoSuchJob, NotYours, NoSuchImage, NothingToSend, ClosedMessages, ImageMissing: nothing was sent.
+    """
+    parcel = await backends.database.read(Parcel.read, member_id, job_id, image_id)
+    packed = await asyncio.to_thread(_pack, backends, parcel)
+    files = [discord.File(io.BytesIO(upload.data), upload.name) for upload in packed]
+    try:
+        channel = await client.create_dm(discord.Object(member_id))
+        await channel.send(deeds.letter_home(parcel.job, parcel.images), files=files)
+    except discord.Forbidden as error:
+        raise ClosedMessages from error
+
+
+def _pack(backends: Backends, parcel: Parcel) -> list[Upload]:
+    """The files, so small that one message takes them all."""
+    job, images = parcel.job, parcel.images
+    several = len(images) > 1
+    movie = _movie(backends, parcel)
+    room = REQUEST_LIMIT - sum(len(upload.data) for upload in movie)
+    limit = min(FILE_LIMIT, room // (len(images) + several))
+    packed = [uploads.grid(backends, job, images, parcel.owner, limit)] if several else []
+    for image in images:
+        upload = uploads.single(backends, job, image, parcel.owner, limit)
+        packed.append(_numbered(upload, image.index + 1) if several else upload)
+    return packed + movie
+
+
+def _numbered(upload: Upload, number: int) -> Upload:
+    name = PurePosixPath(upload.name)
+    return replace(upload, name=f"{name.stem}_{number}{name.suffix}")
+
+
+def _movie(backends: Backends, parcel: Parcel) -> list[Upload]:
+    job = parcel.job
+    if job.movie_key is None:
+        return []
+    data = backends.images.load(job.movie_key)
+    extension = PurePosixPath(job.movie_key).suffix.removeprefix(".")
+    name = messages.file_name(parcel.owner, job.text, job.id, extension)
+    return [Upload(name, data)] if len(data) <= FILE_LIMIT else []
+
+
+@on_press("dm")
+async def _send_picture(pressed: Pressed) -> None:
+    interaction, backends = pressed.interaction, pressed.backends
+
+    async def work() -> None:
+        _, job = await backends.database.read(jobs.image, pressed.id)
+        await send_home(interaction.client, backends, interaction.user.id, job.id, pressed.id)
+
+    await in_time(interaction, work(), ephemeral=True)
+    await say(interaction, deeds.sent_home(), ephemeral=True)

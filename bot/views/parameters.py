@@ -1,0 +1,62 @@
+"""ℹ️ below a single picture: how it was made, to read, to copy, and to change and run again."""
+
+from __future__ import annotations
+
+import io
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot import derived, messages
+from bot.messages import deeds
+from bot.views.answering import in_time, say
+from bot.views.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
+from bot.views.press import Pressed, button, on_press
+from bot.views.prompts import imagine
+from storage import family, jobs
+from storage.catalog import Catalog
+
+
+def edit_and_run(job_id: int) -> discord.ui.View:
+    """The button that opens a job's prompt in a form."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(button("er", job_id, label="Edit & run", emoji="✏️"))
+    return view
+
+
+def _read(session: Session, catalog: Catalog, image_id: int, member_id: int) -> tuple[int, str, str]:
+    """The job's id, what is said of the picture, and the command to copy."""
+    image, job = jobs.seen_image(session, image_id, member_id)
+    tree = deeds.family(job, family.ancestors(session, job), family.children(session, image_id))
+    return job.id, f"{deeds.facts(job, image, catalog)}\n{tree}", deeds.command(job)
+
+
+@on_press("i")
+async def _parameters(pressed: Pressed) -> None:
+    interaction, backends = pressed.interaction, pressed.backends
+    work = backends.database.read(_read, backends.catalog, pressed.id, interaction.user.id)
+    job_id, said, command = await in_time(interaction, work, ephemeral=True)
+    files = []
+    if not messages.echo_fits(said, command):
+        files.append(discord.File(io.BytesIO(command.encode()), "prompt.txt"))
+    content = messages.with_echo(said, command)
+    await say(interaction, content, view=edit_and_run(job_id), files=files, ephemeral=True)
+
+
+def _form(session: Session, job_id: int, member_id: int) -> Form:
+    return imagine_form(job_id, jobs.seen(session, job_id, member_id).text)
+
+
+@on_press("er")
+async def _edit(pressed: Pressed) -> None:
+    work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
+    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+
+
+@on_submit("fi")
+async def _run(form: Submitted) -> None:
+    """The words are drawn as they stand: its member's settings were written out in them the first time."""
+    interaction, backends = form.interaction, form.backends
+    job = await backends.database.read(jobs.seen, form.id, interaction.user.id)
+    model = derived.own_model(backends.catalog, job)
+    await imagine(interaction, form.text(PROMPT), preferences=model)

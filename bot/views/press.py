@@ -1,0 +1,129 @@
+"""One dynamic item for every button and menu: it finds what to do from the `custom_id` alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, cast
+
+import discord
+
+from bot.views.custom_ids import TEMPLATE, CustomId, parse
+from storage.backends import Backends
+from storage.errors import Refused
+
+Interaction = discord.Interaction[discord.Client]
+Handler = Callable[["Pressed"], Awaitable[None]]
+HANDLERS: dict[str, Handler] = {}
+
+
+class UnknownButton(Refused):
+    """A verb that this version has not, or not yet."""
+
+
+class Host(Protocol):
+    """What views need of the client they run in."""
+
+    backends: Backends
+
+    async def explain(self, interaction: Interaction, error: Exception) -> None:
+        """Answer with the sentence for `error`."""
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """A button that was pressed, or a menu in which `values` were chosen."""
+
+    interaction: Interaction
+    custom_id: CustomId
+    values: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> int:
+        return self.custom_id.id
+
+    @property
+    def n(self) -> int:
+        assert self.custom_id.n is not None
+        return self.custom_id.n
+
+    @property
+    def backends(self) -> Backends:
+        return host(self.interaction).backends
+
+
+def host(interaction: Interaction) -> Host:
+    return cast("Host", interaction.client)
+
+
+def on_press(verb: str) -> Callable[[Handler], Handler]:
+    """Register what a verb does."""
+
+    def register(handler: Handler) -> Handler:
+        if verb in HANDLERS:
+            raise ValueError(f"{verb!r} has a handler already")
+        HANDLERS[verb] = handler
+        return handler
+
+    return register
+
+
+def _handler(verb: str) -> Handler:
+    try:
+        return HANDLERS[verb]
+    except KeyError:
+        raise UnknownButton(verb) from None
+
+
+class Press(discord.ui.DynamicItem[discord.ui.Item[Any]], template=TEMPLATE):
+    """A button or menu whose whole state is its `custom_id`, so that it outlives every restart."""
+
+    @classmethod
+    async def from_custom_id(  # discord.py's signature
+        cls,
+        interaction: Interaction,  # noqa: ARG003
+        item: discord.ui.Item[Any],
+        match: re.Match[str],  # noqa: ARG003
+        /,
+    ) -> Self:
+        return cls(item)
+
+    async def callback(self, interaction: Interaction) -> None:
+        custom_id = parse(self.custom_id)
+        values = tuple(self.item.values) if isinstance(self.item, discord.ui.Select) else ()
+        try:
+            await _handler(custom_id.verb)(Pressed(interaction, custom_id, values))
+        except Exception as error:  # noqa: BLE001 - the outermost frame of a press; the client logs it
+            await host(interaction).explain(interaction, error)
+
+
+def button(
+    verb: str,
+    id_: int,
+    n: int | None = None,
+    *,
+    label: str | None = None,
+    emoji: str | None = None,
+    used: bool = False,
+    remixed: bool = False,
+    disabled: bool = False,
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary,
+    text: str | None = None,
+    row: int | None = None,
+) -> Press:
+    """A button; one that was `used`, or `remixed` with other words, shows it by its colour."""
+    if remixed:
+        style = discord.ButtonStyle.success
+    elif used:
+        style = discord.ButtonStyle.primary
+    return Press(
+        discord.ui.Button(
+            custom_id=str(CustomId(verb, id_, n, text)),
+            label=label,
+            emoji=emoji,
+            style=style,
+            disabled=disabled,
+            row=row,
+        )
+    )

@@ -1,0 +1,167 @@
+"""The panel of `/settings`: what is on is green."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot.messages import preferences
+from bot.views.answering import in_time, say, update
+from bot.views.custom_ids import CustomId
+from bot.views.press import Interaction, Press, Pressed, UnknownButton, button, host, on_press
+from storage import members
+from storage.catalog import Catalog
+
+RATIOS = ("1:1", "3:2", "2:3", "16:9", "9:16")
+STYLIZE = (("Low", 50), ("Medium", 100), ("High", 250), ("Very high", 750))
+MENU_LENGTH = 25
+"""Entries that Discord allows in one menu."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A value that a setting may have. `text` names it in its button's `custom_id` for ever."""
+
+    text: str
+    setting: str
+    value: bool | str
+    label: str
+    emoji: str
+    usual: bool = False
+    """It holds where the member has chosen nothing."""
+    alone: bool = False
+    """There is no other button for its contrary: pressing it again turns it off."""
+
+    def is_on(self, current: dict[str, Any]) -> bool:
+        return self.usual if current.get(self.setting) is None else current[self.setting] == self.value
+
+
+MODES = (
+    (
+        Mode("raw", "raw", True, "Raw Mode", "🔧", alone=True),
+        Mode("remix", "remix", True, "Remix mode", "🎛️", alone=True),
+        Mode("high", "variability", "high", "High Variation Mode", "🎨", usual=True),
+        Mode("low", "variability", "low", "Low Variation Mode", "🎨"),
+    ),
+    (
+        Mode("public", "stealth", False, "Public mode", "🧍", usual=True),
+        Mode("stealth", "stealth", True, "Stealth mode", "🥷"),
+        Mode("auto_dm", "auto_dm", True, "Auto DM", "✉️", alone=True),
+    ),
+    (
+        Mode("turbo", "speed", "turbo", "Turbo mode", "⚡"),
+        Mode("fast", "speed", "fast", "Fast mode", "🐇", usual=True),
+        Mode("relax", "speed", "relax", "Relax mode", "🐢"),
+    ),
+)
+_BY_TEXT = {mode.text: mode for row in MODES for mode in row}
+
+
+def settings(current: dict[str, Any], catalog: Catalog) -> discord.ui.LayoutView:
+    """The panel for a member's `current` settings, each perhaps unset."""
+    view = discord.ui.LayoutView(timeout=None)
+    box: discord.ui.Container[Any] = discord.ui.Container()
+    box.add_item(discord.ui.TextDisplay(preferences.settings_title()))
+    box.add_item(discord.ui.TextDisplay(preferences.settings_model()))
+    box.add_item(discord.ui.ActionRow(_models(current.get("model"), catalog)))
+    box.add_item(discord.ui.TextDisplay(preferences.settings_ratio()))
+    ratios = [
+        _switch("sr", number, ratio, on=current.get("ratio") == ratio, text=ratio)
+        for number, ratio in enumerate(RATIOS)
+    ]
+    box.add_item(discord.ui.ActionRow(*ratios))
+    box.add_item(discord.ui.TextDisplay(preferences.settings_stylize()))
+    strengths = [
+        _switch("ss", value, f"{label} ({value})", on=current.get("stylize") == value)
+        for label, value in STYLIZE
+    ]
+    box.add_item(discord.ui.ActionRow(*strengths))
+    box.add_item(discord.ui.TextDisplay(preferences.settings_modes()))
+    for row in MODES:
+        box.add_item(discord.ui.ActionRow(*(_mode(mode, current) for mode in row)))
+    suffix, options = current.get("suffix", ""), current.get("options", {})
+    box.add_item(discord.ui.TextDisplay(preferences.settings_suffix(suffix, len(options))))
+    view.add_item(box)
+    view.add_item(
+        discord.ui.ActionRow(button("sx", 0, label="Reset Settings", disabled=not any(current.values())))
+    )
+    return view
+
+
+def _switch(
+    verb: str, n: int, label: str, *, on: bool, text: str | None = None, emoji: str | None = None
+) -> Press:
+    style = discord.ButtonStyle.success if on else discord.ButtonStyle.secondary
+    return button(verb, 0, n, label=label, style=style, text=text, emoji=emoji)
+
+
+def _mode(mode: Mode, current: dict[str, Any]) -> Press:
+    """Its button says what pressing it does (1 on, 0 off), so that an old panel's turns nothing round."""
+    on = mode.is_on(current)
+    wanted = not (on and mode.alone)
+    return _switch("sp", int(wanted), mode.label, on=on, text=mode.text, emoji=mode.emoji)
+
+
+def _models(chosen: str | None, catalog: Catalog) -> Press:
+    options = [
+        discord.SelectOption(label=entry.title[:100], value=name, default=name == (chosen or catalog.default))
+        for name, entry in list(catalog.models.items())[:MENU_LENGTH]
+    ]
+    return Press(discord.ui.Select(custom_id=str(CustomId("sm", 0)), options=options))
+
+
+async def choose(interaction: Interaction, name: str, value: bool | str | None, sentence: str) -> None:
+    """Change one default of the member's, and say so in private; None takes it away."""
+    work = host(interaction).backends.database.write(
+        members.change_settings, interaction.user.id, **{name: value}
+    )
+    await in_time(interaction, work, ephemeral=True)
+    await say(interaction, sentence, ephemeral=True)
+
+
+async def _change(pressed: Pressed, name: str, value: Any, *, again_is_off: bool = False) -> None:
+    """Set one setting and show the panel anew; None takes it away."""
+    member_id = pressed.interaction.user.id
+
+    def change(session: Session) -> dict[str, Any]:
+        off = again_is_off and members.member(session, member_id).settings.get(name) == value
+        return members.change_settings(session, member_id, **{name: None if off else value}).settings
+
+    work = pressed.backends.database.write(change)
+    current = await in_time(pressed.interaction, work, thinking=False)
+    await update(pressed.interaction, settings(current, pressed.backends.catalog))
+
+
+@on_press("sm")
+async def _model(pressed: Pressed) -> None:
+    catalog = pressed.backends.catalog
+    name = pressed.values[0]
+    await _change(pressed, "model", name if name in catalog.models and name != catalog.default else None)
+
+
+@on_press("sr")
+async def _ratio(pressed: Pressed) -> None:
+    await _change(pressed, "ratio", pressed.custom_id.text, again_is_off=True)
+
+
+@on_press("ss")
+async def _stylize(pressed: Pressed) -> None:
+    await _change(pressed, "stylize", pressed.n, again_is_off=True)
+
+
+@on_press("sp")
+async def _choose_mode(pressed: Pressed) -> None:
+    mode = _BY_TEXT.get(pressed.custom_id.text or "")
+    if mode is None:
+        raise UnknownButton(str(pressed.custom_id))
+    await _change(pressed, mode.setting, mode.value if pressed.n and not mode.usual else None)
+
+
+@on_press("sx")
+async def _reset(pressed: Pressed) -> None:
+    work = pressed.backends.database.write(members.reset_settings, pressed.interaction.user.id)
+    member = await in_time(pressed.interaction, work, thinking=False)
+    await update(pressed.interaction, settings(member.settings, pressed.backends.catalog))

@@ -1,0 +1,55 @@
+"""`/shorten`: which words of a prompt matter, shorter prompts, and buttons that draw them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+
+from bot import readings
+from bot.messages import pictures
+from bot.views.answering import in_time, say
+from bot.views.deeds import announce
+from bot.views.describes import draw_found
+from bot.views.press import Interaction, Pressed, button, host, on_press
+from bot.views.wishes import wish_of
+from storage.tables import Job
+
+
+def shortened(job: Job, note: str = "") -> discord.ui.LayoutView:
+    """The whole answer; `note` is said at its end."""
+    found = readings.prompts(job)
+    view = discord.ui.LayoutView(timeout=None)
+    box: discord.ui.Container[Any] = discord.ui.Container()
+    tokens = pictures.important_tokens(job, readings.weights_of(job))
+    box.add_item(discord.ui.TextDisplay(tokens))
+    box.add_item(discord.ui.TextDisplay(pictures.shortened(found) + note))
+    if found:
+        numbers = [
+            button("sn", job.id, index + 1, emoji=pictures.number_of(index)) for index in range(len(found))
+        ]
+        box.add_item(discord.ui.ActionRow(*numbers))
+    box.add_item(discord.ui.ActionRow(button("sd", job.id, label="Show Details")))
+    view.add_item(box)
+    return view
+
+
+async def shorten(interaction: Interaction, prompt: str) -> None:
+    """Weigh what a member typed, and answer.
+
+    Raises:
+        Refused: any of its kinds; nothing was written, nothing answered.
+    """
+    work = readings.shorten(host(interaction).backends, wish_of(interaction), prompt)
+    await announce(interaction, await in_time(interaction, work))
+
+
+on_press("sn")(draw_found)
+
+
+@on_press("sd")
+async def _details(pressed: Pressed) -> None:
+    member_id = pressed.interaction.user.id
+    work = pressed.backends.database.read(readings.weights, pressed.id, member_id)
+    weights = await in_time(pressed.interaction, work, ephemeral=True)
+    await say(pressed.interaction, pictures.details(weights), ephemeral=True)

@@ -1,0 +1,60 @@
+"""A member's own job, posted again with fresh buttons: `/show` and the button in `/history`."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from bot import checks
+from bot.messages import panels
+from bot.submit import Wish
+from bot.views.answering import in_time, say
+from bot.views.press import Interaction, Pressed, host, on_press
+from bot.views.wishes import wish_of
+from storage import deliveries, jobs
+from storage.contract import ChangedEvent, JobState
+from storage.errors import NotYours
+from storage.tables import Job
+
+
+async def show_again(interaction: Interaction, job_id: int) -> None:
+    """Post the pictures of a job of the member's here; privately say why not where that cannot be.
+
+    Raises:
+        NoSuchJob, NotYours, MissingPermissions, NotAgeRestricted: nothing was posted.
+    """
+    backends = host(interaction).backends
+    wish = wish_of(interaction)
+    checks.check(wish.place, safety=backends.config.safety == "on")
+
+    def request(session: Session) -> Job:
+        job = jobs.get(session, job_id)
+        if job.member_id != wish.member_id:
+            raise NotYours
+        if job.state == JobState.SUCCEEDED:
+            request_here(session, wish, job_id)
+        return job
+
+    job = await in_time(interaction, backends.database.write(request), ephemeral=True)
+    backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+    await say(interaction, panels.shown_again(job), ephemeral=True)
+
+
+def request_here(session: Session, wish: Wish, job_id: int) -> None:
+    """Ask for a finished job's pictures once more, where the wish was made."""
+    deliveries.request_again(
+        session,
+        job_id=job_id,
+        once=f"show:{wish.interaction_id}",
+        channel_id=wish.channel_id,
+        guild_id=wish.place.guild_id,
+        locale=wish.locale,
+        upload_limit=wish.upload_limit,
+        user_install=wish.place.user_install,
+        interaction_token=wish.token,
+        token_expires_at=wish.token_expires_at,
+    )
+
+
+@on_press("hs")
+async def _show(pressed: Pressed) -> None:
+    await show_again(pressed.interaction, pressed.id)

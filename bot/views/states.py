@@ -1,0 +1,92 @@
+"""What the buttons below a message show now, read from the database: no press undoes another's colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot.views.answering import repaint, update
+from bot.views.custom_ids import CustomId
+from bot.views.grids import grid
+from bot.views.press import Interaction
+from bot.views.singles import single
+from storage import deliveries, jobs, members
+from storage.backends import Backends
+from storage.contract import Action
+from storage.deliveries import Used
+from storage.tables import Image, Job
+
+
+@dataclass(frozen=True)
+class GridState:
+    """A grid's; two are equal when their buttons are."""
+
+    job: Job = field(compare=False)
+    images: Sequence[Image] = field(compare=False)
+    shown: frozenset[int]
+    used: Used
+
+    @classmethod
+    def read(cls, session: Session, job_id: int) -> GridState:
+        job, images = jobs.get(session, job_id), jobs.images_of(session, job_id)
+        shown = frozenset(image.id for image in images if not image.withheld)
+        return cls(job, images, shown, deliveries.used(session, job_id))
+
+    def view(self) -> discord.ui.View:
+        return grid(self.job, self.images, self.used)
+
+
+@dataclass(frozen=True)
+class SingleState:
+    """A single picture's; two are equal when their buttons are."""
+
+    image: Image = field(compare=False)
+    job: Job = field(compare=False)
+    used: frozenset[Action]
+    favorite: bool
+
+    @classmethod
+    def read(cls, session: Session, image_id: int) -> SingleState:
+        image, job = jobs.image(session, image_id)
+        return cls(
+            image,
+            job,
+            deliveries.used_of_image(session, image_id),
+            members.is_favorite(session, job.member_id, image_id),
+        )
+
+    def view(self) -> discord.ui.View:
+        return single(self.image, self.job, self.used, self.favorite)
+
+
+State = GridState | SingleState
+
+
+def state_of(session: Session, custom_id: CustomId) -> State:
+    """The buttons of the message to which a button, or the form that it opens, belongs.
+
+    U and V carry the grid's job; 🔄 below a single picture has that picture as its `n`; all others carry it
+    as their id.
+
+    Raises:
+        NoSuchJob, NoSuchImage: what it shows is gone.
+    """
+    verb, n = custom_id.verb, custom_id.n
+    if verb in {"u", "v"} or (verb == "r" and n is None):
+        return GridState.read(session, custom_id.id)
+    return SingleState.read(session, custom_id.id if n is None else n)
+
+
+async def buttons_of_message(backends: Backends, custom_id: CustomId) -> discord.ui.View:
+    """The pressed message's buttons, as the database now has them."""
+    return (await backends.database.read(state_of, custom_id)).view()
+
+
+async def recolour(interaction: Interaction, backends: Backends, custom_id: CustomId, state: State) -> None:
+    """Answer a press by showing `state`; and once more, where another press has changed it meanwhile."""
+    await update(interaction, state.view())
+    if await backends.database.read(state_of, custom_id) != state:
+        await repaint(interaction, lambda: buttons_of_message(backends, custom_id))

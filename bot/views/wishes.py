@@ -1,0 +1,66 @@
+"""What an interaction says about who asks, where, and what may be posted there."""
+
+from __future__ import annotations
+
+import time
+
+import discord
+
+from bot.checks import Permission, Place
+from bot.submit import Wish
+from bot.views.press import Interaction
+
+_FLAGS = {
+    "view_channel": Permission.VIEW_CHANNEL,
+    "send_messages": Permission.SEND_MESSAGES,
+    "send_messages_in_threads": Permission.SEND_MESSAGES_IN_THREADS,
+    "attach_files": Permission.ATTACH_FILES,
+}
+TOKEN_MS = 15 * 60_000
+
+
+def wish_of(interaction: Interaction, press: str | None = None) -> Wish:
+    """The facts of an interaction, by which a job is checked, written and answered."""
+    message = interaction.message
+    return Wish(
+        member_id=interaction.user.id,
+        member_name=interaction.user.display_name,
+        channel_id=interaction.channel_id,
+        place=place_of(interaction),
+        interaction_id=interaction.id,
+        reply_to=None if message is None or message.flags.ephemeral else message.id,
+        press=press,
+        locale=interaction.locale.value,
+        upload_limit=interaction.filesize_limit,
+        token=interaction.token,
+        token_expires_at=int(time.time() * 1000) + TOKEN_MS,
+    )
+
+
+def place_of(interaction: Interaction) -> Place:
+    channel = interaction.channel
+    held = frozenset(
+        permission for name, permission in _FLAGS.items() if getattr(interaction.app_permissions, name)
+    )
+    return Place(
+        guild_id=interaction.guild_id,
+        thread=isinstance(channel, discord.Thread),
+        age_restricted=_age_restricted(channel),
+        user_install=is_user_install(interaction),
+        permissions=held,
+    )
+
+
+def is_user_install(interaction: Interaction) -> bool:
+    """Whether only the member has installed Easel, not the server: Easel cannot post there by itself.
+
+    In its own direct messages it can, whoever installed it.
+    """
+    own = interaction.context.dm_channel
+    return interaction.is_user_integration() and not interaction.is_guild_integration() and not own
+
+
+def _age_restricted(channel: object) -> bool:
+    """Channels and threads say it; in direct messages nobody can set it."""
+    is_nsfw = getattr(channel, "is_nsfw", None)
+    return bool(is_nsfw()) if callable(is_nsfw) else False

@@ -1,0 +1,38 @@
+"""Custom Zoom: a form with one text, the prompt with `--ar` and `--zoom`."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from bot import redrawn, submit
+from bot.messages import forms
+from bot.views.answering import in_time
+from bot.views.custom_ids import CustomId
+from bot.views.deeds import begin
+from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.views.press import Pressed, on_press
+from bot.views.wishes import wish_of
+from storage import jobs
+
+
+def _form(session: Session, image_id: int, member_id: int) -> Form:
+    jobs.seen_image(session, image_id, member_id)
+    prompt = redrawn.custom_zoom_prompt(session, image_id)
+    return Form(CustomId("fz", image_id), forms.custom_zoom_title(), prompt, forms.zoom_label())
+
+
+@on_press("zc")
+async def _open(pressed: Pressed) -> None:
+    work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
+    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+
+
+@on_submit("fz")
+async def _zoom(form: Submitted) -> None:
+    text = form.text(PROMPT)
+    work = submit.derive(
+        form.backends,
+        wish_of(form.interaction),
+        lambda session, catalog: redrawn.custom_zoom(session, catalog, form.id, text),
+    )
+    await begin(form.interaction, form.custom_id, work)

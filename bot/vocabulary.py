@@ -1,0 +1,50 @@
+"""Words that a small model does not know: drawing them gives noise, so the member is told before waiting."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from storage.catalog import ModelEntry
+
+MOST_NAMED = 10
+
+# A model that has never seen these loses nothing by them.
+_SMALL_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be by for from has have his her i in is it its me my of on or our please so some "
+        "that the their there these this those to us was we were which who with you your",
+    )
+)
+_LINK = re.compile(r"https?://\S+", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+def unknown_words(prompt: str, entry: ModelEntry) -> tuple[str, ...]:
+    """The words of the prompt, in lower case and each once, that the model's vocabulary lacks."""
+    known = entry.words
+    if known is None:
+        return ()
+    said = (word.casefold() for word in _WORD.findall(_LINK.sub("", prompt)))
+    return tuple(dict.fromkeys(word for word in said if not _knows(known, word)))[:MOST_NAMED]
+
+
+def nearest_known(word: str, entry: ModelEntry) -> str | None:
+    """A word the model does know that is written much like this one."""
+    near = difflib.get_close_matches(word[:40], entry.words or (), n=1, cutoff=0.75)
+    return near[0] if near else None
+
+
+def _knows(known: frozenset[str], word: str) -> bool:
+    if word in known or word in _SMALL_WORDS:
+        return True
+    stem, mark, _ = word.replace("’", "'").partition("'")
+    return bool(mark) and (stem in known or stem in _SMALL_WORDS)
+
+
+def examples(entry: ModelEntry) -> tuple[str, ...]:
+    """Some words of the model's, to say what it knows: those its catalog entry names, else any."""
+    if entry.examples:
+        return entry.examples
+    return tuple(sorted(word for word in entry.words or () if len(word) > 3)[:MOST_NAMED])

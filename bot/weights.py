@@ -1,0 +1,119 @@
+r"""Weights in a prompt: the parts of `hot::2 dog::-1`, and the emphasis of `a (red:1.3) fox`.
+
+Nothing in quotes is a weight, nor what a backslash stands before. Brackets without a number are text, and so
+are a time and a ratio in brackets, `(at 5:30)` and `(16:9)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from bot.grammar import QUOTED, unescaped
+from bot.values import Problem, WrongValue
+from storage.contract import Part, Phrase
+
+HEAVIEST = 100
+STRONGEST = 10
+
+_NUMBER = r"(?:[0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})"
+_SEPARATOR = re.compile(
+    rf"{QUOTED} | \\. | (?P<separator> :: (?P<weight> [+-]?{_NUMBER} (?![\w.]) )? )", re.VERBOSE | re.DOTALL
+)
+_EMPHASIS = rf"(?<![0-9]):[ ]? (?P<number> [+-]?{_NUMBER} ) | : (?P<decimal> [0-9]{{0,9}}\.[0-9]{{1,9}} )"
+_BRACKET = re.compile(
+    rf"""
+    {QUOTED} | \\.
+    | (?P<open> \( )
+    | (?P<close> (?: {_EMPHASIS} )? [ ]? \) )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def read(text: str) -> tuple[Part, ...]:
+    """The parts that have words. Their phrases put together are the plain words of the part.
+
+    Raises:
+        WrongValue: a weight is out of its range, or the weights' sum is not above 0.
+    """
+    parts = tuple(
+        Part(phrases=phrases, weight=float(weight))
+        for words, weight in _weighted(text)
+        if (phrases := _phrases(words))
+    )
+    total = sum((Decimal(repr(part.weight)) for part in parts), Decimal())
+    if parts and total <= 0:
+        raise WrongValue(Problem.WEIGHT_SUM, f"{total.normalize():f}")
+    # Weights are shares: a part alone is all there is, whatever it weighs.
+    return parts if len(parts) > 1 else tuple(Part(phrases=part.phrases) for part in parts)
+
+
+def plain(parts: tuple[Part, ...]) -> str:
+    """The words alone."""
+    return " ".join("".join(phrase.text for phrase in part.phrases) for part in parts)
+
+
+def weighs(parts: tuple[Part, ...]) -> bool:
+    """Whether the parts say more than their plain words do."""
+    return len(parts) > 1 or any(phrase.emphasis != 1 for part in parts for phrase in part.phrases)
+
+
+def _weighted(text: str) -> Iterator[tuple[str, Decimal]]:
+    start = 0
+    for match in _SEPARATOR.finditer(text):
+        if match["separator"] is None:
+            continue
+        weight = Decimal(match["weight"] or 1)
+        if abs(weight) > HEAVIEST:
+            raise WrongValue(Problem.WEIGHT, match["separator"])
+        yield text[start : match.start()], weight
+        start = match.end()
+    yield text[start:], Decimal(1)
+
+
+def _phrases(text: str) -> tuple[Phrase, ...]:
+    pieces: list[tuple[str, float]] = []
+    opened: list[int] = []
+    end = 0
+    for match in _BRACKET.finditer(text):
+        if match["open"] is None and match["close"] is None:
+            continue
+        if match.start() > end:
+            pieces.append((text[end : match.start()], 1.0))
+        end = match.end()
+        if match["open"]:
+            opened.append(len(pieces))
+        start = opened.pop() if match["close"] and opened else len(pieces)
+        number = match["number"] or match["decimal"]
+        inner = pieces[start + 1 :]
+        if number and any(words.strip() for words, _ in inner):
+            pieces[start:] = [(words, _emphasised(emphasis, number)) for words, emphasis in inner]
+        else:
+            pieces.append((match[0], 1.0))
+    pieces.append((text[end:], 1.0))
+    return _joined(pieces)
+
+
+def _emphasised(emphasis: float, number: str) -> float:
+    product = round(emphasis * float(number), 4)
+    if not 0 <= product <= STRONGEST:
+        raise WrongValue(Problem.EMPHASIS, number)
+    return product
+
+
+def _joined(pieces: list[tuple[str, float]]) -> tuple[Phrase, ...]:
+    """Neighbours of one emphasis are one phrase; blanks belong to the phrase before them."""
+    joined: list[tuple[str, float]] = []
+    for words, emphasis in pieces:
+        if not words or (not joined and not words.strip()):
+            continue
+        if joined and (joined[-1][1] == emphasis or not words.strip()):
+            joined[-1] = (joined[-1][0] + words, joined[-1][1])
+        else:
+            joined.append((words, emphasis))
+    if joined:
+        joined[0] = (joined[0][0].lstrip(), joined[0][1])
+        joined[-1] = (joined[-1][0].rstrip(), joined[-1][1])
+    return tuple(Phrase(text=unescaped(words), emphasis=emphasis) for words, emphasis in joined)

@@ -1,0 +1,71 @@
+"""Fixtures of the bot's tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from storage.config import Config
+from storage.database import Database
+from tests.bot.discord_server import DiscordServer
+from tests.bot.discord_server.fixtures import discord_server
+from tests.bot.simulated import World
+from tests.bot.studio import Studio
+
+__all__ = ["discord_server"]
+
+CATALOG = """
+[models.picturebook]
+title = "Picturebook"
+source = "model"
+sizes = [[64, 64], [80, 56], [56, 80]]
+num_inference_steps = 4
+scheduler = "ddim"
+display_scale = 2
+upscaler = { source = "upscaler" }
+describer = { source = "describer" }
+
+[models.other]
+source = "other"
+sizes = [[64, 64]]
+"""
+"""For tests in which nothing is drawn: no model is there."""
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("database") / "easel.db"
+    database = Database(f"sqlite:///{file}")
+    database.upgrade()
+    database.close()
+    return file
+
+
+@pytest.fixture
+def config(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_database, tmp_path / "easel.db")
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(CATALOG)
+    return Config(data_dir=tmp_path, catalog=catalog)
+
+
+@pytest_asyncio.fixture
+async def world(config: Config) -> AsyncIterator[World]:
+    world = World(config)
+    await world.open()
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+def studio(discord_server: DiscordServer, config: Config) -> Iterator[Studio]:
+    """The bot, running on the loopback Discord."""
+    studio = Studio(discord_server, config)
+    studio.start_bot()
+    yield studio
+    studio.close()

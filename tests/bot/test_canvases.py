@@ -1,0 +1,177 @@
+"""What zooms, pans and regions are drawn on."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from bot import canvases
+from bot.canvases import Canvas, Direction, NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge
+from tests.bot.catalogs import SIZES, catalog
+
+ENTRY = catalog()["picturebook"]
+SQUARE_ALONE = ENTRY.model_copy(update={"sizes": ((64, 64),)})
+
+
+def gradient(size: tuple[int, int]) -> Image.Image:
+    """A picture no two places of which are alike."""
+    across = np.linspace(40, 250, size[0])[None, :].repeat(size[1], 0)
+    down = np.linspace(40, 250, size[1])[:, None].repeat(size[0], 1)
+    return Image.fromarray(np.stack([across, down, (across + down) / 2], -1).astype(np.uint8))
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, np.float32)
+
+
+@pytest.mark.parametrize(("factor", "side"), [(2.0, 64), (1.5, 85), (1.0001, 128)])
+def test_a_zoom_puts_the_picture_in_the_middle(factor: float, side: int) -> None:
+    if side == 128:
+        with pytest.raises(NothingToDraw):
+            canvases.zoomed((128, 128), (128, 128), factor)
+        return
+    canvas = canvases.zoomed((128, 128), (128, 128), factor)
+    left, top, right, bottom = canvas.box
+    assert (right - left, bottom - top) == (side, side)
+    assert abs((left + right) - 128) <= 1
+    assert left == top
+
+
+def test_a_zoom_may_reshape() -> None:
+    canvas = canvases.zoomed((128, 128), (192, 80), 1.0)
+    assert canvas == Canvas((192, 80), (56, 0, 136, 80))
+
+
+@pytest.mark.parametrize(
+    ("direction", "size", "box"),
+    [
+        (Direction.LEFT, (160, 112), (48, 0, 160, 112)),
+        (Direction.RIGHT, (160, 112), (0, 0, 112, 112)),
+        (Direction.UP, (112, 160), (0, 48, 112, 160)),
+        (Direction.DOWN, (112, 160), (0, 0, 112, 112)),
+    ],
+)
+def test_a_pan_grows_to_its_side(
+    direction: Direction, size: tuple[int, int], box: tuple[int, int, int, int]
+) -> None:
+    assert canvases.panned((128, 128), ENTRY, direction) == Canvas(size, box)
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_pan_moves_where_the_model_has_no_longer_size(direction: Direction) -> None:
+    x, y = direction.value
+    canvas = canvases.panned((64, 64), SQUARE_ALONE, direction)
+    assert canvas == Canvas((64, 64), (-32 * x, -32 * y, 64 - 32 * x, 64 - 32 * y))
+    sheet, mask = canvas.compose(gradient((64, 64)))
+    assert np.isclose((pixels(mask) == 255).mean(), 0.5)
+    kept = pixels(mask) == 0
+    moved = np.roll(pixels(gradient((64, 64))), (-32 * y, -32 * x), (0, 1))
+    assert np.abs(pixels(sheet) - moved)[kept].max() == 0
+
+
+sizes = st.sampled_from(SIZES)
+
+
+@given(picture=sizes, direction=st.sampled_from(Direction))
+def test_every_pan_keeps_part_of_the_picture_and_adds_to_it(
+    picture: tuple[int, int], direction: Direction
+) -> None:
+    canvas = canvases.panned(picture, ENTRY, direction)
+    assert canvas.size in ENTRY.sizes
+    check(canvas, picture)
+
+
+@given(picture=sizes, size=sizes, factor=st.floats(1.2, 2))
+def test_every_zoom_keeps_the_whole_picture(
+    picture: tuple[int, int], size: tuple[int, int], factor: float
+) -> None:
+    canvas = canvases.zoomed(picture, size, factor)
+    left, top, right, bottom = canvas.box
+    assert left >= 0
+    assert top >= 0
+    assert right <= size[0]
+    assert bottom <= size[1]
+    assert abs((right - left) * picture[1] - (bottom - top) * picture[0]) <= max(picture)
+    check(canvas, picture)
+
+
+def check(canvas: Canvas, picture: tuple[int, int]) -> None:
+    sheet, mask = canvas.compose(gradient(picture))
+    left, top, right, bottom = canvas.box
+    assert sheet.size == mask.size == canvas.size
+    white = pixels(mask) == 255
+    inside = np.zeros_like(white)
+    inside[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+    assert (white != inside).all()
+    assert 0.1 < white.mean() < 0.99
+    placed = gradient(picture).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
+    whole = Image.new("RGB", canvas.size)
+    whole.paste(placed, (left, top))
+    assert np.abs(pixels(sheet) - pixels(whole))[inside].max() == 0
+    assert pixels(sheet)[white].min() > 20, "the rest is filled"
+
+
+def test_what_is_around_continues_the_edges() -> None:
+    sheet, _ = canvases.panned((128, 128), ENTRY, Direction.RIGHT).compose(gradient((128, 128)))
+    assert np.abs(pixels(sheet)[:, 111] - pixels(sheet)[:, 118]).mean() < 6
+
+
+def test_places_are_ninths() -> None:
+    mask = pixels(canvases.region((90, 60), [1, 9], None))
+    assert mask[:20, :30].min() == 255
+    assert mask[40:, 60:].min() == 255
+    assert mask.mean() == pytest.approx(255 * 2 / 9)
+
+
+def test_nothing_chosen_or_nearly_all_is_refused() -> None:
+    with pytest.raises(RegionEmpty):
+        canvases.region((64, 64), [], None)
+    with pytest.raises(RegionTooLarge):
+        canvases.region((64, 64), range(1, 10), None)
+
+
+def painted(original: Image.Image, box: tuple[int, int, int, int], colour: str = "magenta") -> Image.Image:
+    copy = original.copy()
+    ImageDraw.Draw(copy).ellipse(box, fill=colour)
+    return copy
+
+
+def jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(out.getvalue())).convert("RGB")
+
+
+@pytest.mark.parametrize("quality", [95, 80])
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_was_painted_is_found_whatever_the_phone_did(quality: int, times: int) -> None:
+    original = gradient((128, 96))
+    shown = original.resize((128 * times, 96 * times), Image.Resampling.LANCZOS)
+    copy = jpeg(painted(shown, (32 * times, 24 * times, 96 * times, 72 * times)), quality)
+    mask = pixels(canvases.region((128, 96), [], canvases.painted_over(original, copy))) > 0
+    wanted = pixels(painted(Image.new("RGB", (128, 96)), (32, 24, 96, 72), "white"))[..., 0] > 0
+    assert (mask & wanted).sum() > 0.98 * wanted.sum()
+    assert (mask & ~wanted).sum() < 0.2 * wanted.sum()
+
+
+def test_a_copy_that_was_only_saved_again_is_refused() -> None:
+    original = gradient((128, 128))
+    differs = canvases.painted_over(original, jpeg(original, 60))
+    with pytest.raises(canvases.RegionTooSmall):
+        canvases.region((128, 128), [], differs)
+
+
+def test_a_copy_of_another_picture_is_refused() -> None:
+    differs = canvases.painted_over(gradient((128, 128)), Image.new("RGB", (512, 512), "blue"))
+    with pytest.raises(RegionTooLarge):
+        canvases.region((128, 128), [], differs)
+
+
+def test_a_cropped_copy_is_refused() -> None:
+    with pytest.raises(PaintedShape):
+        canvases.painted_over(gradient((128, 128)), Image.new("RGB", (128, 100)))

@@ -1,0 +1,134 @@
+"""🗑 below a single picture."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import PIL.Image
+from PIL import ImageColor
+
+from bot import messages
+from bot.messages import deeds
+from storage.pictures import BACKGROUND
+from storage.tables import Image
+from tests.bot import drawing
+from tests.bot.pressing import images, job_rows, picked
+from tests.bot.simulated import World, answer, button, labels, press, texts
+
+
+def is_there(world: World, message: Any) -> bool:
+    return message.id in [one.id for one in world.messages()]
+
+
+async def test_its_owner_is_asked_and_then_it_is_gone(world: World) -> None:
+    alice, bob = world.member("alice"), world.member("bob")
+    grid, single = await picked(world, alice)
+    key = images(world)[1].key
+    asked = await press(alice, single, "🗑️")
+    assert asked.ephemeral
+    assert answer(asked).content == deeds.really_delete()
+    assert labels(answer(asked)) == ["Delete", "Keep"]
+    assert is_there(world, single)
+    await world.restart_bot()
+    done = await press(alice, answer(asked), "Delete")
+    assert done.acknowledged
+    assert world.reread(answer(asked)).content == deeds.deleted(message_stays=False)
+    assert labels(world.reread(answer(asked))) == []
+    assert not is_there(world, single)
+    assert is_there(world, grid)
+    assert [image.index for image in images(world)] == [0, 2, 3]
+    assert not world.backends.images.exists(key)
+    for label in ("U2", "V2"):
+        refused = await press(bob, grid, label)
+        assert refused.ephemeral
+        assert answer(refused).content == messages.no_such_picture()
+    await press(bob, grid, "V1")
+    assert [label for label in labels(grid) if button(world.reread(grid), label).get("disabled")] == [
+        "U2",
+        "V2",
+    ]
+
+
+async def test_the_others_keep_their_places(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    asked = await press(alice, single, "🗑️")
+    await press(alice, answer(asked), "Delete")
+    await alice.slash(world.channel, "show", job_id=job_rows(world)[0].id)
+    grid = await world.picture(after=single.id)
+    sheet = PIL.Image.open(io.BytesIO(await grid.attachments[0].read())).convert("RGB")
+    corners = [(20, 20), (sheet.width - 20, 20), (20, sheet.height - 20), (-20 + sheet.width,) * 2]
+    colours = [ImageColor.getrgb(name) for name in drawing.COLOURS]
+    assert [sheet.getpixel(corner) for corner in corners] == [
+        colours[0],
+        BACKGROUND,
+        colours[2],
+        colours[3],
+    ]
+
+
+async def test_keep_changes_nothing(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    asked = await press(alice, single, "🗑️")
+    await press(alice, answer(asked), "Keep")
+    assert world.reread(answer(asked)).content == deeds.kept()
+    assert is_there(world, single)
+    assert len(images(world)) == 4
+
+
+async def test_others_may_not(world: World) -> None:
+    alice, mallory = world.member("alice"), world.member("mallory")
+    _, single = await picked(world, alice)
+    refused = await press(mallory, single, "🗑️")
+    assert refused.ephemeral
+    assert answer(refused).content == messages.not_yours()
+    forged = await press(mallory, world.post_component(f"e1:rmy:{images(world)[1].id}"), "rmy")
+    assert answer(forged).content == messages.not_yours()
+    assert len(images(world)) == 4
+
+
+async def test_a_moderators_deletion_is_in_the_log(world: World) -> None:
+    alice, mod = world.member("alice"), world.member("mod", manage_messages=True)
+    _, single = await picked(world, alice)
+    asked = await press(mod, single, "🗑️")
+    await press(mod, answer(asked), "Delete")
+    assert not is_there(world, single)
+    log = texts(answer(await mod.slash(world.channel, "mod audit")))
+    assert f"{mod.mention} deleted a picture of {alice.mention}" in log
+
+
+async def test_an_enlarged_picture_goes_with_its_message(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    await press(alice, single, "Upscale (4×)")
+    drawing.draw(world.backends)
+    large = await world.picture(after=single.id)
+    await world.delivered()
+    asked = await press(alice, large, "🗑️")
+    await press(alice, answer(asked), "Delete")
+    assert not is_there(world, large)
+    assert is_there(world, single)
+    assert drawing.images(world.backends, job_rows(world)[1].id) == []
+    assert labels(world.reread(answer(asked))) == []
+
+
+async def test_twice_is_said(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    first, second = await press(alice, single, "🗑️"), await press(alice, single, "🗑️")
+    await press(alice, answer(first), "Delete")
+    refused = await press(alice, answer(second), "Delete")
+    assert answer(refused).content == messages.no_such_picture()
+
+
+async def test_a_message_that_discord_keeps_is_said(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    asked = await press(alice, single, "🗑️")
+    world.env.inject_error("DELETE", "/channels/*/messages/*", status=403, code=50001)
+    await press(alice, answer(asked), "Delete")
+    assert world.reread(answer(asked)).content == deeds.deleted(message_stays=True)
+    with world.backends.database.reading() as session:
+        assert session.get_one(Image, images(world)[0].id + 1).deleted_at is not None

@@ -1,0 +1,136 @@
+"""Every refusal has its own sentence, and the prompt is never lost with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot import errors, messages
+from bot.batches import TooManyHere
+from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from bot.checks import MissingPermissions, NotAgeRestricted, Permission
+from bot.derived import ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.flags import FlagError, parse
+from bot.incoming import (
+    NotALink,
+    NotAPicture,
+    PrivateAddress,
+    TooManyBytes,
+    TooManyPixels,
+    Unreachable,
+)
+from bot.moderation import ForbiddenWords
+from bot.prompt_text import length
+from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
+from bot.recall import NothingRecalled
+from bot.redrawn import NoSquarerSize
+from bot.views.describes import OneSource
+from bot.views.letters_home import ClosedMessages, NothingToSend
+from bot.views.modals import FormTooLate, TooLongForForm
+from bot.views.press import UnknownButton
+from bot.views.prompts import SeveralPictures
+from bot.views.uses import NoPicture, PictureTooLarge
+from storage import errors as storage_errors
+from storage.contract import JobState
+from storage.errors import Refused
+from tests.bot.catalogs import catalog
+
+REFUSALS: list[Exception] = [
+    MissingPermissions((Permission.ATTACH_FILES,)),
+    NotAgeRestricted(),
+    ModelGone("sold"),
+    NoUpscaler(),
+    PictureWithheld(),
+    TooLarge(8192, 8192),
+    ForbiddenWords(["spider"], "a spider"),
+    UnknownButton("zz"),
+    storage_errors.QueueFull(10),
+    storage_errors.Banned("spam", None),
+    storage_errors.Paused(),
+    storage_errors.NoSuchJob(5),
+    storage_errors.DataDeleted(5),
+    storage_errors.NoSuchMessage(5),
+    storage_errors.NoSuchImage(5),
+    storage_errors.NotYours(),
+    storage_errors.NotModerator(),
+    storage_errors.AlreadyFinished("cancelled"),
+    NoPicture(),
+    PictureTooLarge(10 * 2**20),
+    TooManyHere(9),
+    NothingToDraw(),
+    PaintedShape((100, 64), (64, 64)),
+    RegionEmpty(),
+    RegionTooLarge(),
+    RegionTooSmall(),
+    NotALink("ftp://a"),
+    NotAPicture(),
+    PrivateAddress(),
+    TooManyBytes(),
+    TooManyPixels(),
+    Unreachable(404),
+    DuplicateImages(),
+    NoDescriber("sold"),
+    NotShortened("--no"),
+    NoWords(),
+    TooShort(),
+    NothingRecalled("a fox"),
+    NoSquarerSize("Picturebook"),
+    OneSource(2),
+    ClosedMessages(),
+    NothingToSend(5, JobState.FAILED),
+    FormTooLate(),
+    TooLongForForm(),
+    SeveralPictures(),
+    storage_errors.BatchClosed("cancelled"),
+    storage_errors.NoSuchBatch(),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: type(error).__name__)
+def test_a_refusal_is_expected_and_has_its_sentence(error: Exception) -> None:
+    assert errors.expected(error)
+    sentence = errors.sentence(error, reference=99)
+    assert sentence != messages.unexpected(99)
+    assert length(sentence) <= 2000
+
+
+def _kinds(kind: type[Refused]) -> set[type[Refused]]:
+    return {kind, *(deeper for below in kind.__subclasses__() for deeper in _kinds(below))}
+
+
+def test_no_kind_of_refusal_is_forgotten() -> None:
+    ours = {kind for kind in _kinds(Refused) if kind.__module__.startswith(("bot.", "storage."))}
+    raised = {kind for kind in ours if not kind.__subclasses__()}
+    said = tuple(errors._SENTENCES)
+    assert [kind for kind in raised if not issubclass(kind, said)] == []
+
+
+def test_what_nobody_foresaw_is_said_to_be_our_fault_with_a_number_to_quote() -> None:
+    assert not errors.expected(KeyError("x"))
+    sentence = errors.sentence(KeyError("secret"), reference=99)
+    assert "99" in sentence
+    assert "secret" not in sentence
+    assert errors.attachment(KeyError("x")) is None
+
+
+@pytest.mark.parametrize("text", ["a fox --s 9999", "*" * 1500 + " --s 9999"])
+def test_a_refused_prompt_is_echoed_to_copy(text: str) -> None:
+    with pytest.raises(FlagError) as caught:
+        parse(text, catalog())
+    assert f"```\n{text}\n```" in errors.sentence(caught.value)
+    assert errors.attachment(caught.value) is None
+
+
+@pytest.mark.parametrize("text", ["x" * 3990 + " --s 9999", "🦊" * 1000 + " --s 9999", "a ``` fox --s 9999"])
+def test_one_that_fits_no_message_comes_as_a_file(text: str) -> None:
+    with pytest.raises(FlagError) as caught:
+        parse(text, catalog())
+    assert errors.attachment(caught.value) == text
+    assert text not in errors.sentence(caught.value)
+    assert length(errors.sentence(caught.value)) <= 2000
+
+
+def test_an_empty_prompt_has_nothing_to_echo() -> None:
+    with pytest.raises(FlagError) as caught:
+        parse("", catalog())
+    assert errors.sentence(caught.value).startswith("Empty prompt")
+    assert "copy" not in errors.sentence(caught.value)

@@ -1,0 +1,377 @@
+"""Midjourney's flags: what each asks for, and how each is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot import style_codes
+from bot.flags import (
+    BY_NAME,
+    FLAGS,
+    FlagError,
+    ImageLink,
+    Meaning,
+    NoteKind,
+    Preferences,
+    Problem,
+    parse,
+    parse_all,
+)
+from bot.messages import flag_faults, hints
+from storage.catalog import Catalog
+from storage.contract import Speed
+from tests.bot.catalogs import catalog
+
+CATALOG = catalog()
+
+
+def asked(flags: str) -> dict[str, Any]:
+    """What the flags change of a request."""
+    plain = parse("a fox", CATALOG, seed=1).request.model_dump()
+    found = parse(f"a fox {flags}", CATALOG, seed=1).request.model_dump()
+    return {name: value for name, value in found.items() if value != plain[name]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes"),
+    [
+        ("--chaos 50", {"chaos": 50}),
+        ("--c 100", {"chaos": 100}),
+        ("--weird 3000", {"weird": 3000}),
+        ("--w 1", {"weird": 1}),
+        ("--stylize 0", {"stylize": 0}),
+        ("--s 1000", {"stylize": 1000}),
+        ("--raw", {"stylize": 0}),
+        ("--style raw", {"stylize": 0}),
+        ("--seed 5", {"seed": 5}),
+        ("--sameseed 5", {"seed": 5, "sameseed": True}),
+        ("--quality .25", {"num_inference_steps": 5}),
+        ("--q .5", {"num_inference_steps": 10}),
+        ("--q 2", {"num_inference_steps": 40}),
+        ("--draft", {"num_inference_steps": 5}),
+        ("--draft --steps 2", {"num_inference_steps": 1}),
+        ("--steps 30 --q .5", {"num_inference_steps": 15}),
+        ("--steps 1 --q .25", {"num_inference_steps": 1}),
+        ("--cfg 7.5", {"guidance_scale": 7.5}),
+        ("--stop 10", {"stop": 10}),
+        ("--tile", {"tile": True}),
+        ("--no fog, rain --no snow", {"negative_prompt": "fog, rain, snow"}),
+        ("--video", {"video": True}),
+        ("--video 1", {"video": True}),
+        ("--ar 3:2", {"width": 160, "height": 112}),
+        ("--v 7", {}),
+        ("--version 8.1", {}),
+        ("--iw 2", {}),
+        ("--sw 1000", {}),
+        ("--fast", {}),
+        ("--stealth", {}),
+        ("--repeat 3", {}),
+    ],
+)
+def test_each_flag_changes_what_it_names_and_nothing_else(flags: str, changes: dict[str, Any]) -> None:
+    assert asked(flags) == changes
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem", "suggestion"),
+    [
+        ("--chaos 101", Problem.WRONG, "--chaos 100"),
+        ("--c -5", Problem.WRONG, "--c 0"),
+        ("--chaos", Problem.MISSING, None),
+        ("--chaos wild", Problem.WRONG, None),
+        ("--weird 3001", Problem.WRONG, "--weird 3000"),
+        ("--w 1.5", Problem.WRONG, "--w 2"),
+        ("--weird very weird", Problem.SURPLUS, None),
+        ("--style", Problem.MISSING, None),
+        ("--style raw please", Problem.SURPLUS, None),
+        ("--raw 1", Problem.SURPLUS, None),
+        ("--seed -1", Problem.WRONG, "--seed 0"),
+        ("--sameseed 4294967296", Problem.WRONG, "--sameseed 4294967295"),
+        ("--sameseed", Problem.MISSING, None),
+        ("--seed 5 --sameseed 5", Problem.CONFLICT, None),
+        ("--quality 0", Problem.WRONG, "--quality 0.25"),
+        ("--q 6", Problem.WRONG, "--q 5"),
+        ("--q high", Problem.WRONG, None),
+        ("--draft 1", Problem.SURPLUS, None),
+        ("--draft --q 1", Problem.CONFLICT, None),
+        ("--draft --draft", Problem.TWICE, None),
+        ("--stop 9", Problem.WRONG, "--stop 10"),
+        ("--stop 101", Problem.WRONG, "--stop 100"),
+        ("--stop 50%", Problem.WRONG, None),
+        ("--tile 2", Problem.SURPLUS, None),
+        ("--tile --tile", Problem.TWICE, None),
+        ("--iw 3.5", Problem.WRONG, "--iw 3"),
+        ("--iw -1", Problem.WRONG, "--iw 0"),
+        ("--iw", Problem.MISSING, None),
+        ("--sref", Problem.MISSING, None),
+        ("--sref abc", Problem.WRONG, None),
+        ("--sref -5", Problem.WRONG, None),
+        ("--sref 4294967296", Problem.WRONG, None),
+        ("--sref 5::x", Problem.WRONG, "--sref 5"),
+        ("--sref 1 2 3 4 5 6 7 8 9", Problem.SURPLUS, None),
+        ("--sref https://a.example/b.png", Problem.LINK, None),
+        ("--sref 5 <https://a.example/b.png>::2", Problem.LINK, None),
+        ("--sw 1001", Problem.WRONG, "--sw 1000"),
+        ("--sw", Problem.MISSING, None),
+        ("--v", Problem.MISSING, None),
+        ("--v seven", Problem.WRONG, None),
+        ("--v 6.1 alpha", Problem.SURPLUS, None),
+        ("--version 123", Problem.WRONG, None),
+        ("--niji six", Problem.WRONG, None),
+        ("--niji 5 6", Problem.SURPLUS, None),
+        ("--v 7 --niji 6", Problem.CONFLICT, None),
+        ("--v 7 --model dream_xl", Problem.CONFLICT, None),
+        ("--v 7 --version 8.1", Problem.TWICE, None),
+        ("--repeat 1", Problem.WRONG, "--repeat 2"),
+        ("--r 41", Problem.WRONG, "--r 40"),
+        ("--repeat", Problem.MISSING, None),
+        ("--repeat often", Problem.WRONG, None),
+        ("--fast now", Problem.SURPLUS, None),
+        ("--fast --relax", Problem.CONFLICT, None),
+        ("--turbo --turbo", Problem.TWICE, None),
+        ("--relax 5", Problem.SURPLUS, None),
+        ("--public --stealth", Problem.CONFLICT, None),
+        ("--public all", Problem.SURPLUS, None),
+        ("--stealth 1", Problem.SURPLUS, None),
+        ("--video 2", Problem.SURPLUS, None),
+        ("--video --video", Problem.TWICE, None),
+        ("--cref", Problem.MISSING, None),
+        ("--cw 101", Problem.WRONG, "--cw 100"),
+        ("--ow x", Problem.WRONG, None),
+        ("--hd 2", Problem.SURPLUS, None),
+        ("--motion", Problem.MISSING, None),
+        ("--lora", Problem.MISSING, None),
+        ("--zoom 3", Problem.WRONG, "--zoom 2"),
+    ],
+)
+def test_each_flag_refuses_what_it_cannot_take(typed: str, problem: Problem, suggestion: str | None) -> None:
+    text = f"a fox {typed}"
+    with pytest.raises(FlagError) as caught:
+        parse(text, CATALOG)
+    error = caught.value
+    assert (error.problem, error.suggestion, error.echo) == (problem, suggestion, text)
+    assert f"`--{error.flag}`" in flag_faults(error.faults)
+
+
+def test_every_flag_that_takes_something_is_tried_with_bad_input() -> None:
+    """Each name of the table is refused with its sentence when it is given what it never takes."""
+    for flag in FLAGS:
+        for name in flag.names:
+            wrong = "" if flag.value.form in ("CODE", "A, B") or name == "style" else "\\nonsense here"
+            if flag.value.form == "CODE" and getattr(flag.value, "least", 1) == 0:
+                continue
+            with pytest.raises(FlagError) as caught:
+                parse(f"a fox --{name} {wrong}", CATALOG)
+            assert f"`--{name}`" in flag_faults(caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("--seed 5 --sameseed 6", "`--sameseed` and `--seed` decide the same; leave one."),
+        ("--fast --relax", "`--relax` and `--fast` decide the same; leave one."),
+        ("--c 5 --chaos 6", "`--chaos` stands there twice; leave one."),
+        ("--sref https://a.example/b.png", "needs an image adapter, which this model does not have"),
+        ("--v castle", "`--v` takes a version's number (models here have 5.2, 7, 8.1), not `castle`."),
+    ],
+)
+def test_refusals_say_what_to_type_instead(typed: str, sentence: str) -> None:
+    with pytest.raises(FlagError) as caught:
+        parse(f"a fox {typed}", CATALOG)
+    assert sentence in flag_faults(caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        ("", "picturebook"),
+        ("--v 7", "picturebook"),
+        ("--v 8.1", "picturebook"),
+        ("--version 5.2", "dream_xl"),
+        ("--niji 5", "dream_xl"),
+        ("--niji", "dream_xl"),
+        ("--v 7.0", "picturebook"),
+        ("--v 6.1", "picturebook"),
+        ("--v 4 --model dream_xl", "dream_xl"),
+        ("--niji 9 --v 7", "picturebook"),
+    ],
+)
+def test_versions_stand_for_models_of_the_catalog(typed: str, model: str) -> None:
+    parsed = parse(f"a fox {typed}", CATALOG)
+    assert parsed.request.model == model
+    assert parsed.text == f"a fox {typed}".strip()
+
+
+def test_a_version_that_no_model_carries_is_noted() -> None:
+    assert hints([parse("a fox --v 6.1 --niji 4", CATALOG)], CATALOG) == [
+        "No model here stands for `--v 6.1`, so it changed nothing.",
+        "No model here stands for `--niji 4`, so it changed nothing.",
+    ]
+    alone = Catalog(default="picturebook", models={"picturebook": CATALOG["picturebook"]})
+    (note,) = parse("a fox --niji", alone).notes
+    assert (note.kind, note.flag) == (NoteKind.NO_VERSION, "niji")
+
+
+@pytest.mark.parametrize("style", ["4a", "cute", "scenic", "random-32", "bC9xJ1kQ"])
+def test_other_styles_have_no_meaning_here(style: str) -> None:
+    parsed = parse(f"a fox --style {style}", CATALOG)
+    assert parsed.request.stylize == 100
+    assert hints([parsed], CATALOG) == ["`--style` has no meaning here and changed nothing."]
+
+
+def test_a_style_code_is_a_mix_of_two_looks_and_the_same_for_all() -> None:
+    looks = CATALOG["picturebook"].style_phrases
+    first = parse("a fox --sref 123", CATALOG).request
+    assert first.style_words == parse("a castle at night --sref 123", CATALOG).request.style_words
+    assert len(set(first.style_words.split(", "))) == 2
+    assert set(first.style_words.split(", ")) <= set(looks)
+    mixes = {parse(f"a fox --sref {code}", CATALOG).request.style_words for code in range(60)}
+    assert len(mixes) == len(looks) * (len(looks) - 1)
+
+
+def test_several_codes_mix_what_each_picks() -> None:
+    entry = CATALOG["picturebook"]
+    both = parse("a fox --sref 1 2", CATALOG).request.style_words.split(", ")
+    assert set(both) == {
+        look for code in (1, 2) for look in style_codes.style_words((code,), entry).split(", ")
+    }
+    assert len(set(both)) == len(both)
+    assert parse("a fox --sref 1 --sref 2", CATALOG).request.style_words == ", ".join(both)
+
+
+def test_a_random_style_is_shown_as_its_code() -> None:
+    parsed = parse("a fox --sref random 5 RANDOM --s 9", CATALOG, seed=1)
+    shown = parsed.text.removeprefix("a fox --sref ").removesuffix(" --s 9").split()
+    assert len(shown) == 3
+    assert shown[1] == "5"
+    assert all(code.isdecimal() for code in shown)
+    assert parse(parsed.text, CATALOG, seed=1).request == parsed.request
+    assert len({parse("a fox --sref random", CATALOG).text for _ in range(5)}) > 1
+
+
+def test_how_strong_a_style_is() -> None:
+    weights = [
+        parse(f"a fox --sref 5 --sw {n}", CATALOG).request.style_weight for n in (1, 10, 100, 500, 1000)
+    ]
+    assert weights == sorted(set(weights))
+    assert weights[-1] == 1000
+    assert parse("a fox --sref 5", CATALOG).request.style_weight == weights[2] == 501
+    assert parse("a fox --sref 5 --sw 0", CATALOG, seed=1).request == parse("a fox", CATALOG, seed=1).request
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("--sref 1::2 3", "The codes of `--sref` count the same here; their weights changed nothing."),
+        ("--sref 5 --model dream_xl", "`--sref` changed nothing: Dream XL has no styles for codes to pick."),
+        ("--sw 50", "`--sw` changed nothing without a style by `--sref CODE`."),
+        ("--iw 2", "`--iw` changed nothing without a link to a picture in front of the text."),
+        ("--q 5", "`--q` was drawn in 50 steps, the most that this model takes."),
+        ("--ar 4:1", "`--ar` was drawn as 208×64, the nearest that this model draws."),
+    ],
+)
+def test_what_is_not_quite_done_is_said(typed: str, sentence: str) -> None:
+    assert hints([parse(f"a fox {typed}", CATALOG)], CATALOG) == [sentence]
+
+
+def test_more_steps_than_the_model_takes_are_never_asked_for() -> None:
+    assert parse("a fox --steps 50 --q 4", CATALOG).request.num_inference_steps == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "images", "prompt"),
+    [
+        ("https://a.example/b.png a fox", [("https://a.example/b.png", 1)], "a fox"),
+        ("<https://a.example/b.png> a fox", [("https://a.example/b.png", 1)], "a fox"),
+        (
+            "https://a.example/b.png::2 HTTPS://c.example/d::-.5? a fox",
+            [("https://a.example/b.png", 2), ("HTTPS://c.example/d::-.5?", 1)],
+            "a fox",
+        ),
+        (
+            "<https://a.example/b>::0.5 https://c.example/d.webp::1 a fox",
+            [("https://a.example/b", 0.5), ("https://c.example/d.webp", 1)],
+            "a fox",
+        ),
+        ("https://a.example/b.gif?x=1&y=2#z --ar 3:2", [("https://a.example/b.gif?x=1&y=2#z", 1)], ""),
+        ("https://a.example/b.png hot::2 dog::-1", [("https://a.example/b.png", 1)], "hot dog"),
+        ("https://a.example/b.png::2 ::3 fox", [("https://a.example/b.png", 2)], "fox"),
+        ("http:// a fox", [], "http:// a fox"),
+        ("ftp://a.example/b.png a fox", [], "ftp://a.example/b.png a fox"),
+    ],
+)
+def test_links_in_front_are_pictures(text: str, images: list[tuple[str, float]], prompt: str) -> None:
+    parsed = parse(text, CATALOG)
+    assert parsed.images == tuple(ImageLink(url, weight) for url, weight in images)
+    assert parsed.request.prompt == prompt
+    assert parsed.text == text
+
+
+def test_links_alone_are_enough_to_be_understood() -> None:
+    parsed = parse("https://a.example/b.png https://a.example/c.png --iw .5", CATALOG)
+    assert (len(parsed.images), parsed.image_weight, parsed.request.prompt) == (2, 0.5, "")
+    assert parsed.notes == ()
+
+
+def test_an_attached_picture_is_as_good_as_a_link() -> None:
+    parsed = parse("--iw 2", CATALOG, attached=True)
+    assert (parsed.image_weight, parsed.request.prompt, parsed.notes) == (2, "", ())
+    (parsed,) = parse_all("", CATALOG, attached=True)
+    assert parsed.command == f"--seed {parsed.request.seed}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "strength"), [("", 0.7), ("--iw 0", 1.0), ("--iw 1", 0.7), ("--iw 2", 0.4), ("--iw 3", 0.1)]
+)
+def test_the_more_a_picture_weighs_the_less_of_it_is_drawn_anew(typed: str, strength: float) -> None:
+    assert parse(f"https://a.example/b.png a fox {typed}", CATALOG).strength == strength
+
+
+def test_a_link_within_the_text_is_words_and_that_is_said() -> None:
+    parsed = parse("a fox like https://a.example/b.png", CATALOG)
+    assert parsed.images == ()
+    assert hints([parsed], CATALOG) == [
+        "`https://a.example/b.png` was read as words: a link to a picture stands in front of the text."
+    ]
+
+
+def test_words_are_looked_up_without_weights_links_and_marks(tmp_path: Any) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("a red fox")
+    parsed = parse(
+        "https://dragon.example/x.png a (red:1.3) fox::2 unicorn::-.5 <lora:y:1> --no snakes --v 7",
+        catalog(words),
+    )
+    assert parsed.unknown_words == ("unicorn",)
+
+
+def test_custom_zoom_reads_how_far_it_goes() -> None:
+    parsed = parse("a fox --zoom 1.5", CATALOG)
+    assert parsed.zoom == 1.5
+    assert [note.kind for note in parsed.notes] == [NoteKind.NO_MEANING]
+
+
+def test_speed_and_visibility_stand_beside_the_request() -> None:
+    assert parse("a fox --relax", CATALOG).speed is Speed.RELAX
+    assert parse("a fox", CATALOG).speed is None
+    assert parse("a fox --stealth", CATALOG).stealth is True
+    assert parse("a fox", CATALOG, Preferences(stealth=True)).stealth is True
+
+
+def test_nothing_of_midjourneys_is_unknown() -> None:
+    working = (
+        "ar aspect chaos c weird w stylize s style raw seed sameseed quality q draft steps cfg stop tile no "
+        "iw sref sw v version niji model sampler repeat r fast relax turbo public stealth video"
+    )
+    noted = (
+        "sv cref cw oref ow p profile exp hd sd motion loop end bs zoom upscaler lora control h uplight "
+        "upbeta upanime test testp creative hq vibe newclip nostretch old beta"
+    )
+    names = {
+        meaning: {name for flag in FLAGS if flag.meaning is meaning for name in flag.names}
+        for meaning in Meaning
+    }
+    assert names == {Meaning.WORKS: set(working.split()), Meaning.NOTED: set(noted.split())}
+    assert set(BY_NAME) == names[Meaning.WORKS] | names[Meaning.NOTED]

@@ -1,0 +1,170 @@
+"""`/privacy`: a member gets their data, and has it deleted."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from bot.messages import privacy as said
+from storage import jobs
+from storage.contract import JobState
+from storage.errors import Stale
+from storage.tables import Delivery, Job, Member
+from tests.bot import drawing
+from tests.bot.simulated import World, answer, interactions_with, labels, press, texts
+
+SECRET = "zanzibarine"
+
+
+async def _files(message: Any) -> dict[str, bytes]:
+    """What is in the one ZIP file of a message."""
+    (attachment,) = message.message.attachments
+    with zipfile.ZipFile(io.BytesIO(await attachment.read())) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+async def _drawn(
+    world: World, member: Any, prompt: str = f"a {SECRET} castle", *, noise: bool = False
+) -> Job:
+    await member.slash(world.channel, "imagine", prompt=prompt)
+    job = drawing.finish(world.backends, drawing.claim(world.backends), noise=noise)
+    await world.delivered()
+    return job
+
+
+def _job(world: World, job_id: int) -> Job:
+    with world.backends.database.reading() as session:
+        return session.get_one(Job, job_id)
+
+
+async def test_the_export_has_the_rows_and_the_originals(world: World) -> None:
+    alice, bob = world.member("alice"), world.member("bob")
+    job, _ = await _drawn(world, alice), await _drawn(world, bob, "a blue boat")
+    result = await alice.slash(world.channel, "privacy export")
+    assert result.ephemeral
+    assert answer(result).content == said.exported(begins=True, more=False, missing=0, too_large=0)
+    found = await _files(answer(result))
+    (row,) = json.loads(found["jobs.json"])
+    assert (row["id"], row["text"]) == (job.id, f"a {SECRET} castle")
+    assert "interaction_token" not in row
+    assert json.loads(found["members.json"])[0]["name"] == "alice"
+    originals = [data for name, data in found.items() if name.endswith(".png")]
+    assert originals == [
+        world.backends.images.load(image.key) for image in drawing.images(world.backends, job.id)
+    ]
+
+
+async def test_who_has_nothing_reads_so(world: World) -> None:
+    result = await world.member("alice").slash(world.channel, "privacy export")
+    assert answer(result).content == said.nothing_stored()
+    result = await world.member("bob").slash(world.channel, "privacy delete")
+    assert texts(answer(result)).strip() == said.really_delete(0, 0)
+
+
+async def test_a_large_export_comes_in_parts_also_after_a_restart(world: World) -> None:
+    alice = world.member("alice")
+    for number in range(3):
+        await _drawn(world, alice, f"castle {number}", noise=True)
+    size = drawing.images(world.backends, 1)[0].size
+    with interactions_with(attachment_size_limit=size * 2):
+        result = await alice.slash(world.channel, "privacy export")
+        messages = [answer(result), *result.followups]
+        assert len(messages) == 4
+        assert [labels(message) for message in messages] == [[], [], [], ["Next part"]]
+        assert all(message.ephemeral for message in messages)
+        await world.restart_bot()
+        last = messages[-1]
+        while labels(last):
+            result = await press(alice, last, "Next part")
+            messages += [answer(result), *result.followups]
+            last = messages[-1]
+    names = [name for message in messages if message.attachments for name in await _files(message)]
+    assert len(names) == len(set(names))
+    assert len([name for name in names if name.endswith(".png")]) == 12
+    for message in messages:
+        assert all(attachment.size <= size * 2 for attachment in message.message.attachments)
+
+
+async def test_what_is_lost_or_too_large_is_said(world: World) -> None:
+    alice = world.member("alice")
+    job = await _drawn(world, alice, noise=True)
+    lost = drawing.images(world.backends, job.id)[0]
+    world.backends.images.delete(lost.key)
+    result = await alice.slash(world.channel, "privacy export")
+    assert answer(result).content == said.exported(begins=True, more=False, missing=1, too_large=0)
+    with interactions_with(attachment_size_limit=lost.size):
+        result = await alice.slash(world.channel, "privacy export")
+    assert answer(result).content == said.exported(begins=True, more=False, missing=0, too_large=4)
+
+
+async def test_deleting_asks_once_more(world: World) -> None:
+    alice = world.member("alice")
+    job = await _drawn(world, alice)
+    result = await alice.slash(world.channel, "privacy delete")
+    assert result.ephemeral
+    assert texts(answer(result)).strip() == said.really_delete(1, 4)
+    await press(alice, answer(result), said.keep_label())
+    assert texts(answer(result)).strip() == said.kept()
+    assert _job(world, job.id).text == f"a {SECRET} castle"
+
+
+async def test_deleting_leaves_nothing_to_find_press_or_deliver(world: World) -> None:
+    alice, bob = world.member("alice"), world.member("bob")
+    job = await _drawn(world, alice)
+    grid = await world.picture()
+    await press(alice, grid, "U1")
+    single = await world.picture(after=grid.id)
+    await world.delivered()
+    await alice.slash(world.channel, "imagine", prompt=f"a running {SECRET}")
+    running = drawing.claim(world.backends)
+    await press(bob, grid, "V1")
+    await alice.slash(world.channel, "imagine", prompt=f"a waiting {SECRET}")
+    result = await alice.slash(world.channel, "privacy delete")
+    await world.restart_bot()
+    await press(alice, answer(result), said.delete_label())
+    assert texts(answer(result)).strip() == said.deleted(3)
+    await world.until(lambda: not any("running" in message.content for message in world.messages()))
+    assert not any("waiting" in message.content for message in world.messages())
+    for message, label in ((grid, "U2"), (grid, "🔄"), (single, "❤️"), (single, "ℹ️")):
+        refused = await press(bob, message, label)
+        assert refused.ephemeral
+        assert answer(refused).content == said.data_deleted()
+    shown = await alice.slash(world.channel, "show", job_id=job.id)
+    assert answer(shown).content == said.data_deleted()
+    assert SECRET not in texts(answer(await alice.slash(world.channel, "history")))
+    with pytest.raises(Stale), world.backends.database.writing() as session:
+        jobs.finish(session, running.job_id, running.attempt, [], {})
+    with world.backends.database.reading() as session:
+        assert session.scalars(select(Delivery.id).where(Delivery.state == "open")).all() == []
+        # What Bob wished from her picture is his.
+        (kept,) = session.scalars(select(Job).where(Job.member_id == bob.id))
+        assert kept.state == JobState.QUEUED
+
+
+async def test_who_draws_again_starts_anew(world: World) -> None:
+    alice = world.member("alice")
+    await _drawn(world, alice)
+    result = await alice.slash(world.channel, "privacy delete")
+    await press(alice, answer(result), said.delete_label())
+    with world.backends.database.reading() as session:
+        assert session.get_one(Member, alice.id).deleted_at is not None
+    await _drawn(world, alice, "a new castle")
+    with world.backends.database.reading() as session:
+        member = session.get_one(Member, alice.id)
+        assert (member.deleted_at, member.name) == (None, "alice")
+    assert "a new castle" in texts(answer(await alice.slash(world.channel, "history")))
+
+
+async def test_only_the_member_presses_their_own_deletion(world: World) -> None:
+    alice, mallory = world.member("alice"), world.member("mallory")
+    await _drawn(world, alice)
+    await mallory.slash(world.channel, "privacy delete")
+    left = world.post_component(f"e1:ye:{alice.id}")
+    refused = await mallory.click(left, custom_id=f"e1:ye:{alice.id}")
+    assert refused.ephemeral
+    assert _job(world, 1).deleted_at is None

@@ -1,0 +1,357 @@
+"""From wishes to rows, against a real database: what is written, for whom, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from bot import derived, submit
+from bot.checks import MissingPermissions, NotAgeRestricted, Permission
+from bot.derived import ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.flags import FlagError
+from bot.moderation import ForbiddenWords
+from bot.submit import Asked, Cell, Place, Wish
+from storage import jobs, members, moderation
+from storage.backends import Backends
+from storage.broker import Tickets
+from storage.config import Config
+from storage.contract import Action, GenerationRequest, JobState, Task
+from storage.errors import Banned, NoSuchImage, NoSuchJob, Paused, QueueFull
+from storage.tables import Delivery, Guild, Image, Job
+from tests.bot import drawing
+
+ADA, BOB, GUILD = 11, 12, 900
+PLACE = Place(guild_id=GUILD, permissions=frozenset(Permission))
+
+
+def reroll(backends: Backends, wish: Wish, job_id: int, image_id: int | None = None) -> Awaitable[Asked]:
+    return submit.derive(
+        backends, wish, lambda session, catalog: derived.reroll(session, catalog, job_id, image_id)
+    )
+
+
+def vary(backends: Backends, wish: Wish, picture: Cell | int, action: derived.Variation) -> Awaitable[Asked]:
+    return submit.derive(
+        backends, wish, lambda session, catalog: derived.vary(session, catalog, picture, action)
+    )
+
+
+def upscale(
+    backends: Backends, wish: Wish, picture: Cell | int, action: derived.Upscaling
+) -> Awaitable[Asked]:
+    return submit.derive(
+        backends, wish, lambda session, catalog: derived.upscale(session, catalog, picture, action)
+    )
+
+
+class Witness(Tickets):
+    """The real tickets, noting how many rows anyone could see when each was sent."""
+
+    def __init__(self, url: str, backends: Backends) -> None:
+        super().__init__(url)
+        self._backends = backends
+        self.seen: list[int] = []
+
+    def send(self) -> None:
+        with self._backends.database.reading() as session:
+            self.seen.append(session.scalar(select(func.count()).select_from(Job)) or 0)
+        super().send()
+
+
+@pytest.fixture
+def backends(config: Config) -> Iterator[Backends]:
+    opened = Backends.open(config)
+    opened.tickets.close()
+    opened.tickets = Witness(config.broker, opened)
+    yield opened
+    opened.close()
+
+
+_interaction = iter(range(10**6, 10**7))
+
+
+def wish(member: int = ADA, **changes: Any) -> Wish:
+    facts: dict[str, Any] = {
+        "member_id": member,
+        "member_name": f"member {member}",
+        "channel_id": 901,
+        "interaction_id": next(_interaction),
+        "token": "secret",
+        "token_expires_at": 1_800_000_000_000,
+        "place": PLACE,
+        "locale": "zh-CN",
+        "upload_limit": 5_000_000,
+    }
+    return Wish(**{**facts, **changes})
+
+
+def request_of(asked: Asked) -> GenerationRequest:
+    return GenerationRequest.model_validate(asked.job.request)
+
+
+async def drawn(
+    backends: Backends, text: str = "a red castle --ar 3:2 --seed 7 --s 50"
+) -> tuple[Job, list[Image]]:
+    await submit.imagine(backends, wish(), text)
+    job = drawing.draw(backends)
+    return job, drawing.images(backends, job.id)
+
+
+def rows(backends: Backends, table: type[Job | Delivery]) -> int:
+    with backends.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends) -> None:
+    asked = await submit.imagine(backends, wish(), "a red castle —ar 3:2 --seed 7")
+    job = asked.job
+    assert (job.member_id, job.guild_id, job.channel_id) == (ADA, GUILD, 901)
+    assert (job.text, job.action, job.state) == ("a red castle --ar 3:2 --seed 7", "imagine", "queued")
+    assert (job.locale, job.upload_limit, job.interaction_token) == ("zh-CN", 5_000_000, "secret")
+    assert (request_of(asked).width, request_of(asked).seed) == (80, 7)
+    assert asked.fresh
+    assert asked.hints == ()
+    assert isinstance(backends.tickets, Witness)
+    assert backends.tickets.seen == [1]
+
+
+async def test_one_interaction_makes_one_job_and_one_ticket(backends: Backends) -> None:
+    same = wish()
+    first = await submit.imagine(backends, same, "a red castle")
+    second = await submit.imagine(backends, same, "a red castle")
+    assert second.job.id == first.job.id
+    assert not second.fresh
+    assert isinstance(backends.tickets, Witness)
+    assert len(backends.tickets.seen) == 1
+
+
+async def test_a_members_settings_hold_and_are_shown(backends: Backends) -> None:
+    await backends.database.write(members.member, ADA)
+    await backends.database.write(
+        lambda session: members.change_settings(session, ADA, ratio="2:3", stylize=0)
+    )
+    asked = await submit.imagine(backends, wish(), "a fox", {"ar": "3:2"})
+    assert asked.job.text == "a fox --ar 3:2 --stylize 0"
+    assert request_of(asked).stylize == 0
+    assert (await submit.imagine(backends, wish(BOB), "a fox")).job.text == "a fox"
+
+
+async def test_a_member_is_told_privately_what_had_no_meaning(backends: Backends) -> None:
+    asked = await submit.imagine(backends, wish(), "a fox --hd")
+    assert asked.hints == ("`--hd` has no meaning here and changed nothing.",)
+
+
+async def test_a_member_with_enough_running_jobs_reads_midjourneys_sentence(backends: Backends) -> None:
+    asked = [await submit.imagine(backends, wish(), "a fox") for _ in range(4)]
+    assert [bool(one.hints) for one in asked] == [False, False, False, True]
+    assert asked[3].hints[0].startswith("You have reached the maximum allowed number of concurrent jobs.")
+
+
+async def test_words_that_a_small_model_does_not_know_are_named(backends: Backends, config: Config) -> None:
+    words = config.data_dir / "words.txt"
+    words.write_text("castle\nred\nfox")
+    entry = backends.catalog["picturebook"].model_copy(
+        update={"vocabulary": str(words), "examples": ("castle",)}
+    )
+    backends.catalog = backends.catalog.model_copy(
+        update={"models": {**backends.catalog.models, "picturebook": entry}}
+    )
+    asked = await submit.imagine(backends, wish(), "a red dragon")
+    assert asked.hints == ("Picturebook does not know *dragon*. It knows castle, …",)
+
+
+async def test_what_may_not_be_asked_leaves_no_row(backends: Backends) -> None:
+    with backends.database.writing() as session:
+        session.add(Guild(id=GUILD, settings={"banned_words": ["spider"]}, created_at=0))
+    lost = dataclasses.replace(PLACE, permissions=frozenset(Permission) - {Permission.ATTACH_FILES})
+    refusals: list[tuple[Wish, str, type[Exception]]] = [
+        (wish(), "a spider", ForbiddenWords),
+        (wish(), "a nude child", ForbiddenWords),
+        (wish(), "a fox --s 9999", FlagError),
+        (wish(), "", FlagError),
+        (wish(place=lost), "a fox", MissingPermissions),
+    ]
+    for asking, text, error in refusals:
+        with pytest.raises(error):
+            await submit.imagine(backends, asking, text)
+    assert rows(backends, Job) == 0
+    elsewhere = dataclasses.replace(PLACE, guild_id=GUILD + 1)
+    assert (await submit.imagine(backends, wish(place=elsewhere), "a spider")).fresh
+
+
+async def test_without_a_safety_check_other_channels_are_refused(backends: Backends) -> None:
+    backends.config = backends.config.model_copy(update={"safety": "off"})
+    with pytest.raises(NotAgeRestricted):
+        await submit.imagine(backends, wish(), "a fox")
+    restricted = dataclasses.replace(PLACE, age_restricted=True)
+    assert (await submit.imagine(backends, wish(place=restricted), "a fox")).fresh
+
+
+async def test_bans_pauses_and_a_full_queue_refuse_every_job(backends: Backends) -> None:
+    job, _ = await drawn(backends)
+    for _ in range(10):
+        await submit.imagine(backends, wish(), "a fox")
+    with pytest.raises(QueueFull):
+        await vary(backends, wish(), Cell(job.id, 0), Action.VARY)
+    await backends.database.write(
+        moderation.ban, member_id=BOB, guild_id=GUILD, by=ADA, reason="spam", expires_at=None
+    )
+    with pytest.raises(Banned):
+        await reroll(backends, wish(BOB), job.id)
+    with pytest.raises(Banned):
+        await submit.pick(backends, wish(BOB), Cell(job.id, 0))
+    await backends.database.write(moderation.pause, GUILD, ADA)
+    with pytest.raises(Paused):
+        await upscale(backends, wish(13), Cell(job.id, 0), Action.UPSCALE_2X)
+
+
+async def test_a_reroll_is_the_same_wish_with_another_seed(backends: Backends) -> None:
+    job, _ = await drawn(backends)
+    asked = await reroll(backends, wish(BOB), job.id)
+    parent, request = GenerationRequest.model_validate(job.request), request_of(asked)
+    assert request == parent.model_copy(update={"seed": request.seed})
+    assert request.seed != 7
+    assert asked.job.text == "a red castle --ar 3:2 --s 50"
+    assert (asked.job.member_id, asked.job.action, asked.job.parent_job_id) == (BOB, "reroll", job.id)
+    assert asked.job.parent_image_id is None
+
+
+@pytest.mark.parametrize(
+    ("action", "strength"), [(Action.VARY, 0.7), (Action.VARY_STRONG, 0.7), (Action.VARY_SUBTLE, 0.4)]
+)
+async def test_a_variation_begins_with_the_picture_that_was_named(
+    backends: Backends, action: Any, strength: float
+) -> None:
+    job, images = await drawn(backends)
+    asked = await vary(backends, wish(BOB), Cell(job.id, 2), action)
+    request = request_of(asked)
+    assert (request.task, request.parent_image_id) == (Task.IMAGE_TO_IMAGE, images[2].id)
+    assert request.strength == strength
+    assert (request.width, request.height, request.stylize) == (80, 56, 50)
+    assert request.num_images_per_prompt == 4
+    assert asked.job.text == "a red castle --ar 3:2 --s 50"
+    facts = (asked.job.member_id, asked.job.action, asked.job.parent_index)
+    assert facts == (BOB, action.value, 2)
+    assert (asked.job.parent_job_id, asked.job.parent_image_id) == (job.id, images[2].id)
+
+
+async def test_variations_and_their_rerolls_keep_their_own_source(backends: Backends) -> None:
+    _, images = await drawn(backends)
+    await vary(backends, wish(), images[1].id, Action.VARY_SUBTLE)
+    varied = drawing.draw(backends)
+    again = await reroll(backends, wish(), varied.id)
+    assert request_of(again).parent_image_id == images[1].id
+    assert again.job.parent_job_id == varied.id
+    drawing.draw(backends)
+    second = await vary(backends, wish(), Cell(varied.id, 3), Action.VARY)
+    assert request_of(second).parent_image_id == drawing.images(backends, varied.id)[3].id
+
+
+async def test_an_upscale_enlarges_one_picture(backends: Backends) -> None:
+    job, images = await drawn(backends)
+    asked = await upscale(backends, wish(BOB), images[3].id, Action.UPSCALE_4X)
+    request = request_of(asked)
+    assert (request.task, request.scale, request.num_images_per_prompt) == (Task.UPSCALE, 4, 1)
+    assert (request.width, request.height) == (320, 224)
+    assert (request.parent_image_id, request.seed) == (images[3].id, 10)
+    assert (asked.job.action, asked.job.text, asked.job.parent_index) == ("upscale_4x", job.text, 3)
+
+
+async def test_an_upscaled_picture_is_varied_and_drawn_again_at_the_size_it_was_drawn_in(
+    backends: Backends,
+) -> None:
+    job, images = await drawn(backends)
+    await upscale(backends, wish(), images[3].id, Action.UPSCALE_4X)
+    upscaled = drawing.draw(backends)
+    (large,) = drawing.images(backends, upscaled.id)
+    varied = await vary(backends, wish(), large.id, Action.VARY_STRONG)
+    assert request_of(varied).parent_image_id == images[3].id
+    assert (request_of(varied).width, request_of(varied).scale) == (80, 1)
+    assert varied.job.parent_image_id == large.id
+    again = await reroll(backends, wish(), upscaled.id, large.id)
+    assert (request_of(again).task, request_of(again).width) == (Task.TEXT_TO_IMAGE, 80)
+    assert (again.job.parent_job_id, again.job.parent_image_id) == (job.id, large.id)
+
+
+async def test_a_model_without_an_upscaler_says_so(backends: Backends) -> None:
+    job, _ = await drawn(backends, "a fox --model other")
+    with pytest.raises(NoUpscaler):
+        await upscale(backends, wish(), Cell(job.id, 0), Action.UPSCALE_2X)
+
+
+async def test_pictures_do_not_grow_without_end(backends: Backends) -> None:
+    _, images = await drawn(backends)
+    picture = images[0].id
+    for width in (320, 1280):
+        await upscale(backends, wish(), picture, Action.UPSCALE_4X)
+        (larger,) = drawing.images(backends, drawing.draw(backends).id)
+        assert larger.width == width
+        picture = larger.id
+    with pytest.raises(TooLarge) as caught:
+        await upscale(backends, wish(), picture, Action.UPSCALE_4X)
+    assert (caught.value.width, caught.value.height, caught.value.limit) == (5120, 3584, 4096)
+
+
+async def test_a_pick_is_a_delivery_and_no_job(backends: Backends) -> None:
+    job, images = await drawn(backends)
+    before = rows(backends, Job)
+    asking = dataclasses.replace(wish(BOB), reply_to=77)
+    delivery = await submit.pick(backends, asking, Cell(job.id, 1))
+    assert (delivery.kind, delivery.image_id, delivery.member_id) == ("single", images[1].id, BOB)
+    assert (delivery.once, delivery.reply_to) == (f"press:{asking.interaction_id}", 77)
+    assert (delivery.interaction_token, delivery.upload_limit) == ("secret", 5_000_000)
+    assert (await submit.pick(backends, asking, Cell(job.id, 1))).id == delivery.id
+    assert rows(backends, Job) == before
+
+
+async def test_nothing_is_made_of_what_is_withheld_or_not_there(backends: Backends) -> None:
+    await submit.imagine(backends, wish(), "a fox")
+    job = drawing.draw(backends, withheld=[1])
+    hidden: list[tuple[Cell | int, type[Exception]]] = [
+        (Cell(job.id, 1), PictureWithheld),
+        (Cell(job.id, 4), NoSuchImage),
+        (Cell(job.id + 99, 0), NoSuchJob),
+        (10**9, NoSuchImage),
+    ]
+    for cell, error in hidden:
+        with pytest.raises(error):
+            await vary(backends, wish(), cell, Action.VARY)
+        with pytest.raises(error):
+            await upscale(backends, wish(), cell, Action.UPSCALE_2X)
+        with pytest.raises(error):
+            await submit.pick(backends, wish(), cell)
+    with pytest.raises(NoSuchJob):
+        await reroll(backends, wish(), job.id + 99)
+
+
+async def test_a_model_that_was_taken_out_of_the_catalog_is_named(backends: Backends) -> None:
+    job, _ = await drawn(backends, "a fox --model other")
+    kept = {name: entry for name, entry in backends.catalog.models.items() if name != "other"}
+    backends.catalog = backends.catalog.model_copy(update={"models": kept})
+    with pytest.raises(ModelGone) as caught:
+        await reroll(backends, wish(), job.id)
+    assert caught.value.name == "other"
+
+
+async def test_words_banned_since_are_not_drawn_again(backends: Backends) -> None:
+    job, _ = await drawn(backends, "a spider")
+    with backends.database.writing() as session:
+        guild = session.get_one(Guild, GUILD)
+        guild.settings = {"banned_words": ["spider"]}
+    with pytest.raises(ForbiddenWords):
+        await reroll(backends, wish(BOB), job.id)
+
+
+async def test_the_same_press_within_three_seconds_is_one_job(backends: Backends) -> None:
+    job, _ = await drawn(backends)
+    press = f"{ADA}:e1:r:{job.id}"
+    first = await reroll(backends, wish(press=press), job.id)
+    second = await reroll(backends, wish(press=press), job.id)
+    assert second.job.id == first.job.id
+    assert not second.fresh
+    with backends.database.reading() as session:
+        assert jobs.get(session, first.job.id).state == JobState.QUEUED
