@@ -1,0 +1,1 @@
+"""The way in: the `easel` command. The only place that may import both bot and generator."""

@@ -1,0 +1,44 @@
+"""The `easel` command. What a command needs is imported when it runs: `easel bot` starts without torch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from easel import bot, database, demo, doctor, imagine, models, parse, run, worker
+from storage.errors import CatalogError, ConfigError
+
+
+class _OneSentence(TyperGroup):
+    """Wrong configuration stops with its sentence and exit code 2, not with a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigError, CatalogError) as error:
+            sys.stderr.write(f"easel: {error}\n")
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=_OneSentence,
+    help="Easel, a self-hosted Midjourney for Discord.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(run.run)
+app.command()(bot.bot)
+app.command()(worker.worker)
+app.command()(imagine.imagine)
+app.command(context_settings={"ignore_unknown_options": True})(parse.parse)  # a prompt may begin with a flag
+app.command()(doctor.doctor)
+app.add_typer(database.commands, name="db")
+app.add_typer(models.commands, name="models")
+
+if __name__ == "__main__":
+    app()

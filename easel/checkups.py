@@ -1,0 +1,249 @@
+"""What `easel doctor` looks at: each reaches for one real thing and says, without secrets, what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, url2pathname, urlopen
+
+from sqlalchemy import select
+
+from easel import logs, start
+from easel.invitation import invitation
+from easel.models import missing_files
+from storage import catalog
+from storage.catalog import ModelEntry
+from storage.config import Config
+from storage.database import Database, now
+from storage.errors import CatalogError, ConfigError
+from storage.tables import Worker
+
+PATIENCE_S = 5
+LITTLE_DISK = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    state: Literal["good", "note", "bad"]
+    subject: str
+    text: str
+    mend: str = ""
+
+
+def discord_library(_: Config) -> Iterator[Finding]:
+    yield _installed("discord.py", "bot")
+
+
+def simulated_discord(_: Config) -> Iterator[Finding]:
+    yield _installed("simcord", "demo")
+
+
+def drawing(_: Config) -> Iterator[Finding]:
+    for package in ("torch", "diffusers", "transformers"):
+        yield _installed(package, "worker")
+
+
+def _installed(package: str, extra: str) -> Finding:
+    try:
+        return Finding("good", package, version(package))
+    except PackageNotFoundError:
+        return Finding("bad", package, "is not installed", f"pip install 'easel[{extra}]'")
+
+
+def token(settings: Config) -> Iterator[Finding]:
+    try:
+        secret = start.token_of(settings)
+    except ConfigError:
+        mend = "Copy the bot's token from discord.com/developers/applications into .env."
+        yield Finding("bad", "DISCORD_TOKEN", "is not set", mend)
+        return
+    request = Request(  # noqa: S310  the scheme is the operator's own setting
+        f"{settings.discord_url.rstrip('/')}/oauth2/applications/@me",
+        headers={"Authorization": f"Bot {secret}", "User-Agent": "DiscordBot (https://easel.invalid, 1)"},
+    )
+    try:
+        with urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
+            application = json.load(answer)
+    except HTTPError as error:
+        mend = "Copy it again, or reset it on the application's page, under Bot." if error.code == 401 else ""
+        yield Finding("bad", "DISCORD_TOKEN", f"Discord answers {error.code} {error.reason}", mend)
+    except (URLError, TimeoutError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        host = urlsplit(settings.discord_url).netloc
+        yield Finding(
+            "bad", "Discord", f"{host} cannot be reached: {reason}", "Is the network or the proxy up?"
+        )
+    else:
+        yield Finding("good", "DISCORD_TOKEN", f"is of the application {application.get('name', '?')}")
+        yield Finding(
+            "note", "invitation", invitation(int(application["id"])), "Opens your server to the bot."
+        )
+
+
+def device(settings: Config) -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError:
+        return
+    wanted = settings.device
+    cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    if wanted.startswith("cuda") and not cards:
+        mend = "Install the card's driver and a CUDA build of torch, or set EASEL_DEVICE=auto."
+        yield Finding("bad", "EASEL_DEVICE", f"{wanted}, but torch sees no card", mend)
+    elif cards and wanted != "cpu":
+        for card in cards:
+            yield Finding("good", "device", f"{card.name}, {card.total_memory / 2**30:.0f} GiB")
+    else:
+        yield Finding("good", "device", f"CPU, {os.cpu_count()} cores")
+    if not cards and sys.platform == "linux" and shutil.which("nvidia-smi"):
+        mend = "pip install --force-reinstall torch (the CPU build was installed)."
+        yield Finding("note", "device", "there is an NVIDIA driver, but torch cannot use it", mend)
+
+
+def models(settings: Config) -> Iterator[Finding]:
+    """What a worker needs: the weights."""
+    for name, entry in _catalog_of(settings).items():
+        faults = list(missing_files(entry))
+        if faults:
+            yield Finding("bad", f"model {name}", "; ".join(faults), "Mend its entry in the catalog.")
+        else:
+            yield Finding("good", f"model {name}", entry.source)
+    yield from model_names(settings)
+
+
+def model_names(settings: Config) -> Iterator[Finding]:
+    """What the bot needs: the catalog, not the weights."""
+    try:
+        loaded = catalog.load(settings.catalog)
+    except CatalogError as error:
+        yield Finding("bad", "EASEL_CATALOG", str(error), "See docs/operating.md, “The catalog”.")
+        return
+    yield Finding("good", "catalog", f"{', '.join(loaded.models)}; by default {loaded.default}")
+    if settings.safety == "off":
+        mend = "Only age-restricted channels are served; set it to on for all others."
+        yield Finding("note", "EASEL_SAFETY", "off: pictures are not checked", mend)
+
+
+def _catalog_of(settings: Config) -> dict[str, ModelEntry]:
+    try:
+        return catalog.load(settings.catalog).models
+    except CatalogError:
+        return {}
+
+
+def database(settings: Config) -> Iterator[Finding]:
+    name = urlsplit(settings.database).scheme
+    if name == "sqlite":
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    opened = None
+    try:
+        with start.reachable(settings):
+            opened = Database(settings.database)
+            differences = opened.check()
+    except ConfigError as error:
+        mend = "Is the server up, and are host, user and password right?"
+        yield Finding("bad", "EASEL_DATABASE_URL", str(error), mend)
+        return
+    finally:
+        if opened is not None:
+            opened.close()
+    if differences:
+        text = f"{name} answers, but its tables are not of this version"
+        yield Finding(
+            "note", "database", text, "easel db upgrade (`easel run` and `easel demo` do it themselves)"
+        )
+    else:
+        yield Finding("good", "database", f"{name} answers, with the tables of this version")
+
+
+def shared_broker(settings: Config) -> Iterator[Finding]:
+    if urlsplit(settings.broker).scheme == "memory":
+        mend = "Set EASEL_BROKER_URL to redis:// or amqp://, the same for the bot and all workers."
+        yield Finding(
+            "note", "EASEL_BROKER_URL", "memory:// does not leave the process: no progress is shown", mend
+        )
+    else:
+        yield from broker(settings)
+
+
+def broker(settings: Config) -> Iterator[Finding]:
+    from kombu.connection import Connection
+    from kombu.exceptions import OperationalError
+
+    scheme = urlsplit(settings.broker).scheme
+    try:
+        with Connection(settings.broker, connect_timeout=PATIENCE_S) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE_S)
+    except (OperationalError, OSError) as error:
+        reason = str(error)
+        for secret in logs.secrets_of(settings):
+            reason = reason.replace(secret, "***")
+        mend = "Jobs are taken meanwhile, a second late and without progress."
+        yield Finding("note", "EASEL_BROKER_URL", f"{scheme} does not answer: {reason}", mend)
+    else:
+        yield Finding("good", "broker", f"{scheme} answers")
+
+
+def pictures(settings: Config) -> Iterator[Finding]:
+    folder = Path(url2pathname(urlsplit(settings.images).path))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".doctor-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        yield Finding(
+            "bad", "EASEL_IMAGES_URL", f"{folder} cannot be written: {error.strerror}", "Mend its rights."
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_DISK:
+        yield Finding("note", "pictures", f"{folder}: {free / 2**20:.0f} MiB are free", "Make room soon.")
+    else:
+        yield Finding("good", "pictures", f"{folder}, {free / 2**30:.0f} GiB free")
+
+
+def metrics(settings: Config) -> Iterator[Finding]:
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is None:
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        mend = "Does a worker run already? Else choose another port."
+        yield Finding("note", "EASEL_METRICS_PORT", f"{port} of {host}: {error.strerror}", mend)
+    else:
+        yield Finding("good", "metrics", f"port {port} of {host} is free")
+
+
+def workers(settings: Config) -> Iterator[Finding]:
+    try:
+        with start.reachable(settings):
+            names = _live_workers(Database(settings.database))
+    except ConfigError:
+        return
+    if names:
+        yield Finding("good", "workers", ", ".join(names))
+    else:
+        yield Finding("note", "workers", "none is running: jobs will wait", "Start one with `easel worker`.")
+
+
+def _live_workers(opened: Database) -> list[str]:
+    with closing(opened):
+        if opened.check():
+            return []
+        with opened.reading() as session:
+            alive = select(Worker.name).where(Worker.stopped_at.is_(None), Worker.lease_until > now(session))
+            return list(session.scalars(alive))

@@ -1,0 +1,59 @@
+"""`easel db`: the database's tables, and whether its counters still add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from easel import start
+from storage import jobs, moderation
+from storage.database import Database
+
+commands = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, check it.")
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    settings = start.configure(quiet=True)
+    with start.reachable(settings):
+        database = Database(settings.database)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@commands.command()
+def upgrade() -> None:
+    """Create the tables, or bring them to this version."""
+    with _database() as database:
+        database.upgrade()
+    typer.echo("The database is up to date.")
+
+
+@commands.command()
+def check() -> None:
+    """Say whether the tables are those of this version; exit code 1 if not."""
+    with _database() as database:
+        differences = database.check()
+    if differences:
+        typer.echo("\n".join(differences), err=True)
+        raise typer.Exit(1)
+    typer.echo("The database is of this version.")
+
+
+@commands.command()
+def verify(repair: bool = typer.Option(False, help="Write the right numbers.")) -> None:
+    """Recount what the queue counts, and prove the audit log's chain; exit code 1 if something is off."""
+    with _database() as database:
+        with database.writing() as session:
+            faults = jobs.verify(session, repair=repair)
+        with database.reading() as session:
+            faults += moderation.verify_chain(session)
+    for fault in faults:
+        typer.echo(fault, err=True)
+    if faults and not repair:
+        raise typer.Exit(1)
+    typer.echo("Counters repaired." if faults else "Counters and audit log are right.")

@@ -1,0 +1,118 @@
+"""`easel imagine`: a prompt with its flags to a PNG, by the same code as on Discord, without Discord."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from easel import start
+from storage import catalog
+from storage.catalog import Catalog
+from storage.config import Config
+from storage.contract import GenerationRequest, Task
+from storage.errors import ConfigError
+
+
+def imagine(
+    prompt: Annotated[str | None, typer.Argument(help="Text and flags, as after /imagine.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("easel.png"),
+    single: Annotated[bool, typer.Option("--single", help="Image 1 alone, not the grid of four.")] = False,
+    from_image: Annotated[
+        Path | None, typer.Option(help="Draw again what this PNG says it was drawn with.")
+    ] = None,
+) -> None:
+    """Draw without Discord: a grid of four, or one picture."""
+    settings = start.configure(quiet=True)
+    models = catalog.load(settings.catalog)
+    if prompt is not None and from_image is None:
+        request = _parsed(prompt, models)
+    elif from_image is not None and prompt is None:
+        request = read_request(from_image, models)
+    else:
+        raise typer.BadParameter("give either a prompt or --from-image PNG.")
+    if single:
+        request = request.model_copy(update={"num_images_per_prompt": 1})
+    start.require("worker", "torch", "diffusers", "transformers")
+    withheld = draw(request, models, settings, out)
+    typer.echo(f"{out}: {request.prompt} · {request.width} × {request.height} · --seed {request.seed}")
+    if withheld:
+        typer.echo(f"{withheld} of {request.num_images_per_prompt} withheld by the safety check.", err=True)
+    if withheld == request.num_images_per_prompt:
+        raise typer.Exit(1)
+
+
+def _parsed(prompt: str, models: Catalog) -> GenerationRequest:
+    from bot import flags, messages
+
+    try:
+        parsed, *others = flags.parse_all(prompt, models)
+    except flags.FlagError as error:
+        typer.echo(messages.flag_faults(error.faults), err=True)
+        raise typer.Exit(2) from None
+    if others:
+        raise typer.BadParameter(f"these are {1 + len(others)} jobs; one at a time is drawn here.")
+    if parsed.images:
+        raise typer.BadParameter("links to pictures work on Discord alone; here words are drawn.")
+    for line in messages.hints([parsed], models):
+        typer.echo(line, err=True)
+    return parsed.request
+
+
+def read_request(file: Path, models: Catalog) -> GenerationRequest:
+    """The request that a PNG of Easel's carries; of one image of a grid, that image alone.
+
+    Raises:
+        ConfigError: the file has none, or one that cannot be drawn from the file alone.
+    """
+    from generator.output import read_request as parameters_of
+
+    try:
+        request = parameters_of(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be drawn again: {error}.") from None
+    if request.task is not Task.TEXT_TO_IMAGE:
+        raise ConfigError(f"{file} was made from another picture, which the file does not hold.")
+    if request.model not in models.models:
+        raise ConfigError(f"{file} was drawn with {request.model!r}, which the catalog does not name.")
+    return request
+
+
+def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Path) -> int:
+    """Draw, check and write; returns how many images were withheld."""
+    from generator import output
+    from generator.models import Models
+    from storage import pictures
+
+    with _progress() as progress, closing(Models(models, settings.device, settings.safety)) as loaded:
+        bar = progress.add_task(f"Loading {models[request.model].title}", total=None)
+        engine = loaded.engine(request.model)
+        progress.update(bar, description="Drawing", total=1.0)
+        drawing: Future[list[Image.Image]] = engine.submit(
+            request, on_progress=lambda step: progress.update(bar, completed=step.fraction)
+        )
+        images = drawing.result()
+        progress.update(bar, description="Checking", completed=1.0)
+        verdicts = loaded.safety(request.model).check(images)
+    shown = [
+        pictures.veil(image) if verdict.unsafe else image
+        for image, verdict in zip(images, verdicts, strict=True)
+    ]
+    whole = shown[0] if len(shown) == 1 else pictures.grid(shown)
+    out.write_bytes(pictures.png_bytes(whole, output.parameters(request)))
+    return sum(verdict.unsafe for verdict in verdicts)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        transient=True,
+    )

@@ -1,0 +1,96 @@
+"""What the worker does, in one line: it moves at the foot of a terminal, and elsewhere is logged at times."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.live import Live
+from rich.text import Text
+
+from easel import logs
+from generator.meter import Meter, Reading
+
+log = logging.getLogger(__name__)
+
+SCREEN_SECONDS = 1.0
+LOG_SECONDS = 60.0
+
+Tell = Callable[[Reading, Reading, float], object]
+
+
+@contextmanager
+def shown(
+    meter: Meter, console: Console | None = None, *, screen: float = SCREEN_SECONDS, log: float = LOG_SECONDS
+) -> Iterator[None]:
+    """Show the meter every `screen` seconds on a terminal, with the log above it; else log it every `log`
+    seconds in which there was work.
+    """
+    console = console or Console(stderr=True, force_terminal=sys.stderr.isatty())
+    stop = threading.Event()
+    with ExitStack() as stack:
+        tell: Tell = _log
+        seconds = log
+        if console.is_interactive:
+            stack.enter_context(logs.above(console))
+            tell, seconds = _on(stack.enter_context(_foot(console))), screen
+        follower = threading.Thread(target=_follow, args=(meter, seconds, tell, stop), name="live line")
+        follower.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            follower.join()
+
+
+def line(before: Reading, now: Reading, seconds: float) -> str:
+    """What happened in the seconds between two readings, and how it is now."""
+    ticks = now.ticks - before.ticks
+    parts = [_jobs(now)]
+    if ticks:
+        network = (now.network_seconds - before.network_seconds) / seconds
+        parts += [
+            f"{(now.rows - before.rows) / ticks:.1f} rows a tick",
+            f"{ticks / seconds:.1f} ticks a second",
+            f"{min(network, 1.0):.0%} in the UNet",
+        ]
+    memory = now.memory
+    parts.append(f"{decimal(memory.taken)}, weights {decimal(memory.weights)}")
+    return " · ".join(parts)
+
+
+def _jobs(now: Reading) -> str:
+    if not now.running and not now.waiting:
+        return "idle"
+    return f"{now.running} drawing" + (f", {now.waiting} waiting" if now.waiting else "")
+
+
+def _foot(console: Console) -> Live:
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+
+
+def _on(foot: Live) -> Tell:
+    def tell(before: Reading, now: Reading, seconds: float) -> None:
+        text = Text(line(before, now, seconds), style="dim", no_wrap=True, overflow="ellipsis")
+        foot.update(text, refresh=True)
+
+    return tell
+
+
+def _log(before: Reading, now: Reading, seconds: float) -> None:
+    if now.ticks > before.ticks:
+        log.info("%s", line(before, now, seconds))
+
+
+def _follow(meter: Meter, every: float, tell: Tell, stop: threading.Event) -> None:
+    before, at = meter.read(), time.monotonic()
+    while not stop.wait(every):
+        now, until = meter.read(), time.monotonic()
+        tell(before, now, until - at)
+        before, at = now, until

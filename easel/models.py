@@ -1,0 +1,107 @@
+"""`easel models`: what the catalog offers, and whether each model can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from easel import start
+from storage import catalog
+from storage.catalog import Catalog, ModelEntry
+from storage.errors import CatalogError
+
+commands = typer.Typer(
+    no_args_is_help=True, help="The catalog: list its models, check that they can be used."
+)
+
+
+@commands.command("list")
+def list_models() -> None:
+    """What members can choose from."""
+    models = catalog.load(start.configure(quiet=True).catalog)
+    table = Table("model", "title", "family", "sizes", "steps", "sampler", "from")
+    for name, entry in models.models.items():
+        table.add_row(
+            f"{name} (default)" if name == models.default else name,
+            entry.title,
+            entry.family,
+            f"{len(entry.sizes)}, up to {max(entry.sizes, key=lambda size: size[0] * size[1])}",
+            f"{entry.num_inference_steps} of {entry.max_steps}",
+            entry.scheduler,
+            entry.source,
+        )
+    Console().print(table)
+
+
+@commands.command()
+def check(
+    load: Annotated[bool, typer.Option(help="Also load each model and draw with it; needs torch.")] = False,
+) -> None:
+    """Say of each model what is missing; exit code 1 if something is."""
+    settings = start.configure(quiet=True)
+    models = catalog.load(settings.catalog)
+    faults = {name: list(missing_files(entry)) for name, entry in models.models.items()}
+    if load:
+        start.require("worker", "torch", "diffusers", "transformers")
+        for name in (name for name, found in faults.items() if not found):
+            faults[name] += _cannot_draw(models, name, settings.device, settings.safety)
+    for name, found in faults.items():
+        typer.echo(f"{name}: {'; '.join(found) if found else 'fine'}", err=bool(found))
+    if any(faults.values()):
+        raise typer.Exit(1)
+
+
+def missing_files(entry: ModelEntry) -> Iterator[str]:
+    """What can be said against a model without loading it; a Hugging Face id is taken at its word."""
+    source = Path(entry.source)
+    if source.is_dir():
+        if not (source / "model_index.json").is_file():
+            yield f"{source} is not a diffusers folder: it has no model_index.json"
+        elif entry.safety_checker is None and not (source / "safety_checker").is_dir():
+            yield f"{source} has no safety_checker, and the catalog names none"
+    elif source.is_absolute() or source.suffix == ".safetensors":
+        if not source.is_file():
+            yield f"{source} does not exist"
+        elif entry.safety_checker is None:
+            yield "a single file has no safety checker: name one with safety_checker"
+    beside = (entry.upscaler and entry.upscaler.source, entry.describer and entry.describer.source)
+    for place in (entry.safety_checker, entry.vocabulary, *beside):
+        if place and Path(place).is_absolute() and not Path(place).exists():
+            yield f"{place} does not exist"
+
+
+def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:
+    from contextlib import closing
+
+    from generator.models import Models
+    from storage.contract import GenerationRequest
+
+    alone = Catalog(default=name, models={name: models[name]})
+    width, height = min(models[name].sizes, key=lambda size: size[0] * size[1])
+    try:
+        with (
+            Console(stderr=True).status(f"Drawing with {name} …"),
+            closing(Models(alone, device, safety)) as loaded,
+        ):
+            request = GenerationRequest(
+                model=name,
+                prompt="a red house",
+                width=width,
+                height=height,
+                num_inference_steps=2,
+                scheduler=models[name].scheduler,
+                seed=1,
+                num_images_per_prompt=1,
+            )
+            images = loaded.engine(name).submit(request).result()
+            loaded.safety(name).check(images)
+            if models[name].describer is not None:
+                loaded.describer(name).likeliest(images[0])
+    except (CatalogError, OSError, RuntimeError, ValueError) as error:
+        return [str(error).splitlines()[0] or type(error).__name__]
+    return []

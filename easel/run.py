@@ -1,0 +1,57 @@
+"""`easel run`: bot and worker in one process, with a database and a queue of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from easel import start
+from easel.profile import ProfileFile
+from storage.backends import Backends
+
+if TYPE_CHECKING:
+    from generator.worker import Worker
+
+
+def run(profile: ProfileFile = None) -> None:
+    """Everything in one process: needs DISCORD_TOKEN and nothing else."""
+    settings = start.configure()
+    token = start.token_of(settings)
+    start.require("demo", "discord", "torch", "diffusers", "transformers", "prometheus_client")
+    from bot.client import EaselBot
+    from easel import live, metrics
+    from easel.serving import serve
+
+    with (
+        start.backends(settings, migrate=True) as backends,
+        metrics.served(settings) as registry,
+        embedded_worker(backends) as worker,
+    ):
+        registry.register(metrics.Figures(worker, backends.database))
+        if profile is not None:
+            worker.batches.trace(profile)
+        with live.shown(worker.batches.meter):
+            asyncio.run(serve(lambda: EaselBot(backends), token, worker.broken))
+    if worker.broken.is_set():
+        raise typer.Exit(1)
+
+
+@contextmanager
+def embedded_worker(backends: Backends) -> Iterator[Worker]:
+    """A worker on threads of this process, which hands its jobs back at the end."""
+    from generator.models import Models
+    from generator.worker import Worker
+
+    settings = backends.config
+    models = Models(backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir)
+    with closing(models):
+        worker = Worker(backends, models)
+        worker.start()
+        try:
+            yield worker
+        finally:
+            worker.stop()

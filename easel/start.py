@@ -1,0 +1,78 @@
+"""What every command does first: read the configuration, set up the log, open the stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from sqlalchemy.exc import OperationalError
+
+from easel import logs
+from storage import config
+from storage.backends import Backends
+from storage.config import Config
+from storage.database import Database
+from storage.errors import ConfigError
+
+
+def configure(*, quiet: bool = False) -> Config:
+    """The configuration, with the log set up; `quiet` for commands whose output is what they print."""
+    settings = config.load()
+    logs.set_up(settings, quiet=quiet)
+    return settings
+
+
+def token_of(settings: Config) -> str:
+    if settings.discord_token is None:
+        raise ConfigError(
+            "DISCORD_TOKEN is not set: put the bot's token into .env (README, “To a real Discord server”)."
+        )
+    return settings.discord_token.get_secret_value()
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raises:
+    ConfigError: one of the modules of an optional part of Easel is not installed.
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} is not installed: pip install 'easel[{extra}]'.")
+
+
+@contextmanager
+def backends(settings: Config, *, migrate: bool = False) -> Iterator[Backends]:
+    """The stores, open, with a database of this version.
+
+    Raises:
+        ConfigError: the database cannot be reached, or wants `easel db upgrade` and `migrate` is False.
+    """
+    with reachable(settings):
+        opened = Backends.open(settings)
+    try:
+        with reachable(settings):
+            if migrate:
+                opened.database.upgrade()
+            else:
+                require_current(opened.database)
+        yield opened
+    finally:
+        opened.close()
+
+
+def require_current(database: Database) -> None:
+    differences = database.check()
+    if differences:
+        raise ConfigError(f"The tables do not fit. {differences[0]}")
+
+
+@contextmanager
+def reachable(settings: Config) -> Iterator[None]:
+    """Turns a database that does not answer into one sentence without its password."""
+    try:
+        yield
+    except (OperationalError, OSError) as error:
+        reason = str(error.orig if isinstance(error, OperationalError) else error).strip().splitlines()[0]
+        for secret in logs.secrets_of(settings):
+            reason = reason.replace(secret, "***")
+        raise ConfigError(f"EASEL_DATABASE_URL: the database cannot be used: {reason}.") from None

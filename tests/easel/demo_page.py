@@ -1,0 +1,129 @@
+"""The demo in a browser: a real `easel demo`, and headless Chromium that types and presses."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+START_S = 240
+DRAW_MS = 240_000
+"""Ample: on two busy cores a grid may take minutes."""
+
+
+def chromium() -> str:
+    """The browser's path; without one the test is skipped, and fails on CI."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        message = "no Chromium: apt-get install chromium, or say where it is with CHROMIUM"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+class Demo:
+    """`easel demo` in a process of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.said: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "easel", "demo", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "EASEL_DATA_DIR": str(data_dir),
+                "PYTHONUNBUFFERED": "1",
+                "COLUMNS": "200",
+            },
+        )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        self.said.extend(iter(self.process.stdout.readline, ""))
+
+    def address(self) -> str:
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and self.process.poll() is None:
+            found = re.search(r"http://127\.0\.0\.1:\d+/#\S+", "".join(self.said))
+            if found:
+                return found.group()
+            time.sleep(0.1)
+        raise AssertionError("the demo did not start:\n" + "".join(self.said))
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.kill()
+            self._listener.join()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+@contextmanager
+def browser_page(width: int = 1280, height: int = 900) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        try:
+            yield browser.new_page(viewport={"width": width, "height": height})
+        finally:
+            browser.close()
+
+
+def ask(page: Page, prompt: str) -> None:
+    """Type `/imagine`, then the prompt, as a person does."""
+    page.get_by_placeholder("Message #pictures").click()
+    page.keyboard.type("/imagine")
+    page.keyboard.press("Enter")
+    page.keyboard.type(prompt)
+    page.keyboard.press("Enter")
+
+
+def button(page: Page, label: str, wait_ms: int = DRAW_MS) -> None:
+    """Press the newest button of this label, once it is there."""
+    newest = page.get_by_role("button", name=label, exact=True).last
+    newest.wait_for(timeout=wait_ms)
+    newest.click()
+
+
+def picture_sizes(page: Page) -> list[tuple[int, int]]:
+    """Width and height of every loaded picture in the channel, oldest first."""
+    found = page.evaluate(
+        "[...document.images].map(i => [i.naturalWidth, i.naturalHeight]).filter(([w]) => w >= 96)"
+    )
+    return [(width, height) for width, height in found]
+
+
+def wait_for_pictures(page: Page, count: int) -> list[tuple[int, int]]:
+    until = time.monotonic() + DRAW_MS / 1000
+    while time.monotonic() < until:
+        sizes = picture_sizes(page)
+        if len(sizes) >= count:
+            return sizes
+        page.wait_for_timeout(200)
+    raise AssertionError(f"{len(picture_sizes(page))} pictures came, not {count}:\n{page.inner_text('body')}")
+
+
+def expect_text(page: Page, text: str, wait_ms: int = DRAW_MS) -> None:
+    expect(page.get_by_text(text).last).to_be_visible(timeout=wait_ms)

@@ -1,0 +1,164 @@
+"""The command as users run it: real processes, their words and their exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.easel.conftest import Easel
+
+ROOT = Path(__file__).parents[2]
+# Stands for a machine where these were never installed.
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "diffusers", "transformers", "simcord", "scipy"):
+    sys.modules[name] = None
+from easel.__main__ import app
+app()
+"""
+
+
+def _without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+
+
+def test_help_names_every_command(easel: Easel) -> None:
+    answer = easel("--help")
+    assert answer.returncode == 0
+    for command in ("demo", "run", "bot", "worker", "imagine", "parse", "doctor", "db", "models"):
+        assert f" {command} " in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["bot", "--help"], ["db", "upgrade"], ["models", "list"], ["models", "check"]]
+)
+def test_a_machine_without_torch_can_run(arguments: list[str]) -> None:
+    answer = _without_torch(*arguments)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_the_bot_starts_where_torch_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+    monkeypatch.setenv("EASEL_DISCORD_URL", f"http://127.0.0.1:{unused_tcp_port}/api/v10")
+    assert _without_torch("db", "upgrade").returncode == 0
+    with subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_TORCH, "bot"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as bot:
+        assert bot.stderr is not None
+        lines: list[str] = []
+        for line in bot.stderr:
+            lines.append(line)
+            if "Discord cannot be reached" in line:
+                break
+        bot.send_signal(signal.SIGTERM)
+        rest = bot.stderr.read()
+        assert bot.wait(20) == 0, "".join(lines) + rest
+    assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("command", ["imagine", "worker"])
+def test_drawing_without_torch_says_what_to_install(command: str) -> None:
+    assert _without_torch("db", "upgrade").returncode == 0
+    answer = _without_torch(command, *(["a red castle"] if command == "imagine" else []))
+    assert answer.returncode == 2
+    assert "pip install 'easel[worker]'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "bot", "worker", "doctor", "demo"])
+def test_wrong_configuration_stops_without_a_traceback(
+    easel: Easel, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("EASEL_WORKER_SLOTS", "many")
+    answer = easel(command)
+    words = " ".join((answer.stdout + answer.stderr).split())
+    assert answer.returncode == (1 if command == "doctor" else 2)
+    assert "EASEL_WORKER_SLOTS cannot be used" in words
+    assert "Traceback" not in words
+
+
+@pytest.mark.parametrize("command", ["run", "bot"])
+def test_a_missing_token_is_named(easel: Easel, command: str) -> None:
+    answer = easel(command)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("easel: DISCORD_TOKEN is not set")
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password(
+    easel: Easel, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv(
+        "EASEL_DATABASE_URL", f"postgresql+psycopg://easel:hunter2@127.0.0.1:{unused_tcp_port}/x"
+    )
+    answer = easel("worker")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("easel: EASEL_DATABASE_URL: the database cannot be used")
+    assert "hunter2" not in answer.stderr + answer.stdout
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_a_database_of_another_version_stops_the_bot(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+    answer = easel("bot")
+    assert answer.returncode == 2
+    assert "easel db upgrade" in answer.stderr
+
+
+def test_database_commands(easel: Easel, clean_environment: Path) -> None:
+    before = easel("db", "check")
+    assert before.returncode == 1
+    assert "easel db upgrade" in before.stderr
+    assert easel("db", "upgrade").returncode == 0
+    assert easel("db", "check").returncode == 0
+    assert easel("db", "verify").returncode == 0
+    database = sqlite3.connect(clean_environment / "data" / "easel.db")
+    with database:
+        database.execute("INSERT INTO members VALUES (7, '', NULL, '{}', 0, 4, 0, 3, 10, 0, NULL)")
+    database.close()
+    off = easel("db", "verify")
+    assert off.returncode == 1
+    assert "7" in off.stderr
+    assert easel("db", "verify", "--repair").returncode == 0
+    assert easel("db", "verify").returncode == 0
+
+
+def test_stopping_a_run_takes_no_longer_than_it_should(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+    monkeypatch.setenv("EASEL_DISCORD_URL", f"http://127.0.0.1:{unused_tcp_port}/api/v10")
+    with subprocess.Popen(
+        [sys.executable, "-m", "easel", "run"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"},
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "Discord cannot be reached" in line:
+                break
+        asked = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        rest = run.stderr.read()
+        assert run.wait(30) == 0, rest
+    assert time.monotonic() - asked < 15
+    assert "Traceback" not in rest

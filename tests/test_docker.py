@@ -1,0 +1,106 @@
+"""The container files, as far as they can be judged without an engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+from typer.testing import CliRunner
+
+from easel.__main__ import app
+from storage import config
+from storage.config import Config
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_it_is_a_compose_file(compose: dict[str, Any]) -> None:
+    services = PyCompose.from_json(json.dumps(compose)).service_names()
+    assert set(services) == {"postgres", "redis", "migrate", "bot", "worker"}
+
+
+def _easel_commands(compose: dict[str, Any]) -> list[list[str]]:
+    ours = [service for service in compose["services"].values() if service["image"].startswith("easel")]
+    checks = [service["healthcheck"]["test"][2:] for service in ours if "test" in service["healthcheck"]]
+    return [*(service["command"] for service in ours), *checks]
+
+
+def test_its_commands_are_commands_of_easel(compose: dict[str, Any]) -> None:
+    commands = _easel_commands(compose)
+    assert ["db", "upgrade"] in commands
+    for command in commands:
+        answer = CliRunner().invoke(app, [*command, "--help"])
+        assert answer.exit_code == 0, answer.output
+
+
+def test_its_variables_are_settings(compose: dict[str, Any]) -> None:
+    known = {config.variable(field) for field in Config.model_fields}
+    for name in ("migrate", "bot", "worker"):
+        used = {
+            key for key in compose["services"][name]["environment"] if key.startswith(("EASEL_", "DISCORD_"))
+        }
+        assert used <= known
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for name in re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")):
+        assert re.search(rf"^#?{name}=", example, re.MULTILINE), name
+
+
+def test_its_settings_make_a_configuration(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = tmp_path / "discord_token"
+    token.write_text("the-token")
+    for name in list(os.environ):
+        if name.startswith(("EASEL_", "DISCORD_")):
+            monkeypatch.delenv(name)
+    for key, value in compose["services"]["bot"]["environment"].items():
+        value = re.sub(r"\$\{POSTGRES_PASSWORD:\?[^}]*\}", "secret", str(value))
+        monkeypatch.setenv(key, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
+    monkeypatch.setenv("DISCORD_TOKEN_FILE", str(token))
+    settings = config.load()
+    assert settings.database == "postgresql+psycopg://easel:secret@postgres:5432/easel"
+    assert settings.images == "file:///data/images"
+
+
+def test_what_must_be_up_first_is_waited_for(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    for name in ("bot", "worker"):
+        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert services[name]["depends_on"]["redis"] == {"condition": "service_healthy"}
+        assert services[name]["restart"] == "unless-stopped"
+    devices = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+
+
+@pytest.mark.parametrize("name", ["bot", "worker"])
+def test_the_images_copy_all_that_the_package_needs(name: str) -> None:
+    text = (ROOT / f"Dockerfile.{name}").read_text(encoding="utf-8")
+    copied = {
+        word for line in text.splitlines() if line.startswith("COPY") for word in shlex.split(line)[1:-1]
+    }
+    assert copied >= {"pyproject.toml", "README.md", "LICENSE", "constraints.txt"}
+    assert copied >= {"easel", "bot", "generator", "storage", "migrations", "picturebook"}
+    for path in copied:
+        assert (ROOT / path).exists(), path
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {f"!{path}" for path in copied} <= set(ignored)
+    assert f"'.[{name}]'" in text
+    assert f'CMD ["{name}"]' in text
+
+
+def test_the_bot_image_has_no_torch() -> None:
+    assert "torch" not in (ROOT / "Dockerfile.bot").read_text(encoding="utf-8").split("\n", 1)[1]
