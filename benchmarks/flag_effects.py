@@ -1,0 +1,402 @@
+"""What each flag does to Picturebook's pictures: ``python -m benchmarks.flag_effects [chaos …]``.
+
+Pixels cannot tell a chaotic grid from a plain one, so pictures are read by Picturebook's judge, and always
+the same seeds are compared with and without a flag.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import PIL.ImageSequence
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from generator import creative, pasting
+from generator.creative import Piece
+from generator.engine import Engine
+from generator.movie import Movie
+from generator.safety import NoCheck
+from generator.upscale import Upscaler
+from picturebook.judge import ATTRIBUTES, Judge
+from storage import catalog
+from storage.catalog import ModelEntry
+from storage.contract import GenerationRequest, Part, Phrase, Task
+
+SUBJECTS = ("castle", "house", "boat", "tree", "cat", "rocket", "mushroom", "balloon")
+SIDE = 128
+
+Picture = PIL.Image.Image
+Pixels = np.ndarray[Any, Any]
+
+
+class Effect(NamedTuple):
+    """What was measured at each value of a flag, and whether that is what the flag promises."""
+
+    flag: str
+    measure: str
+    figures: Mapping[str, float]
+    promise: str
+    kept: bool
+
+
+class Studio:
+    """Draws with Picturebook, and reads what was drawn. Nothing is drawn twice."""
+
+    def __init__(self, engine: Engine, entry: ModelEntry, steps: int = 12) -> None:
+        self.engine = engine
+        self.entry = entry
+        self._steps = steps
+        self._judge = Judge.load(Path(entry.source).with_name("judge"))
+        self._drawn: dict[str, list[Picture]] = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls, steps: int = 12) -> Iterator[Studio]:
+        entry = catalog.load()["picturebook"]
+        with Engine.open(entry.source, device="cpu", entry=entry) as engine:
+            yield cls(engine, entry, steps)
+
+    def asked(self, prompt: str, seed: int, **wish: Any) -> GenerationRequest:
+        fields = {
+            "prompt": prompt,
+            "seed": seed,
+            "width": SIDE,
+            "height": SIDE,
+            "num_images_per_prompt": 1,
+            "num_inference_steps": self._steps,
+            "guidance_scale": self.entry.guidance_scale,
+            "scheduler": self.entry.scheduler,
+        }
+        return GenerationRequest.model_validate(fields | wish)
+
+    def grids(self, requests: Sequence[GenerationRequest]) -> list[list[Picture]]:
+        """All of them drawn together."""
+        keys = [request.model_dump_json() for request in requests]
+        futures = {
+            key: self.engine.submit(request)
+            for key, request in zip(keys, requests, strict=True)
+            if key not in self._drawn
+        }
+        self._drawn |= {key: future.result() for key, future in futures.items()}
+        return [self._drawn[key] for key in keys]
+
+    def pairs(self, count: int, prompt: str = "a {}", **wish: Any) -> list[Picture]:
+        """One picture of each seed; seed and subject (`{}` in the prompt) are those of any other call."""
+        requests = [self.asked(prompt.format(subject_of(seed)), seed, **wish) for seed in range(count)]
+        return [grid[0] for grid in self.grids(requests)]
+
+    def likelihoods(self, images: Sequence[Picture], attribute: str, value: str) -> list[float]:
+        """0–1 for each picture: how surely the judge sees `value` in it."""
+        with torch.inference_mode():
+            logits = self._judge(_tensor(images))[attribute]
+        column: list[float] = logits.softmax(dim=1)[:, ATTRIBUTES[attribute].index(value)].tolist()
+        return column
+
+    def right_subjects(self, images: Sequence[Picture]) -> float:
+        """The share of pictures, in order of their seeds, that show their subject."""
+        read = self._judge.read(_tensor(images))
+        return statistics.mean(each["subject"] == subject_of(seed) for seed, each in enumerate(read))
+
+    def distinct(self, grid: Sequence[Picture]) -> int:
+        """How many different settings a grid shows."""
+        read = self._judge.read(_tensor(grid))
+        return len({(each["ground"], each["time"], each["style"]) for each in read})
+
+
+def subject_of(seed: int) -> str:
+    return SUBJECTS[seed % len(SUBJECTS)]
+
+
+def _tensor(images: Sequence[Picture]) -> torch.Tensor:
+    stacked = np.stack([np.asarray(image.convert("RGB"), np.float32) for image in images])
+    return torch.from_numpy(stacked).movedim(-1, 1) / 127.5 - 1
+
+
+def _pixels(image: Picture) -> Pixels:
+    return np.asarray(image.convert("RGB"), float)
+
+
+def distance(image: Picture, other: Picture) -> float:
+    """Root mean square over pixels, 0–255."""
+    return float(np.sqrt(np.square(_pixels(image) - _pixels(other)).mean()))
+
+
+def distances(images: Sequence[Picture], others: Sequence[Picture]) -> list[float]:
+    return [distance(image, other) for image, other in zip(images, others, strict=True)]
+
+
+def sharpness(image: Picture) -> float:
+    """The variance of the Laplacian."""
+    grey = np.asarray(image.convert("L"), float)
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return float((around - 4 * grey[1:-1, 1:-1]).var())
+
+
+def spread(grid: Sequence[Picture]) -> float:
+    """The mean distance between two of a grid."""
+    return statistics.mean(itertools.starmap(distance, itertools.combinations(grid, 2)))
+
+
+def seam(image: Picture, at: Sequence[int], axis: int, within: slice = slice(None)) -> float:
+    """The mean step at some lines (axis 0) or columns (1), in 95th percentiles of all such steps.
+
+    A step is between a line and the next; the last line's next is the first one.
+    """
+    values = _pixels(image)
+    values = values[:, within] if axis == 0 else values[within]
+    steps = np.abs(np.roll(values, -1, axis=axis) - values).mean(axis=(1 - axis, 2))
+    inner = np.percentile(steps[:-1], 95)
+    return float(max(steps[list(at)]) / inner)
+
+
+def rises(values: Sequence[float]) -> bool:
+    return all(before < after for before, after in itertools.pairwise(values))
+
+
+def stylize(studio: Studio, count: int) -> Effect:
+    bare = studio.pairs(count)
+    levels = {value: studio.pairs(count, stylize=value) for value in (100, 250, 1000)}
+    figures = {str(value): statistics.mean(distances(bare, images)) for value, images in levels.items()}
+    lost = studio.right_subjects(bare) - studio.right_subjects(levels[1000])
+    promise = "rises, and subjects lose less than 5 points"
+    kept = rises([0, *figures.values()]) and lost < 0.05
+    return Effect("--stylize", "distance to the bare picture", {**figures, "lost": lost}, promise, kept)
+
+
+def sref(studio: Studio, count: int) -> Effect:
+    figures = {
+        str(weight): statistics.mean(
+            studio.likelihoods(
+                studio.pairs(count, style_words="watercolor", style_weight=weight), "style", "watercolor"
+            )
+        )
+        for weight in (0, 250, 1000)
+    }
+    return Effect("--sref --sw", "P(watercolor)", figures, "rises", rises([*figures.values()]))
+
+
+def chaos(studio: Studio, count: int) -> Effect:
+    grids = {
+        value: studio.grids(
+            [
+                studio.asked(
+                    f"a {subject_of(number)} on green hills", 4 * number, chaos=value, num_images_per_prompt=4
+                )
+                for number in range(count)
+            ]
+        )
+        for value in (0, 50, 100)
+    }
+    figures = {str(value): statistics.mean(map(studio.distinct, found)) for value, found in grids.items()}
+    # A grid's subject is that of its number, and so is each of its pictures'.
+    right = statistics.mean(studio.right_subjects(each) for each in zip(*grids[100], strict=True))
+    kept = rises([*figures.values()]) and right >= 0.8
+    promise = "rises, and 80 % of subjects are right"
+    return Effect("--chaos", "settings in a grid", {**figures, "right": right}, promise, kept)
+
+
+def weird(studio: Studio, count: int) -> Effect:
+    bare = studio.pairs(count)
+    levels = {value: studio.pairs(count, weird=value) for value in (500, 3000)}
+    figures = {str(value): statistics.mean(distances(bare, images)) for value, images in levels.items()}
+    right = studio.right_subjects(levels[3000])
+    kept = rises([0, *figures.values()]) and right >= 0.6
+    promise = "rises, and 60 % of subjects are right"
+    return Effect("--weird", "distance to the plain picture", {**figures, "right": right}, promise, kept)
+
+
+def stop(studio: Studio, count: int) -> Effect:
+    whole = studio.pairs(count)
+    early = {value: studio.pairs(count, stop=value) for value in (10, 50, 75)}
+    figures = {str(value): statistics.mean(distances(whole, images)) for value, images in early.items()}
+    pairs = list(zip(early[10], whole, strict=True))
+    softer = statistics.mean(sharpness(begun) < sharpness(finished) for begun, finished in pairs)
+    kept = rises([0, *reversed(figures.values())]) and softer > 0.5
+    promise = "falls to 0, and most are softer at 10"
+    return Effect("--stop", "distance to the finished picture", {**figures, "softer": softer}, promise, kept)
+
+
+def tile(studio: Studio, count: int) -> Effect:
+    """Left and right; the model's worlds have a horizon, so top and bottom hardly can meet."""
+    figures = {
+        name: statistics.median(seam(image, [SIDE - 1], 1) for image in studio.pairs(count, tile=wish))
+        for name, wish in (("plain", False), ("tile", True))
+    }
+    kept = figures["tile"] <= 1.2 and figures["tile"] < figures["plain"]
+    return Effect("--tile", "step from the right edge to the left", figures, "at most 1.2 inner steps", kept)
+
+
+def sameseed(studio: Studio, count: int) -> Effect:
+    figures = {
+        name: statistics.mean(
+            spread(grid)
+            for grid in studio.grids(
+                [
+                    studio.asked(
+                        f"a {subject_of(number)}", 4 * number, sameseed=wish, num_images_per_prompt=4
+                    )
+                    for number in range(count)
+                ]
+            )
+        )
+        for name, wish in (("plain", False), ("sameseed", True))
+    }
+    kept = 0 < figures["sameseed"] < figures["plain"] / 3
+    return Effect("--sameseed", "distance in a grid", figures, "below a third, above 0", kept)
+
+
+def negative(studio: Studio, count: int) -> Effect:
+    prompt = "a {} at night"
+    figures = {
+        name: statistics.mean(
+            studio.likelihoods(studio.pairs(count, prompt, negative_prompt=words), "time", "night")
+        )
+        for name, words in (("plain", ""), ("--no night", "night"))
+    }
+    return Effect("--no", "P(night)", figures, "falls", figures["--no night"] < figures["plain"])
+
+
+def multi_prompt(studio: Studio, count: int) -> Effect:
+    def ratio(castle: float, boat: float) -> float:
+        images = studio.pairs(count, "a castle", parts=(_part("a castle", castle), _part("a boat", boat)))
+        seen = [statistics.mean(studio.likelihoods(images, "subject", name)) for name in ("castle", "boat")]
+        return seen[0] - seen[1]
+
+    figures = {f"{castle}:{boat}": ratio(castle, boat) for castle, boat in ((1, 3), (1, 1), (3, 1))}
+    return Effect("::", "P(castle) − P(boat)", figures, "rises", rises([*figures.values()]))
+
+
+def negative_part(studio: Studio, count: int) -> Effect:
+    figures = {}
+    for weight in (0.0, -0.25, -0.5):
+        parts = (_part("a castle at night"), _part("night", weight))
+        images = studio.pairs(count, "a castle at night", parts=parts)
+        figures[str(weight)] = statistics.mean(studio.likelihoods(images, "time", "night"))
+    kept = figures["-0.5"] < figures["0.0"]
+    return Effect("::-0.5", "P(night)", figures, "falls", kept)
+
+
+def emphasis(studio: Studio, count: int) -> Effect:
+    figures = {}
+    for value in (0.2, 1.0, 1.6):
+        phrases = (Phrase(text="a castle, pixel art, "), Phrase(text="watercolor", emphasis=value))
+        images = studio.pairs(count, "a castle, pixel art, watercolor", parts=(Part(phrases=phrases),))
+        figures[str(value)] = statistics.mean(studio.likelihoods(images, "style", "watercolor"))
+    return Effect("(word:1.6)", "P(watercolor)", figures, "rises", rises([*figures.values()]))
+
+
+def zoom(studio: Studio, count: int) -> Effect:
+    """The picture at half its size in the middle of a new one, as Zoom Out 2× has it."""
+    begin, end = SIDE // 4, SIDE - SIDE // 4
+    small = [image.resize((SIDE // 2, SIDE // 2)) for image in studio.pairs(count)]
+    mask = PIL.Image.new("L", (SIDE, SIDE), 255)
+    mask.paste(0, (begin, begin, end, end))
+    seams, kept_pixels = [], []
+    for seed, image in enumerate(small):
+        edges = np.pad(np.asarray(image), [(begin, begin), (begin, begin), (0, 0)], mode="edge")
+        sheet = PIL.Image.fromarray(edges)
+        wish = {"task": Task.INPAINTING, "source_key": "sheet.png", "mask_key": "mask.png"}
+        request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
+        (drawn,) = studio.engine.submit(request, image=sheet, mask=pasting.to_draw(mask)).result()
+        found = pasting.pasted(drawn, sheet, mask)
+        inside = slice(begin + pasting.feather(mask.size), end - pasting.feather(mask.size))
+        kept_pixels.append(np.abs(_pixels(found) - _pixels(sheet))[inside, inside].mean())
+        seams += [seam(found, [begin - 1, end - 1], axis, slice(begin, end)) for axis in (0, 1)]
+    figures = {"seam": statistics.median(seams), "kept": float(max(kept_pixels))}
+    kept = figures["seam"] <= 1.5 and figures["kept"] <= 2
+    return Effect("zoom", "step at the old edge, in inner steps", figures, "seam ≤ 1.5, kept ≤ 2/255", kept)
+
+
+def creativity(studio: Studio, count: int) -> Effect:
+    assert studio.entry.upscaler is not None
+    upscaler = Upscaler.load(studio.entry.upscaler.source, torch.device("cpu"), studio.engine.batches.call)
+    faithful = [upscaler.enlarge(image, 2) for image in studio.pairs(count)]
+
+    def draw(pieces: Sequence[Piece]) -> list[Picture]:
+        futures = [studio.engine.submit(piece.request, image=piece.image) for piece in pieces]
+        return [future.result()[0] for future in futures]
+
+    enriched = []
+    for seed, image in enumerate(faithful):
+        wish = {"task": Task.UPSCALE, "parent_image_id": 1, "scale": 2, "creativity": 0.3}
+        request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
+        enriched.append(creative.enriched(image, request, studio.entry.sizes, draw))
+    figures = {
+        "0": statistics.mean(map(sharpness, faithful)),
+        "0.3": statistics.mean(map(sharpness, enriched)),
+        "distance": statistics.mean(distances(faithful, enriched)),
+    }
+    kept = figures["0.3"] > 1.2 * figures["0"] and figures["distance"] < 40
+    return Effect("Upscale (Creative)", "sharpness", figures, "a fifth more, and near the picture", kept)
+
+
+def video(studio: Studio, count: int) -> Effect:
+    early, late = [], []
+    for seed in range(min(count, 8)):
+        movie = Movie()
+        grid = studio.engine.submit(
+            studio.asked(f"a {subject_of(seed)}", seed), on_progress=movie.progressed
+        ).result()
+        data = movie.webp(grid, NoCheck())
+        assert data is not None
+        with PIL.Image.open(io.BytesIO(data)) as opened:
+            shown = [sharpness(frame) for frame in PIL.ImageSequence.Iterator(opened)]
+        early.append(statistics.mean(shown[: len(shown) // 2]))
+        late.append(shown[-1])
+    figures = {"first half": statistics.mean(early), "last": statistics.mean(late)}
+    return Effect("--video", "sharpness", figures, "rises", rises([*figures.values()]))
+
+
+def _part(text: str, weight: float = 1.0) -> Part:
+    return Part(phrases=(Phrase(text=text),), weight=weight)
+
+
+EFFECTS: dict[str, Callable[[Studio, int], Effect]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        multi_prompt, negative_part, emphasis, negative, stylize, sref, chaos, weird, sameseed, stop, tile,
+        zoom, creativity, video,
+    )
+}  # fmt: skip
+
+
+def table(effects: Sequence[Effect]) -> Table:
+    made = Table("flag", "measure", "figures", "promise", "kept")
+    for effect in effects:
+        kept = "yes" if effect.kept else "NO"
+        made.add_row(effect.flag, effect.measure, _figures(effect), effect.promise, kept)
+    return made
+
+
+def _figures(effect: Effect) -> str:
+    return ", ".join(f"{name}: {value:.3g}" for name, value in effect.figures.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("flags", nargs="*", choices=[[], *EFFECTS], default=[])
+    parser.add_argument("--pairs", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=12)
+    chosen = parser.parse_args()
+    console = Console()
+    with Studio.open(chosen.steps) as studio:
+        found = []
+        for name in chosen.flags or EFFECTS:
+            found.append(EFFECTS[name](studio, chosen.pairs))
+            console.print(found[-1].flag, _figures(found[-1]), "" if found[-1].kept else "NOT KEPT")
+        console.print(table(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Everything that benchmarks.engine measures of one model, in the time that it has."""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+
+from benchmarks import arithmetic, first_picture, models, moments, queues
+from benchmarks.clock import Allowance, Clock
+from benchmarks.models import Model
+from benchmarks.pipeline import Pipeline
+from benchmarks.unet_calls import UNetCalls
+from benchmarks.workload import Mix, mixed_queue, spread, work
+from generator.engine import Engine
+
+PARTS = ("alone", "first_tick", "previews", "first_picture")
+QUEUE_SHARE = 0.6
+"""Part of a model's time that the queues may take."""
+LEAST_JOBS = 8
+PREVIEWED_JOBS = 4
+NEWCOMERS = 10
+
+console = Console(stderr=True)
+
+
+class Options(NamedTuple):
+    """`load` is how many times faster jobs arrive than the bare pipeline draws them."""
+
+    jobs: int = 32
+    rounds: int = 3
+    steps: tuple[int, int] = (12, 40)
+    seed: int = 0
+    load: float = 4.0
+    warm_up: float = 0.0
+    preview_every: float = 1.0
+    parts: Sequence[str] = PARTS
+
+
+class Sides(NamedTuple):
+    """Both ways of drawing with one model, warm."""
+
+    engine: Engine
+    pipeline: Pipeline
+    engine_calls: UNetCalls
+    pipeline_calls: UNetCalls
+
+
+@contextmanager
+def opened(model: Model, device: torch.device) -> Iterator[Sides]:
+    pipeline = models.open_pipeline(model, device)
+    with closing(models.open_engine(model, device)) as engine:
+        yield Sides(
+            engine,
+            pipeline,
+            UNetCalls(engine.family, "predict", device),
+            UNetCalls(pipeline.unet, "forward", device),
+        )
+
+
+def measure(model: Model, device: torch.device, options: Options, allowance: Allowance) -> dict[str, Any]:
+    """Everything about one model; what the time left is too short for is missing."""
+    mix = Mix(model.name, model.pixels, *options.steps)
+    with opened(model, device) as sides:
+        console.print(f"{model.title}: warming up")
+        job_seconds = warm_up(sides, mix, options.warm_up)
+        result = _queue(sides, mix, options, allowance, job_seconds)
+        result |= _moments(sides, mix, options, allowance, job_seconds)
+        latent_side = model.pixels // sides.engine.family.latent_scale
+        flops = arithmetic.flops_per_row(sides.pipeline.unet.config, latent_side)
+    del sides
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    if "first_picture" in options.parts:
+        result["first_picture"] = _first_picture(model, mix, device, allowance)
+    return {
+        "model": model.name,
+        "title": model.title,
+        "pixels": model.pixels,
+        "steps": list(options.steps),
+        "unet_flops_per_row": flops,
+        **result,
+    }
+
+
+def warm_up(sides: Sides, mix: Mix, seconds: float) -> float:
+    """Draw on both sides, in the engine for at least so long; returns the pipeline's time for a typical job.
+
+    What is drawn first pays for allocations and for choosing algorithms.
+    """
+    short = mix._replace(least_steps=2, most_steps=3)
+    for way in (partial(queues.one_after_another, sides.pipeline, sides.pipeline_calls), _through(sides)):
+        way(mixed_queue(short, 2, 0))
+    allowance = Allowance(seconds)
+    while True:
+        _through(sides)(spread(mixed_queue(short, LEAST_JOBS, 0), 0.0))
+        if not allowance.left:
+            break
+    clock = Clock()
+    sides.pipeline.draw(mix.typical())
+    return clock.read().wall
+
+
+def fitted(jobs: int, rounds: int, job_seconds: float, seconds: float) -> tuple[int, int]:
+    """Jobs and rounds that both sides finish in the time, rounds being given up first."""
+    most = seconds / (2 * job_seconds)
+    if jobs * rounds <= most:
+        return jobs, rounds
+    rounds = max(1, min(rounds, math.floor(most / jobs)))
+    return max(min(jobs, LEAST_JOBS), min(jobs, math.floor(most / rounds))), rounds
+
+
+def _through(sides: Sides) -> queues.Way:
+    return partial(queues.through_engine, sides.engine, sides.engine_calls)
+
+
+def _queue(
+    sides: Sides, mix: Mix, options: Options, allowance: Allowance, job_seconds: float
+) -> dict[str, Any]:
+    queue = mixed_queue(mix, options.jobs, options.seed)
+    mean = statistics.mean(work(arrival.request) for arrival in queue)
+    mean_seconds = job_seconds * mean / work(mix.typical())
+    jobs, rounds = fitted(options.jobs, options.rounds, mean_seconds, allowance.left * QUEUE_SHARE)
+    arrival_seconds = jobs * mean_seconds / options.load
+    arrivals = spread(mixed_queue(mix, jobs, options.seed), arrival_seconds)
+    console.print(f"{jobs} jobs, {rounds} rounds, arriving within {arrival_seconds:.1f} s")
+    ways: dict[str, queues.Way] = {
+        "diffusers": partial(queues.one_after_another, sides.pipeline, sides.pipeline_calls),
+        "easel": _through(sides),
+    }
+    runs = queues.by_turns(ways, arrivals, rounds)
+    return {
+        "jobs": jobs,
+        "rounds": rounds,
+        "queue": {
+            "arrival_seconds": arrival_seconds,
+            "arrivals": [arrival.at for arrival in arrivals],
+            "requests": [arrival.request.model_dump(mode="json") for arrival in arrivals],
+            **{name: queues.figures(runs[name], arrivals) for name in ways},
+            "runs": {
+                name: [run._asdict() | {"unet": run.unet._asdict()} for run in runs[name]] for name in ways
+            },
+        },
+    }
+
+
+def _plain(run: queues.Run) -> dict[str, Any]:
+    return run._asdict() | {"unet": run.unet._asdict()}
+
+
+def _moments(
+    sides: Sides, mix: Mix, options: Options, allowance: Allowance, job_seconds: float
+) -> dict[str, Any]:
+    rounds = max(3, options.rounds)
+    parts: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
+        "alone": (2 * rounds * job_seconds, lambda: _alone(sides, mix, rounds)),
+        "first_tick": (2 * job_seconds, lambda: _first_tick(sides, mix)),
+        "previews": (
+            2 * rounds * PREVIEWED_JOBS * job_seconds,
+            lambda: _previews(sides, mix, rounds, options.preview_every),
+        ),
+    }
+    found: dict[str, Any] = {}
+    for name, (seconds, run) in parts.items():
+        if name not in options.parts:
+            continue
+        if seconds > allowance.left:
+            console.print(f"no time for {name}")
+            continue
+        console.print(name.replace("_", " "))
+        found[name] = run()
+    return found
+
+
+def _alone(sides: Sides, mix: Mix, rounds: int) -> dict[str, Any]:
+    seconds = moments.alone(sides.engine, sides.pipeline, mix, rounds)
+    return {name: statistics.median(each) for name, each in seconds.items()} | {"seconds": seconds}
+
+
+def _first_tick(sides: Sides, mix: Mix) -> dict[str, Any]:
+    ticks = moments.first_ticks(sides.engine, sides.engine_calls, mix, NEWCOMERS)
+    return {
+        "begun": statistics.median(tick.begun for tick in ticks),
+        "done": statistics.median(tick.done for tick in ticks),
+        "seconds": [tick._asdict() for tick in ticks],
+    }
+
+
+def _previews(sides: Sides, mix: Mix, rounds: int, every: float) -> dict[str, Any]:
+    found = moments.previews(sides.engine, mix, PREVIEWED_JOBS, rounds, every)
+    return {"cost": moments.cost(found), "seconds": found}
+
+
+def _first_picture(
+    model: Model, mix: Mix, device: torch.device, allowance: Allowance
+) -> dict[str, float] | None:
+    console.print("first picture")
+    found: dict[str, float] = {}
+    steps = mix.typical().num_inference_steps
+    for side in ("diffusers", "easel"):
+        seconds = first_picture.after_start(side, model.name, device, steps, allowance.left)
+        if seconds is None:
+            console.print("no time for the first picture")
+            return None
+        found[side] = seconds
+    return found

@@ -1,0 +1,75 @@
+"""What was measured, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+
+class Line(NamedTuple):
+    label: str
+    diffusers: float | None
+    easel: float | None
+    digits: int = 2
+    better: float | None = None
+    """How many times better Easel is; below one it is worse."""
+    goal: str = ""
+
+
+def table(result: Mapping[str, Any], on_card: bool) -> Table:
+    """One model's figures: both ways beside each other."""
+    queue = result["queue"]
+    sizes = f"{result['pixels']} pixels, {result['jobs']} jobs of four, {result['rounds']} rounds"
+    made = Table(
+        title=f"{result['title']}, {sizes}", caption=f"jobs arrive within {queue['arrival_seconds']:.1f} s"
+    )
+    made.add_column()
+    for heading in ("diffusers", "Easel", "times better"):
+        made.add_column(heading, justify="right")
+    made.add_column("goal")
+    for line in (*_queue(queue, on_card), *_moments(result, on_card)):
+        figures = (_number(value, line.digits) for value in (line.diffusers, line.easel))
+        made.add_row(line.label, *figures, _number(line.better, 2), line.goal)
+    return made
+
+
+def _queue(queue: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
+    def line(label: str, name: str, digits: int = 2, *, less: bool | None = None, goal: str = "") -> Line:
+        bare, easel = queue["diffusers"][name], queue["easel"][name]
+        better = None if less is None else bare / easel if less else easel / bare
+        return Line(label, bare, easel, digits, better, goal)
+
+    yield line("images a minute", "images_a_minute", 1, less=False, goal="" if on_card else "≥ 1")
+    yield line("latency, median, s", "median_latency", less=True)
+    yield line("latency, 95th percentile, s", "p95_latency", less=True)
+    goal = "" if on_card else "≥ 3"
+    yield line("the same, short jobs beside long ones, s", "short_p95_latency", less=True, goal=goal)
+    yield line("UNet calls", "unet_calls", 0)
+    yield line("rows a call", "rows_a_call", 1)
+    yield line("share of time inside the UNet", "unet_share")
+    if on_card:
+        yield line("UNet TFLOP/s", "unet_tflops", 0, less=False)
+        yield line("share of the card's matmul rate, in the UNet", "peak_share")
+        yield line("share of the card's matmul rate, whole queue", "whole_peak_share")
+
+
+def _moments(result: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
+    for name, label in (("alone", "one job alone, s"), ("first_picture", "start to first grid, s")):
+        seconds = result.get(name)
+        if seconds is not None:
+            bare, easel = seconds["diffusers"], seconds["easel"]
+            yield Line(label, bare, easel, 2, bare / easel)
+    ticks = result.get("first_tick")
+    if ticks is not None:
+        goal = "≤ 50" if on_card else ""
+        yield Line("newcomer's first tick begins, ms", None, 1000 * ticks["begun"], 0, None, goal)
+        yield Line("newcomer's first tick is done, ms", None, 1000 * ticks["done"], 0)
+    previews = result.get("previews")
+    if previews is not None:
+        yield Line("previews add, %", None, 100 * previews["cost"], 1, None, "≤ 2")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
