@@ -1,0 +1,60 @@
+# make demo   Easel on a Discord of its own, in the browser
+# make test   every check that CI runs
+# make fix    format and mend what ruff can
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# PyPI's torch for Linux brings gigabytes of CUDA. The demo and the tests need none of it, so the index of CPU
+# builds is asked first where it can be reached; `make TORCH_INDEX=` leaves it out.
+TORCH       ?= torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.PHONY: demo test check fix clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/easel demo
+
+# Most tests wait more than they compute: two at a time, of one thread each, do not fight for the cores.
+# The files with few tests are the long ones: in their own order they do not all come at the end.
+# Tests kill processes and race against real clocks, so one that fails is tried again; the summary names it.
+test: check
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --reruns 1 -raR
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	export EASEL_DATABASE_URL="sqlite:///$$folder/easel.db" && \
+	$(BIN)/easel db upgrade && $(BIN)/easel db check
+
+fix: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.demo $(VENV)/.test: $(VENV)/.%: $(VENV)/.torch pyproject.toml constraints.txt
+	@echo "Installing what 'make $*' needs into $(VENV) …"
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.torch: constraints.txt | $(BIN)/python
+	@index= ; \
+	if [ -n "$(TORCH_INDEX)" ] && $(BIN)/python -c \
+		"import urllib.request as web; web.urlopen('$(TORCH_INDEX)/torch/', timeout=5)" 2>/dev/null; \
+	then index="--extra-index-url $(TORCH_INDEX)"; fi; \
+	echo "Installing $(TORCH) (a few hundred megabytes) …"; \
+	$(BIN)/pip install --quiet --constraint constraints.txt $$index "$(TORCH)"
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Easel needs Python 3.11 or newer; say which one with: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
