@@ -125,5 +125,10 @@ def wait_for_pictures(page: Page, count: int) -> list[tuple[int, int]]:
     raise AssertionError(f"{len(picture_sizes(page))} pictures came, not {count}:\n{page.inner_text('body')}")
 
 
+def expect_finished(page: Page) -> None:
+    """Wait until no job's progress is shown: its previews are pictures too."""
+    expect(page.get_by_role("button", name="Cancel Job", exact=True)).to_have_count(0, timeout=DRAW_MS)
+
+
 def expect_text(page: Page, text: str, wait_ms: int = DRAW_MS) -> None:
     expect(page.get_by_text(text).last).to_be_visible(timeout=wait_ms)

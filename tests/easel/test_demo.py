@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.easel.demo_page import Demo, ask, browser_page, button, chromium, expect_text, wait_for_pictures
+from tests.easel.demo_page import (
+    Demo,
+    ask,
+    browser_page,
+    button,
+    chromium,
+    expect_finished,
+    expect_text,
+    wait_for_pictures,
+)
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -21,6 +30,7 @@ def test_typing_a_prompt_and_pressing_u1_then_again_after_a_restart(tmp_path: Pa
             expect_text(page, "a red castle on green hills at night")
             button(page, "U1")
             expect_text(page, "Image #1")
+            expect_finished(page)
             grid, single = wait_for_pictures(page, 2)[-2:]
             assert grid[0] > grid[1], "--ar 3:2 is wider than high"
             assert grid[0] > single[0], "a grid shows more than one picture"
