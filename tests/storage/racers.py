@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select, text
@@ -21,21 +22,41 @@ from tests.storage import asking
 
 T = TypeVar("T")
 
+START_S = 90
+"""For processes to begin on a busy machine."""
+
 
 class Race:
     """Processes that start together. They are made once: to load the libraries takes them a second."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._processes = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        line = context.Barrier(count)
+        self._processes = ProcessPoolExecutor(count, context, initializer=_line_up, initargs=(line,))
 
     def __call__(self, run: Callable[..., T], *arguments: Any) -> list[T]:
         """Run `run(0, …)`, `run(1, …)`, … each in a process of its own."""
-        running = [self._processes.submit(run, racer, *arguments) for racer in range(self.count)]
+        running = [self._processes.submit(_start, run, racer, *arguments) for racer in range(self.count)]
         return [future.result() for future in running]
 
     def close(self) -> None:
         self._processes.shutdown()
+
+
+_starting_line: Barrier | None = None
+
+
+def _line_up(line: Barrier) -> None:
+    global _starting_line
+    _starting_line = line
+
+
+def _start(run: Callable[..., T], racer: int, *arguments: Any) -> T:
+    """Run, once every racer is there."""
+    assert _starting_line is not None
+    _starting_line.wait(START_S)
+    return run(racer, *arguments)
 
 
 @dataclass

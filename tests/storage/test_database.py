@@ -47,7 +47,7 @@ def test_a_writer_that_reads_first_waits_for_another(sqlite_database: Database) 
         time.sleep(0.3)
         assert second.is_alive()
         member.waiting_limit += 1
-    second.join(timeout=10)
+    second.join()
     with sqlite_database.reading() as session:
         assert session.get_one(Member, 1).waiting_limit == 12
 

@@ -15,6 +15,8 @@ from storage.events import EXCHANGE, Events, Listener
 from tests.brokers import OwnBroker, free_port, wait_until
 
 PROGRESS = ProgressEvent(job_id=2**40, attempt=2, fraction=0.31, preview=bytes(range(256)) * 80)
+LONG_S = 5
+"""Longer than a busy machine needs for what waits for no broker, and shorter than a broker is waited for."""
 
 
 class Heard:
@@ -35,7 +37,7 @@ class Heard:
             self.reconnects += 1
             self._changed.notify_all()
 
-    def wait(self, true: Callable[[], bool], seconds: float = 10.0) -> bool:
+    def wait(self, true: Callable[[], bool], seconds: float = 30.0) -> bool:
         with self._changed:
             return self._changed.wait_for(true, seconds)
 
@@ -74,8 +76,8 @@ def room() -> Iterator[Room]:
 def test_every_listener_hears_every_event_in_order(broker_url: str, room: Room) -> None:
     first, one = room.listen(broker_url)
     second, other = room.listen(broker_url)
-    assert one.wait_ready(10)
-    assert other.wait_ready(10)
+    assert one.wait_ready(30)
+    assert other.wait_ready(30)
     speaker = room.join(broker_url)
     sent: list[Event] = [PROGRESS, ChangedEvent(job_id=7, sequence=3), CancelEvent(job_id=7)]
     started = time.monotonic()
@@ -84,27 +86,27 @@ def test_every_listener_hears_every_event_in_order(broker_url: str, room: Room) 
     for heard in (first, second):
         assert heard.wait(lambda heard=heard: len(heard.events) == 3)  # type: ignore[misc]
         assert heard.events == sent
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < LONG_S
     assert first.reconnects == second.reconnects == 0
 
 
 def test_a_listener_returns_when_the_broker_does(broker: OwnBroker, room: Room) -> None:
     heard, listener = room.listen(broker.url)
     speaker = room.join(broker.url)
-    assert listener.wait_ready(10)
+    assert listener.wait_ready(30)
     speaker.publish(ChangedEvent(job_id=1, sequence=1))
     assert heard.wait(lambda: len(heard.events) == 1)
     broker.kill()
     started = time.monotonic()
     for _ in range(300):
         speaker.publish(PROGRESS)
-    assert time.monotonic() - started < 0.5, "whoever reports progress would wait for the broker"
+    assert time.monotonic() - started < LONG_S, "whoever reports progress would wait for the broker"
     assert heard.reconnects < 1
     broker.start()
-    assert heard.wait(lambda: heard.reconnects > 0, 15)
-    assert listener.wait_ready(1)
+    assert heard.wait(lambda: heard.reconnects > 0, 60)
+    assert listener.wait_ready(30)
     speaker.publish(CancelEvent(job_id=99))
-    assert heard.wait(lambda: CancelEvent(job_id=99) in heard.events, 10), "the speaker did not come back"
+    assert heard.wait(lambda: CancelEvent(job_id=99) in heard.events), "the speaker did not come back"
     assert heard.reconnects == 1
 
 
@@ -120,7 +122,7 @@ def test_a_listener_that_started_without_a_broker_rereads_once_there_is_one(
 
 def test_a_silent_listener_keeps_its_connection(own_redis: OwnBroker, room: Room) -> None:
     heard, listener = room.listen(own_redis.url)
-    assert listener.wait_ready(10)
+    assert listener.wait_ready(30)
     own_redis.pause()
     time.sleep(2.5)
     own_redis.resume()
@@ -133,7 +135,7 @@ def test_publishing_without_a_broker_neither_waits_nor_raises(room: Room) -> Non
     started = time.monotonic()
     for _ in range(1000):
         events.publish(PROGRESS)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < LONG_S
 
 
 def test_a_failing_callback_does_not_end_the_listener(room: Room, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,7 +149,7 @@ def test_a_failing_callback_does_not_end_the_listener(room: Room, caplog: pytest
     events = room.join("memory://")
     listener = events.listen(fragile, heard.reconnected)
     try:
-        assert listener.wait_ready(5)
+        assert listener.wait_ready(30)
         events.publish(CancelEvent(job_id=4))
         events.publish(ChangedEvent(job_id=4, sequence=1))
         assert heard.wait(lambda: len(heard.events) == 1)
@@ -158,7 +160,7 @@ def test_a_failing_callback_does_not_end_the_listener(room: Room, caplog: pytest
 
 def test_an_event_of_a_newer_version_is_ignored(own_redis: OwnBroker, room: Room) -> None:
     heard, listener = room.listen(own_redis.url)
-    assert listener.wait_ready(10)
+    assert listener.wait_ready(30)
     with connection(own_redis.url) as broker:
         broker.Producer().publish({"kind": "praised", "job_id": 1}, exchange=EXCHANGE, declare=[EXCHANGE])
     room.join(own_redis.url).publish(CancelEvent(job_id=3))
@@ -167,7 +169,7 @@ def test_an_event_of_a_newer_version_is_ignored(own_redis: OwnBroker, room: Room
 
 def test_a_stopped_listener_leaves_no_queue_behind_in_memory(room: Room) -> None:
     _, listener = room.listen("memory://")
-    assert listener.wait_ready(5)
+    assert listener.wait_ready(30)
     listener.stop()
     events = room.join("memory://")
     events.publish(PROGRESS)
@@ -182,7 +184,7 @@ def test_a_busy_listener_is_not_cut_off(
     """It only receives; the heartbeats that it owes the broker must be sent in the middle of the stream."""
     monkeypatch.setattr("storage.events._HEARTBEAT_SECONDS", 2.0)
     heard, listener = room.listen(own_rabbitmq.url)
-    assert listener.wait_ready(10)
+    assert listener.wait_ready(30)
     speaker = room.join(own_rabbitmq.url)
     until = time.monotonic() + 7
     while time.monotonic() < until:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from sqlalchemy import func, update
 
@@ -13,7 +13,11 @@ from storage import jobs, turns, workers
 from storage.database import Database
 from storage.errors import Stale
 from storage.tables import Job, Member
+from tests.brokers import wait_until
 from tests.storage import asking
+
+GATE = 20_481_977
+"""An advisory lock of PostgreSQL's, at which a claim is held up."""
 
 
 @pytest.fixture
@@ -155,17 +159,20 @@ def test_who_is_served_while_another_claim_looks_gets_no_second_turn(migrated_po
     database = Database(migrated_postgres_url)
     worker_id = asking.worker(database)
     asking.submit_many(database, 4_000, 5)
-    held_up = turns._first(turns._in_turn(False).where(func.pg_sleep(1.5).is_not(None)))
+    held_up = turns._first(turns._in_turn(False).where(func.pg_advisory_xact_lock(GATE).is_not(None)))
+    at_the_gate = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
 
     def look() -> Member | None:
         with database.writing() as session:
             return session.scalars(held_up, {"models": list(asking.MODELS)}).first()
 
-    with ThreadPoolExecutor(1) as threads:
+    url = migrated_postgres_url.replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as gate, ThreadPoolExecutor(1) as threads:
+        gate.execute("SELECT pg_advisory_lock(%s)", [GATE])
         looking = threads.submit(look)
-        time.sleep(0.5)
-        assert not looking.done()
+        assert wait_until(lambda: gate.execute(at_the_gate, [GATE]).fetchone() == (1,))
         asking.must_claim(database, worker_id)
+        gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
         assert looking.result() is None
         assert threads.submit(look).result() is not None
     database.close()
