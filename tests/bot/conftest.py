@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bot.views import answering
 from storage.config import Config
 from storage.database import Database
-from tests.bot.discord_server import DiscordServer
+from tests.bot.discord_server import DiscordServer, interactions
 from tests.bot.discord_server.fixtures import discord_server
 from tests.bot.simulated import World
 from tests.bot.studio import Studio
@@ -34,6 +35,13 @@ source = "other"
 sizes = [[64, 64]]
 """
 """For tests in which nothing is drawn: no model is there."""
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is deferred or refused because the machine is busy: `test_slow_database.py` sees to that."""
+    monkeypatch.setattr(answering, "PATIENCE", 20.0)
+    monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -47,18 +47,14 @@ async def drawn(world: World, member: Member, prompt: str = "a red castle", **ho
     newest = max((message.id for message in world.messages()), default=0)
     await member.slash(world.channel, "imagine", prompt=prompt)
     drawing.draw(world.backends, **how)
-    grid = await world.picture(after=newest)
-    await world.delivered()
-    return grid
+    return await world.picture(after=newest)
 
 
 async def picked(world: World, member: Member, prompt: str = "a red castle") -> tuple[Any, Any]:
     """A grid and its second picture by itself."""
     grid = await drawn(world, member, prompt)
     await press(member, grid, "U2")
-    single = await world.picture(after=grid.id)
-    await world.delivered()
-    return grid, single
+    return grid, await world.picture(after=grid.id)
 
 
 def set_up(world: World, member: Member, **settings: Any) -> None:

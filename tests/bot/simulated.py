@@ -68,6 +68,8 @@ PANELS = {
     "sd",
 }
 """Verbs of the buttons that stand in messages of Components V2."""
+SETTLE_S = 25
+"""Longer than the bot's work takes on a busy machine, shorter than what it puts off (`reactions.TOLD_S`)."""
 ON_PURPOSE = (EaselError, FlagError, app_commands.CheckFailure)
 
 
@@ -79,7 +81,7 @@ class World:
         self._forgiven = 0
         self.backends = Backends.open(config)
         self.bot = EaselBot(self.backends)
-        self.env = simcord.Env(self.bot, check_errors=False, settle_timeout=10)
+        self.env = simcord.Env(self.bot, check_errors=False, settle_timeout=SETTLE_S)
 
     async def open(self) -> None:
         await self.env.start()
@@ -146,7 +148,10 @@ class World:
     async def picture(
         self, after: int = 0, channel: Channel | None = None, seconds: float = 90
     ) -> discord.Message:
-        """The first message with a finished picture and its buttons that came after message `after`."""
+        """The first message with a finished picture and its buttons that came after message `after`.
+
+        It is noted in the database by then, and the progress before it is gone.
+        """
 
         def find() -> discord.Message | None:
             for message in self.messages(channel):
@@ -154,7 +159,14 @@ class World:
                     return message
             return None
 
-        return await self.until(find, seconds)
+        found = await self.until(find, seconds)
+        await self.delivered()
+        return found
+
+    def grid_of(self, job_id: int) -> discord.Message:
+        """The message with this job's grid; what is delivered at the same time comes in any order."""
+        (found,) = [message for message in self.messages() if _shows_grid_of(message, job_id)]
+        return found
 
     def reread(self, message: Any) -> discord.Message:
         """The message as it is now."""
@@ -224,6 +236,10 @@ class World:
             flags=1 << 15 if panel else 0,
         )
         return simcord.ResponseMessage(self.env, message)
+
+
+def _shows_grid_of(message: discord.Message, job_id: int) -> bool:
+    return any(part.get("custom_id") == f"e1:u:{job_id}:1" for part in buttons(message))
 
 
 def _on_purpose(error: BaseException) -> bool:

@@ -67,7 +67,7 @@ class Studio:
             noted = select(Job.progress_message_id).where(Job.interaction_id == interaction.id)
             return session.scalar(noted) is not None
 
-    def wait(self, condition: Callable[[], T | None], timeout_s: float = 30, what: str = "") -> T:
+    def wait(self, condition: Callable[[], T | None], timeout_s: float = 60, what: str = "") -> T:
         return self.server.wait_for(condition, timeout_s, what)
 
     def job_of(self, interaction: Interaction) -> Job:

@@ -20,6 +20,7 @@ from tests.bot import drawing
 from tests.bot.discord_server import Interaction, Message, User
 from tests.bot.discord_server.faults import unknown_message
 from tests.bot.discord_server.interactions import COMPONENT
+from tests.bot.discord_server.judge import Call
 from tests.bot.discord_server.world import MANAGE_MESSAGES
 from tests.bot.studio import Studio
 
@@ -149,19 +150,21 @@ def test_edits_of_a_busy_batch_keep_apart(studio: Studio) -> None:
     start(studio, "a {red, blue} castle --repeat 4")
     taken = drawing.claim(studio.backends)
     before = len(studio.server.calls)
+
+    def edits() -> list[Call]:
+        calls = [call for call in studio.server.calls[before:] if call.method == "PATCH"]
+        return [call for call in calls if "done" in call.payload["content"]]
+
     end = time.monotonic() + 5
     step = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or len(edits()) < 2:
         step += 1
         studio.progress(taken, step / 1000)
         if step % 50 == 0 and len(children(studio)) > step // 50:
             drawing.draw(studio.backends)
         time.sleep(0.02)
-    calls = [call for call in studio.server.calls[before:] if call.method == "PATCH"]
-    edits = [call for call in calls if "done" in call.payload["content"]]
-    gaps = [later.at - earlier.at for earlier, later in pairwise(edits)]
-    assert edits
-    assert all(gap >= progress.EVERY_S for gap in gaps)
+    gaps = [later.at - earlier.at for earlier, later in pairwise(edits())]
+    assert min(gaps) >= progress.EVERY_S
 
 
 def test_no_starts_nothing(studio: Studio) -> None:

@@ -48,9 +48,9 @@ def test_an_answer_that_was_cut_off_is_looked_for_and_not_posted_again(studio: S
 def test_the_right_message_is_found_among_others(studio: Studio) -> None:
     """The same picture was picked before, by another member and by the same one."""
     grid = studio.grid()
-    for user in (studio.bob, studio.ada):
+    for number, user in enumerate((studio.bob, studio.ada), 2):
         studio.server.press(user, grid, "U1")
-        studio.picture(len(studio.pictures()) + 1)
+        studio.picture(number)
         studio.settled()
     time.sleep(3.1)  # the same press again within three seconds would be the same one
     studio.server.faults.add(*POST, cut=True)
@@ -242,14 +242,15 @@ def test_a_delivery_that_discord_never_takes_is_given_up(
 
 def test_a_slow_request_keeps_its_delivery(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under way is not taken by another bot, however long Discord takes."""
-    monkeypatch.setattr(delivery, "HOLD_MS", 1500)
+    monkeypatch.setattr(delivery, "HOLD_MS", 5_000)
     monkeypatch.setattr(delivery, "RENEW_S", 0.3)
     answer = threading.Event()
     studio.server.faults.add(*POST, hold=answer)
     studio.imagine()
     drawing.draw(studio.backends)
     studio.wait(lambda: studio.server.posts())
-    time.sleep(2.5)
+    (taken,) = studio.deliveries()
+    studio.wait(lambda: time.time() * 1000 > taken.due_at + 1_000, what="the end of the first hold")
     with studio.backends.database.writing() as session:
         assert deliveries.take(session, 5, 1000) == []
     answer.set()

@@ -166,7 +166,7 @@ async def test_filters_by_the_command(world: World) -> None:
 async def test_favorites_are_the_marked_pictures_of_anyone(world: World) -> None:
     alice, bob = world.member("alice"), world.member("bob")
     await _drawn(world, alice, "a castle 0", "a castle 1")
-    grid = world.messages()[-1]
+    grid = world.grid_of(2)
     await press(bob, grid, "U1")
     single = await world.picture(after=grid.id)
     await press(bob, single, "❤️")
@@ -250,8 +250,7 @@ async def test_a_zip_of_what_is_gone(world: World, gone: str) -> None:
     await _drawn(world, alice, "a castle 0", "a castle 1")
     page = answer(await alice.slash(world.channel, "history"))
     if gone == "deleted":
-        await world.until(lambda: len(world.messages()) == 2)  # the progress messages are taken away
-        await alice.react(world.messages()[0], "❌")
+        await alice.react(world.grid_of(1), "❌")
         await world.until(lambda: not drawing.images(world.backends, 1))
         result = await _choose(alice, page, "hz", "1")
         assert answer(result).content == said.nothing_to_zip()

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
 
-from storage.config import Config
+from bot.views import answering
 from storage.tables import Job, Member
-from tests.bot.discord_server import DiscordServer, User, interactions
+from tests.bot.discord_server import User, interactions
 from tests.bot.discord_server.interactions import ANSWER_WITHIN_S, Interaction
 from tests.bot.discord_server.world import LOADING
 from tests.bot.studio import Studio
 
 MEMBERS = 200
 LONG_S = 400
+PATIENCE = answering.PATIENCE
 
 
-@pytest.fixture
-def studio(
-    discord_server: DiscordServer, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Studio]:
+@pytest.fixture(autouse=True)
+def crowded(unhurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
     # Whether two hundred are answered within three seconds, a machine that does much else cannot tell.
     monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", 120.0)
-    studio = Studio(discord_server, config)
-    studio.start_bot()
-    yield studio
-    studio.close()
 
 
 def settled(studio: Studio, press: Interaction) -> bool:

@@ -35,14 +35,7 @@ async def _grid(world: World, member: Any, prompt: str = "a red castle") -> disc
     before = max((message.id for message in world.messages()), default=0)
     await member.slash(world.channel, "imagine", prompt=prompt)
     drawing.draw(world.backends)
-    return await _delivered_picture(world, before)
-
-
-async def _delivered_picture(world: World, after: int) -> discord.Message:
-    """The next picture, its message noted in the database."""
-    picture = await world.picture(after=after)
-    await world.delivered()
-    return picture
+    return await world.picture(after=before)
 
 
 async def _said(world: World, member: Any, menu: str, message: Any) -> str:
@@ -144,7 +137,7 @@ async def test_reports_reach_the_moderators_who_withhold(world: World) -> None:
     alice, bob, mod = world.member("alice"), world.member("bob"), _moderator(world)
     grid = await _grid(world, alice)
     await press(alice, grid, "U1")
-    single = await _delivered_picture(world, grid.id)
+    single = await world.picture(after=grid.id)
     assert await _said(world, bob, "Report Job", grid) == finding.reported(fresh=True)
     assert await _said(world, bob, "Report Job", single) == finding.reported(fresh=False)
     page = answer(await mod.slash(world.channel, "mod reports"))

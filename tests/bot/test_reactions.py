@@ -23,14 +23,7 @@ def _job(world: World, job_id: int = 1) -> Job:
 async def _grid(world: World, member: Any) -> discord.Message:
     await member.slash(world.channel, "imagine", prompt="a red castle")
     drawing.draw(world.backends)
-    return await _delivered_picture(world)
-
-
-async def _delivered_picture(world: World, after: int = 0) -> discord.Message:
-    """The next picture, its message noted in the database."""
-    picture = await world.picture(after=after)
-    await world.delivered()
-    return picture
+    return await world.picture()
 
 
 def _gone(world: World, message: discord.Message) -> bool:
@@ -60,7 +53,7 @@ async def test_an_envelope_below_one_picture_sends_that_one(world: World) -> Non
     alice = world.member("alice")
     grid = await _grid(world, alice)
     await press(alice, grid, "U2")
-    single = await _delivered_picture(world, grid.id)
+    single = await world.picture(after=grid.id)
     await alice.react(single, "✉️")
     (letter,) = await world.until(lambda: world.messages(alice.user.dm_channel))
     assert len(letter.attachments) == 1
@@ -84,7 +77,7 @@ async def test_a_cross_deletes_what_is_finished(world: World) -> None:
     alice = world.member("alice")
     grid = await _grid(world, alice)
     await press(alice, grid, "U1")
-    single = await _delivered_picture(world, grid.id)
+    single = await world.picture(after=grid.id)
     await alice.react(grid, "❌")
     await world.until(lambda: _gone(world, grid) and _gone(world, single))
     assert drawing.images(world.backends, 1) == []
@@ -95,7 +88,7 @@ async def test_a_cross_below_one_picture_deletes_that_one(world: World) -> None:
     alice = world.member("alice")
     grid = await _grid(world, alice)
     await press(alice, grid, "U1")
-    single = await _delivered_picture(world, grid.id)
+    single = await world.picture(after=grid.id)
     await alice.react(single, "❌")
     await world.until(lambda: _gone(world, single))
     assert [image.index for image in drawing.images(world.backends, 1)] == [1, 2, 3]

@@ -7,12 +7,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import pytest
+
 from bot.views import answering
 from storage import moderation
+from tests.bot.discord_server import interactions
 from tests.bot.discord_server.interactions import ANSWER_WITHIN_S, DEFERRED_MESSAGE, DEFERRED_UPDATE
 from tests.bot.studio import Studio
 
-SLOW_S = answering.PATIENCE + 0.7
+PATIENCE = answering.PATIENCE
+SLOW_S = PATIENCE + 0.7
+
+
+@pytest.fixture(autouse=True)
+def hurried(unhurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", ANSWER_WITHIN_S)
 
 
 @contextmanager

@@ -178,10 +178,8 @@ async def test_favorites(world: World) -> None:
 
 async def test_parameters_are_readable_and_draw_the_same_again(world: World) -> None:
     alice = world.member("alice")
-    await drawn(
-        world, alice, "a red castle --ar 7:5 --no trees, rain --s 50 --sampler euler --cfg 3 --steps 7"
-    )
-    grid = world.messages()[-1]
+    prompt = "a red castle --ar 7:5 --no trees, rain --s 50 --sampler euler --cfg 3 --steps 7"
+    grid = await drawn(world, alice, prompt)
     await press(alice, grid, "U2")
     single = await world.picture(after=grid.id)
     result = await press(alice, single, "ℹ️")

@@ -31,7 +31,7 @@ class Running(Generic[C]):
 
     def start(self) -> Running[C]:
         self._thread.start()
-        assert self._ready.wait(20), "the bot did not get ready"
+        assert self._ready.wait(60), "the bot did not get ready"
         if self.failed is not None:
             raise self.failed
         return self
@@ -65,13 +65,13 @@ class Running(Generic[C]):
             await asyncio.sleep(0.005)
         return False
 
-    def call(self, work: Coroutine[Any, Any, T], timeout_s: float = 20) -> T:
+    def call(self, work: Coroutine[Any, Any, T], timeout_s: float = 60) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
     def stop(self) -> None:
         if self._thread.is_alive():
             self.call(self.client.close())
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         if self.failed is not None:
             raise self.failed

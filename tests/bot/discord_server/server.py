@@ -49,7 +49,7 @@ class DiscordServer:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(60)
 
     def stop(self) -> None:
         async def close() -> None:
@@ -191,10 +191,10 @@ class DiscordServer:
         return {user.id: user for user in [self.bot, self.owner, *people]}
 
     def dispatch(self, name: str, data: Json) -> None:
-        asyncio.run_coroutine_threadsafe(self.gateway.dispatch(name, data), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.gateway.dispatch(name, data), self._loop).result(60)
 
     def drop_gateway(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.gateway.drop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.gateway.drop(), self._loop).result(60)
 
     # What members do
 
@@ -226,7 +226,7 @@ class DiscordServer:
         self.dispatch("INTERACTION_CREATE", interaction.json(self))
         return interaction
 
-    def wait_for(self, condition: Callable[[], T | None], timeout_s: float = 10.0, what: str = "") -> T:
+    def wait_for(self, condition: Callable[[], T | None], timeout_s: float = 60.0, what: str = "") -> T:
         """Poll until the condition gives something true, and return that."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
