@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import PIL.Image
 import torch
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
-from generator.safety import OnDevice, here
+from generator.companion import Companion, OnDevice, here, reading
 from storage.contract import SEED_SPACE
-from storage.errors import CatalogError
 
 LONGEST = 60
 """Tokens of a description."""
@@ -22,36 +21,26 @@ TRIES = 3
 """Descriptions asked for, at most, for each that is wanted: some come out alike."""
 
 
-class Describer:
+class Describer(Companion):
     """A transformers image-to-text network that needs no question (BLIP, GIT, an encoder with a decoder)."""
 
     def __init__(
         self, network: Any, processor: Any, tokenizer: Any, device: torch.device, on_device: OnDevice = here
     ) -> None:
-        self._network = network.to(device).eval()
+        super().__init__(network, device, on_device)
         # A limit of the model's own beside ours would be warned of at every description.
         self._network.generation_config.max_length = None
         places = getattr(network.config.get_text_config(decoder=True), "max_position_embeddings", None)
         self._longest = LONGEST if places is None else min(LONGEST, places - 1)
         self._processor = processor
         self._tokenizer = tokenizer
-        self._device = device
-        self._on_device = on_device
 
     @classmethod
-    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Describer:
-        """Load a folder or Hugging Face id, in full precision.
-
-        Raises:
-            CatalogError: it cannot be loaded.
-        """
-        try:
+    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
+        with reading("describer", source):
             network = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
             processor = AutoImageProcessor.from_pretrained(source)
             tokenizer = AutoTokenizer.from_pretrained(source)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CatalogError(f"The describer at {source} cannot be loaded: {reason}") from error
         return cls(network, processor, tokenizer, device, on_device)
 
     def describe(

@@ -16,18 +16,20 @@ import transformers
 
 from generator import compiled
 from generator.batch import RunningBatches
+from generator.companion import Companion
 from generator.describe import Describer
 from generator.engine import Engine
 from generator.families import loading
 from generator.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
 from generator.shorten import Shortener
 from generator.upscale import Upscaler
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog, CompanionEntry, ModelEntry
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Companion)
 
 CARD_SHARE = 0.7
 MACHINE_SHARE = 0.5
@@ -61,9 +63,7 @@ class Models:
         self.device = loading.choose_device(device)
         self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
         self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._checks: dict[str, CheckerFolder] = {}
-        self._upscalers: dict[str, Upscaler] = {}
-        self._describers: dict[str, Describer] = {}
+        self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         # A bar for every file would cover the worker's own lines.
@@ -103,10 +103,7 @@ class Models:
         self._entry(name)
         if self._safety == "off":
             return NoCheck()
-        source = self._checker_sources[name]
-        return self._once(
-            self._checks, source, lambda: CheckerFolder.load(source, self.device, self.batches.call)
-        )
+        return self._companion(CheckerFolder, self._checker_sources[name])
 
     def upscaler(self, name: str) -> Upscaler:
         """What enlarges this model's pictures.
@@ -114,13 +111,7 @@ class Models:
         Raises:
             CatalogError: the catalog names none for it, or it cannot be loaded.
         """
-        entry = self._entry(name)
-        if entry.upscaler is None:
-            raise CatalogError(f"Model {name!r} has no upscaler: name one in its catalog entry.")
-        source = entry.upscaler.source
-        return self._once(
-            self._upscalers, source, lambda: Upscaler.load(source, self.device, self.batches.call)
-        )
+        return self._companion(Upscaler, self._named_beside(name, "upscaler"))
 
     def describer(self, name: str) -> Describer:
         """What finds prompts for pictures that this model is to draw.
@@ -128,13 +119,7 @@ class Models:
         Raises:
             CatalogError: the catalog names none for it, or it cannot be loaded.
         """
-        entry = self._entry(name)
-        if entry.describer is None:
-            raise CatalogError(f"Model {name!r} has no describer: name one in its catalog entry.")
-        source = entry.describer.source
-        return self._once(
-            self._describers, source, lambda: Describer.load(source, self.device, self.batches.call)
-        )
+        return self._companion(Describer, self._named_beside(name, "describer"))
 
     def shortener(self, name: str) -> Shortener:
         """What weighs the words of prompts for this model.
@@ -164,25 +149,52 @@ class Models:
 
     def _load(self, entry: ModelEntry) -> Engine:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        try:
-            family = loading.load(entry.source, self.device, entry.family)
-        except torch.OutOfMemoryError:
-            self._make_room(self._memory_bytes)
-            family = loading.load(entry.source, self.device, entry.family)
+        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
         self._make_room(family.size_bytes)
         engine = Engine(family, self.batches, entry, compiled=self._compiled)
         with self._lock:
             self._engines[entry.name] = engine
         return engine
 
+    def _named_beside(self, name: str, kind: Literal["upscaler", "describer"]) -> str:
+        """The source of what a model's entry names beside it."""
+        named: CompanionEntry | None = getattr(self._entry(name), kind)
+        if named is None:
+            raise CatalogError(f"Model {name!r} has no {kind}: name one in its catalog entry.")
+        return named.source
+
+    def _companion(self, kind: type[C], source: str) -> C:
+        """What is at the source, loaded once for all models that name it."""
+        key = kind, source
+        if key not in self._companions:
+            with self._loading:
+                if key not in self._companions:
+                    loaded = self._fitted(lambda: kind.load(source, self.device, self.batches.call))
+                    self.batches.meter.loaded(loaded, loaded.size_bytes)
+                    self._companions[key] = loaded
+        found = self._companions[key]
+        assert isinstance(found, kind)
+        return found
+
+    def _fitted(self, load: Callable[[], T]) -> T:
+        """What `load` brings to the device, where everybody else leaves if it has no memory for both."""
+        try:
+            return load()
+        except torch.OutOfMemoryError:
+            log.warning("out of memory on %s while loading: every other model leaves", self.device)
+        self._make_room(self._memory_bytes)
+        return load()
+
     def _make_room(self, size_bytes: int) -> None:
         """Let models go until `size_bytes` fit, those without jobs first.
 
-        What still draws keeps its weights until its last job has ended.
+        What still draws keeps its weights until its last job has ended. Companions count but stay: every
+        model's pictures need some of them.
         """
         with self._lock:
+            beside = sum(companion.size_bytes for companion in self._companions.values())
             while self._engines:
-                taken = sum(engine.family.size_bytes for engine in self._engines.values())
+                taken = beside + sum(engine.family.size_bytes for engine in self._engines.values())
                 if taken + size_bytes <= self._memory_bytes:
                     break
                 idle = [name for name, engine in self._engines.items() if not engine.busy]
@@ -191,13 +203,6 @@ class Models:
                 log.info("%s leaves %s", name, self.device)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _once(self, cache: dict[str, T], key: str, load: Callable[[], T]) -> T:
-        if key not in cache:
-            with self._loading:
-                if key not in cache:
-                    cache[key] = load()
-        return cache[key]
 
 
 def _memory_for_weights(device: torch.device) -> int:

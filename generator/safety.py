@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self
 
 import numpy as np
 import PIL.Image
@@ -15,26 +15,15 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from generator.companion import Companion, OnDevice, here, reading
 from generator.families.sources import index, is_single_file
 from storage.catalog import ModelEntry
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 CARE = 0.01
 """What a picture of special care (a child) adds to every concept's score, as in diffusers' checker."""
-
-
-class OnDevice(Protocol):
-    """Runs a short computation where the device is, and returns what it returns."""
-
-    def __call__(self, function: Callable[[], T], /) -> T: ...
-
-
-def here(function: Callable[[], T], /) -> T:
-    return function()
 
 
 @dataclass(frozen=True)
@@ -58,19 +47,17 @@ class NoCheck:
         return [Verdict(unsafe=False, scores={}) for _ in images]
 
 
-class CheckerFolder:
+class CheckerFolder(Companion):
     """The check by a model's own `StableDiffusionSafetyChecker`, in full precision on every device."""
 
     def __init__(
         self, checker: Any, processor: Any, device: torch.device, on_device: OnDevice = here
     ) -> None:
-        self._checker = checker.to(device).eval()
+        super().__init__(checker, device, on_device)
         self._processor = processor
-        self._device = device
-        self._on_device = on_device
 
     @classmethod
-    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> CheckerFolder:
+    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
         """Load from a model's folder or id, or from one that is a checker alone.
 
         Raises:
@@ -79,12 +66,9 @@ class CheckerFolder:
         whole = Path(source, "config.json").is_file() or not _is_pipeline(source)
         checker_at = {} if whole else {"subfolder": "safety_checker"}
         processor_at = {} if whole else {"subfolder": "feature_extractor"}
-        try:
+        with reading("safety checker", source):
             checker = StableDiffusionSafetyChecker.from_pretrained(source, dtype=torch.float32, **checker_at)
             processor = CLIPImageProcessorPil.from_pretrained(source, **processor_at)
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise CatalogError(f"The safety checker at {source} cannot be loaded: {reason}") from error
         return cls(checker, processor, device, on_device)
 
     def check(self, images: Sequence[PIL.Image.Image]) -> list[Verdict]:
@@ -107,7 +91,7 @@ class CheckerFolder:
     @torch.inference_mode()
     def _above_threshold(self, pixels: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
         """(pictures, concepts): as `StableDiffusionSafetyChecker.forward` computes them."""
-        checker = self._checker
+        checker = self._network
         pooled = checker.vision_model(pixels.to(self._device, torch.float32))[1]
         embedded = checker.visual_projection(pooled)
         special = cosine_distance(embedded, checker.special_care_embeds) - checker.special_care_embeds_weights

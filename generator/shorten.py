@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from generator.companion import OnDevice, here
 from generator.families.sd import StableDiffusion
-from generator.safety import OnDevice, here
 
 WINDOW = 25
 """Words that are read together: few enough for the 77 tokens that text encoders take at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import PIL.Image
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageToImage
 
-from generator.safety import OnDevice, here
+from generator.companion import Companion, OnDevice, here, reading
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
@@ -31,32 +31,22 @@ ALIGN = 16
 """Tiles begin at multiples of this, so that a network of windows cuts them as it would cut the whole."""
 
 
-class Upscaler:
+class Upscaler(Companion):
     """A transformers image-to-image network that enlarges four times (Swin2SR), in full precision."""
 
     def __init__(self, network: Any, device: torch.device, on_device: OnDevice = here) -> None:
         if network.config.upscale != TIMES:
             name = network.config.name_or_path
             raise CatalogError(f"The upscaler {name} enlarges {network.config.upscale} times, not four.")
-        self._network = network.to(device).eval()
-        self._device = device
-        self._on_device = on_device
+        super().__init__(network, device, on_device)
         # Networks of windows want whole windows; others do not mind.
         self._window = getattr(network.config, "window_size", 8)
         self._tile = TILE
 
     @classmethod
-    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Upscaler:
-        """Load a folder or Hugging Face id.
-
-        Raises:
-            CatalogError: it cannot be loaded, or does not enlarge four times.
-        """
-        try:
+    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
+        with reading("upscaler", source):
             network = AutoModelForImageToImage.from_pretrained(source, dtype=torch.float32)
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise CatalogError(f"The upscaler at {source} cannot be loaded: {reason}") from error
         return cls(network, device, on_device)
 
     def enlarge(

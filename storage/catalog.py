@@ -19,18 +19,13 @@ from storage.errors import CatalogError
 Size = tuple[int, int]
 
 
-class Upscaler(BaseModel):
+class CompanionEntry(BaseModel):
+    """A smaller network that does something for a model."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    """Folder or Hugging Face id of a transformers image-to-image model that enlarges four times."""
-
-
-class Describer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str
-    """Folder or Hugging Face id of a transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
+    """Folder or Hugging Face id."""
 
 
 class ModelEntry(BaseModel):
@@ -71,8 +66,10 @@ class ModelEntry(BaseModel):
     """Some of those words, for members who typed one it does not know."""
     safety_checker: str | None = None
     """Where the checker is when the model's own folder has none."""
-    upscaler: Upscaler | None = None
-    describer: Describer | None = None
+    upscaler: CompanionEntry | None = None
+    """A transformers image-to-image model that enlarges four times."""
+    describer: CompanionEntry | None = None
+    """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     display_scale: int = 1
     """How many times larger a grid is shown than it was drawn, for a small model."""
 
@@ -149,10 +146,14 @@ def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
             "source": _resolve(path.parent, entry.source),
             "vocabulary": entry.vocabulary and str(path.parent / entry.vocabulary),
             "safety_checker": entry.safety_checker and _resolve(path.parent, entry.safety_checker),
-            "upscaler": entry.upscaler and Upscaler(source=_resolve(path.parent, entry.upscaler.source)),
-            "describer": entry.describer and Describer(source=_resolve(path.parent, entry.describer.source)),
+            "upscaler": _beside(path.parent, entry.upscaler),
+            "describer": _beside(path.parent, entry.describer),
         }
     )
+
+
+def _beside(folder: Path, companion: CompanionEntry | None) -> CompanionEntry | None:
+    return companion and CompanionEntry(source=_resolve(folder, companion.source))
 
 
 def _resolve(folder: Path, source: str) -> str:

@@ -12,6 +12,7 @@ from diffusers import StableDiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 from torch import Tensor
 
+from generator.companion import weights_bytes
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, tokenize
 from generator.families.tiling import circular
@@ -86,8 +87,7 @@ class StableDiffusion:
     @property
     def size_bytes(self) -> int:
         """What the weights take on the device."""
-        weights = (weight for module in self.modules for weight in module.parameters())
-        return sum(weight.numel() * weight.element_size() for weight in weights)
+        return weights_bytes(*self.modules)
 
     def encode(self, text: Text) -> Embedding:
         """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""

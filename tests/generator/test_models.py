@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForImageToImage
 
 from generator.families import loading
 from generator.models import Models
+from generator.safety import CheckerFolder
+from generator.upscale import Upscaler
 from storage import catalog
 from storage.catalog import Catalog
 from storage.contract import GenerationRequest
@@ -68,6 +72,37 @@ def test_the_longest_unused_model_makes_room_but_not_for_its_own_jobs(three: Cat
         assert models.loaded() == {"a", "b"}, "c had nothing to do"
         assert not running.done()
         running.cancel()
+
+
+def test_what_stands_beside_models_counts_but_stays(three: Catalog) -> None:
+    with closing(Models(three, "cpu")) as probe:
+        one, check = probe.engine("a").family.size_bytes, probe.safety("a")
+        assert isinstance(check, CheckerFolder)
+        assert probe.batches.meter.read().memory.weights == one + check.size_bytes
+    with closing(Models(three, "cpu", memory_bytes=2 * one + check.size_bytes - 1)) as models:
+        check = models.safety("a")
+        models.engine("a")
+        models.engine("b")
+        assert models.loaded() == {"b"}
+        assert models.safety("a") is check
+
+
+def test_models_leave_where_a_companion_finds_no_memory(
+    three: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Models(three, "cpu")) as models:
+        loaded = []
+
+        def load(source: str, *where: Any) -> Upscaler:
+            loaded.append(models.loaded())
+            if models.loaded():
+                raise torch.OutOfMemoryError("the card is full")
+            return Upscaler(AutoModelForImageToImage.from_pretrained(source), *where)
+
+        monkeypatch.setattr(Upscaler, "load", load)
+        models.engine("a")
+        assert models.upscaler("a") is models.upscaler("a")
+        assert loaded == [{"a"}, frozenset()]
 
 
 def test_a_model_too_large_for_the_bound_is_served_all_the_same(three: Catalog) -> None:

@@ -26,7 +26,7 @@ def pictures(count: int, size: tuple[int, int] = (64, 64)) -> list[PIL.Image.Ima
 def check(tmp_path: Path) -> CheckerFolder:
     """A checker with thresholds that split `pictures(16)`: some concepts, some of them with special care."""
     check = CheckerFolder.load(str(tiny.make_sd(tmp_path)), CPU)
-    checker = check._checker
+    checker = check._network
     pixels = check._processor(pictures(16), return_tensors="pt").pixel_values
     with torch.no_grad():
         embedded = torch.nn.functional.normalize(checker.visual_projection(checker.vision_model(pixels)[1]))
@@ -40,7 +40,7 @@ def check(tmp_path: Path) -> CheckerFolder:
 def test_verdicts_are_those_of_diffusers_own_checker(check: CheckerFolder) -> None:
     images = pictures(16)
     pixels = check._processor(images, return_tensors="pt").pixel_values
-    _, flagged = check._checker(clip_input=pixels, images=np.zeros((16, 1, 1, 3)))
+    _, flagged = check._network(clip_input=pixels, images=np.zeros((16, 1, 1, 3)))
     verdicts = check.check(images)
     assert [verdict.unsafe for verdict in verdicts] == flagged
     assert 0 < sum(flagged) < 16, "both kinds occur"
@@ -67,7 +67,7 @@ def test_what_a_crop_would_hide_is_judged_too(check: CheckerFolder) -> None:
 
 def test_a_number_that_is_none_does_not_pass(check: CheckerFolder) -> None:
     with torch.no_grad():
-        check._checker.visual_projection.weight.fill_(float("nan"))
+        check._network.visual_projection.weight.fill_(float("nan"))
     assert check.check(pictures(2))[0].unsafe
 
 
@@ -89,7 +89,7 @@ def test_a_model_without_a_checker_is_refused_unless_the_catalog_names_one(
 
 def test_a_checker_may_stand_alone(tmp_path: Path, sd_folder: Path) -> None:
     whole = CheckerFolder.load(str(sd_folder), CPU)
-    whole._checker.save_pretrained(tmp_path)
+    whole._network.save_pretrained(tmp_path)
     whole._processor.save_pretrained(tmp_path)
     assert CheckerFolder.load(str(tmp_path), CPU).check(pictures(3)) == whole.check(pictures(3))
 

@@ -1,0 +1,66 @@
+"""What a catalog entry names beside its model: smaller networks that compute between two ticks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, Self, TypeVar
+
+import torch
+
+from storage.errors import CatalogError
+
+T = TypeVar("T")
+
+
+class OnDevice(Protocol):
+    """Runs a short computation where the device is, and returns what it returns."""
+
+    def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
+def here(function: Callable[[], T], /) -> T:
+    return function()
+
+
+class Companion(ABC):
+    """One such network on a device. Any thread may use it; only what runs `on_device` computes."""
+
+    def __init__(self, network: Any, device: torch.device, on_device: OnDevice = here) -> None:
+        self._network = network.to(device).eval()
+        self._device = device
+        self._on_device = on_device
+
+    @classmethod
+    @abstractmethod
+    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
+        """Load a folder or Hugging Face id, in full precision.
+
+        Raises:
+            CatalogError: it cannot be loaded, or is of another kind; the text names the source.
+        """
+
+    @property
+    def size_bytes(self) -> int:
+        return weights_bytes(self._network)
+
+
+def weights_bytes(*networks: torch.nn.Module) -> int:
+    """What the networks' weights take on their device."""
+    weights = (weight for network in networks for weight in network.parameters())
+    return sum(weight.numel() * weight.element_size() for weight in weights)
+
+
+@contextmanager
+def reading(kind: str, source: str) -> Iterator[None]:
+    """What goes wrong while a companion's files are read, as a sentence that names them.
+
+    Raises:
+        CatalogError: something did.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CatalogError(f"The {kind} at {source} cannot be loaded: {reason}") from error
