@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import io
 import itertools
 import logging
 import threading
@@ -19,15 +17,17 @@ import PIL.Image
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from generator import blend, creative, output, pasting
+from generator import creative, pasting
 from generator.batch import EngineClosed
 from generator.creative import Piece
 from generator.engine import Engine
 from generator.models import Models
 from generator.movie import Movie
 from generator.progress import Pulse, Reporter
+from generator.results import Results
 from generator.rows import Progress
-from generator.safety import SafetyCheck
+from generator.safety import SafetyCheck, Verdict
+from generator.source_pictures import SourcePictures
 from storage import jobs
 from storage.backends import Backends
 from storage.contract import (
@@ -40,9 +40,7 @@ from storage.contract import (
     Task,
 )
 from storage.errors import CatalogError, DataDeleted, ImageMissing, NoSuchImage, SourceWithheld, Stale
-from storage.images import INCOMING, key_for, movie_key_for
 from storage.jobs import Claim, Picture
-from storage.pictures import as_seen
 from storage.tables import Job
 
 log = logging.getLogger(__name__)
@@ -82,7 +80,8 @@ class Attempt:
         self._lock = threading.Lock()
         self._future: Future[Images] | None = None
         self._movie: Movie | None = Movie() if claim.request.video else None
-        self._saved: list[str] = []
+        self._results = Results(backends.images, claim)
+        self._sources = SourcePictures(claim.request, backends.images, self._is_unsafe, self._key_of)
         self._milliseconds: dict[str, int] = {}
         self.outcome: JobState | None = None
         """What the job became by this attempt, once that is written."""
@@ -122,7 +121,7 @@ class Attempt:
             log.info("job %s: attempt %s let go", self.claim.job_id, self.claim.attempt)
         except Stale:
             log.warning("job %s: attempt %s had lost its lease", self.claim.job_id, self.claim.attempt)
-            self._drop_pictures()
+            self._results.drop()
 
     def _run(self) -> None:
         try:
@@ -146,7 +145,7 @@ class Attempt:
                 # Told before the job waits again: whoever claims it next must not be this worker.
                 self._device_lost.set()
             self._failed(error)
-            self._drop_pictures()
+            self._results.drop()
             if isinstance(error, EngineClosed):
                 raise
 
@@ -163,7 +162,7 @@ class Attempt:
             with self._timed("run_ms"), self._reporter.waiting_for_device():
                 shortened = shortener.shorten(request.prompt, self._advanced)
             return {"weights": shortened.weights, "prompts": shortened.prompts}
-        source = self._source()
+        source = self._sources.source()
         assert source is not None
         with self._timed("load_ms"):
             describer = self._models.describer(request.model)
@@ -175,7 +174,7 @@ class Attempt:
         """The request of a blend with what its pictures show for words, where nobody wrote others."""
         if not request.source_keys or request.prompt:
             return request, None
-        sources = [self._brought(key) for key in request.source_keys]
+        sources = self._sources.blended()
         with self._timed("load_ms"):
             describer = self._models.describer(request.model)
         with self._timed("describe_ms"), self._reporter.waiting_for_device():
@@ -190,11 +189,11 @@ class Attempt:
         Raises:
             CancelledError: someone asked for it to stop.
         """
-        source = self._source()
+        source = self._sources.source()
         if request.task is Task.UPSCALE:
             assert source is not None
             return [self._enlarged(source, request)]
-        mask = self._mask()
+        mask = self._sources.mask()
         with self._timed("load_ms"):
             engine = self._models.engine(request.model)
             check = self._models.safety(request.model)
@@ -268,50 +267,17 @@ class Attempt:
         self._go_on()
         self._reporter.advanced(fraction)
 
-    def _source(self) -> PIL.Image.Image | None:
-        request = self.claim.request
-        image_id, size = request.parent_image_id, (request.width, request.height)
-        if request.task is Task.TEXT_TO_IMAGE:
-            return None
-        if request.source_key is not None:
-            source = self._brought(request.source_key)
-            return blend.fitted(source, size) if request.task is Task.IMAGE_TO_IMAGE else source
-        if image_id is None:
-            return blend.mean([self._brought(key) for key in request.source_keys], size)
+    def _is_unsafe(self, picture: PIL.Image.Image) -> bool:
+        return any(verdict.unsafe for verdict in self._check([picture]))
+
+    def _check(self, images: Sequence[PIL.Image.Image]) -> list[Verdict]:
+        check = self._models.safety(self.claim.request.model)
+        with self._reporter.waiting_for_device():
+            return check.check(images)
+
+    def _key_of(self, image_id: int) -> str:
         image, _ = self._transaction(lambda session: jobs.image(session, image_id))
-        return self._stored(image.key)
-
-    def _brought(self, key: str) -> PIL.Image.Image:
-        """A picture that is no job's; one that a member brought is looked at before anything is made of it.
-
-        Raises:
-            SourceWithheld: it is unsafe.
-        """
-        picture = self._stored(key)
-        if key.startswith(INCOMING):
-            check = self._models.safety(self.claim.request.model)
-            with self._reporter.waiting_for_device():
-                verdicts = check.check([picture])
-            if any(verdict.unsafe for verdict in verdicts):
-                raise SourceWithheld(key)
-        return picture
-
-    def _mask(self) -> PIL.Image.Image | None:
-        key = self.claim.request.mask_key
-        return None if key is None else self._stored(key)
-
-    def _stored(self, key: str) -> PIL.Image.Image:
-        """A picture of the store, upright and opaque.
-
-        Raises:
-            ImageMissing: it is not there, or cannot be read.
-        """
-        data = self._backends.images.load(key)
-        try:
-            with PIL.Image.open(io.BytesIO(data)) as stored:
-                return as_seen(stored)
-        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-            raise ImageMissing(key) from error
+        return image.key
 
     def _result(self, future: Future[Images], check: SafetyCheck) -> Images:
         with self._lock:
@@ -336,32 +302,12 @@ class Attempt:
         if self._cancelled.is_set():
             raise CancelledError
 
-    def _save(self, images: Sequence[PIL.Image.Image], request: GenerationRequest) -> list[Picture]:
+    def _save(self, images: Images, request: GenerationRequest) -> list[Picture]:
         """Check each image and put it into the store."""
-        claim = self.claim
-        with self._timed("safety_ms"), self._reporter.waiting_for_device():
-            verdicts = self._models.safety(claim.request.model).check(images)
-        pictures = []
+        with self._timed("safety_ms"):
+            verdicts = self._check(images)
         with self._timed("save_ms"):
-            for index, (image, verdict) in enumerate(zip(images, verdicts, strict=True)):
-                key = key_for(claim.job_id, claim.attempt, index)
-                data = output.encode(image, request, index)
-                self._saved.append(key)
-                self._backends.images.save(key, data)
-                pictures.append(
-                    Picture(
-                        index=index,
-                        seed=claim.request.seed_of(index),
-                        width=image.width,
-                        height=image.height,
-                        key=key,
-                        sha256=hashlib.sha256(data).hexdigest(),
-                        size=len(data),
-                        safety_scores=verdict.scores,
-                        withheld=verdict.unsafe,
-                    )
-                )
-        return pictures
+            return self._results.save_pictures(images, verdicts, request)
 
     def _save_movie(self, images: Images, pictures: Sequence[Picture]) -> str | None:
         """Put the movie into the store, if one was asked for and may be seen. Returns its key."""
@@ -371,12 +317,7 @@ class Attempt:
         check = self._models.safety(self.claim.request.model)
         with self._timed("movie_ms"), self._reporter.waiting_for_device():
             data = self._movie.webp(images, check)
-        if data is None:
-            return None
-        key = movie_key_for(self.claim.job_id, self.claim.attempt)
-        self._saved.append(key)
-        self._backends.images.save(key, data)
-        return key
+        return None if data is None else self._results.save_movie(data)
 
     def _finish(self, pictures: Sequence[Picture], words: Words | None, movie_key: str | None = None) -> None:
         claim = self.claim
@@ -426,13 +367,6 @@ class Attempt:
                 if self._let_go.wait(_PAUSES_SECONDS[min(retry, len(_PAUSES_SECONDS) - 1)]):
                     raise LetGo from error
         raise AssertionError
-
-    def _drop_pictures(self) -> None:
-        for key in self._saved:
-            try:
-                self._backends.images.delete(key)
-            except OSError:
-                log.warning("job %s: could not delete %s", self.claim.job_id, key, exc_info=True)
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 
 from generator import blend, output
+from generator.source_pictures import SourcePictures
 from generator.tasks import error_code
 from storage.contract import Action, ErrorCode, GenerationRequest, JobState, Task
 from storage.errors import SourceWithheld
@@ -200,8 +201,9 @@ def test_a_source_is_taken_upright_and_on_white(place: Place, kind: str) -> None
     out = io.BytesIO()
     picture.save(out, kind, exif=exif)
     place.backends.images.save("inputs/turned.png", out.getvalue())
-    place.ask(task=Task.UPSCALE, scale=2, width=64, height=128, source_key="inputs/turned.png")
-    source = attempt_at(place)._source()
+    wish = {"task": Task.UPSCALE, "scale": 2, "width": 64, "height": 128, "seed": 1, "prompt": ""}
+    request = GenerationRequest.model_validate({"source_key": "inputs/turned.png", "model": "plain", **wish})
+    source = SourcePictures(request, place.backends.images, lambda _: False, str).source()
     assert source is not None
     assert (source.mode, source.size) == ("RGB", (32, 64))
     top, bottom = source.getpixel((16, 5)), source.getpixel((16, 60))

@@ -1,0 +1,77 @@
+"""What an attempt made, as files in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+
+import PIL.Image
+
+from generator import output
+from generator.safety import Verdict
+from storage.contract import GenerationRequest
+from storage.images import ImageStore, key_for, movie_key_for
+from storage.jobs import Claim, Picture
+
+log = logging.getLogger(__name__)
+
+
+class Results:
+    """Of one attempt, under keys that name it: what another attempt saves is never touched."""
+
+    def __init__(self, store: ImageStore, claim: Claim) -> None:
+        self._store = store
+        self._claim = claim
+        self._keys: list[str] = []
+
+    def save_pictures(
+        self, images: Sequence[PIL.Image.Image], verdicts: Sequence[Verdict], request: GenerationRequest
+    ) -> list[Picture]:
+        """Each image as a PNG that says how it was made.
+
+        Raises:
+            OSError: the store takes no more.
+        """
+        pairs = zip(images, verdicts, strict=True)
+        return [self._saved(index, image, verdict, request) for index, (image, verdict) in enumerate(pairs)]
+
+    def save_movie(self, data: bytes) -> str:
+        """Returns its key.
+
+        Raises:
+            OSError: the store takes no more.
+        """
+        key = movie_key_for(self._claim.job_id, self._claim.attempt)
+        self._keep(key, data)
+        return key
+
+    def drop(self) -> None:
+        """Delete what was saved: nobody will ever ask for it."""
+        for key in self._keys:
+            try:
+                self._store.delete(key)
+            except OSError:
+                log.warning("job %s: could not delete %s", self._claim.job_id, key, exc_info=True)
+
+    def _saved(
+        self, index: int, image: PIL.Image.Image, verdict: Verdict, request: GenerationRequest
+    ) -> Picture:
+        data = output.encode(image, request, index)
+        key = key_for(self._claim.job_id, self._claim.attempt, index)
+        self._keep(key, data)
+        return Picture(
+            index=index,
+            seed=request.seed_of(index),
+            width=image.width,
+            height=image.height,
+            key=key,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            safety_scores=verdict.scores,
+            withheld=verdict.unsafe,
+        )
+
+    def _keep(self, key: str, data: bytes) -> None:
+        self._keys.append(key)
+        self._store.save(key, data)

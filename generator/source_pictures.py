@@ -1,0 +1,68 @@
+"""What a job's pictures start from, out of the store; what a member brought only after a look at it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import PIL.Image
+
+from generator import blend
+from storage.contract import GenerationRequest, Task
+from storage.errors import ImageMissing, SourceWithheld
+from storage.images import INCOMING, ImageStore
+from storage.pictures import as_seen
+
+
+class SourcePictures:
+    """Of one request. `is_unsafe` looks at a picture, and `key_of` finds where an image of a job is kept.
+
+    Every method raises `ImageMissing` where a picture is not in the store or cannot be read, and
+    `SourceWithheld` where a member brought an unsafe one.
+    """
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        store: ImageStore,
+        is_unsafe: Callable[[PIL.Image.Image], bool],
+        key_of: Callable[[int], str],
+    ) -> None:
+        self._request = request
+        self._store = store
+        self._is_unsafe = is_unsafe
+        self._key_of = key_of
+
+    def source(self) -> PIL.Image.Image | None:
+        """What is varied, enlarged, described or drawn anew in parts; None where there is nothing to see."""
+        request = self._request
+        size = (request.width, request.height)
+        if request.task is Task.TEXT_TO_IMAGE:
+            return None
+        if request.source_key is not None:
+            source = self._opened(request.source_key)
+            return blend.fitted(source, size) if request.task is Task.IMAGE_TO_IMAGE else source
+        if request.parent_image_id is None:
+            return blend.mean(self.blended(), size)
+        return self._opened(self._key_of(request.parent_image_id))
+
+    def blended(self) -> Sequence[PIL.Image.Image]:
+        """The pictures of a blend, each by itself."""
+        return [self._opened(key) for key in self._request.source_keys]
+
+    def mask(self) -> PIL.Image.Image | None:
+        """White where the picture is drawn anew."""
+        key = self._request.mask_key
+        return None if key is None else self._opened(key)
+
+    def _opened(self, key: str) -> PIL.Image.Image:
+        """Upright and opaque."""
+        data = self._store.load(key)
+        try:
+            with PIL.Image.open(io.BytesIO(data)) as stored:
+                picture = as_seen(stored)
+        except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+            raise ImageMissing(key) from error
+        if key.startswith(INCOMING) and self._is_unsafe(picture):
+            raise SourceWithheld(key)
+        return picture
