@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from generator.clock import clock_of
+from generator.decoding import Decoder
 from generator.group import BatchGroup
 from generator.meter import Meter
 from generator.rows import Job, Rows
@@ -37,9 +38,9 @@ class _Call(NamedTuple):
 
 
 class RunningBatches:
-    """Ticks the groups in turn, and between two ticks runs short calls: a prompt, a decoded picture, a tile.
+    """Ticks the groups in turn; between two it runs short calls (a prompt, a tile) and decodes pictures.
 
-    While any job is running calls get about as much time as ticks, so neither starves the other. What needs
+    While any job is running these get about as much time as ticks, so neither starves the other. What needs
     no device (finished pictures, progress callbacks) happens on a second thread beside the ticks.
     """
 
@@ -49,9 +50,10 @@ class RunningBatches:
         self._clock = clock_of(device)
         self._trace: Trace | None = None
         self._calls: deque[_Call] = deque()
+        self._decoder = Decoder(device)
         self._groups: dict[Hashable, BatchGroup] = {}
         self._jobs: set[Job] = set()
-        self._tick_seconds = self._call_seconds = 0.0
+        self._tick_seconds = self._between_seconds = 0.0
         self._closed: BaseException | None = None
         self._wake = threading.Condition()
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="easel-beside")
@@ -110,7 +112,9 @@ class RunningBatches:
         try:
             while self._wait_for_work():
                 begin = time.perf_counter()
-                self._run_calls()
+                self._between_seconds = 0.0
+                self._between_ticks(self._calls, self._run_call)
+                self._between_ticks(self._decoder, self._decode)
                 self._tick()
                 self.meter.worked(time.perf_counter() - begin)
         except Exception as error:
@@ -121,20 +125,27 @@ class RunningBatches:
 
     def _wait_for_work(self) -> bool:
         with self._wake:
-            self._wake.wait_for(lambda: self._closed or self._calls or self._groups)
+            self._wake.wait_for(lambda: self._closed or self._calls or self._decoder or self._groups)
             return self._closed is None
 
-    def _run_calls(self) -> None:
-        self._call_seconds = 0.0
-        while self._calls and self._closed is None:
-            with self._clock.timed(self._called):
-                self._calls.popleft().run()
+    def _between_ticks(self, waiting: Sized, step: Callable[[], None]) -> None:
+        """One step, if any is `waiting`, and while jobs run as many as a tick's time is enough for."""
+        while len(waiting) and self._closed is None:
+            with self._clock.timed(self._stepped):
+                step()
             self._clock.keep_pace()
-            if self._groups and self._call_seconds >= self._tick_seconds:
+            if not self._groups or self._between_seconds >= self._tick_seconds:
                 break
 
-    def _called(self, seconds: float) -> None:
-        self._call_seconds += seconds
+    def _stepped(self, seconds: float) -> None:
+        self._between_seconds += seconds
+
+    def _run_call(self) -> None:
+        self._calls.popleft().run()
+
+    def _decode(self) -> None:
+        for rows, pixels in self._decoder.step():
+            self._beside.submit(self._finish, rows, pixels)
 
     def _tick(self) -> None:
         for group in self._groups.values():
@@ -152,7 +163,7 @@ class RunningBatches:
         for rows in advanced:
             self._beside.submit(rows.job.report, rows.progress())
             if rows.finished:
-                self._post(partial(self._decode, rows, []), rows.job.fail)
+                self._decoder.add(rows)
 
     def _ticked(self, seconds: float) -> None:
         self._tick_seconds = seconds
@@ -186,21 +197,6 @@ class RunningBatches:
                 rows.family, math.prod(rows.shape[1:]), spent, self._clock, self.meter
             )
         self._groups[key].join(rows)
-
-    def _decode(self, rows: Rows, decoded: list[Tensor]) -> None:
-        """One picture a call, so that a tick comes between two of them."""
-        if rows.job.future.cancelled():
-            rows.job.drop()
-            return
-        try:
-            decoded.append(rows.family.decode(rows.latents[len(decoded), None]))
-        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
-            rows.job.fail(error)
-            return
-        if len(decoded) < rows.count:
-            self._post(partial(self._decode, rows, decoded), rows.job.fail)
-        else:
-            self._beside.submit(self._finish, rows, torch.cat(decoded))
 
     @staticmethod
     def _finish(rows: Rows, pixels: Tensor) -> None:

@@ -1,0 +1,122 @@
+"""From finished latents to pixels: a few pictures a call, whoever's they are, so that a tick is soon back."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from generator.rows import Rows
+
+log = logging.getLogger(__name__)
+
+CPU_PIXELS = 4 * 128 * 128
+GPU_PIXELS = 4 * 512 * 512
+"""Pixels that one call decodes, at the least one picture: about as much work as half a full tick."""
+
+
+class Decoded(NamedTuple):
+    """A job with all its pictures: (n, 3, height, width) in −1…1."""
+
+    rows: Rows
+    pixels: Tensor
+
+
+class _Picture(NamedTuple):
+    rows: Rows
+    number: int
+
+    @property
+    def latents(self) -> Tensor:
+        return self.rows.latents[self.number, None]
+
+
+class Decoder:
+    """Pictures of finished jobs in the order in which these ended. Only the device's thread touches it.
+
+    The pictures in a call are one, two, four, …: of few sizes, so that its numbers are the same whoever else
+    is in it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._most_pixels = GPU_PIXELS if device.type == "cuda" else CPU_PIXELS
+        self._waiting: deque[_Picture] = deque()
+        self._done: dict[Rows, list[Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, rows: Rows) -> None:
+        """Take a job whose rows are finished."""
+        self._done[rows] = []
+        self._waiting.extend(_Picture(rows, number) for number in range(rows.count))
+
+    def step(self) -> list[Decoded]:
+        """One call of an autoencoder. Returns the jobs that have all their pictures now.
+
+        A job whose pictures cannot be decoded leaves with its error.
+        """
+        self._drop_cancelled()
+        pictures = self._next()
+        for picture in pictures:
+            self._waiting.remove(picture)
+        for picture, decoded in zip(pictures, self._decoded(pictures), strict=True):
+            if picture.rows not in self._done:
+                continue  # another picture of this job failed before
+            if isinstance(decoded, Exception):
+                self._forget(picture.rows)
+                picture.rows.job.fail(decoded)
+            else:
+                self._done[picture.rows].append(decoded)
+        whole = [rows for rows, done in self._done.items() if len(done) == rows.count]
+        return [Decoded(rows, torch.cat(self._done.pop(rows))) for rows in whole]
+
+    def _drop_cancelled(self) -> None:
+        for rows in [rows for rows in self._done if rows.job.future.cancelled()]:
+            self._forget(rows)
+            rows.job.drop()
+
+    def _forget(self, rows: Rows) -> None:
+        del self._done[rows]
+        self._waiting = deque(picture for picture in self._waiting if picture.rows is not rows)
+
+    def _next(self) -> list[_Picture]:
+        """The longest waiting pictures of one model and size, as many as a call takes."""
+        if not self._waiting:
+            return []
+        family, latents = self._waiting[0].rows.family, self._waiting[0].latents
+        alike = [
+            picture
+            for picture in self._waiting
+            if picture.rows.family is family and picture.latents.shape == latents.shape
+        ]
+        pixels = latents.shape[-2] * latents.shape[-1] * family.latent_scale**2
+        most = max(1, self._most_pixels // pixels)
+        return alike[: _power_of_two(min(most, len(alike)))]
+
+    def _decoded(self, pictures: Sequence[_Picture]) -> list[Tensor | Exception]:
+        """(1, 3, height, width) or what went wrong for each; what fails together is tried in halves."""
+        if not pictures:
+            return []
+        family = pictures[0].rows.family
+        try:
+            return list(torch.split(family.decode(torch.cat([each.latents for each in pictures])), 1))
+        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+            if len(pictures) == 1:
+                return [error]
+            log.warning("%d pictures are not decoded together: %s", len(pictures), type(error).__name__)
+            if isinstance(error, torch.OutOfMemoryError):
+                self._most_pixels //= 2
+        if family.device.type == "cuda":
+            torch.cuda.empty_cache()
+        half = len(pictures) // 2
+        return [*self._decoded(pictures[:half]), *self._decoded(pictures[half:])]
+
+
+def _power_of_two(most: int) -> int:
+    """The largest that is not above `most`, which is at least 1."""
+    return 1 << (most.bit_length() - 1)
