@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from bot.grammar import QUOTED, unescaped
 from bot.values import Problem, WrongValue
-from storage.contract import Part, Phrase
+from storage.contract import Part, Phrase, weight_sum
 
 HEAVIEST = 100
 STRONGEST = 10
@@ -43,7 +43,7 @@ def read(text: str) -> tuple[Part, ...]:
         for words, weight in _weighted(text)
         if (phrases := _phrases(words))
     )
-    total = sum((Decimal(repr(part.weight)) for part in parts), Decimal())
+    total = weight_sum(parts)
     if parts and total <= 0:
         raise WrongValue(Problem.WEIGHT_SUM, f"{total.normalize():f}")
     # Weights are shares: a part alone is all there is, whatever it weighs.

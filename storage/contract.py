@@ -5,6 +5,8 @@ This is the only thing the two processes share. Field names are diffusers' argum
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -137,18 +139,23 @@ class Part(BaseModel):
     weight: Annotated[float, Field(ge=-100, le=100)] = 1.0
 
 
+def weight_sum(parts: Iterable[Part]) -> Decimal:
+    """What the parts weigh together, as it was typed: 0.1, 0.2 and -0.3 are nothing."""
+    return sum((Decimal(repr(part.weight)) for part in parts), Decimal())
+
+
 class GenerationRequest(BaseModel):
     """One job's whole wish, resolved: nothing in it is left to a worker's taste.
 
     `width` and `height` are pixels of each image (of the *result* for `upscale`). Image *k* of the grid
     uses seed `(seed + k) mod 2**32`.
 
-    `prompt` is the plain text; where it has weights, `parts` says what each piece weighs (empty: one part,
-    nothing emphasised). `stylize` (0–1000) blends the model's style words into the prompt embedding, and
-    `style_weight` (0–1000) those of `style_words`, which `--sref` chose; 0 is the bare prompt. `chaos`
-    (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other, `stop` (10–100)
-    ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and `video` keeps a
-    movie of the forming pictures.
+    `prompt` is the plain text; where it has weights, `parts` says what each piece weighs, together more
+    than 0 (empty: one part, nothing emphasised). `stylize` (0–1000) blends the model's style words into the
+    prompt embedding, and `style_weight` (0–1000) those of `style_words`, which `--sref` chose; 0 is the bare
+    prompt. `chaos` (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other,
+    `stop` (10–100) ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and
+    `video` keeps a movie of the forming pictures.
 
     What a picture starts from is an image of an earlier job (`parent_image_id`) or a file in the image store
     (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions
@@ -196,6 +203,13 @@ class GenerationRequest(BaseModel):
             raise ValueError(f"{self.task.value} needs parent_image_id, source_key or source_keys")
         if self.task is Task.INPAINTING and self.mask_key is None:
             raise ValueError("inpainting needs mask_key")
+        return self
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        # Weights are shares of their sum.
+        if self.parts and weight_sum(self.parts) <= 0:
+            raise ValueError(f"the weights of the parts sum to {weight_sum(self.parts)}, not above 0")
         return self
 
     @property

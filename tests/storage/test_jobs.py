@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage import jobs, members
-from storage.contract import Action, ErrorCode, GenerationRequest, JobState
+from storage.contract import Action, ErrorCode, GenerationRequest, JobState, Part, Phrase
 from storage.database import Database
 from storage.errors import AlreadyFinished, NoSuchImage, NoSuchJob, QueueFull, Stale
 from storage.tables import Delivery, Image, Job, Member
@@ -251,13 +252,32 @@ def _assert_fenced(database: Database, claim: jobs.Claim) -> None:
         asking.assert_sound(session)
 
 
-def test_a_request_that_cannot_be_read_fails_and_holds_nobody_up(database: Database, worker_id: int) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"width": None}, "width"),
+        ({"parts": [{"phrases": [{"text": "a castle"}], "weight": -1}]}, "not above 0"),
+    ],
+)
+def test_a_request_that_cannot_be_read_fails_and_holds_nobody_up(
+    database: Database, worker_id: int, change: dict[str, Any], reason: str
+) -> None:
     broken, fine = asking.submit(database), asking.submit(database)
+    request = {**asking.get(database, broken).request, **change}
     with database.writing() as session:
-        session.execute(update(Job).where(Job.id == broken).values(request={"prompt": "a castle"}))
+        session.execute(update(Job).where(Job.id == broken).values(request=request))
     assert asking.must_claim(database, worker_id).job_id == fine
-    assert asking.get(database, broken).state == JobState.FAILED
+    job = asking.get(database, broken)
+    assert (job.state, job.error_code) == (JobState.FAILED, ErrorCode.CRASHED)
+    assert reason in (job.error_detail or "")
     assert asking.counters(database) == (1, 0)
+
+
+@pytest.mark.parametrize("weights", [(0.0,), (-1.0,), (1.0, -1.0), (0.1, 0.2, -0.3), (1.0, -3.0)])
+def test_parts_that_weigh_nothing_together_are_no_request(weights: tuple[float, ...]) -> None:
+    parts = tuple(Part(phrases=(Phrase(text="a castle"),), weight=weight) for weight in weights)
+    with pytest.raises(ValueError, match=r"the weights of the parts sum to .*, not above 0"):
+        GenerationRequest(prompt="a castle", parts=parts, width=64, height=64, seed=1)
 
 
 def test_a_newer_request_waits_for_a_newer_worker(database: Database, worker_id: int) -> None:
