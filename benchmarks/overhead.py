@@ -34,12 +34,13 @@ from bot import uploads
 from generator.families import loading
 from generator.models import Models
 from generator.worker import Worker
-from storage import jobs
+from storage import jobs, submissions
 from storage.backends import Backends
 from storage.config import Config
 from storage.contract import Action, ChangedEvent, Event, GenerationRequest, JobState
 from storage.database import Database
 from storage.drafts import JobDraft
+from storage.tables import Address
 
 GOAL = 1.10
 UPLOAD_LIMIT = 10 * 2**20
@@ -59,17 +60,15 @@ class Easel:
     def draw(self, request: GenerationRequest) -> Taken:
         """From the row to the grid's file."""
         draft = JobDraft(
-            member_id=1,
+            Address(1, channel_id=1),
             member_name="benchmark",
-            guild_id=None,
-            channel_id=1,
             action=Action.IMAGINE,
             text=request.prompt,
             request=request,
         )
         clock = Clock()
         with self._backends.database.writing() as session:
-            job_id = jobs.submit(session, draft).job.id
+            job_id = submissions.submit(session, draft).job.id
         self._backends.tickets.send()
         while not self._finished(job_id):
             self._changed.wait(1.0)

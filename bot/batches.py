@@ -16,8 +16,8 @@ from storage import batches
 from storage.backends import Backends
 from storage.batches import Confirmation
 from storage.contract import Action, GenerationRequest, Speed
+from storage.drafts import JobDraft
 from storage.errors import NotYours, Refused
-from storage.jobs import JobDraft
 from storage.tables import Batch
 
 MOST_THROUGH_TOKEN = 4

@@ -116,7 +116,7 @@ class Dispatch:
             if posting.failure(error) in TRANSIENT:
                 raise Later(str(error), refused=self._clean) from error
             raise Undeliverable(f"no direct message: {error}") from error
-        self._write(deliveries.address, row.id, row.channel_id)
+        self._write(deliveries.set_channel, row.id, row.channel_id)
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""

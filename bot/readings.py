@@ -17,8 +17,8 @@ from storage import jobs
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.contract import MOST_BLENDED, SEED_SPACE, Action, GenerationRequest, Task
+from storage.drafts import JobDraft
 from storage.errors import Refused
-from storage.jobs import JobDraft
 from storage.tables import Job
 
 BLEND_STRENGTH = 0.85

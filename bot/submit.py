@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,12 +20,12 @@ from bot import checks, derived, flags, messages, moderation
 from bot.checks import Place
 from bot.derived import Cell, Derived, Sheet
 from bot.grammar import divide
-from storage import deliveries, jobs, pictures
+from storage import deliveries, jobs, pictures, submissions
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.contract import Action, ChangedEvent, GenerationRequest, Speed, Task
-from storage.jobs import JobDraft
-from storage.tables import Delivery, Guild, Job, Member
+from storage.drafts import JobDraft
+from storage.tables import Address, Delivery, Guild, Job, Member
 
 __all__ = ["Asked", "Cell", "Derive", "Place", "Wish", "derive", "enqueue", "imagine", "pick"]
 
@@ -35,24 +35,18 @@ Derive = Callable[[Session, Catalog], Derived]
 
 @dataclass(frozen=True)
 class Wish:
-    """Who asks, where, and how they are answered.
+    """Who asks, where and by which interaction, and what may be posted there."""
 
-    Ids are Discord's; the token lives until `token_expires_at` (epoch milliseconds); `upload_limit` is bytes.
-    """
-
-    member_id: int
+    address: Address
     member_name: str
-    channel_id: int | None
     interaction_id: int
-    token: str = field(repr=False)
-    token_expires_at: int
     place: Place
-    locale: str | None = None
-    upload_limit: int = 10 * 2**20
-    reply_to: int | None = None
-    """Message whose button was pressed, where everybody sees it."""
     press: str | None = None
     """Member and custom_id of the button: the same press within three seconds makes no second job."""
+
+    @property
+    def member_id(self) -> int:
+        return self.address.member_id
 
 
 @dataclass(frozen=True)
@@ -181,21 +175,8 @@ async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
     def request(session: Session) -> tuple[Delivery, Job]:
         image, job = derived.shown(session, picture)
         jobs.check_seen_by(job, wish.member_id)
-        delivery = deliveries.request_single(
-            session,
-            image_id=image.id,
-            member_id=wish.member_id,
-            once=f"press:{wish.interaction_id}",
-            channel_id=wish.channel_id,
-            guild_id=wish.place.guild_id,
-            reply_to=wish.reply_to,
-            locale=wish.locale,
-            upload_limit=wish.upload_limit,
-            user_install=wish.place.user_install,
-            interaction_token=wish.token,
-            token_expires_at=wish.token_expires_at,
-        )
-        return delivery, job
+        once = f"press:{wish.interaction_id}"
+        return deliveries.request_single(session, wish.address, image_id=image.id, once=once), job
 
     delivery, job = await backends.database.write(request)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
@@ -218,27 +199,20 @@ def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
 
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
     """The wish as a row's draft, where the guild's word rules allow it."""
-    guild = session.get(Guild, wish.place.guild_id) if wish.place.guild_id is not None else None
+    guild_id = wish.address.guild_id
+    guild = None if guild_id is None else session.get(Guild, guild_id)
     moderation.check(request.prompt, guild.settings if guild else {}, echo=text)
     speed, stealth = _mode(text, preferences_of(session, wish.member_id))
     return JobDraft(
-        member_id=wish.member_id,
+        address=wish.address,
         member_name=wish.member_name,
-        guild_id=wish.place.guild_id,
-        channel_id=wish.channel_id,
         action=action,
         text=text,
         request=request,
         interaction_id=wish.interaction_id,
         press=wish.press,
-        reply_to=wish.reply_to,
-        locale=wish.locale,
-        user_install=wish.place.user_install,
         speed=speed,
         stealth=stealth,
-        upload_limit=wish.upload_limit,
-        interaction_token=wish.token,
-        token_expires_at=wish.token_expires_at,
     )
 
 
@@ -254,7 +228,7 @@ async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> A
     """Write the job that `draft` makes in the same transaction; wake a worker once it is committed."""
 
     def write(session: Session) -> Asked:
-        submission = jobs.submit(session, draft(session))
+        submission = submissions.submit(session, draft(session))
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
         hints = (messages.CONCURRENT,) if full else ()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from easel import start
-from storage import jobs, moderation
+from storage import counters, moderation
 from storage.database import Database
 
 commands = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, check it.")
@@ -49,7 +49,7 @@ def verify(repair: bool = typer.Option(False, help="Write the right numbers.")) 
     """Recount what the queue counts, and prove the audit log's chain; exit code 1 if something is off."""
     with _database() as database:
         with database.writing() as session:
-            faults = jobs.verify(session, repair=repair)
+            faults = counters.verify(session, repair=repair)
         with database.reading() as session:
             faults += moderation.verify_chain(session)
     for fault in faults:

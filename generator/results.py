@@ -10,9 +10,10 @@ import PIL.Image
 
 from generator import output
 from generator.safety import Verdict
+from storage.attempts import Claim
 from storage.contract import GenerationRequest
+from storage.drafts import Picture
 from storage.images import ImageStore, key_for, movie_key_for
-from storage.jobs import Claim, Picture
 
 log = logging.getLogger(__name__)
 

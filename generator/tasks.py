@@ -28,7 +28,8 @@ from generator.results import Results
 from generator.rows import Progress
 from generator.safety import SafetyCheck, Verdict
 from generator.source_pictures import SourcePictures
-from storage import jobs
+from storage import attempts, jobs
+from storage.attempts import Claim
 from storage.backends import Backends
 from storage.contract import (
     ChangedEvent,
@@ -39,8 +40,8 @@ from storage.contract import (
     Phrase,
     Task,
 )
+from storage.drafts import Picture
 from storage.errors import CatalogError, DataDeleted, ImageMissing, NoSuchImage, SourceWithheld, Stale
-from storage.jobs import Claim, Picture
 from storage.tables import Job
 
 log = logging.getLogger(__name__)
@@ -328,14 +329,14 @@ class Attempt:
                 # The answer to an earlier try of this very transaction was lost.
                 return job
             timings = self._milliseconds | {"queued_ms": (job.started_at or job.created_at) - job.created_at}
-            return jobs.finish(session, claim.job_id, claim.attempt, pictures, timings, words, movie_key)
+            return attempts.finish(session, claim.job_id, claim.attempt, pictures, timings, words, movie_key)
 
         self._changed(self._transaction(finish))
         log.info("job %s: attempt %s made %s pictures", claim.job_id, claim.attempt, len(pictures))
 
     def _stopped(self) -> None:
         def stopped(session: Session) -> Job:
-            return jobs.stopped(session, self.claim.job_id, self.claim.attempt)
+            return attempts.stopped(session, self.claim.job_id, self.claim.attempt)
 
         self._changed(self._transaction(stopped))
         log.info("job %s: stopped, as was asked for", self.claim.job_id)
@@ -346,7 +347,7 @@ class Attempt:
         retry = code not in (ErrorCode.SOURCE_MISSING, ErrorCode.SOURCE_WITHHELD)
 
         def fail(session: Session) -> Job:
-            jobs.fail(session, claim.job_id, claim.attempt, code, detail, retry=retry)
+            attempts.fail(session, claim.job_id, claim.attempt, code, detail, retry=retry)
             return jobs.get(session, claim.job_id)
 
         log.error("job %s: attempt %s failed (%s)", claim.job_id, claim.attempt, code.value, exc_info=error)

@@ -23,13 +23,13 @@ from generator.batch import EngineClosed, RunningBatches
 from generator.models import Models
 from generator.progress import Pulse
 from generator.tasks import Attempt
-from storage import jobs, workers
+from storage import attempts, jobs, workers
+from storage.attempts import Claim
 from storage.backends import Backends
 from storage.broker import TicketListener
 from storage.contract import CancelEvent, ChangedEvent, ErrorCode, Event, JobState
 from storage.errors import Stale
 from storage.events import Listener
-from storage.jobs import Claim
 from storage.tables import Job
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,9 @@ class Worker:
         try:
             with self._claiming:
                 with self._backends.database.writing() as session:
-                    claim = jobs.claim(session, self._worker_id, self._models.names(), self._models.loaded())
+                    claim = attempts.claim(
+                        session, self._worker_id, self._models.names(), self._models.loaded()
+                    )
                     if self.broken.is_set():
                         # It may be the very job that found the device dead, waiting again.
                         session.rollback()
@@ -274,7 +276,7 @@ class Worker:
         for job_id, attempt in forgotten:
             log.error("job %s: attempt %s was forgotten", job_id, attempt)
             with suppress(Stale), self._backends.database.writing() as session:
-                jobs.fail(session, job_id, attempt, ErrorCode.CRASHED, "its worker forgot it", retry=True)
+                attempts.fail(session, job_id, attempt, ErrorCode.CRASHED, "its worker forgot it", retry=True)
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, CancelEvent) and event.job_id in {

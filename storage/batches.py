@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members
+from storage import holds, members, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
 from storage.errors import AlreadyFinished, BatchClosed, NoSuchBatch
-from storage.tables import LIVE, UNFINISHED, Batch, Delivery, Job
+from storage.tables import LIVE, SAME_PRESS_MS, UNFINISHED, Batch, Delivery, Job
 
 LARGEST = 40
 """Jobs in one batch."""
@@ -77,28 +77,22 @@ def propose(session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict
         Banned, Paused, QueueFull: nothing was written.
     """
     assert 0 < len(wishes) <= LARGEST
-    member = jobs.asker(session, draft.member_id, draft.guild_id, draft.member_name, draft.locale)
+    member = submissions.asker(session, draft.address, draft.member_name)
     if draft.interaction_id is not None:
         known = session.scalar(select(Batch).where(Batch.interaction_id == draft.interaction_id))
         if known is not None:
             return known
-    jobs.may_ask(session, member, draft.guild_id)
+    submissions.may_ask(session, member, draft.address.guild_id)
     at = now(session)
     batch = Batch(
-        member_id=member.id,
-        guild_id=draft.guild_id,
-        channel_id=draft.channel_id,
+        **draft.address.columns_of(Batch),
         text=typed,
         size=len(wishes),
         wishes=list(wishes),
         created_at=at,
         expires_at=at + ANSWER_MS,
         interaction_id=draft.interaction_id,
-        locale=draft.locale,
-        user_install=draft.user_install,
         stealth=draft.stealth,
-        interaction_token=draft.interaction_token,
-        token_expires_at=draft.token_expires_at,
     )
     session.add(batch)
     session.flush()
@@ -113,21 +107,21 @@ def confirm(session: Session, batch_id: int, draft: Callable[[dict[str, Any]], J
         Banned, Paused, QueueFull, and what `draft` raises: nothing was written.
     """
     proposed = get(session, batch_id)
-    member = jobs.asker(session, proposed.member_id, proposed.guild_id)
+    member = submissions.asker(session, proposed.address)
     batch = _locked(session, batch_id)
     at = now(session)
-    if batch.state == CONFIRMED and at - (batch.confirmed_at or 0) < jobs.SAME_PRESS_MS:
+    if batch.state == CONFIRMED and at - (batch.confirmed_at or 0) < SAME_PRESS_MS:
         return Confirmation(batch, fresh=False, question_token=None)
     if batch.state != PROPOSED:
         raise BatchClosed(batch.state)
     if at >= batch.expires_at:
         raise BatchClosed(EXPIRED)
-    jobs.may_ask(session, member, batch.guild_id)
+    submissions.may_ask(session, member, batch.guild_id)
     drafts = [draft(wish) for wish in batch.wishes]
     question_token = batch.interaction_token
     batch.state, batch.confirmed_at, batch.wishes = CONFIRMED, at, []
-    batch.interaction_token = drafts[0].interaction_token
-    batch.token_expires_at = drafts[0].token_expires_at
+    pressed = drafts[0].address
+    batch.interaction_token, batch.token_expires_at = pressed.interaction_token, pressed.token_expires_at
     for one in drafts:
         session.add(replace(one, batch_id=batch.id, interaction_id=None, press=None).row(at))
         session.flush()  # one by one: their ids are their order
@@ -164,7 +158,7 @@ def cancel(session: Session, batch_id: int) -> list[int]:
         raise AlreadyFinished(batch.state)
     batch.cancel_requested_at = batch.cancel_requested_at or now(session)
     for job_id in live:
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
     return live
 
 

@@ -13,10 +13,10 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from storage import holds, jobs, members
-from storage.contract import Action
+from storage.contract import Action, JobState
 from storage.database import now
-from storage.errors import Banned, NoSuchImage, NoSuchMessage, Stale
-from storage.tables import OPEN, Delivery, Image, Job, Message, is_ephemeral
+from storage.errors import NoSuchImage, NoSuchMessage, Stale
+from storage.tables import OPEN, Address, Delivery, Image, Job, Member, Message
 
 SINGLE = "single"
 RESULT = "result"
@@ -35,21 +35,7 @@ class Used:
     """Varied with other words."""
 
 
-def request_single(
-    session: Session,
-    *,
-    image_id: int,
-    member_id: int,
-    once: str,
-    channel_id: int | None,
-    guild_id: int | None = None,
-    reply_to: int | None = None,
-    locale: str | None = None,
-    upload_limit: int = 10 * 2**20,
-    user_install: bool = False,
-    interaction_token: str | None = None,
-    token_expires_at: int | None = None,
-) -> Delivery:
+def request_single(session: Session, address: Address, *, image_id: int, once: str) -> Delivery:
     """Ask for one picture of a grid by itself (U). The same press, or another within three seconds, is the
     same.
 
@@ -57,72 +43,48 @@ def request_single(
         NoSuchImage: it is not there any more, or withheld.
         Banned: the member may not ask here.
     """
-    member = members.member(session, member_id, locale=locale)
+    member = members.member(session, address.member_id, locale=address.locale)
     picture, job = jobs.image(session, image_id)
     if picture.withheld:
         raise NoSuchImage(image_id)
-    ban = holds.active_ban(session, member.id, guild_id)
-    if ban is not None:
-        raise Banned(ban.reason, ban.expires_at)
-    at = now(session)
-    existing = _same_press(session, once, member_id, image_id, at)
-    if existing is not None:
-        return existing
-    delivery = Delivery(
-        job_id=job.id,
-        image_id=image_id,
-        kind=SINGLE,
-        once=once,
-        member_id=member_id,
-        guild_id=guild_id,
-        channel_id=channel_id,
-        reply_to=reply_to,
-        locale=locale,
-        upload_limit=upload_limit,
-        user_install=user_install,
-        ephemeral=is_ephemeral(guild_id, stealth=job.stealth, user_install=user_install),
-        interaction_token=interaction_token,
-        token_expires_at=token_expires_at,
-        due_at=at,
-        created_at=at,
-    )
-    session.add(delivery)
-    session.flush()
-    return delivery
+    holds.check_banned(session, member.id, address.guild_id)
+    known = _known(session, once) or _same_press(session, address, image_id)
+    return known or _add(session, address, job, now(session), kind=SINGLE, once=once, image_id=image_id)
 
 
-def request_again(
-    session: Session,
-    *,
-    job_id: int,
-    once: str,
-    channel_id: int | None,
-    guild_id: int | None = None,
-    locale: str | None = None,
-    upload_limit: int = 10 * 2**20,
-    user_install: bool = False,
-    interaction_token: str | None = None,
-    token_expires_at: int | None = None,
-) -> Delivery:
+def request_again(session: Session, address: Address, *, job_id: int, once: str) -> Delivery:
     """Ask for a finished job's pictures once more, with fresh buttons (`/show`); one for each `once`."""
-    known = session.scalar(select(Delivery).where(Delivery.once == once))
-    if known is not None:
-        return known
-    at = now(session)
-    job = jobs.get(session, job_id)
+    known = _known(session, once)
+    return known or _add(session, address, jobs.get(session, job_id), now(session), kind=AGAIN, once=once)
+
+
+def announce(session: Session, job: Job, at: int) -> None:
+    """A job has ended: its member must hear of it, in their direct messages too where they wish so."""
+    _add(session, job.address, job, at, kind=RESULT, once=f"result:{job.id}")
+    if job.state == JobState.SUCCEEDED and _wants_copy(session, job):
+        # Its channel is found when it is sent; the token only serves to say that it could not be.
+        home = Address(
+            job.member_id,
+            locale=job.locale,
+            interaction_token=job.interaction_token,
+            token_expires_at=job.token_expires_at,
+        )
+        _add(session, home, job, at, kind=DIRECT, once=f"direct:{job.id}")
+
+
+def _wants_copy(session: Session, job: Job) -> bool:
+    """Whether the member has the pictures that they ask for elsewhere sent to their direct messages too."""
+    elsewhere = job.guild_id is not None or job.user_install
+    settings = session.get_one(Member, job.member_id).settings
+    return bool(settings.get("auto_dm")) and elsewhere and job.result is None
+
+
+def _add(session: Session, address: Address, job: Job, at: int, **what: str | int) -> Delivery:
     delivery = Delivery(
+        **address.columns_of(Delivery),
+        **what,
         job_id=job.id,
-        kind=AGAIN,
-        once=once,
-        member_id=job.member_id,
-        guild_id=guild_id,
-        channel_id=channel_id,
-        locale=locale,
-        upload_limit=upload_limit,
-        user_install=user_install,
-        ephemeral=is_ephemeral(guild_id, stealth=job.stealth, user_install=user_install),
-        interaction_token=interaction_token,
-        token_expires_at=token_expires_at,
+        ephemeral=address.ephemeral(stealth=job.stealth),
         due_at=at,
         created_at=at,
     )
@@ -131,17 +93,18 @@ def request_again(
     return delivery
 
 
-def _same_press(session: Session, once: str, member_id: int, image_id: int, at: int) -> Delivery | None:
-    known = session.scalar(select(Delivery).where(Delivery.once == once))
-    if known is not None:
-        return known
-    recent = select(Delivery).where(
+def _known(session: Session, once: str) -> Delivery | None:
+    return session.scalar(select(Delivery).where(Delivery.once == once))
+
+
+def _same_press(session: Session, address: Address, image_id: int) -> Delivery | None:
+    pressed = select(Delivery).where(
         Delivery.image_id == image_id,
-        Delivery.member_id == member_id,
+        Delivery.member_id == address.member_id,
         Delivery.kind == SINGLE,
-        Delivery.created_at > at - jobs.SAME_PRESS_MS,
+        address.same_moment(Delivery),
     )
-    return session.scalar(recent.order_by(Delivery.id.desc()).limit(1))
+    return session.scalar(pressed.order_by(Delivery.id.desc()).limit(1))
 
 
 def get(session: Session, delivery_id: int) -> Delivery:
@@ -212,7 +175,7 @@ def redirect(session: Session, delivery_id: int, channel_id: int) -> None:
     session.flush()
 
 
-def address(session: Session, delivery_id: int, channel_id: int) -> None:
+def set_channel(session: Session, delivery_id: int, channel_id: int) -> None:
     """The channel of a delivery that was written before it was known."""
     delivery = _open(session, delivery_id)
     if delivery is not None:
@@ -226,17 +189,14 @@ def has_copy(session: Session, job_id: int) -> bool:
     return session.scalar(copies.limit(1)) is not None
 
 
-def done(session: Session, delivery_id: int, message: Message | None = None) -> None:
-    """The delivery reached its member, in `message` when that shows pictures. Closes it; again is no harm."""
-    if message is not None:
-        message.created_at = message.created_at or now(session)
-        session.merge(message)
-    _close(session, delivery_id, "done", None if message is None else message.id, None)
+def done(session: Session, delivery_id: int) -> None:
+    """The delivery reached its member. Closes it; again is no harm."""
+    _close(session, delivery_id, "done", None)
 
 
 def give_up(session: Session, delivery_id: int, error: str) -> None:
     """It cannot be delivered: the channel is gone, or nothing may be posted there."""
-    _close(session, delivery_id, "given_up", None, error)
+    _close(session, delivery_id, "given_up", error)
 
 
 def later(session: Session, delivery_id: int, error: str, delay_ms: int, *, refused: bool = False) -> None:
@@ -256,13 +216,11 @@ def _open(session: Session, delivery_id: int) -> Delivery | None:
     return delivery if delivery.state == "open" else None
 
 
-def _close(session: Session, delivery_id: int, state: str, message_id: int | None, error: str | None) -> None:
+def _close(session: Session, delivery_id: int, state: str, error: str | None) -> None:
     delivery = _open(session, delivery_id)
     if delivery is None:
         return
-    delivery.state = state
-    delivery.message_id = message_id or delivery.message_id
-    delivery.error = error
+    delivery.state, delivery.error = state, error
     delivery.interaction_token = None
     if delivery.kind == RESULT:
         session.execute(update(Job).where(Job.id == delivery.job_id).values(interaction_token=None))
@@ -295,10 +253,6 @@ def messages_of(session: Session, job_id: int) -> list[Message]:
     """The messages that show a job's pictures, oldest first, without those known to be deleted."""
     query = select(Message).where(Message.job_id == job_id, Message.deleted_at.is_(None))
     return list(session.scalars(query.order_by(Message.id)))
-
-
-def message_deleted(session: Session, message_id: int) -> None:
-    session.execute(update(Message).where(Message.id == message_id).values(deleted_at=now(session)))
 
 
 def used(session: Session, job_id: int) -> Used:

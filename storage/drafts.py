@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from storage.contract import Action, GenerationRequest, Speed
-from storage.tables import Image, Job
+from storage.tables import Address, Image, Job
 
 
 @dataclass(frozen=True)
 class JobDraft:
-    """What the bot knows of a job before it has a row. Times are epoch milliseconds, `upload_limit` bytes."""
+    """What the bot knows of a job before it has a row."""
 
-    member_id: int
+    address: Address
     member_name: str
-    guild_id: int | None
-    channel_id: int | None
     action: Action
     text: str
     request: GenerationRequest
@@ -26,22 +24,14 @@ class JobDraft:
     parent_index: int | None = None
     interaction_id: int | None = None
     press: str | None = None
-    reply_to: int | None = None
-    locale: str | None = None
-    user_install: bool = False
     speed: Speed = Speed.FAST
     stealth: bool = False
-    upload_limit: int = 10 * 2**20
-    interaction_token: str | None = field(default=None, repr=False)
-    token_expires_at: int | None = None
 
     def row(self, at: int) -> Job:
         """The job's row, waiting since `at` (epoch milliseconds)."""
         request = self.request
         return Job(
-            member_id=self.member_id,
-            guild_id=self.guild_id,
-            channel_id=self.channel_id,
+            **self.address.columns_of(Job),
             batch_id=self.batch_id,
             action=self.action.value,
             parent_job_id=self.parent_job_id,
@@ -55,15 +45,9 @@ class JobDraft:
             created_at=at,
             interaction_id=self.interaction_id,
             press=self.press,
-            reply_to=self.reply_to,
-            locale=self.locale,
-            user_install=self.user_install,
             speed=self.speed.value,
             priority=self.speed.priority,
             stealth=self.stealth,
-            upload_limit=self.upload_limit,
-            interaction_token=self.interaction_token,
-            token_expires_at=self.token_expires_at,
         )
 
 

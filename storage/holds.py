@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from storage import turns
 from storage.database import epoch_ms, insert_or_update, now
+from storage.errors import Banned
 from storage.tables import EXPIRING, QUEUED, Ban, Guild, Job, Member
 
 
@@ -54,6 +55,13 @@ def active_ban(session: Session, member_id: int, guild_id: int | None) -> Ban | 
         .limit(1)
     )
     return session.scalar(query)
+
+
+def check_banned(session: Session, member_id: int, guild_id: int | None) -> None:
+    """Raise Banned where a ban keeps the member from asking in this guild (None: in direct messages)."""
+    ban = active_ban(session, member_id, guild_id)
+    if ban is not None:
+        raise Banned(ban.reason, ban.expires_at)
 
 
 def in_force() -> ColumnElement[bool]:

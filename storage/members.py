@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from storage.contract import Action, JobState
 from storage.database import insert_or_update, now
-from storage.errors import DataDeleted, NoSuchImage
+from storage.jobs import has_words, image
 from storage.tables import UNFINISHED, Favorite, Image, Job, Member, MemberUsage
 
 DAY_MS = 86_400_000
@@ -121,9 +121,7 @@ def history(
     Every one of `words` is in the prompt, in any order and case. With `favorites`, jobs of anyone's that have
     a picture the member marked. `model`, `actions` and the last `days` leave out all others where given.
     """
-    query = _pictured().where(
-        *(func.lower(Job.text).contains(word, autoescape=True) for word in _words(words))
-    )
+    query = _pictured().where(has_words(words))
     if model is not None:
         query = query.where(Job.model == model)
     if actions:
@@ -137,10 +135,6 @@ def history(
     if before is not None:
         query = query.where(Job.id < before)
     return list(session.scalars(query.order_by(Job.id.desc()).limit(limit)))
-
-
-def _words(words: str) -> list[str]:
-    return [word.lower() for word in words.split()]
 
 
 def _pictured() -> Select[Job]:
@@ -160,13 +154,7 @@ def toggle_favorite(session: Session, member_id: int, image_id: int) -> bool:
         NoSuchImage: where there is no such picture (any more).
         DataDeleted: its member deleted their data.
     """
-    picture = session.get(Image, image_id)
-    if picture is None:
-        raise NoSuchImage(image_id)
-    if session.get_one(Job, picture.job_id).deleted_at is not None:
-        raise DataDeleted(picture.job_id)
-    if picture.deleted_at is not None:
-        raise NoSuchImage(image_id)
+    image(session, image_id)
     member(session, member_id)
     favorite = session.get(Favorite, (member_id, image_id))
     if favorite is not None:

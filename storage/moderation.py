@@ -9,11 +9,9 @@ from typing import Any
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members
+from storage import holds, jobs, members, states
 from storage.contract import JobState
 from storage.database import now
-from storage.holds import active_ban as active_ban
-from storage.holds import is_paused as is_paused
 from storage.tables import QUEUED, UNFINISHED, AuditEntry, Ban, Batch, Job
 
 AUDIT_LOCK = 0x6175_6469_74
@@ -100,7 +98,7 @@ def cancel_by_moderator(session: Session, job_id: int, by: int) -> JobState:
     Raises:
         NoSuchJob, AlreadyFinished: nothing was done.
     """
-    state = jobs.cancel(session, job_id)
+    state = states.cancel(session, job_id)
     job = jobs.get(session, job_id)
     audit(
         session, guild_id=job.guild_id, actor_id=by, action="cancel", target_id=job.member_id, job_id=job_id

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, Text, cast, delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import jobs, members
+from storage import members, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.database import now
@@ -140,7 +140,7 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
     """
     member = members.member(session, member_id)
     at = now(session)
-    interrupted: list[Job | Batch] = [*_open_batches(session, member_id), *jobs.discard(session, member)]
+    interrupted: list[Job | Batch] = [*_open_batches(session, member_id), *states.discard(session, member)]
     for row in interrupted:
         session.expunge(row)
     mine = _job_ids(member_id)
@@ -171,38 +171,30 @@ def _open_batches(session: Session, member_id: int) -> list[Batch]:
 
 
 _UNTRACKED = {"synchronize_session": False}
+_NOWHERE: dict[str, Any] = {
+    "channel_id": None,
+    "locale": None,
+    "interaction_token": None,
+    "token_expires_at": None,
+}
 _NO_BATCH: dict[str, Any] = {
+    **_NOWHERE,
     "state": "finished",
     "text": "",
     "wishes": [],
-    "channel_id": None,
-    "locale": None,
     "interaction_id": None,
-    "interaction_token": None,
-    "token_expires_at": None,
 }
-_NO_DELIVERY: dict[str, Any] = {
-    "channel_id": None,
-    "guild_id": None,
-    "reply_to": None,
-    "locale": None,
-    "interaction_token": None,
-    "token_expires_at": None,
-    "error": None,
-}
+_NO_DELIVERY: dict[str, Any] = {**_NOWHERE, "guild_id": None, "reply_to": None, "error": None}
 _NO_IMAGE: dict[str, Any] = {"sha256": "", "seed": 0, "safety_scores": {}}
 _NO_JOB: dict[str, Any] = {
+    **_NOWHERE,
     "text": "",
     "request": {},
     "timings": {},
     "result": None,
     "movie_key": None,
-    "channel_id": None,
     "reply_to": None,
     "press": None,
-    "locale": None,
     "interaction_id": None,
-    "interaction_token": None,
-    "token_expires_at": None,
     "error_detail": None,
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from storage.contract import Action
+from storage.jobs import has_words
 from storage.tables import Job
 
 LOOKED_AT = 200
@@ -31,7 +32,6 @@ def recalled(session: Session, member_id: int, which: str) -> Job | None:
 
 
 def _mine(member_id: int, words: str) -> Select[Job]:
-    holds = (func.lower(Job.text).contains(word.lower(), autoescape=True) for word in words.split())
     typed = Job.action.in_([action.value for action in _TYPED])
-    query = select(Job).where(Job.member_id == member_id, Job.deleted_at.is_(None), typed, *holds)
+    query = select(Job).where(Job.member_id == member_id, Job.deleted_at.is_(None), typed, has_words(words))
     return query.order_by(Job.id.desc())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import jobs, moderation, removals
+from storage import jobs, moderation, removals, states
 from storage.database import insert_or_update, now
 from storage.errors import AlreadyFinished, DataDeleted
 from storage.tables import UNDECIDED, Job, Message, Report
@@ -62,7 +62,7 @@ def withhold(session: Session, report_id: int, guild_id: int, by: int) -> Withhe
     if job_id is None:
         return None
     with suppress(AlreadyFinished):
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
     shown: Sequence[Message] = ()
     with suppress(DataDeleted):
         shown = removals.withhold(session, job_id)

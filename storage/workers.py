@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs
+from storage import attempts, holds
 from storage.contract import ErrorCode
 from storage.database import now
 from storage.errors import Stale
@@ -58,7 +58,7 @@ def stop(session: Session, worker_id: int) -> list[int]:
     _lock_jobs(session, [worker_id])
     running = running_jobs(session, worker_id)
     for job_id, attempt in running:
-        jobs.hand_back(session, job_id, attempt)
+        attempts.hand_back(session, job_id, attempt)
     return [job_id for job_id, _ in running]
 
 
@@ -161,7 +161,7 @@ class Reaper:
         taken = []
         for job_id, attempt in running_jobs(session, worker_id):
             try:
-                state = jobs.fail(
+                state = attempts.fail(
                     session, job_id, attempt, ErrorCode.WORKER_LOST, "its worker vanished", retry=True
                 )
             except Stale:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from bot.views.answering import in_time, update
 from bot.views.press import Interaction, Pressed, button, on_press
-from storage import jobs, moderation
+from storage import jobs, moderation, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.errors import NotModerator, NotYours
@@ -47,7 +47,7 @@ async def stop(interaction: Interaction, backends: Backends, job_id: int) -> Non
     def change(session: Session) -> Job:
         job = jobs.get(session, job_id)
         if job.member_id == presser:
-            jobs.cancel(session, job_id)
+            states.cancel(session, job_id)
         elif is_moderator(interaction) and job.guild_id == interaction.guild_id:
             moderation.cancel_by_moderator(session, job_id, presser)
         else:

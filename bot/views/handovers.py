@@ -10,8 +10,8 @@ from bot.views.answering import change, in_time
 from bot.views.cancels import LABEL, cancel
 from bot.views.press import Interaction, Pressed, button, on_press
 from bot.views.shows import request_here
-from bot.views.wishes import wish_of
-from storage import jobs
+from bot.views.wishes import address_of, wish_of
+from storage import jobs, states
 from storage.contract import ChangedEvent, JobState
 from storage.errors import NotYours
 from storage.tables import Job
@@ -66,11 +66,4 @@ def _unfinished(job: Job, ahead: int) -> str:
 
 def _take_up(session: Session, interaction: Interaction, job_id: int) -> Job:
     assert interaction.message is not None
-    wish = wish_of(interaction)
-    return jobs.take_up(
-        session,
-        job_id,
-        message_id=interaction.message.id,
-        interaction_token=wish.token,
-        token_expires_at=wish.token_expires_at,
-    )
+    return states.take_up(session, job_id, interaction.message.id, address_of(interaction))

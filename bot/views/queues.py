@@ -16,7 +16,7 @@ from bot.views.batches import stop_batch
 from bot.views.cancels import LABEL, may_moderate, stop
 from bot.views.links import jump_url, progress_url
 from bot.views.press import Press, Pressed, button, on_press
-from storage import batches, members, moderation
+from storage import batches, holds, members, moderation
 from storage.batches import Tally
 from storage.contract import JobState
 from storage.errors import AlreadyFinished, NoSuchBatch, NoSuchJob
@@ -85,7 +85,7 @@ def read_info(session: Session, member_id: int, name: str = "") -> Info:
 
 
 def read_guild_queue(session: Session, guild_id: int) -> tuple[Queue, bool]:
-    return Queue.of_guild(session, guild_id), moderation.is_paused(session, guild_id)
+    return Queue.of_guild(session, guild_id), holds.is_paused(session, guild_id)
 
 
 def info(found: Info) -> discord.ui.LayoutView:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot import posting, removals
 from bot.posting import FAILURES, Failure, Place
-from storage import batches, deliveries, jobs
+from storage import batches, deliveries, jobs, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent, JobState
 from storage.errors import NoSuchMessage, NotYours
@@ -60,7 +60,7 @@ async def retract(
         await _stop(backends, await backends.database.write(batches.cancel, subject.job.id))
         return Retraction.STOPPED
     if not JobState(subject.job.state).finished:
-        await backends.database.write(jobs.cancel, subject.job.id)
+        await backends.database.write(states.cancel, subject.job.id)
         await _stop(backends, [subject.job.id])
         return Retraction.STOPPED
     stay = []

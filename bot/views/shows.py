@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 from bot import checks
@@ -41,18 +43,9 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
 
 def request_here(session: Session, wish: Wish, job_id: int) -> None:
     """Ask for a finished job's pictures once more, where the wish was made."""
-    deliveries.request_again(
-        session,
-        job_id=job_id,
-        once=f"show:{wish.interaction_id}",
-        channel_id=wish.channel_id,
-        guild_id=wish.place.guild_id,
-        locale=wish.locale,
-        upload_limit=wish.upload_limit,
-        user_install=wish.place.user_install,
-        interaction_token=wish.token,
-        token_expires_at=wish.token_expires_at,
-    )
+    # No reply: what is shown again stands for itself.
+    address = replace(wish.address, reply_to=None)
+    deliveries.request_again(session, address, job_id=job_id, once=f"show:{wish.interaction_id}")
 
 
 @on_press("hs")

@@ -9,6 +9,7 @@ import discord
 from bot.checks import Permission, Place
 from bot.submit import Wish
 from bot.views.press import Interaction
+from storage.tables import Address
 
 _FLAGS = {
     "view_channel": Permission.VIEW_CHANNEL,
@@ -21,18 +22,26 @@ TOKEN_MS = 15 * 60_000
 
 def wish_of(interaction: Interaction, press: str | None = None) -> Wish:
     """The facts of an interaction, by which a job is checked, written and answered."""
-    message = interaction.message
     return Wish(
-        member_id=interaction.user.id,
+        address=address_of(interaction),
         member_name=interaction.user.display_name,
-        channel_id=interaction.channel_id,
-        place=place_of(interaction),
         interaction_id=interaction.id,
-        reply_to=None if message is None or message.flags.ephemeral else message.id,
+        place=place_of(interaction),
         press=press,
+    )
+
+
+def address_of(interaction: Interaction) -> Address:
+    message = interaction.message
+    return Address(
+        member_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id,
+        reply_to=None if message is None or message.flags.ephemeral else message.id,
         locale=interaction.locale.value,
         upload_limit=interaction.filesize_limit,
-        token=interaction.token,
+        user_install=is_user_install(interaction),
+        interaction_token=interaction.token,
         token_expires_at=int(time.time() * 1000) + TOKEN_MS,
     )
 

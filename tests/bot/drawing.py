@@ -9,11 +9,12 @@ from typing import Any
 
 from PIL import Image as PilImage
 
-from storage import jobs, workers
+from storage import attempts, jobs, workers
+from storage.attempts import Claim
 from storage.backends import Backends
 from storage.contract import ChangedEvent, ErrorCode, GenerationRequest
+from storage.drafts import Picture
 from storage.images import key_for
-from storage.jobs import Claim, Picture
 from storage.tables import Image, Job
 
 COLOURS = ("crimson", "seagreen", "royalblue", "gold")
@@ -23,7 +24,7 @@ def claim(backends: Backends) -> Claim:
     """Take the next waiting job, as a worker that serves every model."""
     with backends.database.writing() as session:
         worker = workers.register(session, "by hand", list(backends.catalog.models))
-        taken = jobs.claim(session, worker, list(backends.catalog.models))
+        taken = attempts.claim(session, worker, list(backends.catalog.models))
     assert taken is not None
     return taken
 
@@ -53,7 +54,7 @@ def finish(backends: Backends, taken: Claim, withheld: Collection[int] = (), *, 
             )
         )
     with backends.database.writing() as session:
-        job = jobs.finish(session, taken.job_id, taken.attempt, pictures, {})
+        job = attempts.finish(session, taken.job_id, taken.attempt, pictures, {})
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
     return job
 
@@ -76,7 +77,7 @@ def find(backends: Backends, **words: Any) -> Job:
     taken = claim(backends)
     assert not taken.request.task.draws
     with backends.database.writing() as session:
-        job = jobs.finish(session, taken.job_id, taken.attempt, [], {}, words)
+        job = attempts.finish(session, taken.job_id, taken.attempt, [], {}, words)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
     return job
 
@@ -85,7 +86,7 @@ def fail(backends: Backends) -> Job:
     """Claim the next job and let it fail for good."""
     taken = claim(backends)
     with backends.database.writing() as session:
-        jobs.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
         job = jobs.get(session, taken.job_id)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
     return job

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from bot.client import EaselBot
-from storage import jobs
+from storage import attempts, jobs
 from storage.backends import Backends
 from storage.config import Config
 from storage.contract import ProgressEvent
@@ -93,7 +93,7 @@ class Studio:
 
         return self.wait(closed, timeout_s=60, what="no open delivery")
 
-    def progress(self, taken: jobs.Claim, fraction: float, preview: bytes | None = None) -> None:
+    def progress(self, taken: attempts.Claim, fraction: float, preview: bytes | None = None) -> None:
         event = ProgressEvent(job_id=taken.job_id, attempt=taken.attempt, fraction=fraction, preview=preview)
         self.backends.events.publish(event)
 

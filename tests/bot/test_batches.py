@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from bot import posting, progress
 from bot.delivery import POLL_S
 from bot.views import answering
-from storage import batches, jobs
+from storage import attempts, batches, jobs
 from storage.contract import JobState, Task
 from storage.tables import AuditEntry, Batch, Delivery, Job
 from tests.bot import drawing
@@ -267,7 +267,7 @@ def test_the_whole_batch_is_cancelled_with_one_button(studio: Studio) -> None:
     until_says(studio, message, "(0 of 3 done, 2 stopped, 1 stopping)")
     assert [button["label"] for button in message.buttons] == ["Stopping…"]
     with studio.backends.database.writing() as session:
-        jobs.stopped(session, taken.job_id, taken.attempt)
+        attempts.stopped(session, taken.job_id, taken.attempt)
     until_says(studio, message, "(0 of 3 done, 3 stopped)")
     until_finished(studio)
     studio.settled()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot import messages
-from storage import jobs, moderation
+from storage import attempts, moderation
 from storage.contract import JobState
 from storage.tables import Job
 from tests.bot import drawing
@@ -154,7 +154,7 @@ async def test_info_lists_the_queue_and_stops_jobs(world: World) -> None:
     await alice.click(answer(result), custom_id=f"e1:ci:{running.job_id}")
     assert labels(answer(result)) == ["Stopping…"]
     with world.backends.database.writing() as session:
-        jobs.stopped(session, running.job_id, running.attempt)
+        attempts.stopped(session, running.job_id, running.attempt)
 
 
 async def test_info_has_the_modes_and_links_to_the_last_pictures(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot import messages
 from bot.posting import HANDOVER_MS
-from storage import jobs, members
+from storage import attempts, jobs, members
 from storage.contract import ErrorCode
 from storage.tables import Delivery
 from tests.bot import drawing
@@ -50,7 +50,7 @@ def original(interaction: Interaction) -> Message:
     return interaction.original
 
 
-def handed_over(studio: Studio, channel: Channel) -> tuple[Interaction, jobs.Claim]:
+def handed_over(studio: Studio, channel: Channel) -> tuple[Interaction, attempts.Claim]:
     """A job that runs beyond its token, and has said so."""
     interaction = studio.imagine(channel=channel)
     taken = drawing.claim(studio.backends)
@@ -115,7 +115,7 @@ def test_a_failure_in_an_archived_thread_is_told_there(studio: Studio) -> None:
     expire(studio, taken.job_id)
     place.archived = True
     with studio.backends.database.writing() as session:
-        jobs.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
     studio.settled()
     assert "memory" in place.shown()[-1].content
 
@@ -225,7 +225,7 @@ def test_show_brings_what_is_finished_meanwhile(studio: Studio) -> None:
 def test_show_says_that_it_failed(studio: Studio) -> None:
     interaction, taken = handed_over(studio, foreign(studio, "guild"))
     with studio.backends.database.writing() as session:
-        jobs.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
     studio.settled()
     studio.server.press(studio.ada, original(interaction), "Show")
     studio.wait(lambda: "memory" in original(interaction).content)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import PIL.Image
 import pytest
 
-from storage import deliveries, jobs
+from storage import attempts, deliveries, jobs
 from storage.tables import Message as ShownMessage
 from tests.bot import drawing
 from tests.bot.discord_server import User
@@ -225,7 +225,7 @@ def test_a_limit_that_shrank_meanwhile_is_met_as_well(studio: Studio) -> None:
     assert len(message.files[0].data) <= 40_000
 
 
-def _make_noisy(studio: Studio, taken: jobs.Claim, size: tuple[int, int] | None = None) -> None:
+def _make_noisy(studio: Studio, taken: attempts.Claim, size: tuple[int, int] | None = None) -> None:
     """Finish a job with pictures that do not compress."""
     request = taken.request
     if size is not None:

@@ -11,7 +11,7 @@ from PIL import Image
 from bot import readings
 from bot.flags import parse
 from bot.messages import pictures
-from storage import jobs, members
+from storage import attempts, jobs, members
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.tables import Batch, Job
 from tests.bot import drawing, photos
@@ -199,7 +199,7 @@ async def test_an_unsafe_picture_is_said_to_be(world: World) -> None:
     await alice.slash(world.channel, "describe", image=("castle.png", photos.png()))
     taken = drawing.claim(world.backends)
     with world.backends.database.writing() as session:
-        jobs.fail(session, taken.job_id, taken.attempt, ErrorCode.SOURCE_WITHHELD, "", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.SOURCE_WITHHELD, "", retry=False)
     await world.delivered()
     assert "safety check does not let such a picture be used" in world.messages()[-1].content
 

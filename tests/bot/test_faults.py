@@ -8,9 +8,9 @@ import time
 import pytest
 
 from bot import delivery, dispatch
-from storage import deliveries, jobs
+from storage import attempts, deliveries
+from storage.attempts import Claim
 from storage.contract import ErrorCode
-from storage.jobs import Claim
 from tests.bot import drawing
 from tests.bot.discord_server import Message, Refusal, rate_limited
 from tests.bot.discord_server.world import ATTACH_FILES, READ_MESSAGE_HISTORY, SEND_MESSAGES
@@ -120,7 +120,7 @@ def test_a_failure_in_a_deleted_channel_is_told_in_direct_messages(studio: Studi
     taken = claimed_with_dead_token(studio)
     studio.server.delete_channel(studio.channel)
     with studio.backends.database.writing() as session:
-        jobs.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
     studio.settled()
     (message,) = studio.server.dm(studio.ada).shown()
     assert "memory" in message.content

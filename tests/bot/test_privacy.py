@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.messages import privacy as said
-from storage import jobs
+from storage import attempts
 from storage.contract import JobState
 from storage.errors import Stale
 from storage.tables import Delivery, Job, Member
@@ -137,7 +137,7 @@ async def test_deleting_leaves_nothing_to_find_press_or_deliver(world: World) ->
     assert answer(shown).content == said.data_deleted()
     assert SECRET not in texts(answer(await alice.slash(world.channel, "history")))
     with pytest.raises(Stale), world.backends.database.writing() as session:
-        jobs.finish(session, running.job_id, running.attempt, [], {})
+        attempts.finish(session, running.job_id, running.attempt, [], {})
     with world.backends.database.reading() as session:
         assert session.scalars(select(Delivery.id).where(Delivery.state == "open")).all() == []
         # What Bob wished from her picture is his.

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from bot import posting, progress
-from storage import jobs
+from storage import attempts
 from storage.contract import JobState
 from tests.bot import drawing
 from tests.bot.discord_server import Interaction, Message, Refusal, User, expired_token
@@ -117,7 +117,7 @@ def test_a_stale_workers_progress_is_not_shown(studio: Studio) -> None:
     interaction = studio.imagine()
     lost = drawing.claim(studio.backends)
     with studio.backends.database.writing() as session:
-        jobs.hand_back(session, lost.job_id, lost.attempt)
+        attempts.hand_back(session, lost.job_id, lost.attempt)
     taken = drawing.claim(studio.backends)
     studio.progress(taken, 0.2)
     until_says(studio, interaction, "(20%)")
@@ -136,7 +136,7 @@ def test_a_job_told_to_stop_says_so_until_it_has(studio: Studio) -> None:
     until_says(studio, interaction, "(Stopping)")
     assert len(message.files) == 1
     with studio.backends.database.writing() as session:
-        jobs.stopped(session, taken.job_id, taken.attempt)
+        attempts.stopped(session, taken.job_id, taken.attempt)
     until_says(studio, interaction, "(Stopped)")
     assert message.buttons == []
     assert len(message.files) == 1, "what was drawn stays"

@@ -8,7 +8,7 @@ import discord
 import pytest
 
 from bot import reactions
-from storage import jobs
+from storage import attempts
 from storage.contract import JobState
 from storage.tables import Job
 from tests.bot import drawing
@@ -70,7 +70,7 @@ async def test_a_cross_stops_what_is_not_finished(world: World) -> None:
     await alice.react(world.messages()[-1], "❌")
     await world.until(lambda: _job(world, running.job_id).cancel_requested_at is not None)
     with world.backends.database.writing() as session:
-        jobs.stopped(session, running.job_id, running.attempt)
+        attempts.stopped(session, running.job_id, running.attempt)
 
 
 async def test_a_cross_deletes_what_is_finished(world: World) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from bot import messages
 from bot.posting import HANDOVER_MS
 from bot.views.press import HANDLERS
-from storage import jobs, members
+from storage import attempts, members
 from storage.contract import ErrorCode
 from storage.tables import Delivery, Favorite, Job
 from storage.tables import Message as ShownMessage
@@ -116,7 +116,7 @@ def test_a_late_failure_comes_by_direct_message(studio: Studio) -> None:
     taken = drawing.claim(studio.backends)
     studio.change_job(taken.job_id, token_expires_at=1)
     with studio.backends.database.writing() as session:
-        jobs.fail(session, taken.job_id, taken.attempt, ErrorCode.CRASHED, "by hand", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.CRASHED, "by hand", retry=False)
     studio.settled()
     (message,) = studio.server.dm(studio.ada).shown()
     assert "Could not complete" in message.content

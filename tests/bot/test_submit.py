@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from storage.broker import Tickets
 from storage.config import Config
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.errors import Banned, NoSuchImage, NoSuchJob, Paused, QueueFull
-from storage.tables import Delivery, Guild, Image, Job
+from storage.tables import Address, Delivery, Guild, Image, Job
 from tests.bot import drawing
 
 ADA, BOB, GUILD = 11, 12, 900
@@ -71,22 +72,24 @@ def backends(config: Config) -> Iterator[Backends]:
     opened.close()
 
 
+ADDRESS = {field.name for field in fields(Address)}
 _interaction = iter(range(10**6, 10**7))
 
 
 def wish(member: int = ADA, **changes: Any) -> Wish:
-    facts: dict[str, Any] = {
-        "member_id": member,
-        "member_name": f"member {member}",
+    place = changes.pop("place", PLACE)
+    where: dict[str, Any] = {
+        "guild_id": place.guild_id,
         "channel_id": 901,
-        "interaction_id": next(_interaction),
-        "token": "secret",
-        "token_expires_at": 1_800_000_000_000,
-        "place": PLACE,
         "locale": "zh-CN",
         "upload_limit": 5_000_000,
+        "user_install": place.user_install,
+        "interaction_token": "secret",
+        "token_expires_at": 1_800_000_000_000,
     }
-    return Wish(**{**facts, **changes})
+    where |= {name: changes.pop(name) for name in ADDRESS & changes.keys()}
+    facts = {"interaction_id": next(_interaction), **changes}
+    return Wish(Address(member, **where), f"member {member}", place=place, **facts)
 
 
 def request_of(asked: Asked) -> GenerationRequest:
@@ -299,7 +302,7 @@ async def test_pictures_do_not_grow_without_end(backends: Backends) -> None:
 async def test_a_pick_is_a_delivery_and_no_job(backends: Backends) -> None:
     job, images = await drawn(backends)
     before = rows(backends, Job)
-    asking = dataclasses.replace(wish(BOB), reply_to=77)
+    asking = wish(BOB, reply_to=77)
     delivery = await submit.pick(backends, asking, Cell(job.id, 1))
     assert (delivery.kind, delivery.image_id, delivery.member_id) == ("single", images[1].id, BOB)
     assert (delivery.once, delivery.reply_to) == (f"press:{asking.interaction_id}", 77)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot import messages
-from storage import jobs, members
+from storage import attempts, members
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.tables import Image
 from tests.bot import drawing
@@ -79,7 +79,8 @@ async def test_v_varies_the_picture_it_names(world: World) -> None:
     assert (request.task, request.parent_image_id) == (Task.IMAGE_TO_IMAGE, third.id)
 
 
-async def test_the_same_press_twice_is_one_job(world: World) -> None:
+async def test_the_same_press_twice_is_one_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.tables.addresses.SAME_PRESS_MS", 60_000)  # for a busy machine
     alice, bob = world.member("alice"), world.member("bob")
     grid = await drawn(world, alice)
     await press(alice, grid, "V1")
@@ -256,7 +257,7 @@ async def test_a_running_job_is_stopping_until_its_worker_obeys(world: World) ->
     await press(alice, waiting, "Cancel Job")
     assert labels(world.reread(waiting)) == ["Stopping…"]
     with world.backends.database.writing() as session:
-        jobs.stopped(session, taken.job_id, taken.attempt)
+        attempts.stopped(session, taken.job_id, taken.attempt)
     await world.delivered()
     assert "(Stopped)" in world.messages()[0].content
 

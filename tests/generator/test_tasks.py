@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from generator import output
 from generator.progress import Pulse
 from generator.tasks import Attempt, error_code
-from storage import jobs, privacy, workers
+from storage import attempts, privacy, workers
 from storage.contract import Action, ChangedEvent, ErrorCode, JobState, ProgressEvent, Task
 from storage.database import Database
 from storage.errors import CatalogError, DataDeleted, ImageMissing
@@ -33,7 +33,7 @@ def attempt_at(place: Place, worker_id: int = 0) -> Attempt:
     """Claim the next job, for a worker of this test's."""
     with place.backends.database.writing() as session:
         worker_id = worker_id or workers.register(session, "test", place.models.names())
-        claim = jobs.claim(session, worker_id, place.models.names())
+        claim = attempts.claim(session, worker_id, place.models.names())
     assert claim is not None
     return Attempt(place.backends, place.models, claim, Pulse(), threading.Event())
 
@@ -148,7 +148,7 @@ def test_a_stale_attempt_drops_its_pictures(place: Place) -> None:
     job_id = place.ask()
     attempt = attempt_at(place)
     with place.backends.database.writing() as session:
-        jobs.fail(session, job_id, 1, ErrorCode.WORKER_LOST, "its worker vanished", retry=True)
+        attempts.fail(session, job_id, 1, ErrorCode.WORKER_LOST, "its worker vanished", retry=True)
     attempt.run()
     assert place.job(job_id).state == JobState.QUEUED
     assert place.images(job_id) == []

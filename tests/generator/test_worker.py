@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from generator.models import Models
-from storage import jobs
+from storage import attempts, states
 from storage.config import Config
 from storage.contract import CancelEvent, ChangedEvent, ErrorCode, JobState
 from tests.brokers import OwnBroker, free_port
@@ -80,7 +80,7 @@ def test_cancel_by_event_is_immediate(place: Place) -> None:
         assert worker._events is not None
         assert worker._events.wait_ready(5)
         with place.backends.database.writing() as session:
-            assert jobs.cancel(session, job_id) == JobState.RUNNING
+            assert states.cancel(session, job_id) == JobState.RUNNING
         started = time.monotonic()
         place.backends.events.publish(CancelEvent(job_id=job_id))
         assert place.wait(job_id).state == JobState.CANCELLED
@@ -92,7 +92,7 @@ def test_cancel_reaches_a_worker_that_hears_no_events(place: Place) -> None:
         job_id = place.ask(num_inference_steps=LONG)
         place.wait(job_id, JobState.RUNNING)
         with place.backends.database.writing() as session:
-            jobs.cancel(session, job_id)
+            states.cancel(session, job_id)
         assert place.wait(job_id, seconds=3).state == JobState.CANCELLED
 
 
@@ -173,6 +173,6 @@ def test_a_claim_whose_answer_was_lost_is_given_up(place: Place) -> None:
         with worker._claiming:
             job_id = place.ask()
             with place.backends.database.writing() as session:
-                assert jobs.claim(session, worker._worker_id, place.models.names()) is not None
+                assert attempts.claim(session, worker._worker_id, place.models.names()) is not None
         job = place.wait(job_id)
         assert (job.state, job.attempts) == (JobState.SUCCEEDED, 2)

@@ -14,12 +14,12 @@ from typing import Any
 
 from generator.models import Models
 from generator.worker import Worker
-from storage import jobs
+from storage import jobs, submissions
 from storage.backends import Backends
 from storage.config import Config
 from storage.contract import Action, Event, GenerationRequest, JobState
-from storage.jobs import JobDraft
-from storage.tables import Image, Job
+from storage.drafts import JobDraft
+from storage.tables import Address, Image, Job
 from tests.generator import tiny
 
 LEASE_MS = 4000
@@ -67,16 +67,14 @@ class Place:
             "seed": 2**32 - 2,
         }
         draft = JobDraft(
-            member_id=member,
+            Address(member, channel_id=900),
             member_name=f"member {member}",
-            guild_id=None,
-            channel_id=900,
             action=action,
             text="a red castle",
             request=GenerationRequest(**{**fields, **wish}),
         )
         with self.backends.database.writing() as session:
-            job_id = jobs.submit(session, draft).job.id
+            job_id = submissions.submit(session, draft).job.id
         if ticket:
             self.backends.tickets.send()
         return job_id

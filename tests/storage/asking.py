@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storage import jobs, workers
+from storage import attempts, jobs, submissions, workers
+from storage.attempts import Claim
 from storage.contract import Action, ErrorCode, GenerationRequest, JobState
+from storage.counters import verify
 from storage.database import Database
-from storage.jobs import Claim, JobDraft, Picture
-from storage.tables import Job, Member
+from storage.drafts import JobDraft, Picture
+from storage.tables import Address, Job, Member
 
 MODELS = ("picturebook",)
+ADDRESS = {field.name for field in fields(Address)}
 
 
 def draft(member_id: int = 1, *, model: str = "picturebook", seed: int = 1, **changes: Any) -> JobDraft:
     request = GenerationRequest(model=model, prompt="a red castle", width=128, height=128, seed=seed)
+    where = {"channel_id": 900, **{name: changes.pop(name) for name in ADDRESS & changes.keys()}}
     facts: dict[str, Any] = {
-        "member_id": member_id,
         "member_name": f"member {member_id}",
-        "guild_id": None,
-        "channel_id": 900,
         "action": Action.IMAGINE,
         "text": "a red castle --ar 1:1",
         "request": request,
     }
-    return JobDraft(**{**facts, **changes})
+    return JobDraft(Address(member_id, **where), **{**facts, **changes})
 
 
 def submit(database: Database, member_id: int = 1, **changes: Any) -> int:
     with database.writing() as session:
-        return jobs.submit(session, draft(member_id, **changes)).job.id
+        return submissions.submit(session, draft(member_id, **changes)).job.id
 
 
 def submit_many(database: Database, member_id: int, count: int, **changes: Any) -> list[int]:
     """More jobs than a member may ask for; all but the first are written as plain rows."""
     with database.writing() as session:
-        first = jobs.submit(session, draft(member_id, **changes)).job
+        first = submissions.submit(session, draft(member_id, **changes)).job
         rest = [draft(member_id, **changes).row(first.created_at) for _ in range(count - 1)]
         session.add_all(rest)
         session.get_one(Member, member_id).waiting += len(rest)
@@ -55,7 +57,7 @@ def claim(
     database: Database, worker_id: int, models: Collection[str] = MODELS, loaded: Collection[str] = ()
 ) -> Claim | None:
     with database.writing() as session:
-        return jobs.claim(session, worker_id, models, loaded)
+        return attempts.claim(session, worker_id, models, loaded)
 
 
 def must_claim(database: Database, worker_id: int, models: Collection[str] = MODELS) -> Claim:
@@ -84,7 +86,7 @@ def pictures(count: int = 4) -> list[Picture]:
 
 def finish(database: Database, claimed: Claim) -> Job:
     with database.writing() as session:
-        return jobs.finish(session, claimed.job_id, claimed.attempt, pictures(), {})
+        return attempts.finish(session, claimed.job_id, claimed.attempt, pictures(), {})
 
 
 def made(database: Database, member_id: int = 1, **changes: Any) -> int:
@@ -109,7 +111,7 @@ def counters(database: Database, member_id: int = 1) -> tuple[int, int]:
 
 
 def assert_sound(session: Session) -> None:
-    assert jobs.verify(session) == []
+    assert verify(session) == []
 
 
 def counters_or_none(database: Database, member_id: int = 1) -> tuple[int, int] | None:
@@ -122,9 +124,9 @@ def end(database: Database, claimed: Claim, state: JobState) -> None:
     """Let the attempt end this way."""
     with database.writing() as session:
         if state is JobState.FAILED:
-            jobs.fail(session, claimed.job_id, claimed.attempt, ErrorCode.CRASHED, "", retry=False)
+            attempts.fail(session, claimed.job_id, claimed.attempt, ErrorCode.CRASHED, "", retry=False)
         elif state is JobState.CANCELLED:
-            jobs.stopped(session, claimed.job_id, claimed.attempt)
+            attempts.stopped(session, claimed.job_id, claimed.attempt)
         else:
             made = [picture(withheld=state is JobState.WITHHELD)]
-            jobs.finish(session, claimed.job_id, claimed.attempt, made, {})
+            attempts.finish(session, claimed.job_id, claimed.attempt, made, {})

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import func, select, text
 
-from storage import deliveries, jobs, moderation
+from storage import attempts, deliveries, jobs, moderation, states, submissions
+from storage.attempts import Claim
 from storage.database import Database
 from storage.errors import Refused, Stale
-from storage.jobs import Claim
 from storage.tables import RUNNING, Job, Member
 from tests.storage import asking
 
@@ -91,7 +91,7 @@ def claim_all(racer: int, url: str, hold: int, total: int) -> Seen:
 
 def _claim(database: Database, worker_id: int, seen: Seen) -> Claim | None:
     with database.writing() as session:
-        claimed = jobs.claim(session, worker_id, asking.MODELS)
+        claimed = attempts.claim(session, worker_id, asking.MODELS)
         if claimed is not None:
             job = jobs.get(session, claimed.job_id)
             seen.claims.append((job.id, job.member_id, session.get_one(Member, job.member_id).served))
@@ -119,7 +119,7 @@ def submit_press(racer: int, url: str, press: str, presses: int) -> list[tuple[i
     for index in range(presses):
         draft = asking.draft(press=press, interaction_id=1_000 * racer + index + 1, token_expires_at=900_000)
         with database.writing() as session:
-            submission = jobs.submit(session, draft)
+            submission = submissions.submit(session, draft)
             seen.append((submission.job.id, submission.fresh))
     database.close()
     return seen
@@ -134,7 +134,7 @@ def submit_and_cancel(racer: int, url: str, rounds: int) -> int:
             job_id = asking.submit(database)
             if index % 2:
                 with database.writing() as session:
-                    jobs.cancel(session, job_id)
+                    states.cancel(session, job_id)
         except Refused:
             refused += 1
     database.close()
@@ -178,10 +178,10 @@ def finish_or_reap(racer: int, url: str, claims: Sequence[tuple[int, int]]) -> l
         try:
             if racer == 0:
                 with database.writing() as session:
-                    jobs.finish(session, job_id, attempt, asking.pictures(), {})
+                    attempts.finish(session, job_id, attempt, asking.pictures(), {})
             else:
                 with database.writing() as session:
-                    jobs.hand_back(session, job_id, attempt)
+                    attempts.hand_back(session, job_id, attempt)
         except Stale:
             continue
         done.append(job_id)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage import batches, jobs, members, moderation
+from storage import batches, drafts, jobs, members, moderation, states
 from storage.batches import Confirmation, Tally
 from storage.contract import JobState
 from storage.database import Database
@@ -31,7 +31,7 @@ def propose(database: Database, member_id: int = 1, texts: Sequence[str] = TEXTS
 def confirm(database: Database, batch_id: int, member_id: int = 1, **changes: Any) -> Confirmation:
     facts = {"interaction_token": "answer", "interaction_id": 88, **changes}
 
-    def draft(wish: dict[str, Any]) -> jobs.JobDraft:
+    def draft(wish: dict[str, Any]) -> drafts.JobDraft:
         return asking.draft(member_id, text=wish["text"], **facts)
 
     with database.writing() as session:
@@ -207,7 +207,7 @@ def test_its_jobs_are_counted_by_their_ends(database: Database) -> None:
         claim = asking.must_claim(database, worker_id)
         with database.writing() as session:
             if state is JobState.CANCELLED:
-                jobs.cancel(session, claim.job_id)
+                states.cancel(session, claim.job_id)
         asking.end(database, claim, state)
     asking.must_claim(database, worker_id)
     counted = tally(database, batch_id)
@@ -242,7 +242,7 @@ def test_one_of_it_is_cancelled_like_any_job(database: Database) -> None:
     batch_id = make(database)
     with database.writing() as session:
         first = batches.jobs_of(session, batch_id)[0]
-        assert jobs.cancel(session, first.id) is JobState.CANCELLED
+        assert states.cancel(session, first.id) is JobState.CANCELLED
     assert tally(database, batch_id) == Tally(queued=2, cancelled=1)
     assert get(database, batch_id).cancel_requested_at is None
 

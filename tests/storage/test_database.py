@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from storage import database as module
-from storage import jobs, members
+from storage import jobs, members, submissions
 from storage.database import Database, now
 from storage.errors import ConfigError
 from storage.tables import Job, Member
@@ -82,7 +82,7 @@ def test_a_reader_cannot_write(database: Database) -> None:
 
 def test_what_raises_leaves_no_trace(database: Database) -> None:
     def submit_and_break(session: Session) -> None:
-        jobs.submit(session, asking.draft())
+        submissions.submit(session, asking.draft())
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError), database.writing() as session:
@@ -94,7 +94,7 @@ def test_what_raises_leaves_no_trace(database: Database) -> None:
 
 def test_rows_stay_readable_when_the_transaction_is_over(database: Database) -> None:
     with database.writing() as session:
-        job = jobs.submit(session, asking.draft(press="p", interaction_id=3)).job
+        job = submissions.submit(session, asking.draft(press="p", interaction_id=3)).job
     assert {column: getattr(job, column) for column in Job.__table__.columns.keys()}["press"] == "p"  # noqa: SIM118
 
 
@@ -102,11 +102,11 @@ async def test_the_same_statements_from_a_loop(database: Database) -> None:
     def thread_of(_session: Session, name: str) -> str:
         return f"{name} {threading.current_thread().name}"
 
-    submissions = await asyncio.gather(
-        *(database.write(jobs.submit, asking.draft(member_id)) for member_id in range(1, 9))
+    made = await asyncio.gather(
+        *(database.write(submissions.submit, asking.draft(member_id)) for member_id in range(1, 9))
     )
-    assert len({submission.job.id for submission in submissions}) == 8
-    job = await database.read(jobs.get, submissions[0].job.id)
+    assert len({submission.job.id for submission in made}) == 8
+    job = await database.read(jobs.get, made[0].job.id)
     assert job.member_id == 1
     assert (await database.read(thread_of, name="on")).startswith("on database")
 
@@ -114,7 +114,7 @@ async def test_the_same_statements_from_a_loop(database: Database) -> None:
 async def test_the_loop_goes_on_while_the_database_waits(sqlite_database: Database) -> None:
     with sqlite_database.writing() as session:
         members.member(session, 1)
-        waiting = asyncio.ensure_future(sqlite_database.write(jobs.submit, asking.draft()))
+        waiting = asyncio.ensure_future(sqlite_database.write(submissions.submit, asking.draft()))
         await asyncio.sleep(0.2)
         assert not waiting.done()
     assert (await waiting).fresh

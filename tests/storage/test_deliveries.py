@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select, update
 
-from storage import deliveries, jobs, moderation
+from storage import deliveries, jobs, moderation, states
 from storage.contract import Action
 from storage.database import Database, now
 from storage.errors import Banned, NoSuchImage, Stale
-from storage.tables import Delivery, Image, Message
+from storage.tables import Address, Delivery, Image, Message
 from tests.storage import asking
 
 
@@ -17,7 +17,7 @@ def _cancelled(database: Database, member_id: int = 1, **changes: object) -> int
     """A job whose end must be told."""
     job_id = asking.submit(database, member_id, **changes)
     with database.writing() as session:
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
     return job_id
 
 
@@ -31,10 +31,18 @@ def _get(database: Database, delivery_id: int) -> Delivery:
         return deliveries.get(session, delivery_id)
 
 
-def _single(database: Database, image_id: int, member_id: int = 1, **changes: object) -> Delivery:
-    facts: dict[str, object] = {"once": "press:1", "channel_id": 900, "guild_id": None, **changes}
+def _single(
+    database: Database,
+    image_id: int,
+    member_id: int = 1,
+    *,
+    once: str = "press:1",
+    guild_id: int | None = None,
+    token_expires_at: int = 900_000,
+) -> Delivery:
+    address = Address(member_id, guild_id, 900, token_expires_at=token_expires_at)
     with database.writing() as session:
-        return deliveries.request_single(session, image_id=image_id, member_id=member_id, **facts)  # type: ignore[arg-type]
+        return deliveries.request_single(session, address, image_id=image_id, once=once)
 
 
 def _images(database: Database, job_id: int) -> list[Image]:
@@ -84,8 +92,8 @@ def test_done_closes_it_and_keeps_the_message(database: Database) -> None:
     assert taken.interaction_token == "secret"
     for _ in range(2):
         with database.writing() as session:
-            message = Message(id=2**62, channel_id=900, job_id=job_id)
-            deliveries.done(session, taken.id, message)
+            deliveries.posted(session, taken.id, Message(id=2**62, channel_id=900, job_id=job_id))
+            deliveries.done(session, taken.id)
     closed = _get(database, taken.id)
     assert (closed.state, closed.message_id, closed.interaction_token) == ("done", 2**62, None)
     assert asking.get(database, job_id).interaction_token is None
@@ -98,8 +106,6 @@ def test_done_closes_it_and_keeps_the_message(database: Database) -> None:
         assert found.job_id == job_id
         assert deliveries.shown(session, 1) is None
         assert [message.id for message in deliveries.messages_of(session, job_id)] == [2**62]
-        deliveries.message_deleted(session, 2**62)
-        assert deliveries.messages_of(session, job_id) == []
 
 
 def test_later_waits_and_says_why(database: Database) -> None:
@@ -136,10 +142,10 @@ def test_a_picture_is_asked_for_once_a_press(database: Database) -> None:
     assert _single(database, images[1].id, 2, once="press:2").id == first.id
     assert _single(database, images[1].id, 3, once="press:3").id != first.id
     assert _single(database, images[2].id, 2, once="press:4").id != first.id
-    with database.writing() as session:
-        session.execute(update(Delivery).values(created_at=Delivery.created_at - 3_000))
-    assert _single(database, images[1].id, 2, once="press:5").id != first.id
-    assert _single(database, images[1].id, 2, once="press:1").id == first.id
+    for moment, same in ((902_999, True), (903_000, False)):
+        later = _single(database, images[1].id, 2, once=f"press:{moment}", token_expires_at=moment)
+        assert (later.id == first.id) is same
+    assert _single(database, images[1].id, 2, once="press:1", token_expires_at=999_999).id == first.id
     assert (first.kind, first.image_id, first.job_id) == ("single", images[1].id, images[1].job_id)
 
 

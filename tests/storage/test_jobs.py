@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from storage import jobs, members
+from storage import attempts, counters, jobs, members, states, submissions
 from storage.contract import Action, ErrorCode, GenerationRequest, JobState, Part, Phrase
 from storage.database import Database
 from storage.errors import AlreadyFinished, NoSuchImage, NoSuchJob, QueueFull, Stale
@@ -32,7 +32,7 @@ def _deliveries(database: Database, job_id: int) -> list[str]:
 def test_a_job_waits_runs_and_succeeds(database: Database, worker_id: int) -> None:
     draft = asking.draft(7, guild_id=2**63 - 1, interaction_token="secret", locale="de")
     with database.writing() as session:
-        submission = jobs.submit(session, draft)
+        submission = submissions.submit(session, draft)
     assert submission.fresh
     assert (submission.job.state, submission.job.sequence) == ("queued", 0)
     assert asking.counters(database, 7) == (0, 1)
@@ -66,7 +66,7 @@ def test_all_pictures_withheld_is_another_end(database: Database, worker_id: int
         claim = asking.must_claim(database, worker_id)
         pictures = [asking.picture(index, withheld=kept) for index, kept in enumerate(withheld)]
         with database.writing() as session:
-            job = jobs.finish(session, claim.job_id, claim.attempt, pictures, {"steps": 20})
+            job = attempts.finish(session, claim.job_id, claim.attempt, pictures, {"steps": 20})
         assert (job.state, job.timings) == (state, {"steps": 20})
 
 
@@ -88,7 +88,7 @@ def test_the_queue_of_a_member_is_limited(database: Database, worker_id: int) ->
 def test_one_interaction_is_one_job(database: Database) -> None:
     first = asking.submit(database, interaction_id=77)
     with database.writing() as session:
-        again = jobs.submit(session, asking.draft(interaction_id=77))
+        again = submissions.submit(session, asking.draft(interaction_id=77))
     assert (again.job.id, again.fresh) == (first, False)
     with pytest.raises(IntegrityError), database.writing() as session:
         session.add(asking.draft(interaction_id=77).row(at=0))
@@ -122,12 +122,12 @@ def test_ids_are_never_given_twice(database: Database) -> None:
 def test_a_waiting_job_is_cancelled_at_once(database: Database, worker_id: int) -> None:
     job_id = asking.submit(database)
     with database.writing() as session:
-        assert jobs.cancel(session, job_id) is JobState.CANCELLED
+        assert states.cancel(session, job_id) is JobState.CANCELLED
     assert asking.counters(database) == (0, 0)
     assert _deliveries(database, job_id) == [f"result:{job_id}"]
     assert asking.claim(database, worker_id) is None
     with pytest.raises(AlreadyFinished), database.writing() as session:
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
 
 
 def test_a_running_job_is_asked_to_stop(database: Database, worker_id: int) -> None:
@@ -135,10 +135,10 @@ def test_a_running_job_is_asked_to_stop(database: Database, worker_id: int) -> N
     claim = asking.must_claim(database, worker_id)
     for _ in range(2):
         with database.writing() as session:
-            assert jobs.cancel(session, job_id) is JobState.RUNNING
+            assert states.cancel(session, job_id) is JobState.RUNNING
     assert asking.counters(database) == (1, 0)
     with database.writing() as session:
-        assert jobs.stopped(session, job_id, claim.attempt).state == JobState.CANCELLED
+        assert attempts.stopped(session, job_id, claim.attempt).state == JobState.CANCELLED
     assert asking.counters(database) == (0, 0)
     assert _deliveries(database, job_id) == [f"result:{job_id}"]
 
@@ -150,13 +150,13 @@ def test_a_finished_job_cannot_be_cancelled(database: Database, worker_id: int, 
     before = asking.get(database, job_id)
     assert before.state == end
     with pytest.raises(AlreadyFinished) as refusal, database.writing() as session:
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
     assert refusal.value.state == end
     assert asking.get(database, job_id).sequence == before.sequence
 
 
 def test_what_is_not_there_is_said(database: Database) -> None:
-    for ask in (jobs.cancel, jobs.get, jobs.ahead):
+    for ask in (states.cancel, jobs.get, jobs.ahead):
         with pytest.raises(NoSuchJob), database.writing() as session:
             ask(session, 404)
     with pytest.raises(NoSuchImage), database.reading() as session:
@@ -167,9 +167,9 @@ def test_a_job_asked_to_stop_does_not_wait_again(database: Database, worker_id: 
     job_id = asking.submit(database)
     claim = asking.must_claim(database, worker_id)
     with database.writing() as session:
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
     with database.writing() as session:
-        jobs.hand_back(session, job_id, claim.attempt)
+        attempts.hand_back(session, job_id, claim.attempt)
     assert asking.get(database, job_id).state == JobState.CANCELLED
     assert asking.counters(database) == (0, 0)
 
@@ -181,7 +181,9 @@ def test_three_attempts_and_then_a_reason(database: Database, worker_id: int) ->
         claim = asking.must_claim(database, worker_id)
         alone.append(claim.alone)
         with database.writing() as session:
-            states.append(jobs.fail(session, job_id, claim.attempt, ErrorCode.CRASHED, "boom", retry=True))
+            states.append(
+                attempts.fail(session, job_id, claim.attempt, ErrorCode.CRASHED, "boom", retry=True)
+            )
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
     assert alone == [False, True, True]
     job = asking.get(database, job_id)
@@ -194,7 +196,7 @@ def test_what_no_other_attempt_would_mend_fails_at_once(database: Database, work
     job_id = asking.submit(database)
     claim = asking.must_claim(database, worker_id)
     with database.writing() as session:
-        state = jobs.fail(session, job_id, claim.attempt, ErrorCode.SOURCE_MISSING, "gone", retry=False)
+        state = attempts.fail(session, job_id, claim.attempt, ErrorCode.SOURCE_MISSING, "gone", retry=False)
     assert state is JobState.FAILED
 
 
@@ -204,7 +206,7 @@ def test_handing_back_does_not_count(database: Database, worker_id: int) -> None
         claim = asking.must_claim(database, worker_id)
         assert (claim.attempt, claim.alone) == (attempt, False)
         with database.writing() as session:
-            jobs.hand_back(session, job_id, claim.attempt)
+            attempts.hand_back(session, job_id, claim.attempt)
     assert asking.counters(database) == (0, 1)
     job = asking.get(database, job_id)
     assert (job.state, job.attempts, job.handbacks, job.worker_id) == ("queued", 5, 5, None)
@@ -214,7 +216,7 @@ def test_a_success_forgets_earlier_failures(database: Database, worker_id: int) 
     job_id = asking.submit(database)
     claim = asking.must_claim(database, worker_id)
     with database.writing() as session:
-        jobs.fail(session, job_id, claim.attempt, ErrorCode.OUT_OF_MEMORY, "8 GB", retry=True)
+        attempts.fail(session, job_id, claim.attempt, ErrorCode.OUT_OF_MEMORY, "8 GB", retry=True)
     job = asking.finish(database, asking.must_claim(database, worker_id))
     assert (job.state, job.error_code, job.error_detail) == ("succeeded", None, None)
 
@@ -223,7 +225,7 @@ def test_every_write_of_a_stale_attempt_is_refused(database: Database, worker_id
     job_id = asking.submit(database)
     stale = asking.must_claim(database, worker_id)
     with database.writing() as session:
-        jobs.hand_back(session, job_id, stale.attempt)
+        attempts.hand_back(session, job_id, stale.attempt)
     _assert_fenced(database, stale)
     fresh = asking.must_claim(database, worker_id)
     _assert_fenced(database, stale)
@@ -235,13 +237,15 @@ def test_every_write_of_a_stale_attempt_is_refused(database: Database, worker_id
         assert set(session.scalars(select(Image.attempt))) == {2}
 
 
-def _assert_fenced(database: Database, claim: jobs.Claim) -> None:
+def _assert_fenced(database: Database, claim: attempts.Claim) -> None:
     before = asking.get(database, claim.job_id)
     writes = (
-        lambda session: jobs.finish(session, claim.job_id, claim.attempt, asking.pictures(), {}),
-        lambda session: jobs.fail(session, claim.job_id, claim.attempt, ErrorCode.CRASHED, "x", retry=True),
-        lambda session: jobs.hand_back(session, claim.job_id, claim.attempt),
-        lambda session: jobs.stopped(session, claim.job_id, claim.attempt),
+        lambda session: attempts.finish(session, claim.job_id, claim.attempt, asking.pictures(), {}),
+        lambda session: attempts.fail(
+            session, claim.job_id, claim.attempt, ErrorCode.CRASHED, "x", retry=True
+        ),
+        lambda session: attempts.hand_back(session, claim.job_id, claim.attempt),
+        lambda session: attempts.stopped(session, claim.job_id, claim.attempt),
     )
     for write in writes:
         with pytest.raises(Stale), database.writing() as session:
@@ -316,11 +320,11 @@ def test_verify_finds_and_mends_wrong_counters(database: Database, worker_id: in
     with database.writing() as session:
         session.execute(update(Member).where(Member.id == 1).values(running=3, waiting=0))
     with database.writing() as session:
-        assert jobs.verify(session) == [
+        assert counters.verify(session) == [
             "Member 1 counts 3 running and 0 waiting jobs, but has 1 and 1.",
         ]
-        assert len(jobs.verify(session, repair=True)) == 1
-        assert jobs.verify(session) == []
+        assert len(counters.verify(session, repair=True)) == 1
+        assert counters.verify(session) == []
     assert asking.counters(database) == (1, 1)
 
 
@@ -328,7 +332,7 @@ def test_tokens_are_wiped_and_never_shown(database: Database) -> None:
     assert "secret" not in repr(asking.draft(interaction_token="secret"))
     job_id = asking.submit(database, interaction_token="secret")
     with database.writing() as session:
-        jobs.cancel(session, job_id)
+        states.cancel(session, job_id)
         jobs.set_progress_message(session, job_id, 5)
         jobs.forget_token(session, job_id)
     with database.reading() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete, update
 
-from storage import jobs, moderation
+from storage import attempts, holds, moderation, states
 from storage.contract import JobState
 from storage.database import Database, now
 from storage.errors import Banned, Paused, QueueFull
@@ -88,7 +88,7 @@ def test_a_ban_ends_by_itself(database: Database, worker_id: int) -> None:
     assert _held(database, job_id) == [True]
     with database.writing() as session:
         reaper.sweep(session)
-        assert moderation.active_ban(session, 1, GUILD) is None
+        assert holds.active_ban(session, 1, GUILD) is None
     assert _held(database, job_id) == [False]
     assert asking.counters(database) == (0, 2)
 
@@ -97,11 +97,11 @@ def test_a_new_ban_replaces_the_one_before(database: Database) -> None:
     _ban(database, expires_in_ms=1_000_000)
     _ban(database)
     with database.writing() as session:
-        ban = moderation.active_ban(session, 1, GUILD)
+        ban = holds.active_ban(session, 1, GUILD)
         assert ban is not None
         assert ban.expires_at is None
         moderation.unban(session, member_id=1, guild_id=GUILD, by=MODERATOR)
-        assert moderation.active_ban(session, 1, GUILD) is None
+        assert holds.active_ban(session, 1, GUILD) is None
 
 
 def test_a_pause_holds_everyone_in_the_guild(database: Database, worker_id: int) -> None:
@@ -112,9 +112,9 @@ def test_a_pause_holds_everyone_in_the_guild(database: Database, worker_id: int)
     with database.writing() as session:
         assert moderation.pause(session, GUILD, MODERATOR)
         assert not moderation.pause(session, GUILD, MODERATOR)
-        assert moderation.is_paused(session, GUILD)
-        assert not moderation.is_paused(session, OTHER_GUILD)
-        assert not moderation.is_paused(session, None)
+        assert holds.is_paused(session, GUILD)
+        assert not holds.is_paused(session, OTHER_GUILD)
+        assert not holds.is_paused(session, None)
     assert _held(database, *here, there) == [True, True, True, False]
     with pytest.raises(Paused):
         asking.submit(database, 4, guild_id=GUILD)
@@ -148,11 +148,11 @@ def test_a_job_that_comes_back_is_held_too(database: Database, worker_id: int) -
     with database.writing() as session:
         moderation.pause(session, GUILD, MODERATOR)
     with database.writing() as session:
-        jobs.hand_back(session, job_id, claim.attempt)
+        attempts.hand_back(session, job_id, claim.attempt)
     assert _held(database, job_id) == [True]
     assert asking.counters(database) == (0, 0)
     with database.writing() as session:
-        assert jobs.cancel(session, job_id) is JobState.CANCELLED
+        assert states.cancel(session, job_id) is JobState.CANCELLED
         asking.assert_sound(session)
     assert _held(database, job_id) == [False]
 

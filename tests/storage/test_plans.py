@@ -11,7 +11,19 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.orm import Session
 
-from storage import batches, deliveries, jobs, members, moderation, turns, workers
+from storage import (
+    attempts,
+    batches,
+    counters,
+    deliveries,
+    jobs,
+    members,
+    moderation,
+    states,
+    submissions,
+    turns,
+    workers,
+)
 from storage.database import Database
 from storage.tables import Delivery, Image, Job, Member, Message, Table, Worker
 from tests.storage import asking
@@ -43,10 +55,10 @@ def filled(
 def _fill(session: Session) -> None:
     """Every row is a copy of the first of its table, made by the database itself."""
     worker_id = workers.register(session, "worker", asking.MODELS)
-    first = jobs.submit(session, asking.draft(1, guild_id=1)).job
-    claim = jobs.claim(session, worker_id, asking.MODELS)
+    first = submissions.submit(session, asking.draft(1, guild_id=1)).job
+    claim = attempts.claim(session, worker_id, asking.MODELS)
     assert claim is not None
-    jobs.finish(session, first.id, claim.attempt, asking.pictures(1), {})
+    attempts.finish(session, first.id, claim.attempt, asking.pictures(1), {})
     waits = f"i > {JOBS - WAITING}"
     state = f"CASE WHEN {waits} THEN 'queued' ELSE 'succeeded' END"
     _copy(session, Worker, 5, id="i", stopped_at="i")
@@ -59,7 +71,7 @@ def _fill(session: Session) -> None:
     session.add(Message(id=1, channel_id=900, job_id=1, created_at=0))
     session.flush()
     _copy(session, Message, JOBS - WAITING, id="i", job_id="i")
-    jobs.verify(session, repair=True)
+    counters.verify(session, repair=True)
     if session.get_bind().dialect.name == "postgresql":
         for name in ("jobs", "deliveries", "turns"):
             session.execute(text(f"SELECT setval('{name}_id_seq', {JOBS + 1})"))
@@ -122,15 +134,15 @@ SCAN = re.compile(rf"SCAN {LONG}(?! USING (COVERING )?INDEX {QUEUE})|Seq Scan on
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda session: jobs.claim(session, 1, ["picturebook"]),
-        lambda session: jobs.claim(session, 1, ["picturebook", "other"], ["other"]),
+        lambda session: attempts.claim(session, 1, ["picturebook"]),
+        lambda session: attempts.claim(session, 1, ["picturebook", "other"], ["other"]),
         # Nothing to do: also relaxed jobs are looked for.
-        lambda session: jobs.claim(session, 1, ["other"]),
-        lambda session: jobs.submit(
+        lambda session: attempts.claim(session, 1, ["other"]),
+        lambda session: submissions.submit(
             session, asking.draft(3, guild_id=7, press="3", interaction_id=9, token_expires_at=9)
         ),
         lambda session: jobs.ahead(session, JOBS - 5),
-        lambda session: jobs.cancel(session, JOBS - 3),
+        lambda session: states.cancel(session, JOBS - 3),
         lambda session: jobs.unfinished(session),
         lambda session: jobs.images_of(session, 77),
         lambda session: members.history(session, 5),

@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from storage import batches, deliveries, jobs, members, moderation, privacy, reports
+from storage import (
+    attempts,
+    batches,
+    counters,
+    deliveries,
+    holds,
+    jobs,
+    members,
+    moderation,
+    privacy,
+    reports,
+)
 from storage.backends import Backends
 from storage.config import Config
 from storage.contract import JobState
@@ -18,6 +29,7 @@ from storage.database import Database
 from storage.errors import DataDeleted, Stale
 from storage.images import key_for
 from storage.tables import (
+    Address,
     AuditEntry,
     Ban,
     Delivery,
@@ -59,7 +71,8 @@ def _made(backends: Backends, member_id: int, **changes: Any) -> int:
             backends.images.save(image.key, SECRET.encode())
         delivery = session.scalars(select(Delivery).where(Delivery.job_id == job_id)).one()
         message = Message(id=10_000 + job_id, channel_id=900, job_id=job_id)
-        deliveries.done(session, delivery.id, message)
+        deliveries.posted(session, delivery.id, message)
+        deliveries.done(session, delivery.id)
     return job_id
 
 
@@ -178,14 +191,14 @@ def test_what_waits_runs_and_is_on_its_way_ends(backends: Backends) -> None:
     ]
     assert asking.claim(database, worker) is None
     with database.writing() as session:
-        assert jobs.verify(session) == []
+        assert counters.verify(session) == []
         assert deliveries.take(session, 10, 1000) == []
         with pytest.raises(Stale):
             deliveries.attempt(session, held[0].id)
     with pytest.raises(Stale):
         asking.finish(database, claimed)
     with database.writing() as session, pytest.raises(Stale):
-        jobs.stopped(session, claimed.job_id, claimed.attempt)
+        attempts.stopped(session, claimed.job_id, claimed.attempt)
     assert asking.counters(database, ADA) == (0, 0)
     with database.reading() as session:
         assert session.scalars(select(Delivery.state)).all() == ["given_up"]
@@ -203,9 +216,8 @@ def test_others_wait_in_vain_for_pictures_that_are_gone(backends: Backends) -> N
     database = backends.database
     job_id = _made(backends, ADA)
     with database.writing() as session:
-        deliveries.request_single(
-            session, image_id=_images(database, job_id)[0].id, member_id=BOB, once="press:5", channel_id=900
-        )
+        address = Address(BOB, channel_id=900)
+        deliveries.request_single(session, address, image_id=_images(database, job_id)[0].id, once="press:5")
     privacy.erase(backends, ADA)
     with database.writing() as session:
         assert deliveries.take(session, 10, 1000) == []
@@ -221,7 +233,7 @@ def test_moderation_keeps_what_it_needs(backends: Backends) -> None:
     privacy.erase(backends, ADA)
     assert (_count(database, Ban), _count(database, AuditEntry)) == (1, 1)
     with database.reading() as session:
-        assert moderation.active_ban(session, ADA, 7) is not None
+        assert holds.active_ban(session, ADA, 7) is not None
         assert moderation.verify_chain(session) == []
         (open_report,) = reports.undecided(session, 7)
     with database.writing() as session:

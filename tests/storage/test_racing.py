@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import func, select
 
-from storage import jobs, moderation
+from storage import counters, moderation, states, submissions
 from storage.contract import JobState
 from storage.database import Database
 from storage.tables import Delivery, Image, Job, Member, MemberUsage
@@ -40,7 +40,7 @@ def test_each_job_is_claimed_once_within_limits(database: Database, database_url
     assert [broken for racer in seen for broken in racer.over_limit] == []
     assert sum(len(racer.claims) > 0 for racer in seen) > 1, "they raced"
     with database.reading() as session:
-        assert jobs.verify(session) == []
+        assert counters.verify(session) == []
         assert session.scalar(select(func.max(Member.running))) == 0
         assert session.scalar(select(func.max(Member.waiting))) == 0
         assert session.scalar(select(func.count(Image.id))) == total * 4
@@ -77,7 +77,7 @@ def test_presses_that_race_are_one_job(database: Database, database_url: str, ra
 def test_counters_survive_cancelling(database: Database, database_url: str, race: Race) -> None:
     refused = sum(race(racers.submit_and_cancel, database_url, 12))
     with database.reading() as session:
-        assert jobs.verify(session) == []
+        assert counters.verify(session) == []
         waiting = session.scalar(select(func.count(Job.id)).where(Job.state == JobState.QUEUED))
         assert waiting == session.get_one(Member, 1).waiting == 10
         assert session.scalar(select(func.count(Job.id))) == RACERS * 12 - refused
@@ -94,7 +94,7 @@ def test_no_update_is_lost_between_processes(database: Database, database_url: s
 def test_bots_never_hold_the_same_delivery(database: Database, database_url: str, race: Race) -> None:
     for member_id in range(1, 31):
         with database.writing() as session:
-            jobs.cancel(session, jobs.submit(session, asking.draft(member_id)).job.id)
+            states.cancel(session, submissions.submit(session, asking.draft(member_id)).job.id)
     delivered = Counter(d for bot in race(racers.take_deliveries, database_url) for d in bot)
     assert len(delivered) == 30
     assert set(delivered.values()) == {1}
@@ -111,7 +111,7 @@ def test_a_job_ends_once_beside_a_reaper(database: Database, database_url: str, 
 
     assert sorted(sum(taken_back, finished)) == sorted(job_id for job_id, _ in attempts)
     with database.reading() as session:
-        assert jobs.verify(session) == []
+        assert counters.verify(session) == []
         assert session.scalar(select(func.count(Image.id))) == 4 * len(finished)
 
 

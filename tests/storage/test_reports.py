@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from storage import deliveries, jobs, members, moderation, removals, reports, words
+from storage import counters, deliveries, jobs, members, moderation, removals, reports, words
 from storage.contract import JobState
 from storage.database import Database
 from storage.errors import DataDeleted, NoSuchJob, NoSuchMessage
-from storage.tables import Delivery, Job, Message
+from storage.tables import Address, Delivery, Job, Message
 from tests.storage import asking
 
 GUILD, MOD, ALICE, BOB = 7, 99, 2, 3
@@ -68,7 +68,7 @@ def test_withholding_hides_a_jobs_pictures(database: Database) -> None:
     _report(database, job_id)
     _report(database, job_id, BOB)
     with database.writing() as session:
-        deliveries.request_again(session, job_id=job_id, once="show:1", channel_id=900)
+        deliveries.request_again(session, Address(1, channel_id=900), job_id=job_id, once="show:1")
         report = reports.undecided(session, GUILD)[0]
         withheld = reports.withhold(session, report.id, GUILD, MOD)
         assert withheld is not None
@@ -92,7 +92,7 @@ def test_withholding_stops_a_job_that_is_not_finished(database: Database) -> Non
         report = reports.undecided(session, GUILD)[0]
         reports.withhold(session, report.id, GUILD, MOD)
         assert jobs.get(session, job_id).state == JobState.CANCELLED
-        assert jobs.verify(session) == []
+        assert counters.verify(session) == []
 
 
 def test_dismissing_leaves_all_as_it_is(database: Database) -> None:

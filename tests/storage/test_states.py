@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, settings, strategies
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from sqlalchemy import select
 
-from storage import jobs, moderation, workers
+from storage import attempts, counters, moderation, states, workers
+from storage.attempts import Claim
 from storage.contract import ErrorCode, JobState
 from storage.database import Database
 from storage.errors import AlreadyFinished, Banned, Paused, QueueFull, Stale
-from storage.jobs import Claim
 from storage.tables import Delivery, Image, Job, Member
 from storage.workers import Reaper
 from tests.storage import asking
@@ -68,27 +68,27 @@ class Jobs(RuleBasedStateMachine):
     @rule(claim=claims, withheld=strategies.booleans())
     def finish(self, claim: Claim, withheld: bool) -> None:
         made = [asking.picture(index, withheld=withheld) for index in range(2)]
-        self._try(lambda session: jobs.finish(session, claim.job_id, claim.attempt, made, {}))
+        self._try(lambda session: attempts.finish(session, claim.job_id, claim.attempt, made, {}))
 
     @rule(claim=claims, retry=strategies.booleans())
     def fail(self, claim: Claim, retry: bool) -> None:
         self._try(
-            lambda session: jobs.fail(
+            lambda session: attempts.fail(
                 session, claim.job_id, claim.attempt, ErrorCode.CRASHED, "", retry=retry
             )
         )
 
     @rule(claim=claims)
     def hand_back(self, claim: Claim) -> None:
-        self._try(lambda session: jobs.hand_back(session, claim.job_id, claim.attempt))
+        self._try(lambda session: attempts.hand_back(session, claim.job_id, claim.attempt))
 
     @rule(claim=claims)
     def stopped(self, claim: Claim) -> None:
-        self._try(lambda session: jobs.stopped(session, claim.job_id, claim.attempt))
+        self._try(lambda session: attempts.stopped(session, claim.job_id, claim.attempt))
 
     @rule(job_id=submitted)
     def cancel(self, job_id: int) -> None:
-        self._try(lambda session: jobs.cancel(session, job_id))
+        self._try(lambda session: states.cancel(session, job_id))
 
     @rule(member_id=MEMBERS, guild_id=GUILDS, lift=strategies.booleans())
     def ban(self, member_id: int, guild_id: int | None, lift: bool) -> None:
@@ -128,7 +128,7 @@ class Jobs(RuleBasedStateMachine):
     @invariant()
     def counters_agree_with_rows(self) -> None:
         with self.database.reading() as session:
-            assert jobs.verify(session) == []
+            assert counters.verify(session) == []
             over = select(Member.id).where((Member.running > Member.running_limit) | (Member.waiting > 10))
             assert session.scalars(over).all() == []
 
@@ -144,7 +144,7 @@ class Jobs(RuleBasedStateMachine):
             assert made[job.id] == 2 * (state in (JobState.SUCCEEDED, JobState.WITHHELD))
             assert (job.finished_at is not None) == state.finished
             assert (job.worker_id is not None) == (state is JobState.RUNNING)
-            assert job.attempts - job.handbacks <= jobs.ATTEMPTS
+            assert job.attempts - job.handbacks <= attempts.ATTEMPTS
 
     @invariant()
     def moves_are_counted_and_nothing_leaves_its_end(self) -> None:

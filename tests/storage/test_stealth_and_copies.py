@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from storage import deliveries, jobs, members
+from storage import attempts, deliveries, jobs, members, states
 from storage.contract import JobState
 from storage.database import Database
 from storage.errors import NotYours
-from storage.tables import Delivery, Job
+from storage.tables import Address, Delivery, Job
 from tests.storage import asking
 
 TOKEN: dict[str, Any] = {"interaction_token": "secret", "token_expires_at": 2**50}
@@ -46,10 +46,9 @@ def test_stealth_is_ephemeral_except_in_ones_own_direct_messages(
     assert (row.ephemeral, row.by_token_alone) == (ephemeral, by_token_alone)
     with database.writing() as session:
         image_id = jobs.images_of(session, job_id)[0].id
-        single = deliveries.request_single(
-            session, image_id=image_id, member_id=1, once="press", channel_id=1, **place
-        )
-        again = deliveries.request_again(session, job_id=job_id, once="again", channel_id=1, **place)
+        address = Address(1, channel_id=1, **place)
+        single = deliveries.request_single(session, address, image_id=image_id, once="press")
+        again = deliveries.request_again(session, address, job_id=job_id, once="again")
         assert single.ephemeral is again.ephemeral is ephemeral
 
 
@@ -104,7 +103,7 @@ def test_words_are_not_copied(database: Database) -> None:
     asking.submit(database, guild_id=5)
     claimed = asking.must_claim(database, asking.worker(database))
     with database.writing() as session:
-        jobs.finish(session, claimed.job_id, claimed.attempt, [], {}, {"prompts": ["a castle"]})
+        attempts.finish(session, claimed.job_id, claimed.attempt, [], {}, {"prompts": ["a castle"]})
     assert [row.kind for row in _rows(database)] == [deliveries.RESULT]
 
 
@@ -119,11 +118,11 @@ def test_a_copys_channel_is_found_later(database: Database) -> None:
     asking.made(database, guild_id=5, **TOKEN)
     copy = _rows(database)[1]
     with database.writing() as session:
-        deliveries.address(session, copy.id, 77)
+        deliveries.set_channel(session, copy.id, 77)
     assert _rows(database)[1].channel_id == 77
     with database.writing() as session:
         deliveries.give_up(session, copy.id, "closed")
-        deliveries.address(session, copy.id, 78)
+        deliveries.set_channel(session, copy.id, 78)
     copy = _rows(database)[1]
     assert (copy.state, copy.channel_id, copy.interaction_token) == ("given_up", 77, None)
 
@@ -145,5 +144,6 @@ def test_a_finished_job_takes_no_token(database: Database) -> None:
 
 
 def _take_up(database: Database, job_id: int) -> Job:
+    fresh = Address(1, interaction_token="fresh", token_expires_at=2**51)
     with database.writing() as session:
-        return jobs.take_up(session, job_id, message_id=9, interaction_token="fresh", token_expires_at=2**51)
+        return states.take_up(session, job_id, 9, fresh)

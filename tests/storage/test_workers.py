@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from storage import jobs, workers
+from storage import states, workers
 from storage.contract import JobState
 from storage.database import Database
 from storage.errors import Stale
@@ -191,7 +191,7 @@ def test_the_heartbeat_says_what_to_stop(database: Database) -> None:
         asking.must_claim(database, claimer)
     for job_id in (stop, others):
         with database.writing() as session:
-            jobs.cancel(session, job_id)
+            states.cancel(session, job_id)
     assert _renew(database, worker_id) == {stop}
     assert keep not in _renew(database, worker_id)
 

@@ -1,0 +1,155 @@
+"""A worker's attempts at jobs: claimed, and ended once.
+
+Every write of a worker names its attempt; one that is no longer the job's is `Stale`, and leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage import states, turns
+from storage.contract import ErrorCode, GenerationRequest, JobState
+from storage.database import now
+from storage.drafts import Picture
+from storage.errors import Stale
+from storage.tables import Job, Member, Worker
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that is a worker's until its attempt ends."""
+
+    job_id: int
+    attempt: int
+    request: GenerationRequest
+    alone: bool
+    """An earlier attempt failed: run it beside no other job, it may be what broke them."""
+    cancel_requested: bool
+
+
+def claim(
+    session: Session, worker_id: int, models: Collection[str], loaded: Collection[str] = ()
+) -> Claim | None:
+    """Take the next job for a worker that serves `models` and has `loaded` some of them; None: nothing to do.
+
+    Raises:
+        Stale: this worker was given up as lost, or has stopped.
+    """
+    if session.scalar(select(Worker.stopped_at).where(Worker.id == worker_id)) is not None:
+        raise Stale
+    passed: list[int] = []
+    while (member := turns.next_member(session, models, loaded, passed)) is not None:
+        job = turns.next_job(session, member.id, models, loaded)
+        if job is None:
+            # What made it this member's turn was cancelled in the instant before the row was locked.
+            passed.append(member.id)
+            continue
+        _start(session, worker_id, member, job)
+        try:
+            request = GenerationRequest.model_validate(job.request)
+        except ValidationError as error:
+            fail(session, job.id, job.attempts, ErrorCode.CRASHED, str(error), retry=False)
+            continue
+        alone = job.attempts - job.handbacks > 1
+        return Claim(job.id, job.attempts, request, alone, job.cancel_requested_at is not None)
+    return None
+
+
+def _start(session: Session, worker_id: int, member: Member, job: Job) -> None:
+    turn, at = turns.draw(session), now(session)
+    member.served = turn
+    member.waiting -= 1
+    member.running += 1
+    states.move(job, JobState.RUNNING)
+    job.worker_id = worker_id
+    job.attempts += 1
+    job.started_at = at
+    session.flush()
+
+
+def finish(
+    session: Session,
+    job_id: int,
+    attempt: int,
+    pictures: Sequence[Picture],
+    timings: dict[str, Any],
+    result: dict[str, Any] | None = None,
+    movie_key: str | None = None,
+) -> Job:
+    """The attempt made its pictures: succeeded, or withheld when all of them are. Words are the `result`.
+
+    Raises:
+        Stale: the attempt is not the job's any more; delete the pictures.
+    """
+    member, job = _mine(session, job_id, attempt)
+    at = now(session)
+    session.add_all(picture.row(job, at) for picture in pictures)
+    job.timings = timings
+    job.result = result
+    job.movie_key = movie_key
+    job.error_code = job.error_detail = None
+    withheld = bool(pictures) and all(picture.withheld for picture in pictures)
+    states.leave(session, member, job, at, jobs=1, images=len(pictures))
+    states.end(session, job, JobState.WITHHELD if withheld else JobState.SUCCEEDED, at)
+    return job
+
+
+def fail(
+    session: Session, job_id: int, attempt: int, code: ErrorCode, detail: str, *, retry: bool
+) -> JobState:
+    """The attempt failed: queued again when another may help and fewer than three failed, else failed for
+    good.
+
+    Raises:
+        Stale: the attempt is not the job's any more.
+    """
+    member, job = _mine(session, job_id, attempt, may_wait=retry)
+    at = now(session)
+    states.leave(session, member, job, at)
+    job.error_code, job.error_detail = code.value, detail
+    if retry and job.attempts - job.handbacks < ATTEMPTS:
+        states.wait_again(session, member, job, at)
+    else:
+        states.end(session, job, JobState.FAILED, at)
+    return JobState(job.state)
+
+
+def hand_back(session: Session, job_id: int, attempt: int) -> None:
+    """The worker shuts down: the job waits again, and the attempt does not count.
+
+    Raises:
+        Stale: the attempt is not the job's any more.
+    """
+    member, job = _mine(session, job_id, attempt, may_wait=True)
+    at = now(session)
+    states.leave(session, member, job, at)
+    job.handbacks += 1
+    states.wait_again(session, member, job, at)
+
+
+def stopped(session: Session, job_id: int, attempt: int) -> Job:
+    """The worker stopped because someone asked for it.
+
+    Raises:
+        Stale: the attempt is not the job's any more.
+    """
+    member, job = _mine(session, job_id, attempt)
+    at = now(session)
+    states.leave(session, member, job, at)
+    states.end(session, job, JobState.CANCELLED, at)
+    return job
+
+
+def _mine(session: Session, job_id: int, attempt: int, *, may_wait: bool = False) -> tuple[Member, Job]:
+    member, job = states.lock(session, job_id, may_wait=may_wait)
+    if job.state != JobState.RUNNING or job.attempts != attempt:
+        raise Stale
+    return member, job

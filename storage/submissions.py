@@ -1,0 +1,83 @@
+"""From a draft to a waiting job: whether its member may ask now, and what the same wish has made already.
+
+The guild's row is locked before the member's, and that before any job's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from storage import holds, jobs, members, turns
+from storage.database import now
+from storage.drafts import JobDraft
+from storage.errors import Paused, QueueFull
+from storage.tables import QUEUED, Address, Job, Member
+
+
+@dataclass(frozen=True)
+class Submission:
+    job: Job
+    ahead: int
+    """About how many waiting jobs come before it."""
+    fresh: bool
+    """False: the same interaction, or the same press within three seconds, had made this job already."""
+
+
+def submit(session: Session, draft: JobDraft) -> Submission:
+    """Write a job that waits for a worker, or find the one that this interaction or press made before.
+
+    Raises:
+        Banned, Paused, QueueFull: nothing was written.
+    """
+    member = asker(session, draft.address, draft.member_name)
+    at = now(session)
+    existing = _same(session, draft)
+    if existing is not None:
+        return Submission(existing, jobs.ahead(session, existing.id), fresh=False)
+    may_ask(session, member, draft.address.guild_id)
+    job = draft.row(at)
+    session.add(job)
+    holds.wait(session, member, 1)
+    session.flush()
+    return Submission(job, turns.ahead(session, job), fresh=True)
+
+
+def asker(session: Session, address: Address, name: str = "") -> Member:
+    """The member who asks, locked like their guild against a pause."""
+    if address.guild_id is not None:
+        holds.guild(session, address.guild_id)
+    return members.member(session, address.member_id, name, address.locale)
+
+
+def may_ask(session: Session, member: Member, guild_id: int | None) -> None:
+    """Whether a member, locked by `asker`, may have one more entry in the queue.
+
+    Raises:
+        Banned, Paused, QueueFull
+    """
+    holds.check_banned(session, member.id, guild_id)
+    if holds.is_paused(session, guild_id):
+        raise Paused
+    if _entries(session, member.id) >= member.waiting_limit:
+        raise QueueFull(member.waiting_limit)
+
+
+def _same(session: Session, draft: JobDraft) -> Job | None:
+    if draft.interaction_id is not None:
+        job = session.scalar(select(Job).where(Job.interaction_id == draft.interaction_id))
+        if job is not None:
+            return job
+    if draft.press is None:
+        return None
+    pressed = select(Job).where(Job.press == draft.press, draft.address.same_moment(Job))
+    return session.scalar(pressed.order_by(Job.id.desc()).limit(1))
+
+
+def _entries(session: Session, member_id: int) -> int:
+    """How many entries of a member's wait; all the jobs of a batch are one."""
+    entry = func.coalesce(Job.batch_id, -Job.id)
+    count = select(func.count(entry.distinct())).where(Job.member_id == member_id, text(QUEUED))
+    return session.scalars(count).one()

@@ -1,0 +1,40 @@
+"""The tables. Times are epoch milliseconds of the database's clock; Discord ids are 64-bit."""
+
+from storage.tables.addresses import SAME_PRESS_MS, UPLOAD_LIMIT, Address
+from storage.tables.base import Table
+from storage.tables.batches import LIVE, Batch
+from storage.tables.deliveries import OPEN, Delivery, Message
+from storage.tables.images import Favorite, Image
+from storage.tables.jobs import QUEUED, RELAXED, RUNNING, UNFINISHED, Job
+from storage.tables.members import Member, MemberUsage
+from storage.tables.moderation import EXPIRING, UNDECIDED, AuditEntry, Ban, Guild, Report
+from storage.tables.workers import Turn, Worker
+
+__all__ = [
+    "EXPIRING",
+    "LIVE",
+    "OPEN",
+    "QUEUED",
+    "RELAXED",
+    "RUNNING",
+    "SAME_PRESS_MS",
+    "UNDECIDED",
+    "UNFINISHED",
+    "UPLOAD_LIMIT",
+    "Address",
+    "AuditEntry",
+    "Ban",
+    "Batch",
+    "Delivery",
+    "Favorite",
+    "Guild",
+    "Image",
+    "Job",
+    "Member",
+    "MemberUsage",
+    "Message",
+    "Report",
+    "Table",
+    "Turn",
+    "Worker",
+]

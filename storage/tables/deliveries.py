@@ -1,0 +1,76 @@
+"""What must reach a member, and the messages in which it did."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.tables.addresses import UPLOAD_LIMIT, Addressed
+from storage.tables.base import (
+    AUTOINCREMENT,
+    Id,
+    Millis,
+    Snowflake,
+    Table,
+    filled_index,
+    one_of,
+    partial_index,
+)
+
+OPEN = "state = 'open'"
+
+
+class Delivery(Addressed, Table):
+    """What must reach a member: written before the request to Discord and closed after it."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        one_of("state", ("open", "done", "given_up")),
+        partial_index("ix_deliveries_open", "due_at", where=OPEN),
+        Index("ix_deliveries_job_id", "job_id"),
+        filled_index("ix_deliveries_image_id", "image_id"),
+        UniqueConstraint("once"),
+        AUTOINCREMENT,
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id"))
+    """For a single picture (U): which one; None for the whole result."""
+    kind: Mapped[str] = mapped_column(String(20))
+    """`result` (a finished job, whatever its state), `single` (U), `again` (/show) or `direct` (a copy of the
+    result for its member's direct messages)."""
+    once: Mapped[str] = mapped_column(String(100))
+    """Unique: the result of a job is `result:<job>`, a press of U is `press:<interaction id>`."""
+    reply_to: Mapped[int | None] = mapped_column(Snowflake)
+    upload_limit: Mapped[int] = mapped_column(BigInteger, default=UPLOAD_LIMIT)
+    ephemeral: Mapped[bool] = mapped_column(default=False)
+    """Shown to its member alone."""
+    state: Mapped[str] = mapped_column(String(20), default="open")
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    due_at: Mapped[int] = mapped_column(Millis)
+    """Not before this; pushed on when a try fails, and while a bot holds it."""
+    attempted_at: Mapped[int | None] = mapped_column(Millis)
+    """Committed before the request: when set, and no message is known, look before posting again."""
+    message_id: Mapped[int | None] = mapped_column(Snowflake)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(Millis)
+
+    @property
+    def by_token_alone(self) -> bool:
+        """Whether only the interaction's token can post it where it was asked for."""
+        return self.user_install or self.ephemeral
+
+
+class Message(Table):
+    """A message of ours that shows pictures, so that it can be found and jumped to."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[int] = mapped_column(Snowflake, primary_key=True, autoincrement=False)
+    channel_id: Mapped[int] = mapped_column(Snowflake)
+    guild_id: Mapped[int | None] = mapped_column(Snowflake)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id"))
+    created_at: Mapped[int] = mapped_column(Millis)
+    deleted_at: Mapped[int | None] = mapped_column(Millis)

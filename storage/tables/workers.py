@@ -1,0 +1,32 @@
+"""Who claims jobs, and in which turn."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.tables.base import AUTOINCREMENT, Id, Millis, Table
+
+
+class Worker(Table):
+    """One incarnation of a worker process; its lease keeps all its jobs."""
+
+    __tablename__ = "workers"
+    __table_args__ = (AUTOINCREMENT,)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    models: Mapped[list[str]] = mapped_column(JSON)
+    started_at: Mapped[int] = mapped_column(Millis)
+    lease_until: Mapped[int] = mapped_column(Millis)
+    renewals: Mapped[int] = mapped_column(BigInteger, default=0)
+    stopped_at: Mapped[int | None] = mapped_column(Millis)
+
+
+class Turn(Table):
+    """Only the counter of its ids is used: a turn's number. The table stays empty."""
+
+    __tablename__ = "turns"
+    __table_args__ = (AUTOINCREMENT,)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
