@@ -40,10 +40,9 @@ from storage.config import Config
 from storage.contract import Action, ChangedEvent, Event, GenerationRequest, JobState
 from storage.database import Database
 from storage.drafts import JobDraft
-from storage.tables import Address
+from storage.tables import UPLOAD_LIMIT, Address
 
 GOAL = 1.10
-UPLOAD_LIMIT = 10 * 2**20
 
 
 class Easel:

@@ -17,7 +17,7 @@ from storage.backends import Backends
 from storage.batches import Confirmation
 from storage.contract import Action, GenerationRequest, Speed
 from storage.drafts import JobDraft
-from storage.errors import NotYours, Refused
+from storage.errors import Refused
 from storage.tables import Batch
 
 MOST_THROUGH_TOKEN = 4
@@ -77,8 +77,7 @@ async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation
         return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
 
     def write(session: Session) -> Confirmation:
-        if batches.get(session, batch_id).member_id != wish.member_id:
-            raise NotYours
+        batches.own(session, batch_id, wish.member_id)
         return batches.confirm(session, batch_id, lambda stored: draft(session, stored))
 
     confirmation = await backends.database.write(write)
@@ -96,8 +95,7 @@ async def decline(backends: Backends, member_id: int, batch_id: int) -> Batch:
     """
 
     def write(session: Session) -> Batch:
-        if batches.get(session, batch_id).member_id != member_id:
-            raise NotYours
+        batches.own(session, batch_id, member_id)
         return batches.decline(session, batch_id)
 
     return await backends.database.write(write)

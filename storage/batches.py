@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storage import holds, members, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
-from storage.errors import AlreadyFinished, BatchClosed, NoSuchBatch
+from storage.errors import AlreadyFinished, BatchClosed, NoSuchBatch, NotYours
 from storage.tables import LIVE, SAME_PRESS_MS, UNFINISHED, Batch, Delivery, Job
 
 LARGEST = 40
@@ -191,6 +191,18 @@ def get(session: Session, batch_id: int) -> Batch:
     batch = session.get(Batch, batch_id)
     if batch is None:
         raise NoSuchBatch(batch_id)
+    return batch
+
+
+def own(session: Session, batch_id: int, member_id: int) -> Batch:
+    """The member's own batch of this number.
+
+    Raises:
+        NoSuchBatch, NotYours
+    """
+    batch = get(session, batch_id)
+    if batch.member_id != member_id:
+        raise NotYours
     return batch
 
 

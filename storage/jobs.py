@@ -29,6 +29,18 @@ def get(session: Session, job_id: int) -> Job:
     return job
 
 
+def own(session: Session, job_id: int, member_id: int) -> Job:
+    """The member's own job of this number.
+
+    Raises:
+        NoSuchJob, DataDeleted, NotYours
+    """
+    job = get(session, job_id)
+    if job.member_id != member_id:
+        raise NotYours
+    return job
+
+
 def check_seen_by(job: Job, member_id: int) -> None:
     """Raise NotYours where somebody else made the job in stealth."""
     if job.stealth and job.member_id != member_id:

@@ -13,7 +13,6 @@ from bot.views.shows import request_here
 from bot.views.wishes import address_of, wish_of
 from storage import jobs, states
 from storage.contract import ChangedEvent, JobState
-from storage.errors import NotYours
 from storage.tables import Job
 
 SHOW = "Show"
@@ -52,10 +51,7 @@ async def _show_here(pressed: Pressed) -> None:
 
 
 def _read(session: Session, job_id: int, member_id: int) -> tuple[Job, int]:
-    job = jobs.get(session, job_id)
-    if job.member_id != member_id:
-        raise NotYours
-    return job, jobs.ahead(session, job_id)
+    return jobs.own(session, job_id, member_id), jobs.ahead(session, job_id)
 
 
 def _unfinished(job: Job, ahead: int) -> str:

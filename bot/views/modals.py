@@ -16,7 +16,7 @@ import discord
 from bot.messages import forms
 from bot.prompt_text import length
 from bot.views.custom_ids import CustomId, parse
-from bot.views.press import Interaction, UnknownButton, host
+from bot.views.press import Interaction, UnknownButton, host, register
 from storage.backends import Backends
 from storage.errors import Refused
 
@@ -72,14 +72,7 @@ class Submitted:
 
 def on_submit(verb: str) -> Callable[[Handler], Handler]:
     """Register what submitting a form of this verb does."""
-
-    def register(handler: Handler) -> Handler:
-        if verb in SUBMITS:
-            raise ValueError(f"{verb!r} has a handler already")
-        SUBMITS[verb] = handler
-        return handler
-
-    return register
+    return register(SUBMITS, verb)
 
 
 async def submitted(interaction: Interaction) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import discord
 
 from bot.views.custom_ids import TEMPLATE, CustomId, parse
 from storage.backends import Backends
 from storage.errors import Refused
+
+H = TypeVar("H")
 
 Interaction = discord.Interaction[discord.Client]
 Handler = Callable[["Pressed"], Awaitable[None]]
@@ -59,14 +61,19 @@ def host(interaction: Interaction) -> Host:
 
 def on_press(verb: str) -> Callable[[Handler], Handler]:
     """Register what a verb does."""
+    return register(HANDLERS, verb)
 
-    def register(handler: Handler) -> Handler:
-        if verb in HANDLERS:
+
+def register(handlers: dict[str, H], verb: str) -> Callable[[H], H]:
+    """Register the one handler of a verb."""
+
+    def decorate(handler: H) -> H:
+        if verb in handlers:
             raise ValueError(f"{verb!r} has a handler already")
-        HANDLERS[verb] = handler
+        handlers[verb] = handler
         return handler
 
-    return register
+    return decorate
 
 
 def _handler(verb: str) -> Handler:

@@ -14,7 +14,6 @@ from bot.views.press import Interaction, Pressed, host, on_press
 from bot.views.wishes import wish_of
 from storage import deliveries, jobs
 from storage.contract import ChangedEvent, JobState
-from storage.errors import NotYours
 from storage.tables import Job
 
 
@@ -29,9 +28,7 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
     checks.check(wish.place, safety=backends.config.safety == "on")
 
     def request(session: Session) -> Job:
-        job = jobs.get(session, job_id)
-        if job.member_id != wish.member_id:
-            raise NotYours
+        job = jobs.own(session, job_id, wish.member_id)
         if job.state == JobState.SUCCEEDED:
             request_here(session, wish, job_id)
         return job
