@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from storage import database as database_module
 from storage.database import Database
 from storage.tables import Table
+from tests.storage import racers
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may leave a test's transaction idle for longer than ours ever are."""
+    monkeypatch.setattr(database_module, "POSTGRES_IDLE_MS", racers.IDLE_MS)
 
 
 @pytest.fixture(scope="session")

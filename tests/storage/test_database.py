@@ -20,6 +20,8 @@ from storage.errors import ConfigError
 from storage.tables import Job, Member
 from tests.storage import asking
 
+POSTGRES_IDLE_MS = module.POSTGRES_IDLE_MS
+
 
 def test_no_update_is_lost_between_threads(database: Database) -> None:
     with database.writing() as session:
@@ -143,7 +145,10 @@ def test_sqlite_is_prepared(sqlite_database: Database) -> None:
             assert session.scalar(text("SELECT lower('ÄÖÜ')")) == "äöü"
 
 
-def test_a_postgres_transaction_that_stops_is_ended(migrated_postgres_url: str) -> None:
+def test_a_postgres_transaction_that_stops_is_ended(
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POSTGRES_IDLE_MS", POSTGRES_IDLE_MS)
     database = Database(migrated_postgres_url)
     with database.writing() as session:
         assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "5s"
