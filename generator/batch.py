@@ -51,6 +51,7 @@ class RunningBatches:
         self._trace: Trace | None = None
         self._calls: deque[_Call] = deque()
         self._decoder = Decoder(device)
+        self._arrived: list[Rows] = []
         self._groups: dict[Hashable, BatchGroup] = {}
         self._jobs: set[Job] = set()
         self._tick_seconds = self._between_seconds = 0.0
@@ -65,6 +66,7 @@ class RunningBatches:
         job = rows.job
         self._jobs.add(job)
         job.future.add_done_callback(lambda _: self._jobs.discard(job))
+        self._arrived.append(rows)
         self._post(partial(self._start, rows), job.fail)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -181,10 +183,14 @@ class RunningBatches:
         self._groups = {key: group for key, group in self._groups.items() if len(group)}
 
     def _start(self, rows: Rows) -> None:
+        self._arrived.remove(rows)
         if rows.job.future.cancelled():
             rows.job.drop()
             return
+        prompts = rows.family.prompts
+        later = [text for other in self._arrived if other.family.prompts is prompts for text in other.texts]
         try:
+            prompts.prepare(rows.texts, later)
             rows.start()
         except Exception as error:  # noqa: BLE001  told to whoever waits for this job
             rows.job.fail(error)

@@ -100,6 +100,8 @@ class Rows:
         self.count = request.num_images_per_prompt
         self.shape = family.latent_shape(request.width, request.height)
         self.guided = family.is_guided(request.guidance_scale)
+        self.texts = wording.texts(request, job.lexicon, guided=self.guided)
+        """All that its conditions are made of."""
         self.scheduler = family.schedulers.new(request.scheduler, request.num_inference_steps)
         # Times stay on the CPU: a scheduler that reads one from a card would wait for the card.
         self.scheduler.set_timesteps(request.num_inference_steps, device="cpu")

@@ -58,7 +58,7 @@ class Shortener:
 
     @torch.inference_mode()
     def _meanings(self, texts: Sequence[str]) -> list[torch.Tensor]:
-        return [self._family.meaning(text).float().cpu() for text in texts]
+        return [meaning.float().cpu() for meaning in self._family.meanings(texts)]
 
 
 def shorter(words: Sequence[str], weights: Sequence[float]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,21 +26,43 @@ class Embedding(NamedTuple):
 class PromptCache:
     """The last `size` embeddings. Not thread safe: only the device's thread encodes.
 
-    Every prompt is encoded by itself: its embedding is the same to the last bit whoever else is drawing.
+    `encode` takes several texts, and about `at_once` of them in the time of one. What it makes of a text may
+    not depend on the others.
     """
 
-    def __init__(self, encode: Callable[[Text], Embedding], size: int = 256) -> None:
+    def __init__(
+        self, encode: Callable[[Sequence[Text]], Sequence[Embedding]], at_once: int = 1, size: int = 256
+    ) -> None:
         self._encode = encode
+        self._at_once = at_once
         self._size = size
         self._embeddings: OrderedDict[Text, Embedding] = OrderedDict()
 
     def __getitem__(self, text: Text) -> Embedding:
-        if text not in self._embeddings:
-            self._embeddings[text] = self._encode(text)
-            if len(self._embeddings) > self._size:
-                self._embeddings.popitem(last=False)
+        self.prepare([text])
         self._embeddings.move_to_end(text)
         return self._embeddings[text]
+
+    def prepare(self, texts: Iterable[Text], later: Iterable[Text] = ()) -> None:
+        """Encode what is new of `texts`, and of those needed `later` as many as cost no time of their own."""
+        new = self._new(texts)
+        if not new:
+            return
+        spare = -len(new) % self._at_once
+        more = [text for text in self._new(later) if text not in new][:spare]
+        try:
+            found = self._encode([*new, *more])
+        except Exception:
+            if not more:
+                raise
+            more = []  # a fault of theirs is theirs alone
+            found = self._encode(new)
+        self._embeddings |= zip([*new, *more], found, strict=True)
+        while len(self._embeddings) > max(self._size, len(found)):
+            self._embeddings.popitem(last=False)
+
+    def _new(self, texts: Iterable[Text]) -> list[Text]:
+        return [text for text in dict.fromkeys(texts) if text not in self._embeddings]
 
     def lengthened(self, embedding: Embedding, length: int) -> Embedding:
         """With the empty prompt behind it until there are `length` tokens."""

@@ -8,6 +8,7 @@ phrase's emphasis multiplies the embeddings of its tokens, and the whole gets ba
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -60,6 +61,26 @@ def _chunk(tokenizer: Any, ids: list[int]) -> list[int]:
 
 def _framed(emphasis: list[float], length: int) -> list[float]:
     return [1.0, *emphasis, *[1.0] * (length - 1 - len(emphasis))]
+
+
+Encoder = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+"""Ids and mask, (chunks, tokens) each, to whatever is wanted of them; its first dimension is chunks too."""
+
+
+def encoded(encoder: Encoder, texts: Sequence[Tokens], at_once: int) -> list[tuple[Tensor, ...]]:
+    """What the encoder makes of each text, in calls of exactly so many chunks.
+
+    A call that is not full is filled up with its last chunk: all calls being of one size, a text comes out
+    the same to the last bit whoever else is in its call.
+    """
+    ids, masks = (torch.cat(sides) for sides in zip(*((text.ids, text.mask) for text in texts), strict=True))
+    calls = []
+    for begin in range(0, len(ids), at_once):
+        rows = torch.arange(begin, begin + at_once).clamp(max=len(ids) - 1)
+        calls.append(encoder(ids[rows], masks[rows]))
+    whole = (torch.cat(outputs)[: len(ids)] for outputs in zip(*calls, strict=True))
+    parted = (torch.split(each, [len(text.ids) for text in texts]) for each in whole)
+    return list(zip(*parted, strict=True))
 
 
 def emphasize(states: Tensor, emphasis: Tensor) -> Tensor:

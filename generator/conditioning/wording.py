@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,24 @@ class Lexicon:
     @classmethod
     def of(cls, entry: ModelEntry) -> Lexicon:
         return cls(entry.style_words, entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD)
+
+
+_NOTHING = Embedding(torch.ones(1, 1, 1))
+
+
+def texts(request: GenerationRequest, lexicon: Lexicon, *, guided: bool) -> list[Text]:
+    """What `positive`, and if `guided` `negative`, will look up: found by letting them where nothing is."""
+    asked: list[Text] = []
+
+    def note(found: Sequence[Text]) -> list[Embedding]:
+        asked.extend(found)
+        return [_NOTHING] * len(found)
+
+    nothing = PromptCache(note)
+    positive(request, lexicon, nothing)
+    if guided:
+        negative(request, nothing)
+    return asked
 
 
 def positive(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> list[Embedding]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generator.companion import weights_bytes
 from generator.conditioning.prompts import Embedding, PromptCache
-from generator.conditioning.tokens import Text, emphasize, tokenize
+from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
 from generator.families.tiling import circular
 from generator.preview import LatentColours, fit_colours
 from generator.schedulers import Schedulers
@@ -24,6 +24,15 @@ Conditions = dict[str, Tensor]
 
 UNetCall = Callable[[Tensor, Tensor, Conditions], Tensor]
 """Latents (rows, channels, height, width), timesteps (rows,) and conditions to what the UNet predicts."""
+
+
+GPU_TEXTS = 8
+"""Chunks of prompts in one call of a text encoder on a card, where eight take about as long as one."""
+
+
+def texts_at_once(device: torch.device) -> int:
+    """A CPU takes for eight eight times as long: there each is a call of its own."""
+    return GPU_TEXTS if device.type == "cuda" else 1
 
 
 class StableDiffusion:
@@ -59,8 +68,9 @@ class StableDiffusion:
             do_convert_grayscale=True,
         )
         self._take_text_encoders(pipeline)
-        self.prompts = PromptCache(self.encode)
-        self.negatives = PromptCache(self.encode_negative)
+        self.texts_at_once = texts_at_once(device)
+        self.prompts = PromptCache(self.encode, self.texts_at_once)
+        self.negatives = PromptCache(self._encode_negative)
         self.colours: LatentColours = fit_colours(self)
 
     def tiling(self) -> Self:
@@ -89,24 +99,33 @@ class StableDiffusion:
         """What the weights take on the device."""
         return weights_bytes(*self.modules)
 
-    def encode(self, text: Text) -> Embedding:
+    def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""
-        tokens = tokenize(self.tokenizer, text)
-        mask = None
-        if getattr(self.text_encoder.config, "use_attention_mask", False):
-            mask = tokens.mask.to(self.device)
-        states = self.text_encoder(tokens.ids.to(self.device), attention_mask=mask)[0]
-        return Embedding(emphasize(states, tokens.emphasis).flatten(0, 1)[None].to(self.dtype))
+        tokens = [tokenize(self.tokenizer, text) for text in texts]
+        found = encoded(self._read, tokens, self.texts_at_once)
+        return [
+            Embedding(emphasize(states, each.emphasis).flatten(0, 1)[None].to(self.dtype))
+            for each, (states,) in zip(tokens, found, strict=True)
+        ]
 
-    def encode_negative(self, text: Text) -> Embedding:
-        return self.encode(text)
+    def _read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor]:
+        """One call of the text encoder: its last layer's states."""
+        masked = getattr(self.text_encoder.config, "use_attention_mask", False)
+        attention_mask = mask.to(self.device) if masked else None
+        return (self.text_encoder(ids.to(self.device), attention_mask=attention_mask)[0],)
 
-    def meaning(self, text: Text) -> Tensor:
-        """(width,): the state at a text's end, which has seen all of it; of several chunks the mean."""
-        ends = tokenize(self.tokenizer, text).mask.sum(dim=1) - 1
-        whole = self.encode(text).tokens
-        chunks = whole.reshape(len(ends), -1, whole.shape[-1])
-        return chunks[torch.arange(len(ends)), ends].mean(dim=0)
+    def _encode_negative(self, texts: Sequence[Text]) -> list[Embedding]:
+        self.prompts.prepare(texts)
+        return [self.prompts[text] for text in texts]
+
+    def meanings(self, texts: Sequence[Text]) -> list[Tensor]:
+        """(width,) each: the state at a text's end, which has seen all of it; of several chunks the mean."""
+        found = []
+        for text, embedding in zip(texts, self.encode(texts), strict=True):
+            ends = tokenize(self.tokenizer, text).mask.sum(dim=1) - 1
+            chunks = embedding.tokens.reshape(len(ends), -1, embedding.tokens.shape[-1])
+            found.append(chunks[torch.arange(len(ends)), ends].mean(dim=0))
+        return found
 
     def is_guided(self, guidance_scale: float) -> bool:
         """Whether a picture takes two rows of a batch; never where guidance was distilled into the model."""

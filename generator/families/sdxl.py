@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
 from generator.conditioning.prompts import Embedding
-from generator.conditioning.tokens import Text, emphasize, tokenize
+from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
 from generator.families.sd import Conditions, StableDiffusion
 
 
@@ -27,29 +28,36 @@ class StableDiffusionXL(StableDiffusion):
     def modules(self) -> tuple[torch.nn.Module, ...]:
         return (self.unet, self.vae, *self.text_encoders)
 
-    def encode(self, text: Text) -> Embedding:
+    def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """The last but one layer of both encoders side by side; pooled is the second's first chunk."""
-        states, pooled = [], None
+        sides = []
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
-            tokens = tokenize(tokenizer, text)
-            output = encoder(tokens.ids.to(self.device), output_hidden_states=True)
-            pooled = output[0][:1]
+            tokens = [tokenize(tokenizer, text) for text in texts]
+            found = encoded(partial(self._read_with, encoder), tokens, self.texts_at_once)
             # Each by itself: their sizes differ, and so does what each takes a text's mean to be.
-            states.append(emphasize(output.hidden_states[-2], tokens.emphasis).flatten(0, 1)[None])
-        assert pooled is not None
-        return Embedding(torch.cat(states, dim=-1).to(self.dtype), pooled.to(self.dtype))
+            states = [
+                emphasize(state, each.emphasis).flatten(0, 1)[None]
+                for each, (state, _) in zip(tokens, found, strict=True)
+            ]
+            sides.append(states)
+            pooled = [whole[:1].to(self.dtype) for _, whole in found]
+        tokens_of = (torch.cat(pair, dim=-1).to(self.dtype) for pair in zip(*sides, strict=True))
+        return [Embedding(*pair) for pair in zip(tokens_of, pooled, strict=True)]
 
-    def encode_negative(self, text: Text) -> Embedding:
-        embedding = self.encode(text)
-        if text or not self._zeros_for_empty or embedding.pooled is None:
-            return embedding
-        return Embedding(torch.zeros_like(embedding.tokens), torch.zeros_like(embedding.pooled))
+    def _read_with(self, encoder: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        del mask  # as diffusers' pipeline does
+        output = encoder(ids.to(self.device), output_hidden_states=True)
+        return output.hidden_states[-2], output[0]
 
-    def meaning(self, text: Text) -> Tensor:
-        """(width,): what the second encoder was trained to say of a text as a whole."""
-        pooled = self.encode(text).pooled
-        assert pooled is not None
-        return pooled[0]
+    def _encode_negative(self, texts: Sequence[Text]) -> list[Embedding]:
+        embeddings = super()._encode_negative(texts)
+        if self._zeros_for_empty:
+            return [each if text else _zeros(each) for text, each in zip(texts, embeddings, strict=True)]
+        return embeddings
+
+    def meanings(self, texts: Sequence[Text]) -> list[Tensor]:
+        """(width,) each: what the second encoder was trained to say of a text as a whole."""
+        return [embedding.pooled[0] for embedding in self.encode(texts) if embedding.pooled is not None]
 
     def _more_conditions(self, sides: Sequence[Embedding], size: tuple[int, int]) -> Conditions:
         width, height = size
@@ -57,3 +65,7 @@ class StableDiffusionXL(StableDiffusion):
         numbers = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=self.device)
         pooled = [side.pooled for side in sides if side.pooled is not None]
         return {"text_embeds": torch.cat(pooled), "time_ids": numbers.repeat(len(sides), 1)}
+
+
+def _zeros(embedding: Embedding) -> Embedding:
+    return Embedding(*(torch.zeros_like(each) for each in embedding if each is not None))

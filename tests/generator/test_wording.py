@@ -135,7 +135,7 @@ def test_phrases_are_read_as_the_text_they_come_from(family: StableDiffusion) ->
 @pytest.mark.parametrize("prompt", ["", "a", FULL, "ein Schloß 🏰 \n\t im Wald"])
 def test_one_chunk_is_what_diffusers_makes_of_the_text(sd_folder: Path, prompt: str) -> None:
     with Engine.open(str(sd_folder), device="cpu") as engine, torch.inference_mode():
-        ours = engine.family.encode(prompt).tokens
+        ours = engine.family.encode([prompt])[0].tokens
         theirs, _ = Pipeline(sd_folder).pipeline.encode_prompt(prompt, torch.device("cpu"), 1, False)
     assert torch.equal(ours, theirs)
 
