@@ -50,13 +50,14 @@ class BatchGroup:
         self._family = family
         self._clock = clock
         self._meter = meter
-        self._latent_pixels = latent_pixels
+        # About what a row takes of the device, which is shared by models of very different sizes.
+        self._row_work = latent_pixels * family.unet_weights
         self._jobs: list[Rows] = []
         self._most_rows = rows_per_call(family.device, latent_pixels)
         self.rows_per_call = self._most_rows
         self._good_calls = 0
         self.spent = spent
-        """Latent pixels computed so far: the group that spent least has the next tick."""
+        """Work done so far: the group that spent least has the next tick."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -91,7 +92,7 @@ class BatchGroup:
             advanced.append(rows)
             if rows.finished:
                 self._jobs.remove(rows)
-        self.spent += self._latent_pixels * sum(rows.batch_rows for rows in batch)
+        self.spent += self._row_work * sum(rows.batch_rows for rows in batch)
         return advanced
 
     def _next_batch(self) -> list[Rows]:

@@ -95,6 +95,11 @@ class StableDiffusion:
         return (self.unet, self.vae, self.text_encoder)
 
     @property
+    def unet_weights(self) -> int:
+        """How many numbers the UNet multiplies what it is given by."""
+        return sum(weight.numel() for weight in self.unet.parameters())
+
+    @property
     def size_bytes(self) -> int:
         """What the weights take on the device."""
         return weights_bytes(*self.modules)

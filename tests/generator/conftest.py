@@ -32,6 +32,12 @@ def sdxl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def picturebook_folder() -> Path:
+    """The model that ships, which was trained."""
+    return catalog.shipped_catalog().parent / "model"
+
+
+@pytest.fixture(scope="session")
 def inpainting_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stable Diffusion with a UNet that was made for inpainting."""
     return tiny.make_sd(tmp_path_factory.mktemp("models") / "inpainting", seed=2, in_channels=9)

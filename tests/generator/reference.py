@@ -26,7 +26,7 @@ class Pipeline:
     """One model in `StableDiffusionPipeline` or its kin for XL, image-to-image and inpainting."""
 
     def __init__(self, folder: Path) -> None:
-        self.pipeline = DiffusionPipeline.from_pretrained(folder)
+        self.pipeline = DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
         if "safety_checker" in self.pipeline.components:
             self.pipeline.safety_checker = None
         self._config = self.pipeline.scheduler.config

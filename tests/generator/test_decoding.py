@@ -17,12 +17,11 @@ from generator.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from generator.rows import Job, Rows
-from storage import catalog
 from storage.contract import GenerationRequest
 from tests.generator.reference import difference
 
 CPU = torch.device("cpu")
-FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder")
+FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder", "picturebook_folder")
 
 
 @pytest.fixture(autouse=True)
@@ -78,10 +77,9 @@ def alone(rows: Rows) -> Tensor:
     return torch.cat([rows.family.decode(each[None]) for each in rows.latents])
 
 
-@pytest.mark.parametrize("source", [*FOLDERS, "picturebook"])
-def test_a_picture_is_what_it_is_alone(request: pytest.FixtureRequest, source: str) -> None:
-    shipped = catalog.shipped_catalog().parent / "model"
-    family = loading.load(str(shipped if source == "picturebook" else request.getfixturevalue(source)), CPU)
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_picture_is_what_it_is_alone(request: pytest.FixtureRequest, folder: str) -> None:
+    family = loading.load(str(request.getfixturevalue(folder)), CPU)
     jobs = [finished(family, count, seed=count) for count in (1, 4, 2)]
     decoder = Decoder(CPU)
     for rows in jobs:

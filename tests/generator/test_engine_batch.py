@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from concurrent.futures import wait as wait_for_futures
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from generator import schedulers
 from generator.batch import EngineClosed
 from generator.engine import Engine, Progress
+from generator.families import loading
 from generator.families.sd import Conditions
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
@@ -79,40 +78,6 @@ def together(engine: Engine, calls: Calls, requests: list[GenerationRequest], **
     return [future.exception() or future.result() for future in futures]
 
 
-wishes = st.fixed_dictionaries(
-    {
-        "prompt": st.sampled_from(["a boat", "a cat on a hill", "snow"]),
-        "negative_prompt": st.sampled_from(["", "night"]),
-        "scheduler": st.sampled_from(sorted(set(schedulers.TABLE) - {"kdpm2", "kdpm2_a"})),
-        "num_inference_steps": st.integers(1, 9),
-        "guidance_scale": st.sampled_from([0.0, 1.0, 4.0, 9.5]),
-        "num_images_per_prompt": st.integers(1, 4),
-        "seed": st.integers(0, 2**32 - 1),
-    }
-)
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    mine=wishes,
-    strangers=st.lists(st.tuples(wishes, st.floats(0, 0.03)), min_size=1, max_size=15),
-    position=st.integers(0, 15),
-)
-def test_a_job_among_strangers_is_the_same_job_alone(
-    engine: Engine, mine: dict[str, Any], strangers: list[tuple[dict[str, Any], float]], position: int
-) -> None:
-    alone = engine.submit(asked(**mine)).result()
-    others: list[Future[Any]] = []
-    for index, (wish, pause) in enumerate(strangers):
-        if index == min(position, len(strangers) - 1):
-            future = engine.submit(asked(**mine))
-        others.append(engine.submit(asked(**wish)))
-        time.sleep(pause)
-    others[-1].cancel()
-    assert difference(alone, future.result()) <= 1
-    wait_for_futures(others, 60)
-
-
 def test_jobs_share_a_call_and_leave_it_when_done(engine: Engine, calls: Calls) -> None:
     requests = [
         asked(num_inference_steps=8, guidance_scale=1.0),
@@ -149,6 +114,25 @@ def test_two_sizes_take_turns(engine: Engine, calls: Calls) -> None:
     assert {8, 12} <= set(seen[2:6])
     # Turns go by work done: of the first ten the larger picture gets four.
     assert 3 <= seen[:10].count(12) <= 5
+
+
+def test_two_models_take_turns_by_their_work(
+    engine: Engine, sdxl_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xl = Engine(loading.load(str(sdxl_folder), torch.device("cpu")), engine.batches)
+    pair = (engine, xl)
+    both = [Calls(each, monkeypatch) for each in pair]
+    seen: list[int] = []
+    for index, calls in enumerate(both):
+        calls.before = lambda *_, index=index: seen.append(index)
+    futures = engine.batches.call(lambda: [each.submit(asked(num_inference_steps=40)) for each in pair])
+    wait_for_futures(futures, 60)
+    begun = max(seen.index(0), seen.index(1))
+    shared = seen[begun : begun + 30]
+    works = [each.family.unet_weights for each in pair]
+    assert works[1] > 1.3 * works[0], "they differ enough to see it"
+    done = [work * shared.count(index) for index, work in enumerate(works)]
+    assert abs(done[0] - done[1]) <= 2 * max(works)
 
 
 def test_more_rows_than_fit_take_turns(engine: Engine, calls: Calls) -> None:

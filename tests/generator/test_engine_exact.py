@@ -14,7 +14,7 @@ from generator.engine import Engine
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import Pipeline, difference
 
-FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder")
+FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder", "picturebook_folder")
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
