@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 
-from benchmarks import arithmetic, first_picture, models, moments, queues
+from benchmarks import arithmetic, around, first_picture, likeness, models, moments, queues
 from benchmarks.clock import Allowance, Clock
 from benchmarks.models import Model
 from benchmarks.pipeline import Pipeline
@@ -21,11 +21,13 @@ from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
 from generator.engine import Engine
 
-PARTS = ("alone", "first_tick", "previews", "first_picture")
+PARTS = ("likeness", "around", "alone", "first_tick", "previews", "first_picture")
 QUEUE_SHARE = 0.6
 """Part of a model's time that the queues may take."""
 LEAST_JOBS = 8
 PREVIEWED_JOBS = 4
+LIKENESS_JOBS = 25
+"""Typical jobs whose work the comparison of pictures comes to."""
 NEWCOMERS = 10
 
 console = Console(stderr=True)
@@ -161,6 +163,8 @@ def _moments(
 ) -> dict[str, Any]:
     rounds = max(3, options.rounds)
     parts: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
+        "likeness": (LIKENESS_JOBS * job_seconds, lambda: _likeness(sides, mix)),
+        "around": (rounds * job_seconds, lambda: around.around(sides.engine, mix, rounds)._asdict()),
         "alone": (2 * rounds * job_seconds, lambda: _alone(sides, mix, rounds)),
         "first_tick": (2 * job_seconds, lambda: _first_tick(sides, mix)),
         "previews": (
@@ -178,6 +182,17 @@ def _moments(
         console.print(name.replace("_", " "))
         found[name] = run()
     return found
+
+
+def _likeness(sides: Sides, mix: Mix) -> dict[str, Any]:
+    found = likeness.likeness(sides.engine, sides.pipeline, mix)
+    return {
+        "pipeline_db": min(each.pipeline_db for each in found.values()),
+        "strangers_db": min(each.strangers_db for each in found.values()),
+        "identical": sum(each.identical for each in found.values()),
+        "of": len(found),
+        "samplers": {name: each._asdict() for name, each in found.items()},
+    }
 
 
 def _alone(sides: Sides, mix: Mix, rounds: int) -> dict[str, Any]:

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+IMAGES_GOALS = {"sd15": "≥ 5", "sd21": "≥ 3.5", "sdxl": "≥ 2.5"}
+ALONE_GOALS = {"sd15": "≥ 1.9", "sdxl": "≥ 1.45"}
+"""On a card, in times better."""
+
 
 class Line(NamedTuple):
     label: str
@@ -29,19 +33,22 @@ def table(result: Mapping[str, Any], on_card: bool) -> Table:
     for heading in ("diffusers", "Easel", "times better"):
         made.add_column(heading, justify="right")
     made.add_column("goal")
-    for line in (*_queue(queue, on_card), *_moments(result, on_card)):
+    for line in (*_queue(result, on_card), *_moments(result, on_card), *_likeness(result, on_card)):
         figures = (_number(value, line.digits) for value in (line.diffusers, line.easel))
         made.add_row(line.label, *figures, _number(line.better, 2), line.goal)
     return made
 
 
-def _queue(queue: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
+def _queue(result: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
+    queue = result["queue"]
+
     def line(label: str, name: str, digits: int = 2, *, less: bool | None = None, goal: str = "") -> Line:
         bare, easel = queue["diffusers"][name], queue["easel"][name]
         better = None if less is None else bare / easel if less else easel / bare
         return Line(label, bare, easel, digits, better, goal)
 
-    yield line("images a minute", "images_a_minute", 1, less=False, goal="" if on_card else "≥ 1")
+    goal = IMAGES_GOALS.get(result["model"], "") if on_card else "≥ 1"
+    yield line("images a minute", "images_a_minute", 1, less=False, goal=goal)
     yield line("latency, median, s", "median_latency", less=True)
     yield line("latency, 95th percentile, s", "p95_latency", less=True)
     goal = "" if on_card else "≥ 3"
@@ -56,11 +63,13 @@ def _queue(queue: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
 
 
 def _moments(result: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
-    for name, label in (("alone", "one job alone, s"), ("first_picture", "start to first grid, s")):
+    goals = (ALONE_GOALS.get(result["model"], ""), "≥ 0.83") if on_card else ("", "")
+    labels = {"alone": "one job alone, s", "first_picture": "start to first grid, s"}
+    for (name, label), goal in zip(labels.items(), goals, strict=True):
         seconds = result.get(name)
         if seconds is not None:
             bare, easel = seconds["diffusers"], seconds["easel"]
-            yield Line(label, bare, easel, 2, bare / easel)
+            yield Line(label, bare, easel, 2, bare / easel, goal)
     ticks = result.get("first_tick")
     if ticks is not None:
         goal = "≤ 50" if on_card else ""
@@ -69,6 +78,27 @@ def _moments(result: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
     previews = result.get("previews")
     if previews is not None:
         yield Line("previews add, %", None, 100 * previews["cost"], 1, None, "≤ 2")
+
+
+def _likeness(result: Mapping[str, Any], on_card: bool) -> Iterator[Line]:
+    like = result.get("likeness")
+    if like is not None:
+        goal = "≥ 45" if on_card else ""
+        yield Line("alone, like the pipeline's, dB", None, like["pipeline_db"], 1, None, goal)
+        yield Line("among strangers, like alone, dB", None, like["strangers_db"], 1, None, goal)
+        label = "samplers to the last bit alike in calls of one size"
+        yield Line(label, None, like["identical"], 0, None, str(like["of"]))
+    around = result.get("around")
+    if around is None:
+        return
+    yield Line("a prompt by itself, ms", None, around["prompt_alone"])
+    yield Line("a prompt in a shared call, ms", None, around["prompt_shared"])
+    yield Line("a picture decoded by itself, ms", None, around["picture_alone"], 1)
+    yield Line("a picture decoded in a shared call, ms", None, around["picture_shared"], 1)
+    yield Line("such a call, ms", None, around["decoding_call"], 1)
+    steps = sorted(around["steps"].values())
+    yield Line("a job's scheduler step, the median sampler's, ms", None, steps[len(steps) // 2])
+    yield Line("a job's scheduler step, the slowest sampler's, ms", None, steps[-1])
 
 
 def _number(value: float | None, digits: int) -> str:

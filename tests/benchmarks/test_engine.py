@@ -20,7 +20,17 @@ from benchmarks.table import table
 def result(model: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     file = tmp_path_factory.mktemp("result") / "engine.json"
     words = ["engine", "--model", model.name, "--device", "cpu", "--jobs", "4", "--steps", "2", "4"]
-    words += ["--rounds", "1", "--parts", "alone", "previews", "--preview-every", "0.01"]
+    words += [
+        "--rounds",
+        "1",
+        "--parts",
+        "likeness",
+        "around",
+        "alone",
+        "previews",
+        "--preview-every",
+        "0.01",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*words, "--json", str(file)])
         engine.main()
@@ -35,7 +45,7 @@ def test_json_holds_every_run(result: dict[str, object]) -> None:
     assert len(queue["requests"]) == len(queue["arrivals"]) == 4
     assert [len(queue["runs"][side]) for side in ("diffusers", "easel")] == [1, 1]
     assert isinstance(result["unet_flops_per_row"], int)
-    assert {"alone", "previews"} <= set(result)
+    assert {"likeness", "around", "alone", "previews"} <= set(result)
     assert "first_tick" not in result
 
 
@@ -51,6 +61,7 @@ def test_table_names_the_goals(result: dict[str, object]) -> None:
     assert "short jobs beside long ones" in text
     assert "previews add, %" in text
     assert "first tick" not in text
+    assert "a picture decoded in a shared call, ms" in text
     assert "matmul" not in text
 
 
