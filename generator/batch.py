@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from generator.clock import clock_of
+from generator.clock import Tell, clock_of
 from generator.decoding import Decoder
 from generator.group import BatchGroup
 from generator.meter import Meter
@@ -35,6 +35,7 @@ class EngineClosed(RuntimeError):
 class _Call(NamedTuple):
     run: Callable[[], None]
     refuse: Callable[[BaseException], object]
+    tell: Tell
 
 
 class RunningBatches:
@@ -69,8 +70,10 @@ class RunningBatches:
         self._arrived.append(rows)
         self._post(partial(self._start, rows), job.fail)
 
-    def call(self, function: Callable[[], T]) -> T:
+    def call(self, function: Callable[[], T], tell: Tell = lambda _: None) -> T:
         """Run a short function on the device's thread, between two ticks, and wait for what it returns.
+
+        `tell` hears the seconds that it took of the device, on a card a little later.
 
         Raises:
             EngineClosed: there is no such thread any more.
@@ -85,7 +88,7 @@ class RunningBatches:
             except Exception as error:  # noqa: BLE001  raised where the caller waits
                 future.set_exception(error)
 
-        self._post(run, future.set_exception)
+        self._post(run, future.set_exception, tell)
         return future.result()
 
     def trace(self, file: Path, ticks: int = TRACED_TICKS) -> None:
@@ -100,11 +103,13 @@ class RunningBatches:
         self._thread.join()
         self._beside.shutdown()
 
-    def _post(self, run: Callable[[], None], refuse: Callable[[BaseException], object]) -> None:
+    def _post(
+        self, run: Callable[[], None], refuse: Callable[[BaseException], object], tell: Tell = lambda _: None
+    ) -> None:
         with self._wake:
             closed = self._closed
             if closed is None:
-                self._calls.append(_Call(run, refuse))
+                self._calls.append(_Call(run, refuse, tell))
                 self._wake.notify()
         if closed is not None:
             refuse(closed)
@@ -143,7 +148,9 @@ class RunningBatches:
         self._between_seconds += seconds
 
     def _run_call(self) -> None:
-        self._calls.popleft().run()
+        call = self._calls.popleft()
+        with self._clock.timed(call.tell):
+            call.run()
 
     def _decode(self) -> None:
         for rows, pixels in self._decoder.step():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ class Companion(ABC):
         Raises:
             CatalogError: it cannot be loaded, or is of another kind; the text names the source.
         """
+
+    def reached(self, on_device: OnDevice) -> Self:
+        """The same network, called another way."""
+        other = copy.copy(self)
+        other._on_device = on_device  # noqa: SLF001  one of its own kind
+        return other
 
     @property
     def size_bytes(self) -> int:

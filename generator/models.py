@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -20,6 +21,7 @@ from generator.companion import Companion
 from generator.describe import Describer
 from generator.engine import Engine
 from generator.families import loading
+from generator.progress import PreviewPace
 from generator.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
 from generator.shorten import Shortener
 from generator.upscale import Upscaler
@@ -70,6 +72,7 @@ class Models:
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
         self.batches = RunningBatches(self.device)
+        self.previews = PreviewPace()
         self._compiled = compiled_dir is not None
         if compiled_dir is not None:
             compiled.keep_in(compiled_dir)
@@ -104,6 +107,17 @@ class Models:
         if self._safety == "off":
             return NoCheck()
         return self._companion(CheckerFolder, self._checker_sources[name])
+
+    def preview_check(self, name: str) -> SafetyCheck:
+        """The same for pictures that are not finished; what it takes of the device, `previews` is told.
+
+        Raises:
+            CatalogError: the checker cannot be loaded.
+        """
+        check = self.safety(name)
+        if isinstance(check, Companion):
+            return check.reached(partial(self.batches.call, tell=self.previews.took))
+        return check
 
     def upscaler(self, name: str) -> Upscaler:
         """What enlarges this model's pictures.

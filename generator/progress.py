@@ -17,8 +17,26 @@ from storage.events import Events
 log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 1.0
-# Previews may cost a job at most this part of its time, on a device where checking them is slow.
-_PREVIEW_SHARE = 0.1
+
+PREVIEW_SHARE = 0.02
+"""Part of the time that all jobs' previews together may take, of the device and of a thread beside it."""
+
+
+class PreviewPace:
+    """When somebody's next preview may be made, so that they keep to their share whatever they cost here."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._due = 0.0
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    def took(self, seconds: float) -> None:
+        """A preview, or a part of it, took so long."""
+        with self._lock:
+            self._due = max(self._due, time.monotonic()) + seconds / PREVIEW_SHARE
 
 
 class Pulse:
@@ -38,11 +56,14 @@ class Pulse:
 class Reporter:
     """One attempt's progress: noted on the engine's thread, told on the attempt's."""
 
-    def __init__(self, events: Events, job_id: int, attempt: int, pulse: Pulse) -> None:
+    def __init__(
+        self, events: Events, job_id: int, attempt: int, pulse: Pulse, previews: PreviewPace
+    ) -> None:
         self._events = events
         self._job_id = job_id
         self._attempt = attempt
         self._pulse = pulse
+        self._previews = previews
         self._lock = threading.Lock()
         self._latest: Progress | None = None
         self._waiting_since: float | None = None
@@ -85,26 +106,29 @@ class Reporter:
         return max(0.05, self._due - time.monotonic())
 
     def report(self, check: SafetyCheck) -> None:
-        """Tell how far the job is, if it moved on since the last time."""
+        """Tell how far the job is, if it moved on since the last time.
+
+        What `check` takes of the device is for it to tell the pace.
+        """
         with self._lock:
             progress, self._latest = self._latest, None
         if progress is not None:
             self._tell(progress.fraction, self._preview(progress, check))
 
     def _tell(self, fraction: float, preview: bytes | None) -> None:
-        self._due = max(self._due, time.monotonic() + _EVERY_SECONDS)
+        self._due = time.monotonic() + _EVERY_SECONDS
         self._events.publish(
             ProgressEvent(job_id=self._job_id, attempt=self._attempt, fraction=fraction, preview=preview)
         )
 
     def _preview(self, progress: Progress, check: SafetyCheck) -> bytes | None:
         """The forming pictures as one WebP; None when there is nothing to see or nothing that may be seen."""
-        if progress.preview is None:
+        if progress.preview is None or not self._previews.due:
             return None
-        started = time.monotonic()
+        # Of this thread alone: it also waits for a tick to end, which takes nothing from anybody.
+        started = time.thread_time()
         images = progress.preview()
         unsafe = any(verdict.unsafe for verdict in check.check(images))
         encoded = None if unsafe else pictures.webp_bytes(pictures.grid(images))
-        ended = time.monotonic()
-        self._due = ended + (ended - started) / _PREVIEW_SHARE
+        self._previews.took(time.thread_time() - started)
         return encoded

@@ -86,7 +86,7 @@ class Attempt:
         self._milliseconds: dict[str, int] = {}
         self.outcome: JobState | None = None
         """What the job became by this attempt, once that is written."""
-        self._reporter = Reporter(backends.events, claim.job_id, claim.attempt, pulse)
+        self._reporter = Reporter(backends.events, claim.job_id, claim.attempt, pulse, models.previews)
         if claim.cancel_requested:
             self._cancelled.set()
 
@@ -197,7 +197,7 @@ class Attempt:
         mask = self._sources.mask()
         with self._timed("load_ms"):
             engine = self._models.engine(request.model)
-            check = self._models.safety(request.model)
+            check = self._models.preview_check(request.model)
         self._go_on()
         with self._timed("run_ms"), self._reporter.waiting_for_device():
             future = engine.submit(
@@ -226,7 +226,7 @@ class Attempt:
         with self._timed("load_ms"):
             upscaler = self._models.upscaler(request.model)
             engine = self._models.engine(request.model) if request.creativity else None
-            check = self._models.safety(request.model)
+            check = self._models.preview_check(request.model)
         self._go_on()
         share = 0.5 if engine else 1.0
         with self._timed("run_ms"), self._reporter.waiting_for_device():

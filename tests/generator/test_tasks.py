@@ -99,9 +99,9 @@ def test_progress_is_told_at_most_once_a_second_with_a_preview(place: Place) -> 
     fractions = [event.fraction for event in told]
     assert fractions == sorted(set(fractions))
     assert 0 < fractions[0] < fractions[-1] < 1
-    for event in told:
-        assert event.preview is not None
-        preview = PIL.Image.open(io.BytesIO(event.preview))
+    assert told[0].preview is not None
+    for data in [event.preview for event in told if event.preview is not None]:
+        preview = PIL.Image.open(io.BytesIO(data))
         assert preview.format == "WEBP"
         assert preview.width > preview.height, "two pictures side by side"
 
