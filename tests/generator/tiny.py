@@ -61,10 +61,12 @@ def make_sd(
     checker: bool = True,
     seed: int = 0,
     in_channels: int = 4,
+    guidance_width: int | None = None,
 ) -> Path:
     """Stable Diffusion 1.x, or with `prediction_type="v_prediction"` 2.x, at 64 × 64 pixels.
 
-    With nine channels it is one for inpainting.
+    With nine channels it is one for inpainting, and with a `guidance_width` one of latent consistency, into
+    which guidance was distilled.
     """
     torch.manual_seed(seed)
     tokens = tokenizer()
@@ -72,7 +74,9 @@ def make_sd(
         vae=_vae(),
         text_encoder=CLIPTextModel(_text_config(tokens)).eval(),
         tokenizer=tokens,
-        unet=_unet(cross_attention_dim=TEXT_WIDTH, in_channels=in_channels),
+        unet=_unet(
+            cross_attention_dim=TEXT_WIDTH, in_channels=in_channels, time_cond_proj_dim=guidance_width
+        ),
         scheduler=DDIMScheduler(
             **_NOISE,
             prediction_type=prediction_type,
