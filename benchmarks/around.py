@@ -33,7 +33,7 @@ class Around(NamedTuple):
 
 def around(engine: Engine, mix: Mix, rounds: int) -> Around:
     """Medians of `rounds`; on the device's thread, with nothing else to do."""
-    return engine.batches.call(lambda: _around(engine, mix, rounds))
+    return engine.device_thread.call(lambda: _around(engine, mix, rounds))
 
 
 def _around(engine: Engine, mix: Mix, rounds: int) -> Around:

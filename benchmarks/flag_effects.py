@@ -320,7 +320,9 @@ def zoom(studio: Studio, count: int) -> Effect:
 
 def creativity(studio: Studio, count: int) -> Effect:
     assert studio.entry.upscaler is not None
-    upscaler = Upscaler.load(studio.entry.upscaler.source, torch.device("cpu"), studio.engine.batches.call)
+    upscaler = Upscaler.load(
+        studio.entry.upscaler.source, torch.device("cpu"), studio.engine.device_thread.call
+    )
     faithful = [upscaler.enlarge(image, 2) for image in studio.pairs(count)]
 
     def draw(pieces: Sequence[Piece]) -> list[Picture]:

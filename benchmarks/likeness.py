@@ -73,7 +73,7 @@ def drawn(engine: Engine, request: GenerationRequest, crowd: Sequence[Generation
             group.tick()
         return family.decode(everybody[0].latents)
 
-    return engine.family.pictures(engine.batches.call(draw))
+    return engine.family.pictures(engine.device_thread.call(draw))
 
 
 def decibels(some: Pictures, others: Pictures) -> float:

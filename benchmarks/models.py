@@ -19,7 +19,7 @@ import transformers
 
 from benchmarks import published
 from benchmarks.pipeline import Pipeline
-from generator.batch import RunningBatches
+from generator.device_thread import DeviceThread
 from generator.engine import Engine
 from generator.families import loading
 from storage import catalog
@@ -60,7 +60,7 @@ def open_engine(model: Model, device: torch.device) -> Engine:
     """As `Engine.open`, also where there is no folder to load."""
     dtype = loading.choose_dtype(device)
     family = loading.FAMILIES[model.family](model.make(dtype, device), device, dtype)
-    return Engine(family, RunningBatches(device), compiled=True)
+    return Engine(family, DeviceThread(device), compiled=True)
 
 
 def open_pipeline(model: Model, device: torch.device) -> Pipeline:

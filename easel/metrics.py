@@ -62,7 +62,7 @@ class Figures(Collector):
         self._database = database
 
     def collect(self) -> Iterator[Metric]:
-        reading = self._worker.batches.meter.read()
+        reading = self._worker.device_thread.meter.read()
         yield self._jobs_finished()
         yield from _drawing(reading)
         yield from _device(reading)

@@ -33,8 +33,8 @@ def run(profile: ProfileFile = None) -> None:
     ):
         registry.register(metrics.Figures(worker, backends.database))
         if profile is not None:
-            worker.batches.trace(profile)
-        with live.shown(worker.batches.meter):
+            worker.device_thread.trace(profile)
+        with live.shown(worker.device_thread.meter):
             asyncio.run(serve(lambda: EaselBot(backends), token, worker.broken))
     if worker.broken.is_set():
         raise typer.Exit(1)

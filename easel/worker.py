@@ -29,7 +29,7 @@ def worker(profile: ProfileFile = None) -> None:
             worker = Worker(backends, models)
             registry.register(metrics.Figures(worker, backends.database))
             if profile is not None:
-                worker.batches.trace(profile)
-            with live.shown(worker.batches.meter):
+                worker.device_thread.trace(profile)
+            with live.shown(worker.device_thread.meter):
                 status = worker.run_forever()
     raise typer.Exit(status)

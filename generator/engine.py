@@ -4,8 +4,8 @@
         images = engine.submit(request).result()
 
 Jobs of one model and size share UNet calls, whatever their steps, guidance, sampler and seed; each picture
-is what diffusers' own pipeline would draw alone. `batch.py` has the loop, `group.py` the shared call,
-`rows.py` one job's part of it and `families/` the networks.
+is what diffusers' own pipeline would draw alone. `device_thread.py` has the loop, `group.py` the shared call,
+`rows.py` one job's part of it, `decoding.py` its end and `families/` the networks.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Self
 
 import PIL.Image
 
-from generator.batch import EngineClosed, RunningBatches
 from generator.compiled import CompiledNetwork, GraphCompiler
 from generator.conditioning.wording import Lexicon
+from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from generator.rows import Job, Pictures, Progress, Rows
@@ -31,19 +31,19 @@ __all__ = ["Engine", "EngineClosed", "Progress"]
 
 
 class Engine:
-    """One loaded model in the running batches of a device. Any thread may call it."""
+    """One loaded model on one device. Any thread may call it."""
 
     def __init__(
         self,
         family: StableDiffusion,
-        batches: RunningBatches,
+        device_thread: DeviceThread,
         entry: ModelEntry | None = None,
         *,
         compiled: bool = False,
     ) -> None:
         self.family = family
-        self.batches = batches
-        batches.meter.loaded(family, family.size_bytes)
+        self.device_thread = device_thread
+        device_thread.meter.loaded(family, family.size_bytes)
         self._compiled = compiled and family.device.type == "cuda"
         self._compile(family)
         self._lexicon = Lexicon.of(entry) if entry else Lexicon()
@@ -62,7 +62,7 @@ class Engine:
         """
         chosen = loading.choose_device(device)
         family = loading.load(str(source), chosen, entry.family if entry else "sd")
-        return cls(family, RunningBatches(chosen), entry, compiled=compiled)
+        return cls(family, DeviceThread(chosen), entry, compiled=compiled)
 
     def submit(
         self,
@@ -91,7 +91,7 @@ class Engine:
         except ValueError as error:
             job.fail(error)
         else:
-            self.batches.admit(rows)
+            self.device_thread.admit(rows)
         return job.future
 
     @cached_property
@@ -103,7 +103,7 @@ class Engine:
 
     def _compile(self, family: StableDiffusion) -> None:
         if self._compiled:
-            family.network = CompiledNetwork(family.call_unet, GraphCompiler(self.batches.call))
+            family.network = CompiledNetwork(family.call_unet, GraphCompiler(self.device_thread.call))
 
     @property
     def busy(self) -> bool:
@@ -112,7 +112,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop the device's thread; jobs that have not finished are cancelled."""
-        self.batches.close()
+        self.device_thread.close()
 
     def __enter__(self) -> Self:
         return self

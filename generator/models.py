@@ -16,9 +16,9 @@ import torch
 import transformers
 
 from generator import compiled
-from generator.batch import RunningBatches
 from generator.companion import Companion
 from generator.describe import Describer
+from generator.device_thread import DeviceThread
 from generator.engine import Engine
 from generator.families import loading
 from generator.progress import PreviewPace
@@ -71,7 +71,7 @@ class Models:
         # A bar for every file would cover the worker's own lines.
         diffusers.utils.logging.disable_progress_bar()
         transformers.utils.logging.disable_progress_bar()
-        self.batches = RunningBatches(self.device)
+        self.device_thread = DeviceThread(self.device)
         self.previews = PreviewPace()
         self._compiled = compiled_dir is not None
         if compiled_dir is not None:
@@ -116,7 +116,7 @@ class Models:
         """
         check = self.safety(name)
         if isinstance(check, Companion):
-            return check.reached(partial(self.batches.call, tell=self.previews.took))
+            return check.reached(partial(self.device_thread.call, tell=self.previews.took))
         return check
 
     def upscaler(self, name: str) -> Upscaler:
@@ -141,11 +141,11 @@ class Models:
         Raises:
             CatalogError: the catalog has no such model, or it cannot be loaded.
         """
-        return Shortener(self.engine(name).family, self.batches.call)
+        return Shortener(self.engine(name).family, self.device_thread.call)
 
     def close(self) -> None:
         """Stop the device's thread; jobs that have not finished are cancelled."""
-        self.batches.close()
+        self.device_thread.close()
         with self._lock:
             self._engines.clear()
 
@@ -165,7 +165,7 @@ class Models:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
         family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
         self._make_room(family.size_bytes)
-        engine = Engine(family, self.batches, entry, compiled=self._compiled)
+        engine = Engine(family, self.device_thread, entry, compiled=self._compiled)
         with self._lock:
             self._engines[entry.name] = engine
         return engine
@@ -183,8 +183,8 @@ class Models:
         if key not in self._companions:
             with self._loading:
                 if key not in self._companions:
-                    loaded = self._fitted(lambda: kind.load(source, self.device, self.batches.call))
-                    self.batches.meter.loaded(loaded, loaded.size_bytes)
+                    loaded = self._fitted(lambda: kind.load(source, self.device, self.device_thread.call))
+                    self.device_thread.meter.loaded(loaded, loaded.size_bytes)
                     self._companions[key] = loaded
         found = self._companions[key]
         assert isinstance(found, kind)

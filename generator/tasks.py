@@ -18,8 +18,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from generator import creative, pasting
-from generator.batch import EngineClosed
 from generator.creative import Piece
+from generator.device_thread import EngineClosed
 from generator.engine import Engine
 from generator.models import Models
 from generator.movie import Movie

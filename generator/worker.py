@@ -19,7 +19,7 @@ from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from generator.batch import EngineClosed, RunningBatches
+from generator.device_thread import DeviceThread, EngineClosed
 from generator.models import Models
 from generator.progress import Pulse
 from generator.tasks import Attempt
@@ -85,9 +85,9 @@ class Worker:
         self._events: Listener | None = None
 
     @property
-    def batches(self) -> RunningBatches:
+    def device_thread(self) -> DeviceThread:
         """What it draws in, with the meter that counts it."""
-        return self._models.batches
+        return self._models.device_thread
 
     def outcomes(self) -> Mapping[JobState, int]:
         """How many jobs ended here, by what they became."""

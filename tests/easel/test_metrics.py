@@ -69,7 +69,7 @@ def test_a_workers_figures_are_what_it_did(place: Place, monkeypatch: pytest.Mon
         running = place.ask(num_inference_steps=LONG, num_images_per_prompt=1)
         place.ask(num_inference_steps=LONG, num_images_per_prompt=1)
         waiting = place.ask(num_inference_steps=LONG)
-        wait_for(lambda: worker.batches.meter.read().running == 2, 20)
+        wait_for(lambda: worker.device_thread.meter.read().running == 2, 20)
         during = scrape(place.config)
         assert place.job(running).state == JobState.RUNNING
         assert place.job(waiting).state == JobState.QUEUED
@@ -86,7 +86,8 @@ def test_a_workers_figures_are_what_it_did(place: Place, monkeypatch: pytest.Mon
     assert during["easel_unet_call_rows_bucket", "4.0"] >= 10, "two guided pictures are four rows"
     assert during["easel_tick_seconds_count", ""] == pytest.approx(calls, abs=1)
     assert 0 < during["easel_network_seconds_total", ""] < during["easel_busy_seconds_total", ""]
-    weights = sum(place.models.engine(name).family.size_bytes for name in ("plain", "strict"))
+    models = [place.models.engine(name).family for name in ("plain", "strict")]
+    weights = sum(each.size_bytes for each in (*models, *place.models._companions.values()))
     assert during["easel_memory_bytes", "weights"] == weights
     assert during["easel_memory_bytes", "peak"] >= during["easel_memory_bytes", "taken"] > weights
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from generator import schedulers
-from generator.batch import EngineClosed
+from generator.device_thread import EngineClosed
 from generator.engine import Engine, Progress
 from generator.families import loading
 from generator.families.sd import Conditions
@@ -119,13 +119,13 @@ def test_two_sizes_take_turns(engine: Engine, calls: Calls) -> None:
 def test_two_models_take_turns_by_their_work(
     engine: Engine, sdxl_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    xl = Engine(loading.load(str(sdxl_folder), torch.device("cpu")), engine.batches)
+    xl = Engine(loading.load(str(sdxl_folder), torch.device("cpu")), engine.device_thread)
     pair = (engine, xl)
     both = [Calls(each, monkeypatch) for each in pair]
     seen: list[int] = []
     for index, calls in enumerate(both):
         calls.before = lambda *_, index=index: seen.append(index)
-    futures = engine.batches.call(lambda: [each.submit(asked(num_inference_steps=40)) for each in pair])
+    futures = engine.device_thread.call(lambda: [each.submit(asked(num_inference_steps=40)) for each in pair])
     wait_for_futures(futures, 60)
     begun = max(seen.index(0), seen.index(1))
     shared = seen[begun : begun + 30]
@@ -303,7 +303,7 @@ def test_closing_cancels_what_runs_and_refuses_what_comes(sd_folder: Path) -> No
     with pytest.raises(EngineClosed):
         engine.submit(asked()).result()
     with pytest.raises(EngineClosed):
-        engine.batches.call(lambda: 1)
+        engine.device_thread.call(lambda: 1)
 
 
 def test_the_death_of_the_devices_thread_is_told_to_everybody(

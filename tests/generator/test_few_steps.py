@@ -45,7 +45,7 @@ def test_distilled_guidance_is_a_number_and_no_second_row(
     stranger = asked(scheduler="lcm", num_inference_steps=4, guidance_scale=3.0, num_images_per_prompt=1)
     expected = pipeline.draw(request)
     calls = Calls(engine, monkeypatch)
-    futures = engine.batches.call(lambda: [engine.submit(each) for each in (request, stranger)])
+    futures = engine.device_thread.call(lambda: [engine.submit(each) for each in (request, stranger)])
     pictures, other = (future.result() for future in futures)
     assert difference(pictures, expected) <= 1
     assert difference(other, pipeline.draw(stranger)) <= 1

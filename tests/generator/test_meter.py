@@ -32,12 +32,12 @@ def asked(**wish: object) -> GenerationRequest:
 
 def settled(engine: Engine) -> Reading:
     """A reading after the device's thread has nothing left to do."""
-    engine.batches.call(lambda: None)
-    return engine.batches.meter.read()
+    engine.device_thread.call(lambda: None)
+    return engine.device_thread.meter.read()
 
 
 def test_a_job_is_counted_in_ticks_calls_and_rows(engine: Engine) -> None:
-    before = engine.batches.meter.read()
+    before = engine.device_thread.meter.read()
     assert (before.ticks, before.calls, before.rows, before.busy_seconds) == (0, 0, 0, 0.0)
     engine.submit(asked(num_images_per_prompt=2, guidance_scale=7.0)).result()
     engine.submit(asked(num_images_per_prompt=1, guidance_scale=1.0)).result()
@@ -69,8 +69,8 @@ def test_who_draws_and_who_waits_is_seen_and_forgotten(engine: Engine) -> None:
     futures = [engine.submit(request, on_progress=_sets(event)) for event in told]
     for event in told:
         assert event.wait(20)
-    wait_for(lambda: engine.batches.meter.read().running == 2, 10)
-    assert engine.batches.meter.read().waiting == 1
+    wait_for(lambda: engine.device_thread.meter.read().running == 2, 10)
+    assert engine.device_thread.meter.read().waiting == 1
     for future in futures:
         future.cancel()
     wait_for_futures(futures, 10)
@@ -95,7 +95,7 @@ def test_a_call_that_was_too_large_is_counted_as_the_smaller_ones_it_became(
 
 
 def test_weights_count_for_as_long_as_somebody_has_the_model(engine: Engine) -> None:
-    meter = engine.batches.meter
+    meter = engine.device_thread.meter
     memory = meter.read().memory
     assert memory.weights == engine.family.size_bytes
     assert memory.weights < memory.taken <= memory.peak

@@ -54,7 +54,7 @@ def test_jobs_of_two_models_run_on_one_thread(models: Models) -> None:
     futures = [models.engine(name).submit(asked()) for name in ("a", "b")]
     first, second = (future.result() for future in futures)
     assert first[0].tobytes() != second[0].tobytes()
-    assert models.engine("a").batches is models.engine("b").batches
+    assert models.engine("a").device_thread is models.engine("b").device_thread
 
 
 def test_the_longest_unused_model_makes_room_but_not_for_its_own_jobs(three: Catalog) -> None:
@@ -78,7 +78,7 @@ def test_what_stands_beside_models_counts_but_stays(three: Catalog) -> None:
     with closing(Models(three, "cpu")) as probe:
         one, check = probe.engine("a").family.size_bytes, probe.safety("a")
         assert isinstance(check, CheckerFolder)
-        assert probe.batches.meter.read().memory.weights == one + check.size_bytes
+        assert probe.device_thread.meter.read().memory.weights == one + check.size_bytes
     with closing(Models(three, "cpu", memory_bytes=2 * one + check.size_bytes - 1)) as models:
         check = models.safety("a")
         models.engine("a")

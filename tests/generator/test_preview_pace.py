@@ -67,7 +67,7 @@ def test_a_job_is_told_of_without_a_preview_until_one_is_due(place: Place, model
 @pytest.mark.parametrize("seconds", [0.0, 0.05])
 def test_what_a_call_takes_of_the_device_is_told(models: Models, seconds: float) -> None:
     told: list[float] = []
-    models.batches.call(lambda: time.sleep(seconds), told.append)
+    models.device_thread.call(lambda: time.sleep(seconds), told.append)
     wait_for(lambda: bool(told), 5)
     assert told[0] >= seconds
 
@@ -79,7 +79,7 @@ def test_the_same_network_is_reached_another_way(models: Models) -> None:
 
     def counted(function: Any) -> Any:
         calls.append(1)
-        return models.batches.call(function)
+        return models.device_thread.call(function)
 
     other = check.reached(counted)
     images = [PIL.Image.new("RGB", (64, 64))]

@@ -163,7 +163,7 @@ def test_jobs_that_wait_share_a_call_of_the_text_encoder(
         engine.family.texts_at_once = 8
         engine.family.prompts = PromptCache(engine.family.encode, 8)
         hook = engine.family.text_encoder.register_forward_pre_hook(note)
-        futures = engine.batches.call(
+        futures = engine.device_thread.call(
             lambda: [engine.submit(asked(0, prompt=f"cat {number}")) for number in range(7)]
         )
         pictures = [future.result()[0] for future in futures]

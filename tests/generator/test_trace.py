@@ -50,7 +50,7 @@ def test_the_profile_has_the_unets_work_of_every_tick(
 ) -> None:
     caplog.set_level(logging.INFO)
     file = tmp_path / name
-    engine.batches.trace(file, 6)
+    engine.device_thread.trace(file, 6)
     assert not file.exists(), "it waits for work"
     pictures = engine.submit(asked(14)).result()
     wait_for(lambda: str(file) in caplog.text, 30)
@@ -70,7 +70,7 @@ def test_what_there_is_is_written_when_the_engine_ends_early(
     caplog.set_level(logging.INFO)
     file = tmp_path / "trace.json"
     with Engine.open(str(sd_folder), device="cpu") as engine:
-        engine.batches.trace(file)
+        engine.device_thread.trace(file)
         engine.submit(asked(10)).result()
     wait_for(lambda: "a profile of 4 ticks" in caplog.text, 30)
     assert len(convolutions(events(file), [2, 4, 8, 8])) == 4
@@ -80,7 +80,7 @@ def test_without_work_nothing_is_written(
     sd_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Engine.open(str(sd_folder), device="cpu") as engine:
-        engine.batches.trace(tmp_path / "trace.json")
+        engine.device_thread.trace(tmp_path / "trace.json")
     assert "too few ticks" in caplog.text
     assert not list(tmp_path.iterdir())
 
@@ -89,6 +89,6 @@ def test_a_profile_that_cannot_be_written_harms_no_job(
     engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "gone"
-    engine.batches.trace(folder / "trace.json.gz", 3)
+    engine.device_thread.trace(folder / "trace.json.gz", 3)
     assert len(engine.submit(asked(12)).result()) == 1
     wait_for(lambda: "could not be written" in caplog.text, 30)

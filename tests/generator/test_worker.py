@@ -149,8 +149,8 @@ def test_a_hung_device_loses_its_jobs(place: Place, config: Config) -> None:
 
 def hang(models: Models, until: threading.Event) -> None:
     """Let the device's thread do nothing."""
-    batches = models.engine("plain").batches
-    threading.Thread(target=batches.call, args=(until.wait,), daemon=True).start()
+    device = models.engine("plain").device_thread
+    threading.Thread(target=device.call, args=(until.wait,), daemon=True).start()
 
 
 def test_a_dead_engine_ends_the_worker_but_not_the_job(place: Place, config: Config) -> None:

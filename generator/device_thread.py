@@ -1,4 +1,4 @@
-"""The running batches of one device: jobs join and leave between ticks, and one thread owns the device."""
+"""The thread that owns one device: jobs join its batch groups and leave them between ticks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Call(NamedTuple):
     tell: Tell
 
 
-class RunningBatches:
+class DeviceThread:
     """Ticks the groups in turn; between two it runs short calls (a prompt, a tile) and decodes pictures.
 
     While any job is running these get about as much time as ticks, so neither starves the other. What needs
