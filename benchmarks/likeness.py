@@ -23,6 +23,7 @@ Pictures = Sequence[PIL.Image.Image]
 
 STRANGERS = 3
 """Grids of four beside the one that is looked at: a full call of 32 rows on a card."""
+STEPS = 6
 IDENTICAL_DB = 99.0
 """What is said of pictures without any difference."""
 
@@ -44,7 +45,7 @@ def likeness(engine: Engine, pipeline: Pipeline, mix: Mix) -> dict[str, Likeness
 
 
 def _likeness(engine: Engine, pipeline: Pipeline, mix: Mix, sampler: str) -> Likeness:
-    request = mix.request(0, mix.least_steps, sampler=sampler)
+    request = mix.request(0, min(STEPS, mix.least_steps), sampler=sampler)
     alone = drawn(engine, request, [])
     crowds = [
         [mix.request(first + number, mix.most_steps) for number in range(STRANGERS)] for first in (10, 20)

@@ -21,12 +21,12 @@ from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
 from generator.engine import Engine
 
-PARTS = ("likeness", "around", "alone", "first_tick", "previews", "first_picture")
+PARTS = ("alone", "first_tick", "previews", "around", "likeness", "first_picture")
 QUEUE_SHARE = 0.6
 """Part of a model's time that the queues may take."""
 LEAST_JOBS = 8
 PREVIEWED_JOBS = 4
-LIKENESS_JOBS = 25
+LIKENESS_JOBS = 12
 """Typical jobs whose work the comparison of pictures comes to."""
 NEWCOMERS = 10
 
@@ -163,14 +163,14 @@ def _moments(
 ) -> dict[str, Any]:
     rounds = max(3, options.rounds)
     parts: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
-        "likeness": (LIKENESS_JOBS * job_seconds, lambda: _likeness(sides, mix)),
-        "around": (rounds * job_seconds, lambda: around.around(sides.engine, mix, rounds)._asdict()),
         "alone": (2 * rounds * job_seconds, lambda: _alone(sides, mix, rounds)),
         "first_tick": (2 * job_seconds, lambda: _first_tick(sides, mix)),
         "previews": (
             2 * rounds * PREVIEWED_JOBS * job_seconds,
             lambda: _previews(sides, mix, rounds, options.preview_every),
         ),
+        "around": (rounds * job_seconds, lambda: around.around(sides.engine, mix, rounds)._asdict()),
+        "likeness": (LIKENESS_JOBS * job_seconds, lambda: _likeness(sides, mix)),
     }
     found: dict[str, Any] = {}
     for name, (seconds, run) in parts.items():

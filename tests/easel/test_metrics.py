@@ -86,8 +86,8 @@ def test_a_workers_figures_are_what_it_did(place: Place, monkeypatch: pytest.Mon
     assert during["easel_unet_call_rows_bucket", "4.0"] >= 10, "two guided pictures are four rows"
     assert during["easel_tick_seconds_count", ""] == pytest.approx(calls, abs=1)
     assert 0 < during["easel_network_seconds_total", ""] < during["easel_busy_seconds_total", ""]
-    models = [place.models.engine(name).family for name in ("plain", "strict")]
-    weights = sum(each.size_bytes for each in (*models, *place.models._companions.values()))
+    weights = sum(place.models.engine(name).family.size_bytes for name in ("plain", "strict"))
+    weights += sum(companion.size_bytes for companion in place.models._companions.values())
     assert during["easel_memory_bytes", "weights"] == weights
     assert during["easel_memory_bytes", "peak"] >= during["easel_memory_bytes", "taken"] > weights
 

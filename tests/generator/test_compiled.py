@@ -115,6 +115,18 @@ def test_where_compiling_fails_calls_stay_as_they_were(
     assert (network(*given) - family.call_unet(*given)).abs().max() < 1e-4
 
 
+def test_what_suits_a_card_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
+    suited = loading.load(str(request.getfixturevalue(request.node.callspec.params["family"])), CPU)
+    suited._suit_card()
+    assert suited.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    attention = next(module for module in suited.unet.modules() if hasattr(module, "fused_projections"))
+    assert attention.fused_projections
+    given = inputs(family, 3)
+    assert (suited.call_unet(*given) - family.call_unet(*given)).abs().max() < 1e-4
+    latents = given.latents[:2]
+    assert (suited.decode(latents) - family.decode(latents)).abs().max() < 1e-4
+
+
 @pytest.mark.gpu
 def test_on_a_card_a_graph_gives_the_eager_numbers(sd_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not torch.cuda.is_available():
