@@ -65,11 +65,6 @@ class BatchGroup:
     def join(self, rows: Rows) -> None:
         self._jobs.append(rows)
 
-    def leave(self) -> list[Rows]:
-        """Everybody out."""
-        everybody, self._jobs = self._jobs, []
-        return everybody
-
     def drop_cancelled(self) -> None:
         for rows in [rows for rows in self._jobs if rows.job.future.cancelled()]:
             self._jobs.remove(rows)
