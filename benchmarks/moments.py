@@ -15,6 +15,7 @@ from benchmarks.queues import encode
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix
 from generator.engine import Engine, Progress
+from generator.progress import PreviewPace
 from storage import pictures
 from storage.contract import GenerationRequest
 
@@ -95,10 +96,11 @@ def _crowd(engine: Engine, mix: Mix) -> Iterator[None]:
 
 
 class Previews:
-    """Takes a preview of every watched job now and then, and encodes it, as a worker does."""
+    """Takes previews of the watched jobs now and then, and encodes them, at a worker's pace."""
 
     def __init__(self, every: float) -> None:
         self._every = every
+        self._pace = PreviewPace()
         self._lock = threading.Lock()
         self._latest: dict[int, Progress] = {}
         self._stop = threading.Event()
@@ -125,8 +127,10 @@ class Previews:
             with self._lock:
                 latest, self._latest = self._latest, {}
             for progress in latest.values():
-                if progress.preview is not None:
+                if progress.preview is not None and self._pace.due:
+                    begun = time.thread_time()
                     pictures.webp_bytes(pictures.grid(progress.preview()))
+                    self._pace.took(time.thread_time() - begun)
                     self.taken += 1
 
 
