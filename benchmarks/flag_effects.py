@@ -10,10 +10,8 @@ import argparse
 import io
 import itertools
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -22,22 +20,23 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.flag_studio import (
+    SIDE,
+    Picture,
+    Studio,
+    distances,
+    pixels,
+    seam,
+    sharpness,
+    spread,
+    subject_of,
+)
 from generator import creative, pasting
 from generator.creative import Piece
-from generator.engine import Engine
 from generator.movie import Movie
 from generator.safety import NoCheck
 from generator.upscale import Upscaler
-from picturebook.judge import ATTRIBUTES, Judge
-from storage import catalog
-from storage.catalog import ModelEntry
-from storage.contract import GenerationRequest, Part, Phrase, Task
-
-SUBJECTS = ("castle", "house", "boat", "tree", "cat", "rocket", "mushroom", "balloon")
-SIDE = 128
-
-Picture = PIL.Image.Image
-Pixels = np.ndarray[Any, Any]
+from storage.contract import Part, Phrase, Task
 
 
 class Effect(NamedTuple):
@@ -48,116 +47,6 @@ class Effect(NamedTuple):
     figures: Mapping[str, float]
     promise: str
     kept: bool
-
-
-class Studio:
-    """Draws with Picturebook, and reads what was drawn. Nothing is drawn twice."""
-
-    def __init__(self, engine: Engine, entry: ModelEntry, steps: int = 12) -> None:
-        self.engine = engine
-        self.entry = entry
-        self._steps = steps
-        self._judge = Judge.load(Path(entry.source).with_name("judge"))
-        self._drawn: dict[str, list[Picture]] = {}
-
-    @classmethod
-    @contextmanager
-    def open(cls, steps: int = 12) -> Iterator[Studio]:
-        entry = catalog.load()["picturebook"]
-        with Engine.open(entry.source, device="cpu", entry=entry) as engine:
-            yield cls(engine, entry, steps)
-
-    def asked(self, prompt: str, seed: int, **wish: Any) -> GenerationRequest:
-        fields = {
-            "prompt": prompt,
-            "seed": seed,
-            "width": SIDE,
-            "height": SIDE,
-            "num_images_per_prompt": 1,
-            "num_inference_steps": self._steps,
-            "guidance_scale": self.entry.guidance_scale,
-            "scheduler": self.entry.scheduler,
-        }
-        return GenerationRequest.model_validate(fields | wish)
-
-    def grids(self, requests: Sequence[GenerationRequest]) -> list[list[Picture]]:
-        """All of them drawn together."""
-        keys = [request.model_dump_json() for request in requests]
-        futures = {
-            key: self.engine.submit(request)
-            for key, request in zip(keys, requests, strict=True)
-            if key not in self._drawn
-        }
-        self._drawn |= {key: future.result() for key, future in futures.items()}
-        return [self._drawn[key] for key in keys]
-
-    def pairs(self, count: int, prompt: str = "a {}", **wish: Any) -> list[Picture]:
-        """One picture of each seed; seed and subject (`{}` in the prompt) are those of any other call."""
-        requests = [self.asked(prompt.format(subject_of(seed)), seed, **wish) for seed in range(count)]
-        return [grid[0] for grid in self.grids(requests)]
-
-    def likelihoods(self, images: Sequence[Picture], attribute: str, value: str) -> list[float]:
-        """0–1 for each picture: how surely the judge sees `value` in it."""
-        with torch.inference_mode():
-            logits = self._judge(_tensor(images))[attribute]
-        column: list[float] = logits.softmax(dim=1)[:, ATTRIBUTES[attribute].index(value)].tolist()
-        return column
-
-    def right_subjects(self, images: Sequence[Picture]) -> float:
-        """The share of pictures, in order of their seeds, that show their subject."""
-        read = self._judge.read(_tensor(images))
-        return statistics.mean(each["subject"] == subject_of(seed) for seed, each in enumerate(read))
-
-    def distinct(self, grid: Sequence[Picture]) -> int:
-        """How many different settings a grid shows."""
-        read = self._judge.read(_tensor(grid))
-        return len({(each["ground"], each["time"], each["style"]) for each in read})
-
-
-def subject_of(seed: int) -> str:
-    return SUBJECTS[seed % len(SUBJECTS)]
-
-
-def _tensor(images: Sequence[Picture]) -> torch.Tensor:
-    stacked = np.stack([np.asarray(image.convert("RGB"), np.float32) for image in images])
-    return torch.from_numpy(stacked).movedim(-1, 1) / 127.5 - 1
-
-
-def _pixels(image: Picture) -> Pixels:
-    return np.asarray(image.convert("RGB"), float)
-
-
-def distance(image: Picture, other: Picture) -> float:
-    """Root mean square over pixels, 0–255."""
-    return float(np.sqrt(np.square(_pixels(image) - _pixels(other)).mean()))
-
-
-def distances(images: Sequence[Picture], others: Sequence[Picture]) -> list[float]:
-    return [distance(image, other) for image, other in zip(images, others, strict=True)]
-
-
-def sharpness(image: Picture) -> float:
-    """The variance of the Laplacian."""
-    grey = np.asarray(image.convert("L"), float)
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((around - 4 * grey[1:-1, 1:-1]).var())
-
-
-def spread(grid: Sequence[Picture]) -> float:
-    """The mean distance between two of a grid."""
-    return statistics.mean(itertools.starmap(distance, itertools.combinations(grid, 2)))
-
-
-def seam(image: Picture, at: Sequence[int], axis: int, within: slice = slice(None)) -> float:
-    """The mean step at some lines (axis 0) or columns (1), in 95th percentiles of all such steps.
-
-    A step is between a line and the next; the last line's next is the first one.
-    """
-    values = _pixels(image)
-    values = values[:, within] if axis == 0 else values[within]
-    steps = np.abs(np.roll(values, -1, axis=axis) - values).mean(axis=(1 - axis, 2))
-    inner = np.percentile(steps[:-1], 95)
-    return float(max(steps[list(at)]) / inner)
 
 
 def rises(values: Sequence[float]) -> bool:
@@ -311,7 +200,7 @@ def zoom(studio: Studio, count: int) -> Effect:
         (drawn,) = studio.engine.submit(request, image=sheet, mask=pasting.to_draw(mask)).result()
         found = pasting.pasted(drawn, sheet, mask)
         inside = slice(begin + pasting.feather(mask.size), end - pasting.feather(mask.size))
-        kept_pixels.append(np.abs(_pixels(found) - _pixels(sheet))[inside, inside].mean())
+        kept_pixels.append(np.abs(pixels(found) - pixels(sheet))[inside, inside].mean())
         seams += [seam(found, [begin - 1, end - 1], axis, slice(begin, end)) for axis in (0, 1)]
     figures = {"seam": statistics.median(seams), "kept": float(max(kept_pixels))}
     kept = figures["seam"] <= 1.5 and figures["kept"] <= 2

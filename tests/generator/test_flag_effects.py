@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import flag_effects
-from benchmarks.flag_effects import Studio
+from benchmarks.flag_studio import Studio
 
 PAIRS = 3
 
