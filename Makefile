@@ -1,6 +1,7 @@
 # make demo   Easel on a Discord of its own, in the browser
 # make test   every check that CI runs
 # make fix    format and mend what ruff can
+# make messages  bring the sentences in other languages up to date
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -11,7 +12,7 @@ BIN    := $(VENV)/bin
 TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check fix clean
+.PHONY: demo test check fix messages clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/easel demo
@@ -34,6 +35,15 @@ check: $(VENV)/.test
 fix: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What is new or changed stands untranslated in the .po afterwards; the tests say which.
+LOCALES := bot/locale
+messages: $(VENV)/.test
+	@template=$$(mktemp) && trap 'rm -f "$$template"' EXIT && \
+	$(BIN)/pybabel -q extract --no-location --sort-output --no-wrap -k N_ -o "$$template" bot && \
+	$(BIN)/pybabel -q update --ignore-pot-creation-date --no-fuzzy-matching --ignore-obsolete --no-wrap \
+		-D easel -d $(LOCALES) -i "$$template" && \
+	$(BIN)/pybabel -q compile -D easel -d $(LOCALES)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

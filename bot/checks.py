@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from bot.translation import N_
 from storage.errors import Refused
 
 
 class Permission(Enum):
     """What Easel needs in a channel, by Discord's English names."""
 
-    VIEW_CHANNEL = "View Channel"
-    SEND_MESSAGES = "Send Messages"
-    SEND_MESSAGES_IN_THREADS = "Send Messages in Threads"
-    ATTACH_FILES = "Attach Files"
+    VIEW_CHANNEL = N_("View Channel")
+    SEND_MESSAGES = N_("Send Messages")
+    SEND_MESSAGES_IN_THREADS = N_("Send Messages in Threads")
+    ATTACH_FILES = N_("Attach Files")
 
 
 class MissingPermissions(Refused):

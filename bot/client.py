@@ -20,8 +20,11 @@ from discord.utils import MISSING
 
 from bot import commands, errors, reactions
 from bot.delivery import Delivery
+from bot.languages import CommandTranslator, Languages
+from bot.translation import speak
 from bot.views import Press, submitted
-from bot.views.press import Interaction
+from bot.views.press import Interaction, locale_of
+from storage import members
 from storage.backends import Backends
 from storage.config import DISCORD_URL
 
@@ -39,6 +42,11 @@ class Tree(app_commands.CommandTree["EaselBot"]):
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
+
+    async def interaction_check(self, interaction: discord.Interaction[EaselBot], /) -> bool:
+        """Lets everybody in, and speaks their language from here on."""
+        speak(locale_of(interaction))
+        return True
 
     async def on_error(
         self, interaction: discord.Interaction[EaselBot], error: app_commands.AppCommandError, /
@@ -58,6 +66,7 @@ class EaselBot(discord.Client):
             **options,
         )
         self.backends = backends
+        self.languages = Languages()
         self.tree = Tree(self)
         for command in (*commands.ALL, *commands.MENUS):
             self.tree.add_command(command)
@@ -68,6 +77,8 @@ class EaselBot(discord.Client):
     async def setup_hook(self) -> None:
         if self.backends.config.discord_url != DISCORD_URL:
             await self._find_gateway()
+        self.languages.load(await self.backends.database.read(members.languages))
+        await self.tree.set_translator(CommandTranslator())
         await self._sync_commands()
         self.delivery.start()
 
@@ -99,7 +110,10 @@ class EaselBot(discord.Client):
 
     async def _sync_commands(self) -> None:
         """Send the commands to Discord when they changed since, or when Discord lists others."""
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        translator = self.tree.translator
+        assert translator is not None
+        commands_ = self.tree.get_commands()
+        payload = [await command.get_translated_payload(self.tree, translator) for command in commands_]
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         remembered = self._sync_memory()
         if remembered.exists() and remembered.read_text() == digest and await self._lists_our_commands():

@@ -18,6 +18,7 @@ import discord
 from bot.dispatch import Dispatch, Later, Outbox, Redirected, Undeliverable
 from bot.posting import ClientLoop
 from bot.progress import ProgressBoard
+from bot.translation import spoken
 from storage import deliveries, tables
 from storage.backends import Backends
 from storage.contract import ChangedEvent, Event, ProgressEvent
@@ -131,7 +132,8 @@ class Delivery:
     def _deliver(self, row: tables.Delivery) -> None:
         """One try at one delivery, on a thread of the pool."""
         try:
-            self._try(row)
+            with spoken(row.locale):
+                self._try(row)
         except Exception:
             # Perhaps the database is away: the row stays open, and is taken again when its hold is over.
             log.exception("job %s: delivery %s failed", row.job_id, row.id)

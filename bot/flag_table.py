@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
+from bot.translation import N_, _
 from bot.values import (
     MANY,
     Choice,
@@ -71,86 +72,96 @@ def _noted(names: str, value: Value, of: str = "") -> Flag:
 
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("ar", Ratio(4), "the picture's shape", ("aspect",), default="1:1"),
+    Flag("ar", Ratio(4), N_("the picture's shape"), ("aspect",), default="1:1"),
     Flag(
         "stylize",
         Whole(0, 1000),
-        "how much of the model's own taste is blended in; 0 is none",
+        N_("how much of the model's own taste is blended in; 0 is none"),
         ("s",),
         default=lambda entry: str(entry.stylize),
     ),
     Flag(
         "style",
         Style(),
-        "`--style raw` is `--raw`; other styles have no meaning here",
+        N_("`--style raw` is `--raw`; other styles have no meaning here"),
         repeats=True,
         group="raw",
     ),
     Flag(
         "raw",
         Nothing(),
-        "none of the model's own taste, unless `--stylize` says how much",
+        N_("none of the model's own taste, unless `--stylize` says how much"),
         repeats=True,
         group="raw",
     ),
-    Flag("chaos", Whole(0, 100), "how different the four pictures are from each other", ("c",), default="0"),
-    Flag("weird", Whole(0, 3000), "how far the pictures stray from the ordinary", ("w",), default="0"),
+    Flag(
+        "chaos", Whole(0, 100), N_("how different the four pictures are from each other"), ("c",), default="0"
+    ),
+    Flag("weird", Whole(0, 3000), N_("how far the pictures stray from the ordinary"), ("w",), default="0"),
     Flag(
         "seed",
         Whole(0, SEED_SPACE - 1),
-        "the same seed and words draw the same picture again",
+        N_("the same seed and words draw the same picture again"),
         group="seed",
     ),
-    Flag("sameseed", Whole(0, SEED_SPACE - 1), "a seed that makes all four pictures alike", group="seed"),
-    Flag("no", Listing(), "what shall not be in the picture", repeats=True),
+    Flag("sameseed", Whole(0, SEED_SPACE - 1), N_("a seed that makes all four pictures alike"), group="seed"),
+    Flag("no", Listing(), N_("what shall not be in the picture"), repeats=True),
     Flag(
         "quality",
         Number(0.25, 5),
-        "how much work goes into a picture: its steps are multiplied by this",
+        N_("how much work goes into a picture: its steps are multiplied by this"),
         ("q",),
         group="quality",
         default="1",
     ),
-    Flag("draft", Nothing(), "a quick sketch, which is `--quality .25`", group="quality"),
+    Flag("draft", Nothing(), N_("a quick sketch, which is `--quality .25`"), group="quality"),
     Flag(
         "steps",
         Whole(1, lambda entry: entry.max_steps),
-        "how many steps a picture is drawn in",
+        N_("how many steps a picture is drawn in"),
         default=lambda entry: str(entry.num_inference_steps),
     ),
     Flag(
         "cfg",
         Number(0, 30),
-        "how closely the picture follows your words",
+        N_("how closely the picture follows your words"),
         default=lambda entry: f"{entry.guidance_scale:g}",
     ),
     Flag(
         "sampler",
         Choice(lambda _: SAMPLER_NAMES),
-        "how the noise is taken away",
+        N_("how the noise is taken away"),
         default=lambda entry: entry.scheduler,
     ),
-    Flag("stop", Whole(10, 100), "ends the drawing at this percentage, for a softer picture", default="100"),
-    Flag("tile", Nothing(), "a picture whose opposite edges meet, to be laid out as a pattern"),
-    Flag("iw", Number(0, 3), "how much the picture before the text weighs", default="1"),
-    Flag("sref", StyleCodes(), "a style by its code; `random` draws one", repeats=True),
-    Flag("sw", Whole(0, 1000), "how strong the style of `--sref` is", default="100"),
+    Flag(
+        "stop", Whole(10, 100), N_("ends the drawing at this percentage, for a softer picture"), default="100"
+    ),
+    Flag("tile", Nothing(), N_("a picture whose opposite edges meet, to be laid out as a pattern")),
+    Flag("iw", Number(0, 3), N_("how much the picture before the text weighs"), default="1"),
+    Flag("sref", StyleCodes(), N_("a style by its code; `random` draws one"), repeats=True),
+    Flag("sw", Whole(0, 1000), N_("how strong the style of `--sref` is"), default="100"),
     Flag(
         "model",
         Choice(lambda catalog: tuple(catalog.models)),
-        "which model draws",
+        N_("which model draws"),
         group="model",
         default=lambda entry: entry.name,
     ),
-    Flag("v", Version(), "the model that stands for this version of Midjourney", ("version",), group="model"),
-    Flag("niji", Version(niji=True), "the model that stands for Niji", group="model"),
-    Flag("repeat", Whole(2, 40), "how many times the command is run", ("r",)),
-    Flag("fast", Nothing(), "this job before relaxed ones", group="speed"),
-    Flag("relax", Nothing(), "this job when nobody is in a hurry", group="speed"),
-    Flag("turbo", Nothing(), "this job before your others", group="speed"),
-    Flag("public", Nothing(), "everybody here may see this job", group="visibility"),
-    Flag("stealth", Nothing(), "only you and moderators see this job", group="visibility"),
-    Flag("video", Nothing(also="1"), "a movie of the forming pictures; ✉️ sends it"),
+    Flag(
+        "v",
+        Version(),
+        N_("the model that stands for this version of Midjourney"),
+        ("version",),
+        group="model",
+    ),
+    Flag("niji", Version(niji=True), N_("the model that stands for Niji"), group="model"),
+    Flag("repeat", Whole(2, 40), N_("how many times the command is run"), ("r",)),
+    Flag("fast", Nothing(), N_("this job before relaxed ones"), group="speed"),
+    Flag("relax", Nothing(), N_("this job when nobody is in a hurry"), group="speed"),
+    Flag("turbo", Nothing(), N_("this job before your others"), group="speed"),
+    Flag("public", Nothing(), N_("everybody here may see this job"), group="visibility"),
+    Flag("stealth", Nothing(), N_("only you and moderators see this job"), group="visibility"),
+    Flag("video", Nothing(also="1"), N_("a movie of the forming pictures; ✉️ sends it")),
     _noted("cref", Codes(1, MANY), "a character's picture"),
     _noted("cw", Number(0, 100), "how much of the character is taken over"),
     _noted("oref", Codes(1, MANY), "a picture of something that shall be in this one"),
@@ -183,7 +194,7 @@ def help_lines(scope: Scope) -> list[str]:
     """One line for each flag that works: its names, what it does and what it takes, for one model."""
     return [
         f"`{' '.join([*(f'--{name}' for name in flag.names), flag.value.form]).rstrip()}` "
-        f"{flag.help} ({flag.value.expected(scope)})"
+        f"{_(flag.help)} ({flag.value.expected(scope)})"
         for flag in FLAGS
         if flag.meaning is Meaning.WORKS
     ]

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import aiohttp
 import discord
 
+from bot.translation import current_locale, speak
 from bot.uploads import Upload
 from storage.tables import Batch, Job
 
@@ -105,7 +106,9 @@ class ClientLoop:
         self._context = contextvars.copy_context()
 
     def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        return self._context.copy().run(asyncio.run_coroutine_threadsafe, work, self.loop)
+        context = self._context.copy()
+        context.run(speak, current_locale())
+        return context.run(asyncio.run_coroutine_threadsafe, work, self.loop)
 
 
 @dataclass(frozen=True)

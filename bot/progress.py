@@ -22,6 +22,7 @@ import discord
 from bot import messages, posting, views
 from bot.messages import batches as batch_messages
 from bot.posting import HANDOVER_MS, Failure, Place
+from bot.translation import speak
 from bot.uploads import Upload
 from storage import batches, jobs
 from storage.backends import Backends
@@ -254,6 +255,7 @@ class ProgressBoard:
         place = self._place(job)
         if place is None:
             return None
+        speak(job.locale)
         untouched = job.state == JobState.QUEUED and job.attempts == 0
         return Told(job, place, self._said(line, job, ahead, place), untouched and _just_asked(job))
 
@@ -274,6 +276,7 @@ class ProgressBoard:
             if tally.finished:
                 self._finish(line)
             return None
+        speak(batch.locale)
         handed_over = place.ends_soon and batch.by_token_alone and not tally.finished
         say = batch_messages.handed_over if handed_over else batch_messages.progress
         stopping = batch.cancel_requested_at is not None

@@ -9,14 +9,16 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import discord
+from sqlalchemy.orm import Session
 
 from bot import errors
 from bot.posting import FAILURES, only
+from bot.translation import speak
 from bot.views.letters_home import send_home
 from bot.views.retractions import Subject, retract
 from storage.backends import Backends
 from storage.errors import NoSuchMessage, NotYours
-from storage.tables import Batch
+from storage.tables import Batch, Member
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ async def react(client: discord.Client, backends: Backends, reaction: discord.Ra
     own = client.user is not None and reaction.user_id == client.user.id
     if deed is None or own:
         return
+    speak(await backends.database.read(_locale, reaction.user_id))
     try:
         await deed(client, backends, reaction)
     except (NoSuchMessage, NotYours):
@@ -42,6 +45,12 @@ async def react(client: discord.Client, backends: Backends, reaction: discord.Ra
         else:
             log.error("reaction to message %s failed", reaction.message_id, exc_info=error)
         await _tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
+
+
+def _locale(session: Session, member_id: int) -> str | None:
+    """A reaction does not tell its member's language: what they chose, or what their Discord last spoke."""
+    member = session.get(Member, member_id)
+    return None if member is None else member.settings.get("language", member.locale)
 
 
 async def _send_home(

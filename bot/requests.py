@@ -10,6 +10,7 @@ from bot import style_codes, weights
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
 from bot.grammar import TypedFlag, unescaped
+from bot.translation import _
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Part
 
@@ -81,7 +82,7 @@ def notes_on(
     elif "sref" in values and "::" in typed["sref"].value:
         notes.append(Note(NoteKind.CODES_UNWEIGHTED, "sref"))
     if "sw" in values and "sref" not in values:
-        notes.append(Note(NoteKind.ALONE, "sw", "a style by `--sref CODE`"))
+        notes.append(Note(NoteKind.ALONE, "sw", _("a style by `--sref CODE`")))
     if "iw" in values and not pictures:
-        notes.append(Note(NoteKind.ALONE, "iw", "a link to a picture in front of the text"))
+        notes.append(Note(NoteKind.ALONE, "iw", _("a link to a picture in front of the text")))
     return notes

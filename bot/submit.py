@@ -231,7 +231,7 @@ async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> A
         submission = submissions.submit(session, draft(session))
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
-        hints = (messages.CONCURRENT,) if full else ()
+        hints = (messages.concurrent(),) if full else ()
         return Asked(submission.job, submission.ahead, submission.fresh, hints)
 
     asked = await backends.database.write(write)

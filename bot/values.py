@@ -11,6 +11,7 @@ from enum import Enum, auto
 from fractions import Fraction
 from typing import Protocol
 
+from bot.translation import _
 from storage.catalog import Catalog, ModelEntry
 from storage.contract import SEED_SPACE
 
@@ -98,7 +99,7 @@ class Nothing:
     form: str = ""
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return "no value"
+        return _("no value")
 
     def read(self, typed: str, scope: Scope) -> object:  # noqa: ARG002
         if typed and typed != self.also:
@@ -113,7 +114,7 @@ class Whole:
     form: str = "N"
 
     def expected(self, scope: Scope) -> str:
-        return f"a whole number from {self.low} to {self._high(scope)}"
+        return _("a whole number from {low} to {high}").format(low=self.low, high=self._high(scope))
 
     def read(self, typed: str, scope: Scope) -> int:
         word = _single(typed)
@@ -136,7 +137,7 @@ class Number:
     form: str = "N"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return f"a number from {self.low:g} to {self.high:g}"
+        return _("a number from {low:g} to {high:g}").format(low=self.low, high=self.high)
 
     def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
         word = _single(typed)
@@ -156,7 +157,9 @@ class Ratio:
     form: str = "W:H"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return f"width:height in whole numbers, such as 3:2, up to {self.limit}:1 or 1:{self.limit}"
+        return _("width:height in whole numbers, such as 3:2, up to {limit}:1 or 1:{limit}").format(
+            limit=self.limit
+        )
 
     def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
         word = _single(typed)
@@ -188,8 +191,8 @@ class Choice:
 
     def expected(self, scope: Scope) -> str:
         names = self.names(scope.catalog)
-        rest = ", …" if len(names) > MOST_NAMES else ""
-        return f"one of {', '.join(names[:MOST_NAMES])}{rest}"
+        rest = _(", …") if len(names) > MOST_NAMES else ""
+        return _("one of {names}{rest}").format(names=_(", ").join(names[:MOST_NAMES]), rest=rest)
 
     def read(self, typed: str, scope: Scope) -> str:
         if not typed:
@@ -215,7 +218,7 @@ class Listing:
     form: str = "A, B"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return "words with commas between them"
+        return _("words with commas between them")
 
     def read(self, typed: str, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002
         items = tuple(item.strip() for item in typed.split(",") if item.strip())
@@ -233,8 +236,8 @@ class Codes:
     form: str = "CODE"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        number = {(0, 1): "at most one code", (1, 1): "one code"}
-        return number.get((self.least, int(min(self.most, 2))), "codes or links")
+        number = {(0, 1): _("at most one code"), (1, 1): _("one code")}
+        return number.get((self.least, int(min(self.most, 2))), _("codes or links"))
 
     def read(self, typed: str, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002
         codes = tuple(typed.split())
@@ -254,7 +257,9 @@ class Version:
 
     def expected(self, scope: Scope) -> str:
         carried = [f"{version:g}" for version in sorted(scope.catalog.versions(niji=self.niji))]
-        return f"a version's number (models here have {', '.join(carried) or 'none'})"
+        return _("a version's number (models here have {versions})").format(
+            versions=", ".join(carried) or _("none")
+        )
 
     def read(self, typed: str, scope: Scope) -> str | Idle:
         carried = scope.catalog.versions(niji=self.niji)
@@ -291,7 +296,9 @@ class StyleCodes:
     form: str = "CODE"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return f"up to {self.most} style codes, each a number up to {SEED_SPACE - 1} or `random`"
+        return _("up to {most} style codes, each a number up to {largest} or `random`").format(
+            most=self.most, largest=SEED_SPACE - 1
+        )
 
     def read(self, typed: str, scope: Scope) -> tuple[int, ...]:  # noqa: ARG002
         words = typed.split()

@@ -232,6 +232,12 @@ def shown(session: Session, message_id: int) -> Message | None:
     return session.get(Message, message_id)
 
 
+def locale_of(session: Session, job_id: int, message_id: int) -> str | None:
+    """The locale of whoever a message of a job's pictures was posted for."""
+    posted = (Delivery.job_id == job_id, Delivery.message_id == message_id)
+    return session.scalar(select(Delivery.locale).where(*posted))
+
+
 def job_of_message(session: Session, message_id: int) -> Job:
     """The job that a message of ours is about: its pictures, its progress, or why there are none.
 

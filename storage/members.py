@@ -83,6 +83,15 @@ def settings_of(session: Session, member_id: int) -> dict[str, Any]:
     return {} if row is None else row.settings
 
 
+def languages(session: Session) -> dict[int, str]:
+    """The language of each member who has chosen one."""
+    chosen = Member.settings["language"].as_string()
+    return {
+        row.id: row.locale
+        for row in session.execute(select(Member.id, chosen.label("locale")).where(chosen.is_not(None)))
+    }
+
+
 def totals(session: Session, member_id: int) -> Totals:
     used = select(
         func.coalesce(func.sum(MemberUsage.jobs), 0),

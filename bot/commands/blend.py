@@ -5,23 +5,25 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.readings import DIMENSIONS
+from bot.translation import N_
 from bot.views import describes
 from bot.views.press import Interaction
 
 
-@app_commands.command(description="Blend two to five pictures into new ones")
+@app_commands.command(description=N_("Blend two to five pictures into new ones"))
 @app_commands.describe(
-    image1="The first picture",
-    image2="The second picture",
-    image3="A third picture",
-    image4="A fourth picture",
-    image5="A fifth picture",
-    dimensions="The shape of the new pictures; Square unless you say otherwise",
+    image1=N_("The first picture"),
+    image2=N_("The second picture"),
+    image3=N_("A third picture"),
+    image4=N_("A fourth picture"),
+    image5=N_("A fifth picture"),
+    dimensions=N_("The shape of the new pictures; Square unless you say otherwise"),
 )
 @app_commands.choices(
     dimensions=[
-        app_commands.Choice(name=f"{name} ({ratio})", value=name) for name, ratio in DIMENSIONS.items()
+        app_commands.Choice(name=N_("Portrait (2:3)"), value="Portrait"),
+        app_commands.Choice(name=N_("Square (1:1)"), value="Square"),
+        app_commands.Choice(name=N_("Landscape (3:2)"), value="Landscape"),
     ]
 )
 async def blend(

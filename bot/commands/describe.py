@@ -5,13 +5,14 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
+from bot.translation import N_
 from bot.views import describes
 from bot.views.describes import OneSource
 from bot.views.press import Interaction
 
 
-@app_commands.command(description="Find four prompts for a picture")
-@app_commands.describe(image="The picture: PNG, JPEG, WebP or GIF", link="Or its address on the web")
+@app_commands.command(description=N_("Find four prompts for a picture"))
+@app_commands.describe(image=N_("The picture: PNG, JPEG, WebP or GIF"), link=N_("Or its address on the web"))
 async def describe(
     interaction: Interaction, image: discord.Attachment | None = None, link: str | None = None
 ) -> None:

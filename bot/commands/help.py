@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from discord import app_commands
 
+from bot.translation import N_
 from bot.views.answering import show_privately
 from bot.views.helps import help_page, picture
 from bot.views.press import Interaction, host
 
 
-@app_commands.command(name="help", description="How to draw, the flags, and what the buttons and commands do")
+@app_commands.command(
+    name="help", description=N_("How to draw, the flags, and what the buttons and commands do")
+)
 async def help_command(interaction: Interaction) -> None:
     await show_privately(interaction, help_page(0, host(interaction).backends.catalog), [picture(0)])

@@ -6,6 +6,7 @@ from discord import app_commands
 
 from bot.commands.models import models_like
 from bot.messages import histories as said
+from bot.translation import N_
 from bot.views.histories import open_history
 from bot.views.press import Interaction, host
 from bot.views.searches import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
@@ -13,13 +14,13 @@ from bot.views.searches import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model
 Words = app_commands.Range[str, 0, WORDS_LENGTH]
 
 
-@app_commands.command(description="Your pictures, newest first; only you see them")
+@app_commands.command(description=N_("Your pictures, newest first; only you see them"))
 @app_commands.describe(
-    words="Only pictures whose prompt has all these words",
-    favorites="Only pictures that you marked with ❤️",
-    kind="Only grids, or only upscaled pictures",
-    since="Only pictures of the last days",
-    model="Only pictures of this model",
+    words=N_("Only pictures whose prompt has all these words"),
+    favorites=N_("Only pictures that you marked with ❤️"),
+    kind=N_("Only grids, or only upscaled pictures"),
+    since=N_("Only pictures of the last days"),
+    model=N_("Only pictures of this model"),
 )
 @app_commands.choices(kind=[app_commands.Choice(name=said.kind(kind), value=kind) for kind in KINDS])
 @app_commands.choices(since=[app_commands.Choice(name=said.days(days), value=days) for days in DAYS])
@@ -39,7 +40,7 @@ async def history(
 history.autocomplete("model")(models_like)
 
 
-@app_commands.command(description="The pictures that you marked with ❤️; only you see them")
-@app_commands.describe(words="Only pictures whose prompt has all these words")
+@app_commands.command(description=N_("The pictures that you marked with ❤️; only you see them"))
+@app_commands.describe(words=N_("Only pictures whose prompt has all these words"))
 async def favorites(interaction: Interaction, words: Words = "") -> None:
     await open_history(interaction, host(interaction).backends, Search(fitting(words), favorites=True))

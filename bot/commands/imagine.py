@@ -7,6 +7,7 @@ from discord import app_commands
 
 from bot.commands.models import CHOICE_LENGTH, CHOICES, models_like
 from bot.prompt_text import clip
+from bot.translation import N_
 from bot.views.press import Interaction, host
 from bot.views.prompts import imagine as draw
 from storage import prompts
@@ -16,14 +17,14 @@ PROMPT_LENGTH = 4000
 RATIOS = ("1:1", "5:4", "4:5", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16", "2:1", "1:2")
 
 
-@app_commands.command(description="Draw four pictures from your words")
+@app_commands.command(description=N_("Draw four pictures from your words"))
 @app_commands.describe(
-    prompt="What to draw, then flags: a red castle at night --ar 3:2 --no trees",
-    image="A picture to begin with; --iw says how much of it is kept",
-    image2="A second picture",
-    model="Which model draws (--model)",
-    ratio="Width to height (--ar)",
-    again="An earlier prompt of yours, to which the words and flags in prompt are added",
+    prompt=N_("What to draw, then flags: a red castle at night --ar 3:2 --no trees"),
+    image=N_("A picture to begin with; --iw says how much of it is kept"),
+    image2=N_("A second picture"),
+    model=N_("Which model draws (--model)"),
+    ratio=N_("Width to height (--ar)"),
+    again=N_("An earlier prompt of yours, to which the words and flags in prompt are added"),
 )
 @app_commands.choices(ratio=[app_commands.Choice(name=ratio, value=ratio) for ratio in RATIOS])
 async def imagine(

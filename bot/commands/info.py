@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from discord import app_commands
 
+from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.queues import info as panel
 from bot.views.queues import read_info
 
 
-@app_commands.command(description="Your modes, what you have made, your jobs and your last pictures")
+@app_commands.command(description=N_("Your modes, what you have made, your jobs and your last pictures"))
 async def info(interaction: Interaction) -> None:
     work = host(interaction).backends.database.write(
         read_info, interaction.user.id, interaction.user.display_name

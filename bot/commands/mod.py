@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.messages import fence, finding, length, panels
 from bot.moderation import searchable
+from bot.translation import N_
 from bot.views.answering import in_time, say, show_privately
 from bot.views.audits import audit as audit_page
 from bot.views.audits import read_audit
@@ -40,7 +41,7 @@ class Mod(app_commands.Group):
 
 mod = Mod(
     name="mod",
-    description="Decide who may draw here, and see who did what",
+    description=N_("Decide who may draw here, and see who did what"),
     default_permissions=discord.Permissions(manage_messages=True),
     allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
     allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
@@ -52,9 +53,9 @@ def _place(interaction: Interaction) -> tuple[Backends, int]:
     return host(interaction).backends, interaction.guild_id
 
 
-@mod.command(description="Let a member draw no more in this server")
+@mod.command(description=N_("Let a member draw no more in this server"))
 @app_commands.describe(
-    user="Who", reason="Why; the member reads it", lasts="For how long; for good if left out"
+    user=N_("Who"), reason=N_("Why; the member reads it"), lasts=N_("For how long; for good if left out")
 )
 @app_commands.choices(lasts=[app_commands.Choice(name=name, value=hours) for name, hours in LASTS.items()])
 async def ban(
@@ -69,8 +70,8 @@ async def ban(
         await say(interaction, panels.no_self_ban(), ephemeral=True)
 
 
-@mod.command(description="Let a banned member draw again")
-@app_commands.describe(user="Who")
+@mod.command(description=N_("Let a banned member draw again"))
+@app_commands.describe(user=N_("Who"))
 async def unban(interaction: Interaction, user: discord.User) -> None:
     backends, guild_id = _place(interaction)
     work = backends.database.write(
@@ -82,7 +83,7 @@ async def unban(interaction: Interaction, user: discord.User) -> None:
     await say(interaction, sentence, ephemeral=True)
 
 
-@mod.command(description="Jobs that run or wait in this server, with a button to stop each")
+@mod.command(description=N_("Jobs that run or wait in this server, with a button to stop each"))
 async def queue(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     work = backends.database.read(read_guild_queue, guild_id)
@@ -90,7 +91,7 @@ async def queue(interaction: Interaction) -> None:
     await show_privately(interaction, guild_queue(found, paused=paused))
 
 
-@mod.command(description="Refuse new jobs in this server and hold the waiting ones")
+@mod.command(description=N_("Refuse new jobs in this server and hold the waiting ones"))
 async def pause(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     await in_time(
@@ -99,7 +100,7 @@ async def pause(interaction: Interaction) -> None:
     await say(interaction, panels.paused(), ephemeral=True)
 
 
-@mod.command(description="Let jobs run in this server again")
+@mod.command(description=N_("Let jobs run in this server again"))
 async def resume(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     await in_time(
@@ -109,33 +110,33 @@ async def resume(interaction: Interaction) -> None:
     await say(interaction, panels.resumed(), ephemeral=True)
 
 
-@mod.command(description="Stop one job of this server")
-@app_commands.describe(job_id="Its number, as /mod queue and file names show it")
+@mod.command(description=N_("Stop one job of this server"))
+@app_commands.describe(job_id=N_("Its number, as /mod queue and file names show it"))
 async def cancel(interaction: Interaction, job_id: app_commands.Range[int, 1, 2**53 - 1]) -> None:
     backends, _ = _place(interaction)
     await in_time(interaction, stop(interaction, backends, job_id), ephemeral=True)
     await say(interaction, panels.cancelled_by_moderator(job_id), ephemeral=True)
 
 
-@mod.command(description="Who did what in this server, newest first")
+@mod.command(description=N_("Who did what in this server, newest first"))
 async def audit(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     page = await in_time(interaction, backends.database.read(read_audit, guild_id), ephemeral=True)
     await show_privately(interaction, audit_page(page))
 
 
-@mod.command(description="What members reported in this server, with buttons to decide")
+@mod.command(description=N_("What members reported in this server, with buttons to decide"))
 async def reports(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     page = await in_time(interaction, load_reports(backends, guild_id), ephemeral=True)
     await show_privately(interaction, reported(page), page.files())
 
 
-words = Mod(parent=mod, name="words", description="The words that this server forbids in prompts")
+words = Mod(parent=mod, name="words", description=N_("The words that this server forbids in prompts"))
 
 
 @words.command(
-    name="list", description="The words that this server forbids, beside those forbidden everywhere"
+    name="list", description=N_("The words that this server forbids, beside those forbidden everywhere")
 )
 async def list_words(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
@@ -149,9 +150,9 @@ async def list_words(interaction: Interaction) -> None:
 
 
 @words.command(
-    name="add", description="Forbid a word or phrase in prompts here; case and accents do not matter"
+    name="add", description=N_("Forbid a word or phrase in prompts here; case and accents do not matter")
 )
-@app_commands.describe(word="The word or phrase, as members might write it")
+@app_commands.describe(word=N_("The word or phrase, as members might write it"))
 async def add_word(interaction: Interaction, word: app_commands.Range[str, 1, WORD_LENGTH]) -> None:
     backends, guild_id = _place(interaction)
     plain = _plain(word)
@@ -164,8 +165,8 @@ async def add_word(interaction: Interaction, word: app_commands.Range[str, 1, WO
     await say(interaction, sentence, ephemeral=True)
 
 
-@words.command(name="remove", description="Let a word or phrase be asked for here again")
-@app_commands.describe(word="As `/mod words list` shows it")
+@words.command(name="remove", description=N_("Let a word or phrase be asked for here again"))
+@app_commands.describe(word=N_("As `/mod words list` shows it"))
 async def remove_word(interaction: Interaction, word: app_commands.Range[str, 1, WORD_LENGTH]) -> None:
     backends, guild_id = _place(interaction)
     plain = _plain(word)

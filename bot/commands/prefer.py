@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from bot import flags
 from bot.messages import preferences
+from bot.translation import N_
 from bot.views.answering import in_time, say
 from bot.views.press import Interaction, host
 from storage import members
@@ -16,13 +17,14 @@ CHOICES = 25
 LENGTH = 1000
 """Characters of a suffix, or of what an option stands for."""
 
-prefer = app_commands.Group(name="prefer", description="What holds for all your prompts and buttons")
-option = app_commands.Group(name="option", description="Flags of your own", parent=prefer)
+prefer = app_commands.Group(name="prefer", description=N_("What holds for all your prompts and buttons"))
+option = app_commands.Group(name="option", description=N_("Flags of your own"), parent=prefer)
 
 
-@option.command(name="set", description="Make a flag of your own, or remove it by leaving out the value")
+@option.command(name="set", description=N_("Make a flag of your own, or remove it by leaving out the value"))
 @app_commands.describe(
-    option="Its name: mine is then typed as --mine", value="What it stands for, such as: --ar 3:2 --no text"
+    option=N_("Its name: mine is then typed as --mine"),
+    value=N_("What it stands for, such as: --ar 3:2 --no text"),
 )
 async def set_option(
     interaction: Interaction,
@@ -62,15 +64,15 @@ async def _names(interaction: Interaction, current: str) -> list[app_commands.Ch
     return [app_commands.Choice(name=name, value=name) for name in alike[:CHOICES]]
 
 
-@option.command(name="list", description="Your own flags and what they stand for")
+@option.command(name="list", description=N_("Your own flags and what they stand for"))
 async def list_options(interaction: Interaction) -> None:
     work = host(interaction).backends.database.read(members.settings_of, interaction.user.id)
     current = await in_time(interaction, work, ephemeral=True)
     await say(interaction, preferences.option_list(current.get("options", {})), ephemeral=True)
 
 
-@prefer.command(description="Flags that are added to every prompt of yours; nothing removes them")
-@app_commands.describe(new_value="Flags alone, such as: --ar 3:2 --no text")
+@prefer.command(description=N_("Flags that are added to every prompt of yours; nothing removes them"))
+@app_commands.describe(new_value=N_("Flags alone, such as: --ar 3:2 --no text"))
 async def suffix(interaction: Interaction, new_value: app_commands.Range[str, 0, LENGTH] = "") -> None:
     backends = host(interaction).backends
     checked = flags.check_suffix(new_value, backends.catalog) if new_value.strip() else ""
@@ -79,19 +81,19 @@ async def suffix(interaction: Interaction, new_value: app_commands.Range[str, 0,
     await say(interaction, preferences.suffix_set(checked), ephemeral=True)
 
 
-@prefer.command(description="Ask for a changed prompt at V, 🔄, pan and zoom, or no more")
+@prefer.command(description=N_("Ask for a changed prompt at V, 🔄, pan and zoom, or no more"))
 async def remix(interaction: Interaction) -> None:
     on = await _toggle(interaction, "remix", True)
     await say(interaction, preferences.remix_set(on), ephemeral=True)
 
 
-@prefer.command(description="Let V1 to V4 vary pictures strongly or slightly")
+@prefer.command(description=N_("Let V1 to V4 vary pictures strongly or slightly"))
 async def variability(interaction: Interaction) -> None:
     low = await _toggle(interaction, "variability", "low")
     await say(interaction, preferences.variability_set(not low), ephemeral=True)
 
 
-@prefer.command(description="Have finished jobs sent to you by direct message too, or no more")
+@prefer.command(description=N_("Have finished jobs sent to you by direct message too, or no more"))
 async def auto_dm(interaction: Interaction) -> None:
     on = await _toggle(interaction, "auto_dm", True)
     await say(interaction, preferences.auto_dm_set(on), ephemeral=True)

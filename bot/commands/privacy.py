@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from discord import app_commands
 
+from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.privacies import question, read_amounts, send_export
 
-privacy = app_commands.Group(name="privacy", description="What Easel keeps about you: get it, or delete it")
+privacy = app_commands.Group(
+    name="privacy", description=N_("What Easel keeps about you: get it, or delete it")
+)
 
 
-@privacy.command(description="Everything that is stored about you and your original pictures, as ZIP files")
+@privacy.command(
+    description=N_("Everything that is stored about you and your original pictures, as ZIP files")
+)
 async def export(interaction: Interaction) -> None:
     await send_export(interaction)
 
 
-@privacy.command(description="Delete your prompts, pictures, settings and favorites; asks once more")
+@privacy.command(description=N_("Delete your prompts, pictures, settings and favorites; asks once more"))
 async def delete(interaction: Interaction) -> None:
     work = host(interaction).backends.database.read(read_amounts, interaction.user.id)
     jobs, pictures = await in_time(interaction, work, ephemeral=True)

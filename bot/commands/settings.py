@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from discord import app_commands
 
+from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.settings import settings as panel
 from storage import members
 
 
-@app_commands.command(description="Your default model, ratio, modes and speed")
+@app_commands.command(description=N_("Your default model, ratio, modes and speed"))
 async def settings(interaction: Interaction) -> None:
     backends = host(interaction).backends
     work = backends.database.write(members.member, interaction.user.id)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.commands.imagine import PROMPT_LENGTH
+from bot.translation import N_
 from bot.views import shortens
 from bot.views.press import Interaction
 
 
-@app_commands.command(description="See which words of a prompt matter, and get shorter ones")
-@app_commands.describe(prompt="The prompt, with its flags if you like; not with :: or --no")
+@app_commands.command(description=N_("See which words of a prompt matter, and get shorter ones"))
+@app_commands.describe(prompt=N_("The prompt, with its flags if you like; not with :: or --no"))
 async def shorten(interaction: Interaction, prompt: app_commands.Range[str, 1, PROMPT_LENGTH]) -> None:
     await shortens.shorten(interaction, prompt)

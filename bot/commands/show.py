@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from discord import app_commands
 
+from bot.translation import N_
 from bot.views.press import Interaction
 from bot.views.shows import show_again
 
@@ -11,7 +12,7 @@ LARGEST_ID = 2**53 - 1
 """Discord's largest integer option."""
 
 
-@app_commands.command(description="Post one of your jobs again, with fresh buttons")
-@app_commands.describe(job_id="Its number: the last part of the picture's file name")
+@app_commands.command(description=N_("Post one of your jobs again, with fresh buttons"))
+@app_commands.describe(job_id=N_("Its number: the last part of the picture's file name"))
 async def show(interaction: Interaction, job_id: app_commands.Range[int, 1, LARGEST_ID]) -> None:
     await show_again(interaction, job_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.messages import preferences
+from bot.translation import N_
 from bot.views.press import Interaction
 from bot.views.settings import choose
 from storage.contract import Speed
@@ -15,16 +16,16 @@ async def _set(interaction: Interaction, speed: Speed) -> None:
     await choose(interaction, "speed", value, preferences.speed_set(speed))
 
 
-@app_commands.command(description="Draw your jobs in turn with everybody else's")
+@app_commands.command(description=N_("Draw your jobs in turn with everybody else's"))
 async def fast(interaction: Interaction) -> None:
     await _set(interaction, Speed.FAST)
 
 
-@app_commands.command(description="Draw your jobs when nobody else's wait")
+@app_commands.command(description=N_("Draw your jobs when nobody else's wait"))
 async def relax(interaction: Interaction) -> None:
     await _set(interaction, Speed.RELAX)
 
 
-@app_commands.command(description="Draw your new jobs before those of yours that wait already")
+@app_commands.command(description=N_("Draw your new jobs before those of yours that wait already"))
 async def turbo(interaction: Interaction) -> None:
     await _set(interaction, Speed.TURBO)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.messages import preferences
+from bot.translation import N_
 from bot.views.press import Interaction
 from bot.views.settings import choose
 
 
-@app_commands.command(description="Make your new pictures for your eyes (and the moderators') only")
+@app_commands.command(description=N_("Make your new pictures for your eyes (and the moderators') only"))
 async def stealth(interaction: Interaction) -> None:
     await choose(interaction, "stealth", True, preferences.stealth_set(True))
 
 
-@app_commands.command(description="Make your new pictures where everybody sees them")
+@app_commands.command(description=N_("Make your new pictures where everybody sees them"))
 async def public(interaction: Interaction) -> None:
     await choose(interaction, "stealth", None, preferences.stealth_set(False))

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bot.messages import CONTENT
+from bot.messages.states import jump
 from bot.prompt_text import length, show_prompt
+from bot.translation import _
 from storage.batches import CONFIRMED, DECLINED, FINISHED, Tally
 from storage.tables import Batch
 
@@ -16,18 +18,19 @@ _PROMPT = 150
 
 def question(texts: Sequence[str], hints: Sequence[str]) -> str:
     """Before a batch is made: how many jobs it makes and which, as far as there is room."""
-    title = f"This makes {len(texts)} jobs:"
-    last = ["Start them? This can be answered for 15 minutes."]
+    title = _("This makes {number} jobs:").format(number=len(texts))
+    last = [_("Start them? This can be answered for 15 minutes.")]
     for hint in hints:
         if length("\n".join([*last, hint])) < CONTENT // 2:
             last.append(f"-# {hint}")
-    room = CONTENT - length("\n".join([title, "- and 40 more", *last, ""]))
+    room = CONTENT - length("\n".join([title, _("- and {left} more"), *last, ""]))
     lines: list[str] = []
     left = len(texts)
     for text, times in Counter(texts).items():
-        line = f"- {show_prompt(text, _PROMPT)}" + (f" ({times} times)" if times > 1 else "")
+        often = _(" ({times} times)").format(times=times) if times > 1 else ""
+        line = f"- {show_prompt(text, _PROMPT)}{often}"
         if length("\n".join([*lines, line])) > room:
-            lines.append(f"- and {left} more")
+            lines.append(_("- and {left} more").format(left=left))
             break
         lines.append(line)
         left -= times
@@ -36,31 +39,31 @@ def question(texts: Sequence[str], hints: Sequence[str]) -> str:
 
 def started(size: int) -> str:
     """In place of the question, after a yes."""
-    return f"{size} jobs were started."
+    return _("{size} jobs were started.").format(size=size)
 
 
 def declined() -> str:
-    return "Nothing was started."
+    return _("Nothing was started.")
 
 
 def closed(state: str) -> str:
     """Why a batch cannot be answered any more."""
     if state in (CONFIRMED, FINISHED):
-        return "These jobs were started already; `/info` shows what is left of them."
+        return _("These jobs were started already; `/info` shows what is left of them.")
     if state == DECLINED:
-        return "You said no to these jobs, so nothing was started. Type the prompt again to have them."
-    return "This question is more than 15 minutes old, and nothing was started. Type the prompt again."
+        return _("You said no to these jobs, so nothing was started. Type the prompt again to have them.")
+    return _("This question is more than 15 minutes old, and nothing was started. Type the prompt again.")
 
 
 def gone() -> str:
-    return "These jobs are not known any more. Type the prompt again to have them."
+    return _("These jobs are not known any more. Type the prompt again to have them.")
 
 
 def too_many_here(size: int, most: int) -> str:
-    return (
-        f"This makes {size} jobs, but where Easel is not a member of the server Discord lets it post at most "
-        f"{most} results. Ask for fewer, or in a direct message to Easel."
-    )
+    return _(
+        "This makes {size} jobs, but where Easel is not a member of the server Discord lets it "
+        "post at most {most} results. Ask for fewer, or in a direct message to Easel."
+    ).format(size=size, most=most)
 
 
 def progress(batch: Batch, tally: Tally) -> str:
@@ -70,37 +73,40 @@ def progress(batch: Batch, tally: Tally) -> str:
 
 def handed_over(batch: Batch, tally: Tally) -> str:
     """Where Easel may not post by itself and the time to answer is nearly over."""
-    after = (
-        f" - <@{batch.member_id}> ({counted(batch, tally)})\nDiscord gives no more time to answer here. "
-        "The pictures that are left will come by direct message, and `/history` shows them."
-    )
+    after = _(
+        " - <@{member_id}> ({counts})\n"
+        "Discord gives no more time to answer here. The pictures that are left will come by direct "
+        "message, and `/history` shows them."
+    ).format(member_id=batch.member_id, counts=counted(batch, tally))
     return _about(batch, after)
 
 
 def line(batch: Batch, tally: Tally, *, member_id: int | None = None, url: str | None = None) -> str:
     """A batch in a list; somebody else's is named after its member."""
-    facts = ["Batch", counted(batch, tally)]
+    facts = [_("Batch"), counted(batch, tally)]
     if member_id is not None:
         facts.insert(1, f"<@{member_id}>")
     if url is not None:
-        facts.append(f"[jump]({url})")
+        facts.append(jump(url))
     return f"{show_prompt(batch.text, _PROMPT)}\n-# {' · '.join(facts)}"
 
 
 def counted(batch: Batch, tally: Tally) -> str:
     """`12 of 40 done, 3 drawing`."""
     stopping = batch.cancel_requested_at is not None and not tally.finished
-    named = {
-        "drawing": 0 if stopping else tally.running,
-        "failed": tally.failed,
-        "withheld": tally.withheld,
-        "stopped": tally.cancelled,
-        "stopping": tally.running if stopping else 0,
+    counted_as = {
+        _("{count} drawing"): 0 if stopping else tally.running,
+        _("{count} failed"): tally.failed,
+        _("{count} withheld"): tally.withheld,
+        _("{count} stopped"): tally.cancelled,
+        _("{count} stopping"): tally.running if stopping else 0,
     }
-    counts = [f"{count} {name}" for name, count in named.items() if count]
+    counts = [said.format(count=count) for said, count in counted_as.items() if count]
     if tally.queued == tally.size:
-        counts.append("waiting to start")
-    return ", ".join([f"{tally.succeeded} of {batch.size} done", *counts])
+        counts.append(_("waiting to start"))
+    return _(", ").join(
+        [_("{succeeded} of {size} done").format(succeeded=tally.succeeded, size=batch.size), *counts]
+    )
 
 
 def _about(batch: Batch, after: str) -> str:

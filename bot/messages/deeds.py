@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from bot.grammar import TypedFlag, divide
 from bot.messages import CONTENT, length, show_prompt
+from bot.messages.states import named
+from bot.translation import N_, _
 from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.tables import Image, Job
@@ -16,30 +18,30 @@ _SCORES = 6
 _ANCESTORS = 8
 DEEDS = {
     Action.IMAGINE: "",
-    Action.REROLL: "Drawn again",
-    Action.VARY: "Variations",
-    Action.VARY_SUBTLE: "Variations (Subtle)",
-    Action.VARY_STRONG: "Variations (Strong)",
-    Action.VARY_REGION: "Variations (Region)",
-    Action.REMIX: "Remix",
-    Action.REMIX_SUBTLE: "Remix (Subtle)",
-    Action.REMIX_STRONG: "Remix (Strong)",
-    Action.REMIX_REGION: "Remix (Region)",
-    Action.UPSCALE_2X: "Upscaled (2×)",
-    Action.UPSCALE_4X: "Upscaled (4×)",
-    Action.UPSCALE_SUBTLE: "Upscaled (Subtle)",
-    Action.UPSCALE_CREATIVE: "Upscaled (Creative)",
-    Action.ZOOM_OUT: "Zoomed out 2×",
-    Action.ZOOM_OUT_15X: "Zoomed out 1.5×",
-    Action.ZOOM_CUSTOM: "Zoomed out",
-    Action.MAKE_SQUARE: "Made square",
-    Action.PAN_LEFT: "Panned left",
-    Action.PAN_RIGHT: "Panned right",
-    Action.PAN_UP: "Panned up",
-    Action.PAN_DOWN: "Panned down",
-    Action.BLEND: "Blended",
-    Action.DESCRIBE: "Described",
-    Action.SHORTEN: "Shortened",
+    Action.REROLL: N_("Drawn again"),
+    Action.VARY: N_("Variations"),
+    Action.VARY_SUBTLE: N_("Variations (Subtle)"),
+    Action.VARY_STRONG: N_("Variations (Strong)"),
+    Action.VARY_REGION: N_("Variations (Region)"),
+    Action.REMIX: N_("Remix"),
+    Action.REMIX_SUBTLE: N_("Remix (Subtle)"),
+    Action.REMIX_STRONG: N_("Remix (Strong)"),
+    Action.REMIX_REGION: N_("Remix (Region)"),
+    Action.UPSCALE_2X: N_("Upscaled (2×)"),
+    Action.UPSCALE_4X: N_("Upscaled (4×)"),
+    Action.UPSCALE_SUBTLE: N_("Upscaled (Subtle)"),
+    Action.UPSCALE_CREATIVE: N_("Upscaled (Creative)"),
+    Action.ZOOM_OUT: N_("Zoomed out 2×"),
+    Action.ZOOM_OUT_15X: N_("Zoomed out 1.5×"),
+    Action.ZOOM_CUSTOM: N_("Zoomed out"),
+    Action.MAKE_SQUARE: N_("Made square"),
+    Action.PAN_LEFT: N_("Panned left"),
+    Action.PAN_RIGHT: N_("Panned right"),
+    Action.PAN_UP: N_("Panned up"),
+    Action.PAN_DOWN: N_("Panned down"),
+    Action.BLEND: N_("Blended"),
+    Action.DESCRIBE: N_("Described"),
+    Action.SHORTEN: N_("Shortened"),
 }
 
 
@@ -47,68 +49,70 @@ def letter_home(job: Job, images: Sequence[Image]) -> str:
     """What comes with pictures in direct messages."""
     request = GenerationRequest.model_validate(job.request)
     seed = images[0].seed if len(images) == 1 else request.seed
-    facts = f"\n**Job ID**: {job.id}\n**seed** {seed}"
+    facts = _("\n**Job ID**: {id}\n**seed** {seed}").format(id=job.id, seed=seed)
     return f"**{show_prompt(job.text, CONTENT - length(facts) - len('****'))}**{facts}"
 
 
 def sent_home() -> str:
-    return "Sent to your direct messages."
+    return _("Sent to your direct messages.")
 
 
 def closed_messages() -> str:
-    return (
-        "Your direct messages are closed to Easel. Allow direct messages in this server's privacy settings, "
-        "then press again."
+    return _(
+        "Your direct messages are closed to Easel. Allow direct messages in this server's privacy "
+        "settings, then press again."
     )
 
 
 def nothing_to_send(job_id: int, state: JobState) -> str:
     if state.finished:
-        return f"Job {job_id} has no pictures to send: it was {state.value}."
-    return f"Job {job_id} is not finished yet: its pictures can be sent when it is."
+        return _("Job {job_id} has no pictures to send: it was {state}.").format(
+            job_id=job_id, state=named(state)
+        )
+    return _("Job {job_id} is not finished yet: its pictures can be sent when it is.").format(job_id=job_id)
 
 
 def really_delete() -> str:
-    return (
-        "Delete this picture? Its message goes, and nobody can show it again or make anything of it. "
-        "What was made of it stays."
+    return _(
+        "Delete this picture? Its message goes, and nobody can show it again or make anything of "
+        "it. What was made of it stays."
     )
 
 
 def deleted(*, message_stays: bool) -> str:
     if message_stays:
-        return "The picture is deleted. Its message could not be removed here: delete it yourself."
-    return "The picture is deleted."
+        return _("The picture is deleted. Its message could not be removed here: delete it yourself.")
+    return _("The picture is deleted.")
 
 
 def kept() -> str:
-    return "Nothing was deleted."
+    return _("Nothing was deleted.")
 
 
 def nothing_to_draw() -> str:
-    return "That is the whole picture already: write a `--zoom` above 1, or another `--ar`."
+    return _("That is the whole picture already: write a `--zoom` above 1, or another `--ar`.")
 
 
 def no_squarer_size(model: str) -> str:
-    return f"{model} draws no size nearer to a square than this picture's."
+    return _("{model} draws no size nearer to a square than this picture's.").format(model=model)
 
 
 def no_region() -> str:
-    return (
-        "Nothing was chosen to draw anew: choose places, or add the picture with that part painted over in "
-        "any colour."
+    return _(
+        "Nothing was chosen to draw anew: choose places, or add the picture with that part painted "
+        "over in any colour."
     )
 
 
 def region_too_small() -> str:
-    return (
-        "The painted copy is nearly the same as the picture: paint over the part to draw anew, in a colour "
-        "that differs from what is below."
+    return _(
+        "The painted copy is nearly the same as the picture: paint over the part to draw anew, in "
+        "a colour that differs from what is below."
     )
 
 
 def region_too_large() -> str:
-    return (
+    return _(
         "That is nearly the whole picture, and something of it has to stay. Choose less, or press "
         "Vary (Strong)."
     )
@@ -116,10 +120,10 @@ def region_too_large() -> str:
 
 def painted_shape(given: tuple[int, int], wanted: tuple[int, int]) -> str:
     """Both in pixels, width and height."""
-    return (
-        f"The painted copy is {given[0]} × {given[1]}, but the picture's shape is {wanted[0]} × {wanted[1]}: "
-        "save the whole picture, paint on it, and send it uncropped."
-    )
+    return _(
+        "The painted copy is {width} × {height}, but the picture's shape is "
+        "{wanted_width} × {wanted_height}: save the whole picture, paint on it, and send it uncropped."
+    ).format(width=given[0], height=given[1], wanted_width=wanted[0], wanted_height=wanted[1])
 
 
 def facts(job: Job, image: Image, catalog: Catalog) -> str:
@@ -128,13 +132,20 @@ def facts(job: Job, image: Image, catalog: Catalog) -> str:
     entry = catalog.models.get(request.model)
     model = request.model if entry is None else entry.title
     drawn = [
-        f"Job {job.id}, image #{image.index + 1}: {image.width} × {image.height}, seed {image.seed}",
-        f"{model}, {request.scheduler}, {request.num_inference_steps} steps, cfg {request.guidance_scale:g}",
+        _("Job {id}, image #{index}: {width} × {height}, seed {seed}").format(
+            id=job.id, index=image.index + 1, width=image.width, height=image.height, seed=image.seed
+        ),
+        _("{model}, {scheduler}, {steps} steps, cfg {cfg:g}").format(
+            model=model,
+            scheduler=request.scheduler,
+            steps=request.num_inference_steps,
+            cfg=request.guidance_scale,
+        ),
     ]
     if request.task is not Task.TEXT_TO_IMAGE:
-        drawn.append("The command below draws what the words alone give.")
+        drawn.append(_("The command below draws what the words alone give."))
     scores = _scores(image.safety_scores)
-    return "\n".join(drawn + ([f"Safety scores: {scores}"] if scores else []))
+    return "\n".join(drawn + ([_("Safety scores: {scores}").format(scores=scores)] if scores else []))
 
 
 def _scores(scores: Mapping[str, object]) -> str:
@@ -151,14 +162,16 @@ def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -
     shown = [_ancestor(one) for one in line[:_ANCESTORS]]
     if len(line) > _ANCESTORS:
         shown = [*shown[:-1], "…", _ancestor(line[-1])]
-    parents = [f"Family: {' ← '.join(shown)}"] if shown else []
-    made = ", ".join(f"{count} × {DEEDS[action] or 'Imagined'}" for action, count in children.items())
-    return "\n".join([*parents, f"Made of it: {made or 'nothing yet'}"])
+    parents = [_("Family: {line}").format(line=" ← ".join(shown))] if shown else []
+    made = ", ".join(f"{count} × {_(DEEDS[action]) or _('Imagined')}" for action, count in children.items())
+    return "\n".join([*parents, _("Made of it: {made}").format(made=made or _("nothing yet"))])
 
 
 def _ancestor(job: Job) -> str:
-    of = "" if job.parent_index is None else f" of image #{job.parent_index + 1}"
-    return f"{DEEDS[Action(job.action)] or 'Imagined'}{of} (job {job.id})"
+    deed = _(DEEDS[Action(job.action)]) or _("Imagined")
+    if job.parent_index is None:
+        return _("{deed} (job {id})").format(deed=deed, id=job.id)
+    return _("{deed} of image #{number} (job {id})").format(deed=deed, number=job.parent_index + 1, id=job.id)
 
 
 def command(job: Job) -> str:
@@ -192,11 +205,11 @@ def _values(request: GenerationRequest) -> dict[tuple[str, ...], str]:
 
 
 def prompt_too_long(limit: int) -> str:
-    return (
-        f"This prompt is too long for a form, which holds {limit:,} characters. Copy it from ℹ️, change it, "
-        "and send it with `/imagine`; `/prefer remix` turns the form off."
-    )
+    return _(
+        "This prompt is too long for a form, which holds {limit:,} characters. Copy it from ℹ️, "
+        "change it, and send it with `/imagine`; `/prefer remix` turns the form off."
+    ).format(limit=limit)
 
 
 def form_too_late() -> str:
-    return "That took too long to open the form. Nothing was started: press again."
+    return _("That took too long to open the form. Nothing was started: press again.")

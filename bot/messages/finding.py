@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bot.grammar import clean
+from bot.messages.states import jump
 from bot.prompt_text import code, show_prompt
+from bot.translation import N_, _, ngettext
 from storage.contract import JobState
 from storage.tables import Job, Report
 
@@ -12,12 +14,12 @@ _PROMPT = 300
 _TITLE = 45
 """Characters of a form's title."""
 _STATES = {
-    JobState.QUEUED: "waiting",
-    JobState.RUNNING: "running",
-    JobState.SUCCEEDED: "finished",
-    JobState.FAILED: "failed",
-    JobState.CANCELLED: "stopped",
-    JobState.WITHHELD: "withheld by the safety check",
+    JobState.QUEUED: N_("waiting"),
+    JobState.RUNNING: N_("running"),
+    JobState.SUCCEEDED: N_("finished"),
+    JobState.FAILED: N_("failed"),
+    JobState.CANCELLED: N_("stopped"),
+    JobState.WITHHELD: N_("withheld by the safety check"),
 }
 
 
@@ -26,118 +28,131 @@ def _when(milliseconds: int) -> str:
 
 
 def no_such_message() -> str:
-    return "That is no message of Easel's with a job or its pictures. Choose one that shows your pictures."
+    return _("That is no message of Easel's with a job or its pictures. Choose one that shows your pictures.")
 
 
 def retracted(outcome: str) -> str:
     """`outcome` is `stopped`, `deleted`, or `message_stays`: deleted, but Discord kept the message."""
     match outcome:
         case "stopped":
-            return "The job is being stopped."
+            return _("The job is being stopped.")
         case "deleted":
-            return "The pictures and their messages are deleted."
+            return _("The pictures and their messages are deleted.")
         case _:
-            return "The pictures are deleted. A message could not be removed here: delete it yourself."
+            return _("The pictures are deleted. A message could not be removed here: delete it yourself.")
 
 
 def nobody_moderates() -> str:
-    return "No moderators watch over Easel here. Report it where the picture was posted, in a server."
+    return _("No moderators watch over Easel here. Report it where the picture was posted, in a server.")
 
 
 def reported(*, fresh: bool) -> str:
     if fresh:
-        return "Thank you: the moderators of this server will look at it."
-    return "You have reported this already; the moderators of this server look at it, or have."
+        return _("Thank you: the moderators of this server will look at it.")
+    return _("You have reported this already; the moderators of this server look at it, or have.")
 
 
 def use_picture() -> str:
-    return "**Describe** makes prompts of this picture; **Image prompt** draws from it what you write."
+    return _("**Describe** makes prompts of this picture; **Image prompt** draws from it what you write.")
 
 
 def no_picture() -> str:
-    return "There is no uploaded picture in this message. Choose one that has a PNG, JPEG, WebP or GIF."
+    return _("There is no uploaded picture in this message. Choose one that has a PNG, JPEG, WebP or GIF.")
 
 
 def picture_too_large(limit: int) -> str:
     """`limit` is in bytes."""
-    return f"That picture is larger than the {limit // 2**20} MB that may be sent here. Use a smaller copy."
+    return _("That picture is larger than the {limit} MB that may be sent here. Use a smaller copy.").format(
+        limit=limit // 2**20
+    )
 
 
 def reports_title(*, empty: bool) -> str:
     if empty:
-        return "### Reports\nNothing waits for you. Members report with a right click: Apps, Report Job."
-    return (
-        "### Reports\n**Withhold** deletes Easel's messages of it and shows its pictures to nobody any more; "
+        return _("### Reports\nNothing waits for you. Members report with a right click: Apps, Report Job.")
+    return _(
+        "### Reports\n"
+        "**Withhold** deletes Easel's messages of it and shows its pictures to nobody any more; "
         "**Dismiss** leaves it as it is."
     )
 
 
 def reported_job(job: Job, report: Report, url: str | None) -> str:
-    facts = [f"Job {job.id} by <@{job.member_id}>", f"reported {_when(report.created_at)}"]
+    facts = [
+        _("Job {id} by <@{member_id}>").format(id=job.id, member_id=job.member_id),
+        _("reported {when}").format(when=_when(report.created_at)),
+    ]
     if url is not None:
-        facts.append(f"[jump]({url})")
-    prompt = "*Its member has deleted their data.*" if job.deleted_at else show_prompt(job.text, _PROMPT)
+        facts.append(jump(url))
+    prompt = _("*Its member has deleted their data.*") if job.deleted_at else show_prompt(job.text, _PROMPT)
     return f"{prompt}\n-# {' · '.join(facts)}"
 
 
 def messages_stay(count: int) -> str:
-    several = "A message" if count == 1 else f"{count} messages"
-    return f"{several} could not be deleted here: delete what is left yourself."
+    return ngettext(
+        "A message could not be deleted here: delete what is left yourself.",
+        "{count} messages could not be deleted here: delete what is left yourself.",
+        count,
+    ).format(count=count)
 
 
 def member_jobs_title(member_id: int, *, empty: bool) -> str:
-    return f"### Jobs of <@{member_id}> in this server" + ("\nNone." if empty else "")
+    title = _("### Jobs of <@{member_id}> in this server").format(member_id=member_id)
+    return title + (_("\nNone.") if empty else "")
 
 
 def member_job(job: Job, url: str | None) -> str:
-    facts = [f"Job {job.id}", _STATES[JobState(job.state)], _when(job.created_at)]
+    facts = [_("Job {id}").format(id=job.id), _(_STATES[JobState(job.state)]), _when(job.created_at)]
     if url is not None:
-        facts.append(f"[jump]({url})")
+        facts.append(jump(url))
     return f"{show_prompt(job.text, _PROMPT)}\n-# {' · '.join(facts)}"
 
 
 def ban_title(name: str) -> str:
-    return f"Ban {clean(name)} from drawing here"[:_TITLE]
+    return _("Ban {name} from drawing here").format(name=clean(name))[:_TITLE]
 
 
 def ban_reason() -> str:
-    return "Why; the member reads it"
+    return _("Why; the member reads it")
 
 
 def ban_lasts() -> str:
-    return "For how long"
+    return _("For how long")
 
 
 def ban_for_good() -> str:
-    return "For good where nothing is chosen"
+    return _("For good where nothing is chosen")
 
 
 def words_title(count: int) -> str:
     if not count:
-        return (
+        return _(
             "This server forbids no words of its own: `/mod words add` does. A short list holds everywhere."
         )
-    several = "1 word or phrase" if count == 1 else f"{count} words and phrases"
-    return f"This server forbids {several} in prompts:"
+    return ngettext(
+        "This server forbids 1 word or phrase in prompts:",
+        "This server forbids {count} words and phrases in prompts:",
+        count,
+    ).format(count=count)
 
 
 def word_added(word: str) -> str:
-    return f"{code(word)} is forbidden in prompts here from now on."
+    return _("{word} is forbidden in prompts here from now on.").format(word=code(word))
 
 
 def word_not_added(word: str, most: int) -> str:
-    return (
-        f"{code(word)} was not added: it is forbidden already, or there are {most} words, which is the most."
-    )
+    return _(
+        "{word} was not added: it is forbidden already, or there are {most} words, which is the most."
+    ).format(word=code(word), most=most)
 
 
 def word_removed(word: str) -> str:
-    return f"{code(word)} may be asked for here again."
+    return _("{word} may be asked for here again.").format(word=code(word))
 
 
 def word_not_there(word: str) -> str:
-    return f"{code(word)} is not among this server's words: `/mod words list` shows them."
+    return _("{word} is not among this server's words: `/mod words list` shows them.").format(word=code(word))
 
 
 def word_unreadable(word: str) -> str:
-    return f"{code(word)} has no letters or figures that a prompt could be searched for."
+    return _("{word} has no letters or figures that a prompt could be searched for.").format(word=code(word))

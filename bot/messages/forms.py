@@ -5,77 +5,79 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bot.translation import N_, _
+
 PLACES: Mapping[str, str] = MappingProxyType(
     {
-        "1": "Top left",
-        "2": "Top",
-        "3": "Top right",
-        "4": "Left",
-        "5": "Middle",
-        "6": "Right",
-        "7": "Bottom left",
-        "8": "Bottom",
-        "9": "Bottom right",
+        "1": N_("Top left"),
+        "2": N_("Top"),
+        "3": N_("Top right"),
+        "4": N_("Left"),
+        "5": N_("Middle"),
+        "6": N_("Right"),
+        "7": N_("Bottom left"),
+        "8": N_("Bottom"),
+        "9": N_("Bottom right"),
     }
 )
 """Ninths of a picture by their number, line by line."""
 
 
 def imagine_title() -> str:
-    return "Imagine"
+    return _("Imagine")
 
 
 def remix_title() -> str:
-    return "Remix"
+    return _("Remix")
 
 
 def reroll_title() -> str:
-    return "Draw again"
+    return _("Draw again")
 
 
 def pan_title() -> str:
-    return "Pan"
+    return _("Pan")
 
 
 def zoom_title() -> str:
-    return "Zoom Out"
+    return _("Zoom Out")
 
 
 def square_title() -> str:
-    return "Make Square"
+    return _("Make Square")
 
 
 def custom_zoom_title() -> str:
-    return "Custom Zoom"
+    return _("Custom Zoom")
 
 
 def region_title() -> str:
-    return "Vary (Region)"
+    return _("Vary (Region)")
 
 
 def prompt_label() -> str:
-    return "Prompt"
+    return _("Prompt")
 
 
 def zoom_label() -> str:
-    return "Prompt, --ar and --zoom from 1 to 2"
+    return _("Prompt, --ar and --zoom from 1 to 2")
 
 
 def what_label() -> str:
-    return "What to draw there"
+    return _("What to draw there")
 
 
 def places_label() -> str:
-    return "Places to draw anew"
+    return _("Places to draw anew")
 
 
 def places_placeholder() -> str:
-    return "Choose one or more"
+    return _("Choose one or more")
 
 
 def painted_label() -> str:
-    return "Or a painted copy of the picture"
+    return _("Or a painted copy of the picture")
 
 
 def painted_description() -> str:
-    return "Save the picture, paint over what shall be drawn anew in any colour, and add it here."
+    return _("Save the picture, paint over what shall be drawn anew in any colour, and add it here.")

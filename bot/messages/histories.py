@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bot.messages.deeds import DEEDS
+from bot.messages.states import jump
 from bot.prompt_text import clip, show_prompt
+from bot.translation import N_, _, ngettext
 from storage.contract import Action
 from storage.tables import Job
 
@@ -11,16 +13,16 @@ _PROMPT = 300
 """UTF-16 units of a prompt: five of them and their frames fit one message."""
 _CHOICE = 100
 """Characters of a menu's entry."""
-_KINDS = {"grids": "Only grids", "upscales": "Only upscales"}
-_DAYS = {1: "Last 24 hours", 7: "Last 7 days", 30: "Last 30 days"}
+_KINDS = {"grids": N_("Only grids"), "upscales": N_("Only upscales")}
+_DAYS = {1: N_("Last 24 hours"), 7: N_("Last 7 days"), 30: N_("Last 30 days")}
 
 
 def kind(value: str) -> str:
-    return _KINDS[value]
+    return _(_KINDS[value])
 
 
 def days(value: int) -> str:
-    return _DAYS[value]
+    return _(_DAYS[value])
 
 
 def filters(kind_: str | None, days_: int | None, model: str | None) -> list[str]:
@@ -30,27 +32,27 @@ def filters(kind_: str | None, days_: int | None, model: str | None) -> list[str
 
 
 def title(words: str, *, favorites: bool, filters: list[str], empty: bool) -> str:
-    which = "Your favorites" if favorites else "Your pictures"
+    which = _("Your favorites") if favorites else _("Your pictures")
     about = f" with {show_prompt(words, 200)}" if words else ""
     head = f"### {which}{about}" + "".join(f" · {show_prompt(name, 60)}" for name in filters)
     if not empty:
         return head
     if filters:
-        return f"{head}\nNothing here. Choose fewer filters below."
+        return _("{head}\nNothing here. Choose fewer filters below.").format(head=head)
     if words:
-        return f"{head}\nNothing yet. Try fewer words, or `/history` alone to see all."
+        return _("{head}\nNothing yet. Try fewer words, or `/history` alone to see all.").format(head=head)
     if favorites:
-        return f"{head}\nNone yet: press ❤️ below a single picture."
-    return f"{head}\nNone yet: type `/imagine` and say what to draw."
+        return _("{head}\nNone yet: press ❤️ below a single picture.").format(head=head)
+    return _("{head}\nNone yet: type `/imagine` and say what to draw.").format(head=head)
 
 
 def entry(job: Job, url: str | None) -> str:
-    deed = DEEDS[Action(job.action)]
-    facts = [f"Job {job.id}", f"<t:{(job.finished_at or job.created_at) // 1000}:R>"]
+    deed = _(DEEDS[Action(job.action)])
+    facts = [_("Job {id}").format(id=job.id), f"<t:{(job.finished_at or job.created_at) // 1000}:R>"]
     if deed:
         facts.append(deed)
     if url is not None:
-        facts.append(f"[jump]({url})")
+        facts.append(jump(url))
     return f"{show_prompt(job.text, _PROMPT)}\n-# {' · '.join(facts)}"
 
 
@@ -60,41 +62,41 @@ def choice(job: Job) -> str:
 
 
 def filter_label() -> str:
-    return "Filter"
+    return _("Filter")
 
 
 def zip_label() -> str:
-    return "Zip: choose whose originals you want"
+    return _("Zip: choose whose originals you want")
 
 
 def zipped(number: int, parts: int, *, pictures: int, lost: int) -> str:
     """One message of originals: the file `number` of `parts`."""
-    which = "" if parts == 1 else f" (file {number} of {parts})"
-    lines = [f"{_pictures(pictures)}, as drawn{which}."]
+    which = "" if parts == 1 else _(" (file {number} of {parts})").format(number=number, parts=parts)
+    drawn = ngettext("1 picture, as drawn{which}.", "{count} pictures, as drawn{which}.", pictures)
+    lines = [drawn.format(count=pictures, which=which)]
     if lost:
-        lines.append(f"{_pictures(lost)} of the chosen ones {_are(lost)} not in the store any more.")
+        gone = ngettext(
+            "1 picture of the chosen ones is not in the store any more.",
+            "{count} pictures of the chosen ones are not in the store any more.",
+            lost,
+        )
+        lines.append(gone.format(count=lost))
     return "\n".join(lines)
 
 
 def not_all_fit(fit: int, wanted: int) -> str:
-    return f"{fit} of {wanted} pictures fit what may be sent here at once: choose fewer for the others."
+    return _(
+        "{fit} of {wanted} pictures fit what may be sent here at once: choose fewer for the others."
+    ).format(fit=fit, wanted=wanted)
 
 
 def none_fits(limit: int) -> str:
     """`limit` is in bytes."""
-    return (
-        f"None of these pictures fits a file of {limit / 2**20:.1f} MB, the most that may be sent here. "
+    return _(
+        "None of these pictures fits a file of {limit:.1f} MB, the most that may be sent here. "
         "**Show** posts them a little smaller."
-    )
+    ).format(limit=limit / 2**20)
 
 
 def nothing_to_zip() -> str:
-    return "The pictures that you chose are not kept any more."
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+    return _("The pictures that you chose are not kept any more.")

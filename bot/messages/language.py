@@ -8,6 +8,7 @@ from bot import vocabulary
 from bot.flags import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
 from bot.messages.lists import few, listed
 from bot.prompt_text import code, length, show_prompt
+from bot.translation import N_, _, ngettext
 from storage.catalog import Catalog
 
 _FAULTS = 1800
@@ -25,44 +26,60 @@ def flag_faults(faults: Iterable[Fault]) -> str:
 
 
 _WRONG = {
-    Problem.MISSING: "{name} needs a value: {expected}.",
-    Problem.WRONG: "{name} takes {expected}, not {given}.{perhaps}",
-    Problem.SURPLUS: "{name} takes {expected}, but {given} stands after it. "
-    "Write the text first, then the flags.",
-    Problem.TWICE: "{name} stands there twice; leave one.",
-    Problem.CONFLICT: "{name} and `{expected}` decide the same; leave one.",
-    Problem.LINK: "{name} takes {expected}. A picture as a style reference needs an image adapter, which "
-    "this model does not have. A link in front of the text is a picture to begin with.",
-    Problem.EMPTY: "Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`.",
-    Problem.TOO_LONG: "The prompt has {count} characters with its flags and your settings; "
-    "at most {expected} can be drawn.",
-    Problem.TOO_MANY: "That would be {count} jobs at once; a command may become at most {expected}.",
-    Problem.WEIGHT: "{given} is too much: the weights of a prompt's parts go from -100 to 100.",
-    Problem.WEIGHT_SUM: "The weights of the prompt's parts add up to {given}; the sum must be above 0. "
-    "What shall not be in the picture can also stand after `--no`.",
-    Problem.EMPHASIS: "Emphasis goes from 0 to 10, such as `(red:1.3)`, not {given}. "
-    "A bracket that is text is written `\\(`.",
-    Problem.SUFFIX_TEXT: "A suffix is made of flags alone, such as `--s 250 --ar 3:2`; {given} is text. "
-    "Words that you often use can be an option of your own: `/prefer option set`.",
-    Problem.OPTION_NAME: "{name} cannot be the name of an option: it takes up to 32 letters, digits, - and "
-    "_, the first a letter.",
-    Problem.OPTION_TAKEN: "{name} is a flag already; choose another name for your option.",
-    Problem.OPTION_EMPTY: "{name} needs something to stand for, such as `watercolor --ar 3:2`.",
-    Problem.OPTIONS_FULL: f"You have {MOST_OPTIONS} options already; delete one to set {{name}}.",
+    Problem.MISSING: N_("{name} needs a value: {expected}."),
+    Problem.WRONG: N_("{name} takes {expected}, not {given}.{perhaps}"),
+    Problem.SURPLUS: N_(
+        "{name} takes {expected}, but {given} stands after it. Write the text first, then the flags."
+    ),
+    Problem.TWICE: N_("{name} stands there twice; leave one."),
+    Problem.CONFLICT: N_("{name} and `{expected}` decide the same; leave one."),
+    Problem.LINK: N_(
+        "{name} takes {expected}. A picture as a style reference needs an image adapter, which "
+        "this model does not have. A link in front of the text is a picture to begin with."
+    ),
+    Problem.EMPTY: N_("Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`."),
+    Problem.TOO_LONG: N_(
+        "The prompt has {count} characters with its flags and your settings; at most {expected} can be drawn."
+    ),
+    Problem.TOO_MANY: N_("That would be {count} jobs at once; a command may become at most {expected}."),
+    Problem.WEIGHT: N_("{given} is too much: the weights of a prompt's parts go from -100 to 100."),
+    Problem.WEIGHT_SUM: N_(
+        "The weights of the prompt's parts add up to {given}; the sum must be above 0. What shall "
+        "not be in the picture can also stand after `--no`."
+    ),
+    Problem.EMPHASIS: N_(
+        "Emphasis goes from 0 to 10, such as `(red:1.3)`, not {given}. A bracket that is text is "
+        "written `\\(`."
+    ),
+    Problem.SUFFIX_TEXT: N_(
+        "A suffix is made of flags alone, such as `--s 250 --ar 3:2`; {given} is text. Words that "
+        "you often use can be an option of your own: `/prefer option set`."
+    ),
+    Problem.OPTION_NAME: N_(
+        "{name} cannot be the name of an option: it takes up to 32 letters, digits, - and _, the "
+        "first a letter."
+    ),
+    Problem.OPTION_TAKEN: N_("{name} is a flag already; choose another name for your option."),
+    Problem.OPTION_EMPTY: N_("{name} needs something to stand for, such as `watercolor --ar 3:2`."),
+    Problem.OPTIONS_FULL: N_("You have {most} options already; delete one to set {name}."),
 }
 
 
 def _fault(fault: Fault) -> str:
     name = code(f"--{fault.flag}")
-    perhaps = f" Did you mean {code(fault.suggestion)}?" if fault.suggestion else ""
+    meant = code(fault.suggestion) if fault.suggestion else None
+    perhaps = _(" Did you mean {meant}?").format(meant=meant) if meant else ""
     if fault.problem is Problem.UNKNOWN:
-        also = f"It takes {fault.expected}." if perhaps else f"There are {fault.expected}."
-        return f"Unrecognized parameter: {name}.{perhaps} {also}"
-    return _WRONG[fault.problem].format(
+        said = _("Unrecognized parameter: {name}. There are {expected}.")
+        if meant:
+            said = _("Unrecognized parameter: {name}. Did you mean {meant}? It takes {expected}.")
+        return said.format(name=name, meant=meant, expected=fault.expected)
+    return _(_WRONG[fault.problem]).format(
         name=name,
         expected=_number(fault.expected),
         given=code(fault.given),
         count=_number(fault.given),
+        most=MOST_OPTIONS,
         perhaps=perhaps,
     )
 
@@ -70,24 +87,28 @@ def _fault(fault: Fault) -> str:
 def _number(digits: str) -> str:
     if not digits.isdecimal():
         return digits
-    return f"{int(digits):,}" if int(digits) < 10**9 else "more than a billion"
+    return f"{int(digits):,}" if int(digits) < 10**9 else _("more than a billion")
 
 
 _TOLD = {
-    NoteKind.OPTION_OVERRULED: "{name} in your text was followed, not the option {detail}.",
-    NoteKind.SETTING_UNUSABLE: "Your setting {name} {detail} cannot be used any more; "
-    "`/settings` changes it.",
-    NoteKind.SUFFIX_UNUSABLE: "{whole} in your suffix cannot be used; `/prefer suffix` changes it.",
-    NoteKind.CUSTOM_UNUSABLE: "{detail} in your option {name} cannot be used; "
-    "`/prefer option set` changes it.",
-    NoteKind.NO_VERSION: "No model here stands for {whole}, so it changed nothing.",
-    NoteKind.SNAPPED: "{name} was drawn as {plain}, the nearest that this model draws.",
-    NoteKind.STEPS_LIMITED: "{name} was drawn in {plain} steps, the most that this model takes.",
-    NoteKind.SEEDS_APART: "With one {name} all repeats would be the same, so each takes the next: {plain}, …",
-    NoteKind.NO_STYLES: "{name} changed nothing: {plain} has no styles for codes to pick.",
-    NoteKind.CODES_UNWEIGHTED: "The codes of {name} count the same here; their weights changed nothing.",
-    NoteKind.ALONE: "{name} changed nothing without {plain}.",
-    NoteKind.LINK_IN_TEXT: "{detail} was read as words: a link to a picture stands in front of the text.",
+    NoteKind.OPTION_OVERRULED: N_("{name} in your text was followed, not the option {detail}."),
+    NoteKind.SETTING_UNUSABLE: N_(
+        "Your setting {name} {detail} cannot be used any more; `/settings` changes it."
+    ),
+    NoteKind.SUFFIX_UNUSABLE: N_("{whole} in your suffix cannot be used; `/prefer suffix` changes it."),
+    NoteKind.CUSTOM_UNUSABLE: N_(
+        "{detail} in your option {name} cannot be used; `/prefer option set` changes it."
+    ),
+    NoteKind.NO_VERSION: N_("No model here stands for {whole}, so it changed nothing."),
+    NoteKind.SNAPPED: N_("{name} was drawn as {plain}, the nearest that this model draws."),
+    NoteKind.STEPS_LIMITED: N_("{name} was drawn in {plain} steps, the most that this model takes."),
+    NoteKind.SEEDS_APART: N_(
+        "With one {name} all repeats would be the same, so each takes the next: {plain}, …"
+    ),
+    NoteKind.NO_STYLES: N_("{name} changed nothing: {plain} has no styles for codes to pick."),
+    NoteKind.CODES_UNWEIGHTED: N_("The codes of {name} count the same here; their weights changed nothing."),
+    NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
+    NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }
 
 
@@ -107,14 +128,18 @@ def notes(kept: Sequence[Note]) -> list[str]:
     idle = dict.fromkeys(f"`--{note.flag}`" for note in kept if note.kind is NoteKind.NO_MEANING)
     lines = []
     if idle:
-        have = "has" if len(idle) == 1 else "have"
-        lines.append(f"{listed(few([*idle]))} {have} no meaning here and changed nothing.")
+        said = ngettext(
+            "{flags} has no meaning here and changed nothing.",
+            "{flags} have no meaning here and changed nothing.",
+            len(idle),
+        )
+        lines.append(said.format(flags=listed(few([*idle]))))
     return lines + [_note(note) for note in kept if note.kind is not NoteKind.NO_MEANING]
 
 
 def _note(note: Note) -> str:
     flag = f"--{note.flag} {note.detail}".strip() if note.flag else note.detail
-    return _TOLD[note.kind].format(
+    return _(_TOLD[note.kind]).format(
         name=f"`--{note.flag}`",
         detail=code(note.detail),
         plain=note.detail,
@@ -126,6 +151,8 @@ def unknown_words(model: str, unknown: Mapping[str, str | None], known: Sequence
     """`unknown` maps each word to a known one that is written alike; `known` is a taste of what it knows."""
     words = listed([f"*{show_prompt(word, 60)}*" for word in unknown])
     alike = [f"*{near}*" for near in unknown.values() if near is not None]
-    perhaps = f" Did you mean {listed(alike, 'or')}?" if alike else ""
-    knows = f" It knows {', '.join(known)}, …" if known else ""
-    return f"{model} does not know {words}.{perhaps}{knows}"
+    perhaps = _(" Did you mean {meant}?").format(meant=listed(alike, _("or"))) if alike else ""
+    knows = _(" It knows {known}, …").format(known=_(", ").join(known)) if known else ""
+    return _("{model} does not know {words}.{perhaps}{knows}").format(
+        model=model, words=words, perhaps=perhaps, knows=knows
+    )

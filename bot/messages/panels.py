@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.messages.states import jump, named
 from bot.prompt_text import show_prompt
+from bot.translation import N_, _, ngettext
 from storage.contract import JobState, Speed
 from storage.members import Totals
 from storage.tables import AuditEntry, Ban, Job, Member
 
 _SHORT_PROMPT = 150
 _LINE = 80
-_SPEEDS = {Speed.FAST: "Fast", Speed.RELAX: "Relaxed", Speed.TURBO: "Turbo"}
+_SPEEDS = {Speed.FAST: N_("Fast"), Speed.RELAX: N_("Relaxed"), Speed.TURBO: N_("Turbo")}
 _AUDIT_DEEDS = {
-    "ban": "banned",
-    "unban": "lifted the ban of",
-    "pause": "paused new jobs",
-    "resume": "let new jobs run again",
-    "cancel": "cancelled a job of",
-    "cancel_batch": "cancelled a batch of",
-    "delete": "deleted a picture of",
-    "withhold": "withheld a reported job of",
-    "dismiss": "dismissed the report of a job of",
-    "forbid": "forbade in prompts",
-    "permit": "allowed in prompts again",
+    "ban": N_("banned"),
+    "unban": N_("lifted the ban of"),
+    "pause": N_("paused new jobs"),
+    "resume": N_("let new jobs run again"),
+    "cancel": N_("cancelled a job of"),
+    "cancel_batch": N_("cancelled a batch of"),
+    "delete": N_("deleted a picture of"),
+    "withhold": N_("withheld a reported job of"),
+    "dismiss": N_("dismissed the report of a job of"),
+    "forbid": N_("forbade in prompts"),
+    "permit": N_("allowed in prompts again"),
 }
 
 
@@ -34,116 +36,141 @@ def _when(milliseconds: int, style: str = "R") -> str:
 def info_title(member: Member, totals: Totals, waiting: int) -> str:
     """`waiting` entries of their queue wait."""
     minutes = totals.busy_ms / 60_000
-    speed = _SPEEDS[Speed(member.settings.get("speed") or Speed.FAST)]
-    visibility = "Stealth" if member.settings.get("stealth") else "Public"
-    return (
-        "### Your info\n"
-        f"**Job mode:** {speed}\n"
-        f"**Visibility mode:** {visibility}\n"
-        f"**Lifetime usage:** {totals.images} pictures in {totals.jobs} jobs ({minutes:.1f} minutes)\n"
-        f"**Running jobs:** {len(totals.running)} of {member.running_limit}\n"
-        f"**Waiting jobs:** {waiting} of {member.waiting_limit}"
+    speed = _(_SPEEDS[Speed(member.settings.get("speed") or Speed.FAST)])
+    visibility = _("Stealth") if member.settings.get("stealth") else _("Public")
+    return _(
+        "### Your info\n**Job mode:** {speed}\n**Visibility mode:** {visibility}\n"
+        "**Lifetime usage:** {images} pictures in {jobs} jobs ({minutes:.1f} minutes)\n"
+        "**Running jobs:** {running} of {running_limit}\n"
+        "**Waiting jobs:** {waiting} of {waiting_limit}"
+    ).format(
+        speed=speed,
+        visibility=visibility,
+        images=totals.images,
+        jobs=totals.jobs,
+        minutes=minutes,
+        running=len(totals.running),
+        running_limit=member.running_limit,
+        waiting=waiting,
+        waiting_limit=member.waiting_limit,
     )
 
 
 def last_pictures(made: Sequence[tuple[Job, str]]) -> str:
     """Jobs with links to their pictures."""
     lines = [
-        f"[Job {job.id}]({url}) {_when(job.finished_at or job.created_at)}: {show_prompt(job.text, _LINE)}"
+        _("[Job {id}]({url}) {when}: {prompt}").format(
+            id=job.id,
+            url=url,
+            when=_when(job.finished_at or job.created_at),
+            prompt=show_prompt(job.text, _LINE),
+        )
         for job, url in made
     ]
-    return "\n".join(["**Last pictures**", *lines])
+    return "\n".join([_("**Last pictures**"), *lines])
 
 
 def queue_title(count: int) -> str:
     if not count:
-        return "### Your queue\nNothing runs or waits: type `/imagine`. `/history` has what is finished."
-    entries = "1 entry runs or waits" if count == 1 else f"{count} entries run or wait"
-    return f"### Your queue\n{entries}."
+        return _("### Your queue\nNothing runs or waits: type `/imagine`. `/history` has what is finished.")
+    entries = ngettext("1 entry runs or waits.", "{count} entries run or wait.", count)
+    return _("### Your queue\n{entries}").format(entries=entries.format(count=count))
 
 
 def queue_line(job: Job, *, with_member: bool = False, url: str | None = None) -> str:
     """One job of a queue. Somebody else's is named after its member."""
-    state = "running" if job.state == JobState.RUNNING else "waiting"
+    state = _("running") if job.state == JobState.RUNNING else _("waiting")
     if job.cancel_requested_at is not None:
-        state = "stopping"
+        state = _("stopping")
     elif job.held:
-        state = "held"
-    facts = [f"Job {job.id}", state, _when(job.created_at)]
+        state = _("held")
+    facts = [_("Job {id}").format(id=job.id), state, _when(job.created_at)]
     if with_member:
         facts.insert(1, f"<@{job.member_id}>")
     if url is not None:
-        facts.append(f"[jump]({url})")
+        facts.append(jump(url))
     return f"{show_prompt(job.text, _SHORT_PROMPT)}\n-# {' · '.join(facts)}"
 
 
 def queue_rest(left_out: int) -> str:
-    return f"-# … and {left_out} more."
+    return _("-# … and {left_out} more.").format(left_out=left_out)
 
 
 def guild_queue_title(count: int, *, paused: bool) -> str:
-    state = "New jobs are paused here: `/mod resume` lets them run." if paused else ""
-    jobs = "No job runs or waits here." if not count else f"{count} jobs run or wait here."
-    return "\n".join(filter(None, ["### Queue of this server", jobs, state]))
+    state = _("New jobs are paused here: `/mod resume` lets them run.") if paused else ""
+    jobs = (
+        _("No job runs or waits here.")
+        if not count
+        else _("{count} jobs run or wait here.").format(count=count)
+    )
+    return "\n".join(filter(None, [_("### Queue of this server"), jobs, state]))
 
 
 def shown_again(job: Job) -> str:
     match JobState(job.state):
         case JobState.SUCCEEDED:
-            return f"Job {job.id} comes here again."
+            return _("Job {id} comes here again.").format(id=job.id)
         case JobState.QUEUED | JobState.RUNNING:
-            return f"Job {job.id} is not finished yet; it will be posted when it is."
+            return _("Job {id} is not finished yet; it will be posted when it is.").format(id=job.id)
         case state:
-            return f"Job {job.id} has no pictures to show: it was {state.value}."
+            return _("Job {id} has no pictures to show: it was {state}.").format(
+                id=job.id, state=named(state)
+            )
 
 
 def favorite(marked: bool) -> str:
     if marked:
-        return "Added to your favorites; `/history` finds them with ❤️."
-    return "Taken out of your favorites."
+        return _("Added to your favorites; `/history` finds them with ❤️.")
+    return _("Taken out of your favorites.")
 
 
 def banned(member_id: int, ban: Ban) -> str:
-    until = "until it is lifted" if ban.expires_at is None else f"until {_when(ban.expires_at, 'f')}"
-    return f"<@{member_id}> is banned from drawing in this server {until}. Waiting jobs of theirs are held."
+    if ban.expires_at is None:
+        return _(
+            "<@{member_id}> is banned from drawing in this server until it is lifted. "
+            "Waiting jobs of theirs are held."
+        ).format(member_id=member_id)
+    return _(
+        "<@{member_id}> is banned from drawing in this server until {when}. Waiting jobs of theirs are held."
+    ).format(member_id=member_id, when=_when(ban.expires_at, "f"))
 
 
 def unbanned(member_id: int) -> str:
-    return f"<@{member_id}> may draw in this server again."
+    return _("<@{member_id}> may draw in this server again.").format(member_id=member_id)
 
 
 def not_banned(member_id: int) -> str:
-    return f"<@{member_id}> is not banned in this server."
+    return _("<@{member_id}> is not banned in this server.").format(member_id=member_id)
 
 
 def paused() -> str:
-    return "New jobs are refused in this server and waiting ones are held, until `/mod resume`."
+    return _("New jobs are refused in this server and waiting ones are held, until `/mod resume`.")
 
 
 def resumed() -> str:
-    return "Jobs run in this server again."
+    return _("Jobs run in this server again.")
 
 
 def cancelled_by_moderator(job_id: int) -> str:
-    return f"Job {job_id} is being stopped; its member reads that it was cancelled."
+    return _("Job {job_id} is being stopped; its member reads that it was cancelled.").format(job_id=job_id)
 
 
 def no_self_ban() -> str:
-    return "You cannot ban yourself or a bot."
+    return _("You cannot ban yourself or a bot.")
 
 
 def audit(entries: Sequence[AuditEntry]) -> str:
     if not entries:
-        return "### Audit log\nNothing here (any more)."
-    return "\n".join(["### Audit log", *map(_audit_line, entries)])
+        return _("### Audit log\nNothing here (any more).")
+    return "\n".join([_("### Audit log"), *map(_audit_line, entries)])
 
 
 def _audit_line(entry: AuditEntry) -> str:
-    deed = _AUDIT_DEEDS.get(entry.action, entry.action)
+    deed = _(_AUDIT_DEEDS.get(entry.action, entry.action))
     parts = [_when(entry.at, "f"), f"<@{entry.actor_id}>", deed]
     if entry.target_id is not None:
         parts.append(f"<@{entry.target_id}>")
     if entry.job_id is not None:
-        parts.append(f"(job {entry.job_id})")
+        parts.append(_("(job {job_id})").format(job_id=entry.job_id))
     reason = entry.detail.get("reason") or entry.detail.get("word")
     return " ".join(parts) + (f": {show_prompt(str(reason), 200)}" if reason else "")

@@ -7,37 +7,42 @@ from collections.abc import Sequence
 
 from bot.messages import CONTENT
 from bot.prompt_text import code, length, show_prompt
+from bot.translation import _
 from storage.tables import Job
 
 
 def too_many_bytes(megabytes: int) -> str:
-    return f"This picture is too large: at most {megabytes} MB can be taken. A smaller copy works."
-
-
-def too_many_pixels(megapixels: int) -> str:
-    return (
-        f"This picture is too large: at most {megapixels} million pixels can be taken. A smaller copy works."
+    return _("This picture is too large: at most {megabytes} MB can be taken. A smaller copy works.").format(
+        megabytes=megabytes
     )
 
 
+def too_many_pixels(megapixels: int) -> str:
+    return _(
+        "This picture is too large: at most {megapixels} million pixels can be taken. A smaller copy works."
+    ).format(megapixels=megapixels)
+
+
 def not_a_picture() -> str:
-    return (
-        "This is no picture that can be read here. "
-        "Give a PNG, JPEG, WebP or GIF file, or a link that leads straight to one."
+    return _(
+        "This is no picture that can be read here. Give a PNG, JPEG, WebP or GIF file, or a link "
+        "that leads straight to one."
     )
 
 
 def unreachable(status: int | None) -> str:
-    said = "" if status is None else f" (it answered {status})"
-    return f"The picture could not be fetched{said}. Check the link, or give the picture as an attachment."
+    said = "" if status is None else _(" (it answered {status})").format(status=status)
+    return _(
+        "The picture could not be fetched{said}. Check the link, or give the picture as an attachment."
+    ).format(said=said)
 
 
 def private_address() -> str:
-    return "This link leads into a private network. Give the picture as an attachment instead."
+    return _("This link leads into a private network. Give the picture as an attachment instead.")
 
 
 def not_a_link(given: str) -> str:
-    return f"{code(given)} is no link to a picture: it has to begin with `https://`."
+    return _("{given} is no link to a picture: it has to begin with `https://`.").format(given=code(given))
 
 
 _NUMBERS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣")
@@ -51,8 +56,10 @@ def described(job: Job, prompts: Sequence[str]) -> str:
     """The message with a picture and the prompts for it, each numbered as its button."""
     room = (CONTENT - 300) // max(1, len(prompts))
     lines = [f"{number} {show_prompt(text, room)}" for number, text in zip(_NUMBERS, prompts, strict=False)]
-    about = f"**{show_prompt(job.text, 150)}** - Described by <@{job.member_id}>"
-    return "\n".join([about, *(lines or ["Nothing was found to say of this picture."])])
+    about = _("**{prompt}** - Described by <@{member_id}>").format(
+        prompt=show_prompt(job.text, 150), member_id=job.member_id
+    )
+    return "\n".join([about, *(lines or [_("Nothing was found to say of this picture.")])])
 
 
 def important_tokens(job: Job, weights: Sequence[tuple[str, float]]) -> str:
@@ -66,7 +73,9 @@ def important_tokens(job: Job, weights: Sequence[tuple[str, float]]) -> str:
         if room < 20:
             runs.append("…")
             break
-    return f"### Important tokens\n{' '.join(runs)}\n-# Asked by <@{job.member_id}>"
+    return _("### Important tokens\n{words}\n-# Asked by <@{member_id}>").format(
+        words=" ".join(runs), member_id=job.member_id
+    )
 
 
 def _mark(weight: float) -> str:
@@ -77,15 +86,15 @@ def _mark(weight: float) -> str:
 
 def shortened(prompts: Sequence[str]) -> str:
     if not prompts:
-        return "### Shortened prompts\nThis prompt is as short as it can be."
+        return _("### Shortened prompts\nThis prompt is as short as it can be.")
     room = _TOKENS // len(prompts)
     lines = [f"{number} {show_prompt(text, room)}" for number, text in zip(_NUMBERS, prompts, strict=False)]
-    return "\n".join(["### Shortened prompts", *lines, "-# Press a number to draw that prompt."])
+    return "\n".join([_("### Shortened prompts"), *lines, _("-# Press a number to draw that prompt.")])
 
 
 def details(weights: Sequence[tuple[str, float]]) -> str:
     """The weight of every word, as many as one message holds; the weightiest has 1."""
-    lines, room = ["How much of the prompt's meaning is lost without each word:"], CONTENT - 100
+    lines, room = [_("How much of the prompt's meaning is lost without each word:")], CONTENT - 100
     for word, weight in weights:
         line = f"`{weight:.2f}` {show_prompt(word, 100)}"
         room -= length(line) + 1
@@ -102,32 +111,37 @@ def number_of(index: int) -> str:
 
 def no_describer(model: str | None) -> str:
     if model is None:
-        return "Pictures cannot be described here: no model's catalog entry names a describer."
-    return (
-        f"Pictures cannot be blended by {code(model)}: its catalog entry names nothing that describes them. "
-        "`/settings` chooses another model."
-    )
+        return _("Pictures cannot be described here: no model's catalog entry names a describer.")
+    return _(
+        "Pictures cannot be blended by {model}: its catalog entry names nothing that describes "
+        "them. `/settings` chooses another model."
+    ).format(model=code(model))
 
 
 def duplicate_images() -> str:
-    return "Duplicate images: a blend needs at least two different pictures."
+    return _("Duplicate images: a blend needs at least two different pictures.")
 
 
 def not_shortened(part: str) -> str:
-    kind = "Multi-prompts with" if part == "::" else "Prompts with"
-    return f"{kind} {code(part)} cannot be shortened. Leave it out, then type `/shorten` again."
+    if part == "::":
+        said = _("Multi-prompts with {part} cannot be shortened. Leave it out, then type `/shorten` again.")
+    else:
+        said = _("Prompts with {part} cannot be shortened. Leave it out, then type `/shorten` again.")
+    return said.format(part=code(part))
 
 
 def too_short() -> str:
-    return "There is nothing to leave out of one word. Write the whole prompt, such as `a red fox at night`."
+    return _(
+        "There is nothing to leave out of one word. Write the whole prompt, such as `a red fox at night`."
+    )
 
 
 def one_source(given: int) -> str:
     """`/describe` with both an attachment and a link, or with neither."""
     if given == 0:
-        return "Give a picture to describe: an attachment as `image`, or its address as `link`."
-    return "Give either an attachment as `image` or an address as `link`, not both."
+        return _("Give a picture to describe: an attachment as `image`, or its address as `link`.")
+    return _("Give either an attachment as `image` or an address as `link`, not both.")
 
 
 def no_words() -> str:
-    return "There is no such prompt here any more. `/describe` or `/shorten` finds new ones."
+    return _("There is no such prompt here any more. `/describe` or `/shorten` finds new ones.")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from bot.prompt_text import code
+from bot.translation import _
 
 
 def several_pictures() -> str:
-    return (
-        "Several pictures in one prompt need an image adapter, which no model has here. "
-        "Leave one picture, or mix them with `/blend`."
+    return _(
+        "Several pictures in one prompt need an image adapter, which no model has here. Leave one "
+        "picture, or mix them with `/blend`."
     )
 
 
 def nothing_recalled(which: str) -> str:
-    return (
-        f"No earlier prompt of yours has {code(which)} in it. Choose one from the list that `again` shows, "
-        "or leave it out."
-    )
+    return _(
+        "No earlier prompt of yours has {which} in it. Choose one from the list that `again` "
+        "shows, or leave it out."
+    ).format(which=code(which))

@@ -9,6 +9,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.messages import panels
+from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.cancels import may_moderate
 from bot.views.press import Pressed, button, on_press
@@ -29,8 +30,8 @@ def audit(entries: Sequence[AuditEntry]) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     box: discord.ui.Container[Any] = discord.ui.Container(discord.ui.TextDisplay(panels.audit(shown)))
     view.add_item(box)
-    older = button("ma", shown[-1].id if shown else 0, label="Older", disabled=len(entries) <= PAGE)
-    view.add_item(discord.ui.ActionRow(button("mn", 0, label="Newest"), older))
+    older = button("ma", shown[-1].id if shown else 0, label=_("Older"), disabled=len(entries) <= PAGE)
+    view.add_item(discord.ui.ActionRow(button("mn", 0, label=_("Newest")), older))
     return view
 
 

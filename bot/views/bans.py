@@ -8,6 +8,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.messages import finding, panels
+from bot.translation import N_, _
 from bot.views.answering import in_time, say
 from bot.views.cancels import may_moderate
 from bot.views.custom_ids import CustomId
@@ -17,7 +18,7 @@ from storage import database, moderation
 from storage.tables import Ban
 
 HOUR_MS = 3_600_000
-LASTS = {"1 hour": 1, "1 day": 24, "1 week": 7 * 24, "4 weeks": 28 * 24}
+LASTS = {N_("1 hour"): 1, N_("1 day"): 24, N_("1 week"): 7 * 24, N_("4 weeks"): 28 * 24}
 """How long a ban lasts, in hours; for good where none is chosen."""
 REASON_LENGTH = 400
 _LASTS_FIELD = "lasts"
@@ -49,7 +50,7 @@ def ban_form(member_id: int, name: str) -> Form:
 
 
 def _lasts() -> discord.ui.Label[Any]:
-    options = [discord.SelectOption(label=name, value=str(hours)) for name, hours in LASTS.items()]
+    options = [discord.SelectOption(label=_(name), value=str(hours)) for name, hours in LASTS.items()]
     menu: discord.ui.Select[Any] = discord.ui.Select(
         custom_id=_LASTS_FIELD, options=options, required=False, min_values=0
     )

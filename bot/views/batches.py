@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from bot import batches as wishes
 from bot.batches import Proposal
 from bot.messages import batches as sentences
+from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import is_moderator
 from bot.views.deeds import pass_over
@@ -24,20 +25,20 @@ from storage.tables import Job
 
 log = logging.getLogger(__name__)
 
-LABEL = "Cancel"
+LABEL = N_("Cancel")
 
 
 def question(batch_id: int) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
-    view.add_item(button("by", batch_id, label="Yes", style=discord.ButtonStyle.success))
-    view.add_item(button("bn", batch_id, label="No"))
+    view.add_item(button("by", batch_id, label=_("Yes"), style=discord.ButtonStyle.success))
+    view.add_item(button("bn", batch_id, label=_("No")))
     return view
 
 
 def cancel_batch(batch_id: int, *, stopping: bool = False) -> discord.ui.View:
     """The button below a batch's progress; `stopping` when it was pressed already."""
     view = discord.ui.View(timeout=None)
-    view.add_item(button("bc", batch_id, label="Stopping…" if stopping else LABEL, disabled=stopping))
+    view.add_item(button("bc", batch_id, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping))
     return view
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import discord
 from sqlalchemy.orm import Session
 
+from bot.translation import N_, _
 from bot.views.answering import in_time, update
 from bot.views.press import Interaction, Pressed, button, on_press
 from storage import jobs, moderation, states
@@ -13,13 +14,13 @@ from storage.contract import CancelEvent, ChangedEvent
 from storage.errors import NotModerator, NotYours
 from storage.tables import Job
 
-LABEL = "Cancel Job"
+LABEL = N_("Cancel Job")
 
 
 def cancel(job_id: int, *, stopping: bool = False) -> discord.ui.View:
     """The button below a waiting or running job; `stopping` when it was pressed already."""
     view = discord.ui.View(timeout=None)
-    label = "Stopping…" if stopping else LABEL
+    label = _("Stopping…") if stopping else _(LABEL)
     view.add_item(button("c", job_id, label=label, disabled=stopping))
     return view
 

@@ -150,7 +150,7 @@ async def begin(interaction: Interaction, custom_id: CustomId, work: Awaitable[A
 
 async def _colour(interaction: Interaction, custom_id: CustomId) -> None:
     backends = host(interaction).backends
-    await repaint(interaction, lambda: buttons_of_message(backends, custom_id))
+    await repaint(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
 
 
 def _wish(pressed: Pressed) -> Wish:

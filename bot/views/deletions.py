@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from bot import removals
 from bot.messages import deeds
+from bot.translation import _
 from bot.views.answering import conclude, in_time, say
 from bot.views.cancels import is_moderator
 from bot.views.press import Interaction, Pressed, button, on_press
@@ -18,8 +19,8 @@ from storage.tables import Job
 def confirmation(image_id: int) -> discord.ui.View:
     """Yes and No, for as long as the question is there."""
     view = discord.ui.View(timeout=None)
-    view.add_item(button("rmy", image_id, label="Delete", style=discord.ButtonStyle.danger))
-    view.add_item(button("rmn", image_id, label="Keep"))
+    view.add_item(button("rmy", image_id, label=_("Delete"), style=discord.ButtonStyle.danger))
+    view.add_item(button("rmn", image_id, label=_("Keep")))
     return view
 
 

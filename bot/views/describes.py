@@ -11,6 +11,7 @@ from bot import incoming, readings, submit
 from bot.messages import pictures
 from bot.readings import Brought
 from bot.submit import Asked
+from bot.translation import _
 from bot.views import prompts
 from bot.views.answering import in_time
 from bot.views.deeds import announce
@@ -41,7 +42,7 @@ def described(job: Job) -> discord.ui.View:
         view.add_item(button("de", job.id, index + 1, emoji=pictures.number_of(index), row=0))
     view.add_item(button("dr", job.id, emoji="🔄", row=0))
     if len(found) > 1:
-        view.add_item(button("da", job.id, label="Imagine all", row=1))
+        view.add_item(button("da", job.id, label=_("Imagine all"), row=1))
     return view
 
 

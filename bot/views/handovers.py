@@ -6,6 +6,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import messages
+from bot.translation import N_, _
 from bot.views.answering import change, in_time
 from bot.views.cancels import LABEL, cancel
 from bot.views.press import Interaction, Pressed, button, on_press
@@ -15,19 +16,19 @@ from storage import jobs, states
 from storage.contract import ChangedEvent, JobState
 from storage.tables import Job
 
-SHOW = "Show"
+SHOW = N_("Show")
 
 
 def handed_over(job_id: int, *, stopping: bool = False) -> discord.ui.View:
     """The buttons below a job whose message cannot be changed any more, except by a press."""
     view = _show(job_id)
-    view.add_item(button("c", job_id, label="Stopping…" if stopping else LABEL, disabled=stopping))
+    view.add_item(button("c", job_id, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping))
     return view
 
 
 def _show(job_id: int) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
-    view.add_item(button("sh", job_id, label=SHOW))
+    view.add_item(button("sh", job_id, label=_(SHOW)))
     return view
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import discord
 
 from bot.messages import help as said
+from bot.translation import _
 from bot.views.answering import update
 from bot.views.press import Pressed, button, on_press
 from storage.catalog import Catalog
@@ -30,8 +31,8 @@ def help_page(number: int, catalog: Catalog) -> discord.ui.LayoutView:
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.Container(discord.ui.TextDisplay(said.page(number, catalog)), gallery))
     last = len(PICTURES) - 1
-    before = button("pg", max(0, number - 1), label="Previous", emoji="◀️", disabled=number == 0)
-    after = button("pg", min(last, number + 1), label="Next", emoji="▶️", disabled=number == last)
+    before = button("pg", max(0, number - 1), label=_("Previous"), emoji="◀️", disabled=number == 0)
+    after = button("pg", min(last, number + 1), label=_("Next"), emoji="▶️", disabled=number == last)
     view.add_item(discord.ui.ActionRow(before, after))
     return view
 

@@ -12,6 +12,7 @@ from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
 from bot.messages import histories as said
+from bot.translation import _
 from bot.views.answering import in_time, show_privately, update
 from bot.views.custom_ids import CustomId
 from bot.views.links import jump_url
@@ -135,8 +136,8 @@ def _box(page: Page, catalog: Catalog) -> discord.ui.Container[Any]:
         else:
             picture: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(f"attachment://{one.file_name}")
             box.add_item(discord.ui.Section(text, accessory=picture))
-        show = button("hs", one.job.id, label="Show", disabled=not one.own)
-        box.add_item(discord.ui.ActionRow(show, button("er", one.job.id, label="Edit & run")))
+        show = button("hs", one.job.id, label=_("Show"), disabled=not one.own)
+        box.add_item(discord.ui.ActionRow(show, button("er", one.job.id, label=_("Edit & run"))))
     return box
 
 
@@ -187,8 +188,8 @@ def _turning(page: Page) -> list[Press]:
     others = replace(wanted, favorites=not wanted.favorites)
     n, words = wanted.number, wanted.words
     return [
-        button("hn", first, n, label="Newer", emoji="◀️", text=words, disabled=not page.newer),
-        button("ho", last, n, label="Older", emoji="▶️", text=words, disabled=not page.older),
+        button("hn", first, n, label=_("Newer"), emoji="◀️", text=words, disabled=not page.newer),
+        button("ho", last, n, label=_("Older"), emoji="▶️", text=words, disabled=not page.older),
         button("hf", 0, others.number, emoji="❤️", text=words, used=wanted.favorites),
     ]
 

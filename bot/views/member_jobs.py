@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.messages import finding
+from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.cancels import may_moderate
 from bot.views.links import jump_url
@@ -45,8 +46,8 @@ def member_jobs(member_id: int, found: Found) -> discord.ui.LayoutView:
     box: discord.ui.Container[Any] = discord.ui.Container(discord.ui.TextDisplay("\n".join([title, *lines])))
     view.add_item(box)
     last = found.jobs[-1].id if found.jobs else 0
-    older = button("mj", last, member_id, label="Older", disabled=not found.older)
-    view.add_item(discord.ui.ActionRow(button("mb", 0, member_id, label="Newest"), older))
+    older = button("mj", last, member_id, label=_("Older"), disabled=not found.older)
+    view.add_item(discord.ui.ActionRow(button("mb", 0, member_id, label=_("Newest")), older))
     return view
 
 

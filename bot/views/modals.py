@@ -15,8 +15,9 @@ import discord
 
 from bot.messages import forms
 from bot.prompt_text import length
+from bot.translation import speak
 from bot.views.custom_ids import CustomId, parse
-from bot.views.press import Interaction, UnknownButton, host, register
+from bot.views.press import Interaction, UnknownButton, host, locale_of, register
 from storage.backends import Backends
 from storage.errors import Refused
 
@@ -77,6 +78,7 @@ def on_submit(verb: str) -> Callable[[Handler], Handler]:
 
 async def submitted(interaction: Interaction) -> None:
     """Do what a form asks for; the sentence for what cannot be done goes to its member."""
+    speak(locale_of(interaction))
     data: Any = interaction.data
     try:
         try:

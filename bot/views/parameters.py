@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot import derived, messages
 from bot.messages import deeds
+from bot.translation import _
 from bot.views.answering import in_time, say
 from bot.views.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
 from bot.views.press import Pressed, button, on_press
@@ -20,7 +21,7 @@ from storage.catalog import Catalog
 def edit_and_run(job_id: int) -> discord.ui.View:
     """The button that opens a job's prompt in a form."""
     view = discord.ui.View(timeout=None)
-    view.add_item(button("er", job_id, label="Edit & run", emoji="✏️"))
+    view.add_item(button("er", job_id, label=_("Edit & run"), emoji="✏️"))
     return view
 
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self, TypeVar, cast
 
 import discord
 
+from bot.languages import Languages
+from bot.translation import speak
 from bot.views.custom_ids import TEMPLATE, CustomId, parse
 from storage.backends import Backends
 from storage.errors import Refused
@@ -28,6 +30,7 @@ class Host(Protocol):
     """What views need of the client they run in."""
 
     backends: Backends
+    languages: Languages
 
     async def explain(self, interaction: Interaction, error: Exception) -> None:
         """Answer with the sentence for `error`."""
@@ -57,6 +60,11 @@ class Pressed:
 
 def host(interaction: Interaction) -> Host:
     return cast("Host", interaction.client)
+
+
+def locale_of(interaction: Interaction) -> str | None:
+    """Whose language to speak: what the member has chosen, or their Discord's."""
+    return host(interaction).languages.of(interaction.user.id, interaction.locale.value)
 
 
 def on_press(verb: str) -> Callable[[Handler], Handler]:
@@ -97,6 +105,7 @@ class Press(discord.ui.DynamicItem[discord.ui.Item[Any]], template=TEMPLATE):
         return cls(item)
 
     async def callback(self, interaction: Interaction) -> None:
+        speak(locale_of(interaction))
         custom_id = parse(self.custom_id)
         values = tuple(self.item.values) if isinstance(self.item, discord.ui.Select) else ()
         try:

@@ -130,6 +130,7 @@ async def _delete(pressed: Pressed) -> None:
         raise NotYours
     work = asyncio.to_thread(privacy.erase, backends, pressed.id)
     deleted = await in_time(interaction, work, thinking=False)
+    host(interaction).languages.choose(pressed.id, None)
     await update(interaction, _panel(said.deleted(deleted.jobs)))
     await removals.delete_progress(interaction.client, deleted.interrupted)
 

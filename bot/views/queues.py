@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bot.messages import batches as batch_sentences
 from bot.messages import panels
+from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.batches import stop_batch
 from bot.views.cancels import LABEL, may_moderate, stop
@@ -142,7 +143,7 @@ def _list(box: Box, queue: Queue, job_verb: str, batch_verb: str, *, with_member
 
 
 def _stop_button(verb: str, id_: int, *, stopping: bool) -> Press:
-    return button(verb, id_, label="Stopping…" if stopping else LABEL, disabled=stopping)
+    return button(verb, id_, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping)
 
 
 async def _stop(pressed: Pressed, work: Awaitable[None]) -> None:

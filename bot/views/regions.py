@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from bot import derived, incoming, redrawn, submit
 from bot.messages import forms
 from bot.submit import Asked
+from bot.translation import _
 from bot.views.answering import in_time
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import begin
@@ -28,7 +29,7 @@ def _places() -> discord.ui.Label[Any]:
         min_values=0,
         max_values=len(forms.PLACES),
         required=False,
-        options=[discord.SelectOption(label=name, value=place) for place, name in forms.PLACES.items()],
+        options=[discord.SelectOption(label=_(name), value=place) for place, name in forms.PLACES.items()],
     )
     return discord.ui.Label(text=forms.places_label(), component=menu)
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bot import removals
 from bot.messages import finding
+from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.cancels import may_moderate
 from bot.views.histories import shown_images, thumbnail
@@ -77,12 +78,12 @@ def reported(page: Page) -> discord.ui.LayoutView:
         else:
             picture: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(f"attachment://{one.file_name}")
             box.add_item(discord.ui.Section(text, accessory=picture))
-        withhold = button("rw", one.report.id, label="Withhold", style=discord.ButtonStyle.danger)
-        box.add_item(discord.ui.ActionRow(withhold, button("rd", one.report.id, label="Dismiss")))
+        withhold = button("rw", one.report.id, label=_("Withhold"), style=discord.ButtonStyle.danger)
+        box.add_item(discord.ui.ActionRow(withhold, button("rd", one.report.id, label=_("Dismiss"))))
     view.add_item(box)
     last = page.reported[-1].report.id if page.reported else 0
-    older = button("ro", last, label="Older", disabled=not page.older)
-    view.add_item(discord.ui.ActionRow(button("rn", 0, label="Newest"), older))
+    older = button("ro", last, label=_("Older"), disabled=not page.older)
+    view.add_item(discord.ui.ActionRow(button("rn", 0, label=_("Newest")), older))
     return view
 
 

@@ -9,16 +9,22 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.messages import preferences
+from bot.translation import LANGUAGES, N_, _, speak
 from bot.views.answering import in_time, say, update
 from bot.views.custom_ids import CustomId
-from bot.views.press import Interaction, Press, Pressed, UnknownButton, button, host, on_press
+from bot.views.press import Interaction, Press, Pressed, UnknownButton, button, host, locale_of, on_press
 from storage import members
 from storage.catalog import Catalog
+from storage.tables import Member
 
 RATIOS = ("1:1", "3:2", "2:3", "16:9", "9:16")
-STYLIZE = (("Low", 50), ("Medium", 100), ("High", 250), ("Very high", 750))
+STYLIZE = ((N_("Low"), 50), (N_("Medium"), 100), (N_("High"), 250), (N_("Very high"), 750))
 MENU_LENGTH = 25
 """Entries that Discord allows in one menu."""
+
+
+_DISCORDS = "discord"
+"""The language that the member's Discord speaks; a value for ever, as `custom_id`s are."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,20 @@ class Mode:
 
 MODES = (
     (
-        Mode("raw", "raw", True, "Raw Mode", "🔧", alone=True),
-        Mode("remix", "remix", True, "Remix mode", "🎛️", alone=True),
-        Mode("high", "variability", "high", "High Variation Mode", "🎨", usual=True),
-        Mode("low", "variability", "low", "Low Variation Mode", "🎨"),
+        Mode("raw", "raw", True, N_("Raw Mode"), "🔧", alone=True),
+        Mode("remix", "remix", True, N_("Remix mode"), "🎛️", alone=True),
+        Mode("high", "variability", "high", N_("High Variation Mode"), "🎨", usual=True),
+        Mode("low", "variability", "low", N_("Low Variation Mode"), "🎨"),
     ),
     (
-        Mode("public", "stealth", False, "Public mode", "🧍", usual=True),
-        Mode("stealth", "stealth", True, "Stealth mode", "🥷"),
-        Mode("auto_dm", "auto_dm", True, "Auto DM", "✉️", alone=True),
+        Mode("public", "stealth", False, N_("Public mode"), "🧍", usual=True),
+        Mode("stealth", "stealth", True, N_("Stealth mode"), "🥷"),
+        Mode("auto_dm", "auto_dm", True, N_("Auto DM"), "✉️", alone=True),
     ),
     (
-        Mode("turbo", "speed", "turbo", "Turbo mode", "⚡"),
-        Mode("fast", "speed", "fast", "Fast mode", "🐇", usual=True),
-        Mode("relax", "speed", "relax", "Relax mode", "🐢"),
+        Mode("turbo", "speed", "turbo", N_("Turbo mode"), "⚡"),
+        Mode("fast", "speed", "fast", N_("Fast mode"), "🐇", usual=True),
+        Mode("relax", "speed", "relax", N_("Relax mode"), "🐢"),
     ),
 )
 _BY_TEXT = {mode.text: mode for row in MODES for mode in row}
@@ -75,7 +81,7 @@ def settings(current: dict[str, Any], catalog: Catalog) -> discord.ui.LayoutView
     box.add_item(discord.ui.ActionRow(*ratios))
     box.add_item(discord.ui.TextDisplay(preferences.settings_stylize()))
     strengths = [
-        _switch("ss", value, f"{label} ({value})", on=current.get("stylize") == value)
+        _switch("ss", value, f"{_(label)} ({value})", on=current.get("stylize") == value)
         for label, value in STYLIZE
     ]
     box.add_item(discord.ui.ActionRow(*strengths))
@@ -85,8 +91,9 @@ def settings(current: dict[str, Any], catalog: Catalog) -> discord.ui.LayoutView
     suffix, options = current.get("suffix", ""), current.get("options", {})
     box.add_item(discord.ui.TextDisplay(preferences.settings_suffix(suffix, len(options))))
     view.add_item(box)
+    view.add_item(discord.ui.ActionRow(_languages(current.get("language"))))
     view.add_item(
-        discord.ui.ActionRow(button("sx", 0, label="Reset Settings", disabled=not any(current.values())))
+        discord.ui.ActionRow(button("sx", 0, label=_("Reset Settings"), disabled=not any(current.values())))
     )
     return view
 
@@ -102,7 +109,7 @@ def _mode(mode: Mode, current: dict[str, Any]) -> Press:
     """Its button says what pressing it does (1 on, 0 off), so that an old panel's turns nothing round."""
     on = mode.is_on(current)
     wanted = not (on and mode.alone)
-    return _switch("sp", int(wanted), mode.label, on=on, text=mode.text, emoji=mode.emoji)
+    return _switch("sp", int(wanted), _(mode.label), on=on, text=mode.text, emoji=mode.emoji)
 
 
 def _models(chosen: str | None, catalog: Catalog) -> Press:
@@ -111,6 +118,19 @@ def _models(chosen: str | None, catalog: Catalog) -> Press:
         for name, entry in list(catalog.models.items())[:MENU_LENGTH]
     ]
     return Press(discord.ui.Select(custom_id=str(CustomId("sm", 0)), options=options))
+
+
+def _languages(chosen: str | None) -> Press:
+    options = [
+        discord.SelectOption(
+            label=preferences.settings_own_language(), value=_DISCORDS, default=chosen is None
+        )
+    ]
+    options += [
+        discord.SelectOption(label=name, value=locale, default=locale == chosen)
+        for locale, name in LANGUAGES.items()
+    ]
+    return Press(discord.ui.Select(custom_id=str(CustomId("sl", 0)), options=options))
 
 
 async def choose(interaction: Interaction, name: str, value: bool | str | None, sentence: str) -> None:
@@ -142,6 +162,16 @@ async def _model(pressed: Pressed) -> None:
     await _change(pressed, "model", name if name in catalog.models and name != catalog.default else None)
 
 
+@on_press("sl")
+async def _language(pressed: Pressed) -> None:
+    """The panel that answers speaks the new language already."""
+    interaction, chosen = pressed.interaction, pressed.values[0]
+    language = chosen if chosen in LANGUAGES else None
+    work = pressed.backends.database.write(members.change_settings, interaction.user.id, language=language)
+    member = await in_time(interaction, work, thinking=False)
+    await _show_anew(interaction, member, language)
+
+
 @on_press("sr")
 async def _ratio(pressed: Pressed) -> None:
     await _change(pressed, "ratio", pressed.custom_id.text, again_is_off=True)
@@ -164,4 +194,10 @@ async def _choose_mode(pressed: Pressed) -> None:
 async def _reset(pressed: Pressed) -> None:
     work = pressed.backends.database.write(members.reset_settings, pressed.interaction.user.id)
     member = await in_time(pressed.interaction, work, thinking=False)
-    await update(pressed.interaction, settings(member.settings, pressed.backends.catalog))
+    await _show_anew(pressed.interaction, member, None)
+
+
+async def _show_anew(interaction: Interaction, member: Member, language: str | None) -> None:
+    host(interaction).languages.choose(member.id, language)
+    speak(locale_of(interaction))
+    await update(interaction, settings(member.settings, host(interaction).backends.catalog))

@@ -8,6 +8,7 @@ import discord
 
 from bot import readings
 from bot.messages import pictures
+from bot.translation import _
 from bot.views.answering import in_time, say
 from bot.views.deeds import announce
 from bot.views.describes import draw_found
@@ -29,7 +30,7 @@ def shortened(job: Job, note: str = "") -> discord.ui.LayoutView:
             button("sn", job.id, index + 1, emoji=pictures.number_of(index)) for index in range(len(found))
         ]
         box.add_item(discord.ui.ActionRow(*numbers))
-    box.add_item(discord.ui.ActionRow(button("sd", job.id, label="Show Details")))
+    box.add_item(discord.ui.ActionRow(button("sd", job.id, label=_("Show Details"))))
     view.add_item(box)
     return view
 

@@ -7,24 +7,25 @@ from collections.abc import Collection
 import discord
 
 from bot.derived import LARGEST_SIDE
+from bot.translation import N_, _
 from bot.views.press import button
 from storage.contract import Action
 from storage.tables import Image, Job
 
 _UPSCALES = (
-    ("xs", "Upscale (Subtle)", {Action.UPSCALE_SUBTLE, Action.UPSCALE_2X}, 2),
-    ("xc", "Upscale (Creative)", {Action.UPSCALE_CREATIVE}, 2),
-    ("x4", "Upscale (4×)", {Action.UPSCALE_4X}, 4),
+    ("xs", N_("Upscale (Subtle)"), {Action.UPSCALE_SUBTLE, Action.UPSCALE_2X}, 2),
+    ("xc", N_("Upscale (Creative)"), {Action.UPSCALE_CREATIVE}, 2),
+    ("x4", N_("Upscale (4×)"), {Action.UPSCALE_4X}, 4),
 )
 _VARIATIONS = (
-    ("vs", "Vary (Subtle)", Action.VARY_SUBTLE, Action.REMIX_SUBTLE),
-    ("vb", "Vary (Strong)", Action.VARY_STRONG, Action.REMIX_STRONG),
-    ("vr", "Vary (Region)", Action.VARY_REGION, Action.REMIX_REGION),
+    ("vs", N_("Vary (Subtle)"), Action.VARY_SUBTLE, Action.REMIX_SUBTLE),
+    ("vb", N_("Vary (Strong)"), Action.VARY_STRONG, Action.REMIX_STRONG),
+    ("vr", N_("Vary (Region)"), Action.VARY_REGION, Action.REMIX_REGION),
 )
 _ZOOMS = (
-    ("z2", "Zoom Out 2×", Action.ZOOM_OUT),
-    ("z15", "Zoom Out 1.5×", Action.ZOOM_OUT_15X),
-    ("zc", "Custom Zoom", Action.ZOOM_CUSTOM),
+    ("z2", N_("Zoom Out 2×"), Action.ZOOM_OUT),
+    ("z15", N_("Zoom Out 1.5×"), Action.ZOOM_OUT_15X),
+    ("zc", N_("Custom Zoom"), Action.ZOOM_CUSTOM),
 )
 _PANS = (
     ("al", "⬅️", Action.PAN_LEFT),
@@ -41,18 +42,24 @@ def single(image: Image, job: Job, used: Collection[Action], favorite: bool) -> 
     for verb, label, actions, scale in _UPSCALES:
         too_large = max(image.width, image.height) * scale > LARGEST_SIDE
         mark = not actions.isdisjoint(used)
-        view.add_item(button(verb, id_, label=label, used=mark, disabled=withheld or too_large, row=0))
+        view.add_item(button(verb, id_, label=_(label), used=mark, disabled=withheld or too_large, row=0))
     for verb, label, action, remix in _VARIATIONS:
         view.add_item(
             button(
-                verb, id_, label=label, used=action in used, remixed=remix in used, disabled=withheld, row=1
+                verb,
+                id_,
+                label=_(label),
+                used=action in used,
+                remixed=remix in used,
+                disabled=withheld,
+                row=1,
             )
         )
     for verb, label, action in _ZOOMS:
-        view.add_item(button(verb, id_, label=label, used=action in used, disabled=withheld, row=2))
+        view.add_item(button(verb, id_, label=_(label), used=action in used, disabled=withheld, row=2))
     if image.width != image.height:
         mark = Action.MAKE_SQUARE in used
-        view.add_item(button("sq", id_, label="Make Square", used=mark, disabled=withheld, row=2))
+        view.add_item(button("sq", id_, label=_("Make Square"), used=mark, disabled=withheld, row=2))
     for verb, arrow, action in _PANS:
         view.add_item(button(verb, id_, emoji=arrow, used=action in used, disabled=withheld, row=3))
     view.add_item(button("fav", id_, emoji="❤️", used=favorite, row=3))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import discord
 from sqlalchemy.orm import Session
 
+from bot.translation import spoken
 from bot.views.answering import repaint, update
 from bot.views.custom_ids import CustomId
 from bot.views.grids import grid
@@ -80,13 +81,24 @@ def state_of(session: Session, custom_id: CustomId) -> State:
     return SingleState.read(session, custom_id.id if n is None else n)
 
 
-async def buttons_of_message(backends: Backends, custom_id: CustomId) -> discord.ui.View:
+async def buttons_of_message(
+    interaction: Interaction, backends: Backends, custom_id: CustomId
+) -> discord.ui.View:
     """The pressed message's buttons, as the database now has them."""
-    return (await backends.database.read(state_of, custom_id)).view()
+    state = await backends.database.read(state_of, custom_id)
+    return await _view(interaction, backends, state)
 
 
 async def recolour(interaction: Interaction, backends: Backends, custom_id: CustomId, state: State) -> None:
     """Answer a press by showing `state`; and once more, where another press has changed it meanwhile."""
-    await update(interaction, state.view())
+    await update(interaction, await _view(interaction, backends, state))
     if await backends.database.read(state_of, custom_id) != state:
-        await repaint(interaction, lambda: buttons_of_message(backends, custom_id))
+        await repaint(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
+
+
+async def _view(interaction: Interaction, backends: Backends, state: State) -> discord.ui.View:
+    """The buttons in the language of whoever the message is for, who need not be the one who presses."""
+    assert interaction.message is not None
+    locale = await backends.database.read(deliveries.locale_of, state.job.id, interaction.message.id)
+    with spoken(locale or state.job.locale):
+        return state.view()

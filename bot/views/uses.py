@@ -11,6 +11,7 @@ import discord
 
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
+from bot.translation import _
 from bot.views.answering import promise, say
 from bot.views.custom_ids import CustomId
 from bot.views.describes import describe
@@ -57,8 +58,8 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     await promise(interaction)
     file = discord.File(io.BytesIO(await picture.read()), picture.filename)
     view = discord.ui.View(timeout=None)
-    view.add_item(button("ud", 0, label="Describe"))
-    view.add_item(button("ui", 0, label="Image prompt"))
+    view.add_item(button("ud", 0, label=_("Describe")))
+    view.add_item(button("ui", 0, label=_("Image prompt")))
     await say(interaction, finding.use_picture(), view=view, files=[file], ephemeral=True)
 
 

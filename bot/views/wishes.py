@@ -8,7 +8,7 @@ import discord
 
 from bot.checks import Permission, Place
 from bot.submit import Wish
-from bot.views.press import Interaction
+from bot.views.press import Interaction, locale_of
 from storage.tables import Address
 
 _FLAGS = {
@@ -38,7 +38,7 @@ def address_of(interaction: Interaction) -> Address:
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
         reply_to=None if message is None or message.flags.ephemeral else message.id,
-        locale=interaction.locale.value,
+        locale=locale_of(interaction),
         upload_limit=interaction.filesize_limit,
         user_install=is_user_install(interaction),
         interaction_token=interaction.token,

@@ -34,7 +34,7 @@ T = TypeVar("T")
 Member = simcord.MemberActor
 Channel = simcord.ChannelHandle
 
-MENUS = {"sm", "hw", "hz"}
+MENUS = {"sm", "sl", "hw", "hz"}
 PANELS = {
     "ye",
     "yk",
@@ -57,6 +57,7 @@ PANELS = {
     "hf",
     "hw",
     "hz",
+    "sl",
     "sm",
     "sp",
     "sr",

@@ -70,7 +70,7 @@ async def test_a_full_queue_refuses_and_a_busy_member_is_told(world: World) -> N
     for number in range(10):
         result = await alice.slash(world.channel, "imagine", prompt=f"castle {number}")
     told = [followup.content for followup in result.followups]
-    assert told == [messages.CONCURRENT]
+    assert told == [messages.concurrent()]
     result = await alice.slash(world.channel, "imagine", prompt="one too many")
     assert result.ephemeral
     assert answer(result).content == messages.queue_full(10)
