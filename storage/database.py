@@ -8,6 +8,7 @@ timeout. Rows that come back stay loaded when their transaction is over.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib.util
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,7 @@ class Database:
             with self.reading() as session:
                 return query(session, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        return await self._on_a_thread(run)
 
     async def write(
         self, change: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
@@ -121,7 +122,12 @@ class Database:
             with self.writing() as session:
                 return change(session, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        return await self._on_a_thread(run)
+
+    async def _on_a_thread(self, run: Callable[[], T]) -> T:
+        """In the caller's context, as `asyncio.to_thread` has it, but on a thread of our own."""
+        run_there = contextvars.copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run_there, run)
 
     def close(self) -> None:
         self._threads.shutdown()

@@ -285,11 +285,13 @@ async def press(member: Member | simcord.UserHandle, message: Any, label: str) -
     return result
 
 
-async def use(member: Member, message: Any, custom_id: str) -> simcord.InteractionResult:
-    """Press this button, or choose the first entry of this menu."""
+async def use(
+    member: Member, message: Any, custom_id: str, value: str | None = None
+) -> simcord.InteractionResult:
+    """Press this button, or choose `value` (or else the first entry) of this menu."""
     (part,) = [part for part in components(message) if part.get("custom_id") == custom_id]
     if part["type"] == 3:
-        return await member.select(message, [part["options"][0]["value"]], custom_id=custom_id)
+        return await member.select(message, [value or part["options"][0]["value"]], custom_id=custom_id)
     return await member.click(message, custom_id=custom_id)
 
 

@@ -10,7 +10,8 @@ from bot.messages import deeds, forms, length
 from storage.contract import Action, JobState
 from storage.tables import Job
 
-NAMED = [name for name, _ in inspect.getmembers(forms, inspect.isfunction)]
+FUNCTIONS = inspect.getmembers(forms, inspect.isfunction)
+NAMED = [name for name, function in FUNCTIONS if function.__module__ == forms.__name__]
 
 
 @pytest.mark.parametrize("name", NAMED)

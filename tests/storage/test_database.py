@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sqlite3
 import threading
 import time
@@ -111,6 +112,13 @@ async def test_the_same_statements_from_a_loop(database: Database) -> None:
     job = await database.read(jobs.get, made[0].job.id)
     assert job.member_id == 1
     assert (await database.read(thread_of, name="on")).startswith("on database")
+
+
+async def test_statements_from_a_loop_run_in_the_callers_context(sqlite_database: Database) -> None:
+    said: contextvars.ContextVar[str] = contextvars.ContextVar("said")
+    said.set("here")
+    assert await sqlite_database.read(lambda _: said.get()) == "here"
+    assert await sqlite_database.write(lambda _: said.get()) == "here"
 
 
 async def test_the_loop_goes_on_while_the_database_waits(sqlite_database: Database) -> None:
