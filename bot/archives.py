@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Self
 
 from bot import messages
@@ -35,6 +36,12 @@ class Entry:
         stem, _, extension = messages.file_name(member, job.text, job.id).rpartition(".")
         name = f"{stem}_{image.index + 1}.{extension}"
         return cls(name, image.size, lambda: store.load(image.key), image_id=image.id)
+
+    @classmethod
+    def of_movie(cls, store: ImageStore, job: Job, key: str, member: str) -> Self:
+        """The movie of a job's forming pictures."""
+        stem = messages.file_name(member, job.text, job.id).rpartition(".")[0]
+        return cls(f"{stem}{PurePosixPath(key).suffix}", store.size(key), lambda: store.load(key))
 
     @classmethod
     def of_text(cls, name: str, text: str) -> Self:

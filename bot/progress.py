@@ -280,7 +280,7 @@ class ProgressBoard:
         handed_over = place.ends_soon and batch.by_token_alone and not tally.finished
         say = batch_messages.handed_over if handed_over else batch_messages.progress
         stopping = batch.cancel_requested_at is not None
-        said = Said(say(batch, tally), stopping=stopping, last=tally.finished)
+        said = Said(say(batch, tally), stopping=stopping, handed_over=handed_over, last=tally.finished)
         return Told(batch, place, said, tally.queued == batch.size and _just_asked(batch))
 
     def _finish(self, line: Line) -> None:
@@ -387,8 +387,11 @@ def _either(row: Job | Batch, of_job: T, of_batch: T) -> T:
 
 
 def _buttons(row: Job | Batch, said: Said) -> discord.ui.View:
-    of_job = views.handed_over if said.handed_over else views.cancel
-    return _either(row, of_job, views.cancel_batch)(row.id, stopping=said.stopping)
+    if said.handed_over:
+        make = _either(row, views.handed_over, views.handed_over_batch)
+    else:
+        make = _either(row, views.cancel, views.cancel_batch)
+    return make(row.id, stopping=said.stopping)
 
 
 def _just_asked(row: Job | Batch) -> bool:

@@ -18,7 +18,7 @@ from storage import holds, members, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
 from storage.errors import AlreadyFinished, BatchClosed, NoSuchBatch, NotYours
-from storage.tables import LIVE, SAME_PRESS_MS, UNFINISHED, Batch, Delivery, Job
+from storage.tables import LIVE, SAME_PRESS_MS, UNFINISHED, Address, Batch, Delivery, Job
 
 LARGEST = 40
 """Jobs in one batch."""
@@ -160,6 +160,23 @@ def cancel(session: Session, batch_id: int) -> list[int]:
     for job_id in live:
         states.cancel(session, job_id)
     return live
+
+
+def take_up(session: Session, batch_id: int, message_id: int, fresh: Address) -> list[Job]:
+    """Go on with a fresh token in the message that was pressed. Returns the jobs that are left.
+
+    Raises:
+        NoSuchBatch: there is none of this number.
+    """
+    members.lock(session, get(session, batch_id).member_id)
+    batch = _locked(session, batch_id)
+    live_jobs = list(session.scalars(_live_jobs(Job.batch_id == batch_id)))
+    left = [states.take_up(session, job_id, None, fresh) for job_id in live_jobs]
+    if left:
+        batch.interaction_token, batch.token_expires_at = fresh.interaction_token, fresh.token_expires_at
+        batch.progress_message_id = message_id
+        session.flush()
+    return left
 
 
 def finish(session: Session, batch_id: int) -> None:

@@ -85,6 +85,13 @@ class ImageStore:
         except FileNotFoundError:
             raise ImageMissing(key) from None
 
+    def size(self, key: str) -> int:
+        """The bytes of a picture or movie; 0 where it is not there."""
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 

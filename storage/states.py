@@ -60,8 +60,11 @@ def discard(session: Session, member: Member) -> list[Job]:
     return unfinished
 
 
-def take_up(session: Session, job_id: int, message_id: int, fresh: Address) -> Job:
-    """Go on with a fresh token in the message that was pressed; a job that is finished is left as it is."""
+def take_up(session: Session, job_id: int, message_id: int | None, fresh: Address) -> Job:
+    """Go on with a fresh token in the message that was pressed; a job that is finished is left as it is.
+
+    One of a batch has no message of its own.
+    """
     _, job = lock(session, job_id)
     if not JobState(job.state).finished:
         job.interaction_token, job.token_expires_at = fresh.interaction_token, fresh.token_expires_at

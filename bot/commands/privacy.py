@@ -15,7 +15,7 @@ privacy = app_commands.Group(
 
 
 @privacy.command(
-    description=N_("Everything that is stored about you and your original pictures, as ZIP files")
+    description=N_("Everything that is stored about you, your original pictures and movies, as ZIP files")
 )
 async def export(interaction: Interaction) -> None:
     await send_export(interaction)

@@ -75,8 +75,8 @@ def handed_over(batch: Batch, tally: Tally) -> str:
     """Where Easel may not post by itself and the time to answer is nearly over."""
     after = _(
         " - <@{member_id}> ({counts})\n"
-        "Discord gives no more time to answer here. The pictures that are left will come by direct "
-        "message, and `/history` shows them."
+        "Discord gives no more time to answer here. **Show** goes on in this place. Otherwise the "
+        "pictures that are left will come by direct message; `/history` keeps them in any case."
     ).format(member_id=batch.member_id, counts=counted(batch, tally))
     return _about(batch, after)
 

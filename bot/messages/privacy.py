@@ -14,7 +14,10 @@ def exported(*, begins: bool, more: bool, missing: int, too_large: int) -> str:
     lines = [_("### Your data, continued")]
     if begins:
         lines = [
-            _("### Your data\nEverything that is stored about you, as JSON, and your original pictures.")
+            _(
+                "### Your data\n"
+                "Everything that is stored about you, as JSON, and your original pictures and movies."
+            )
         ]
     if missing:
         gone = ngettext(

@@ -29,7 +29,7 @@ from bot.views.batches import cancel_batch
 from bot.views.cancels import cancel
 from bot.views.describes import described
 from bot.views.grids import grid
-from bot.views.handovers import handed_over
+from bot.views.handovers import handed_over, handed_over_batch
 from bot.views.modals import submitted
 from bot.views.press import Press
 from bot.views.shortens import shortened
@@ -69,6 +69,7 @@ __all__ = [
     "described",
     "grid",
     "handed_over",
+    "handed_over_batch",
     "shortened",
     "single",
     "submitted",

@@ -14,7 +14,7 @@ from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import is_moderator
 from bot.views.deeds import pass_over
-from bot.views.press import Interaction, Pressed, button, on_press
+from bot.views.press import Interaction, Press, Pressed, button, on_press
 from bot.views.wishes import wish_of
 from storage import batches, moderation
 from storage.backends import Backends
@@ -38,8 +38,12 @@ def question(batch_id: int) -> discord.ui.View:
 def cancel_batch(batch_id: int, *, stopping: bool = False) -> discord.ui.View:
     """The button below a batch's progress; `stopping` when it was pressed already."""
     view = discord.ui.View(timeout=None)
-    view.add_item(button("bc", batch_id, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping))
+    view.add_item(cancel_button(batch_id, stopping=stopping))
     return view
+
+
+def cancel_button(batch_id: int, *, stopping: bool) -> Press:
+    return button("bc", batch_id, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping)
 
 
 async def ask(interaction: Interaction, proposal: Proposal) -> None:

@@ -6,15 +6,18 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import messages
+from bot.messages import batches as batch_messages
 from bot.translation import N_, _
 from bot.views.answering import change, in_time
+from bot.views.batches import cancel_batch, cancel_button
 from bot.views.cancels import LABEL, cancel
 from bot.views.press import Interaction, Pressed, button, on_press
 from bot.views.shows import request_here
 from bot.views.wishes import address_of, wish_of
-from storage import jobs, states
+from storage import batches, jobs, states
+from storage.batches import Tally
 from storage.contract import ChangedEvent, JobState
-from storage.tables import Job
+from storage.tables import Batch, Job
 
 SHOW = N_("Show")
 
@@ -23,6 +26,14 @@ def handed_over(job_id: int, *, stopping: bool = False) -> discord.ui.View:
     """The buttons below a job whose message cannot be changed any more, except by a press."""
     view = _show(job_id)
     view.add_item(button("c", job_id, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping))
+    return view
+
+
+def handed_over_batch(batch_id: int, *, stopping: bool = False) -> discord.ui.View:
+    """The same below a batch's."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(button("bs", batch_id, label=_(SHOW)))
+    view.add_item(cancel_button(batch_id, stopping=stopping))
     return view
 
 
@@ -49,6 +60,30 @@ async def _show_here(pressed: Pressed) -> None:
     elif JobState(job.state).finished:
         await change(interaction, messages.without_pictures(job), None)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+
+
+@on_press("bs")
+async def _show_batch_here(pressed: Pressed) -> None:
+    """Show in the pressed message how far the batch is, and go on there with what is left of it."""
+    interaction, backends = pressed.interaction, pressed.backends
+    batch, tally = await in_time(
+        interaction, backends.database.read(_read_batch, pressed.id, interaction.user.id), thinking=False
+    )
+    stopping = batch.cancel_requested_at is not None
+    view = None if tally.finished else cancel_batch(batch.id, stopping=stopping)
+    await change(interaction, batch_messages.progress(batch, tally), view)
+    # Not before the answer: until then Discord does not know the token.
+    for job in await backends.database.write(_take_up_batch, interaction, batch.id):
+        backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+
+
+def _read_batch(session: Session, batch_id: int, member_id: int) -> tuple[Batch, Tally]:
+    return batches.own(session, batch_id, member_id), batches.tally(session, batch_id)
+
+
+def _take_up_batch(session: Session, interaction: Interaction, batch_id: int) -> list[Job]:
+    assert interaction.message is not None
+    return batches.take_up(session, batch_id, interaction.message.id, address_of(interaction))
 
 
 def _read(session: Session, job_id: int, member_id: int) -> tuple[Job, int]:

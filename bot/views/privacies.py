@@ -21,6 +21,7 @@ from bot.views.zips import MESSAGES, hand_over, room
 from storage import privacy
 from storage.backends import Backends
 from storage.errors import NotYours
+from storage.images import ImageStore
 from storage.tables import Image, Job, Member
 
 ROWS = 2000
@@ -44,13 +45,25 @@ def read_export(
     row = session.get(Member, member_id)
     name = "" if row is None else row.name
     entries = list(_documents(session, member_id)) if after is None else []
-    for image, job in privacy.pictures(session, member_id, after or 0):
-        entries.append(Entry.of_picture(backends.images, job, image, name))
+    entries += _files(session, backends.images, member_id, name, after)
     groups, left_out = archives.split(entries, limit)
     now, later = groups[:MESSAGES], groups[MESSAGES:]
     sent = [entry.image_id for group in now for entry in group if entry.image_id is not None]
     following = (sent[-1] if sent else after or 0) if later else None
     return Export(now, len(left_out) if after is None else 0, following)
+
+
+def _files(
+    session: Session, store: ImageStore, member_id: int, name: str, after: int | None
+) -> Iterator[Entry]:
+    """Each job's movie, if it has one, and its pictures."""
+    begun = None if after is None else session.get(Image, after)
+    job_id = None if begun is None else begun.job_id
+    for image, job in privacy.pictures(session, member_id, after or 0):
+        if job.id != job_id and job.movie_key is not None:
+            yield Entry.of_movie(store, job, job.movie_key, name)
+        job_id = job.id
+        yield Entry.of_picture(store, job, image, name)
 
 
 def _documents(session: Session, member_id: int) -> Iterator[Entry]:

@@ -331,6 +331,63 @@ def test_where_only_the_member_installed_easel_at_most_four(studio: Studio) -> N
     studio.settled()
 
 
+def handed_over(studio: Studio) -> tuple[Interaction, Message]:
+    """A batch that outlasts its token where only its member has Easel, and has said so."""
+    channel = studio.server.guild("elsewhere", studio.ada, studio.bob, has_bot=False).channel("theirs")
+    confirmed = confirm(studio, ask(studio, channel=channel))
+    change_tokens(studio, posting.HANDOVER_MS - 1000)
+    drawing.draw(studio.backends)
+    message = original(confirmed)
+    until_says(studio, message, "**Show** goes on")
+    studio.settled()
+    change_tokens(studio, -1)
+    confirmed.expired = True
+    return confirmed, message
+
+
+def change_tokens(studio: Studio, left_ms: int) -> None:
+    """Leave the tokens of the batch and its jobs so many milliseconds."""
+    at = int(time.time() * 1000) + left_ms
+    change_batch(studio, token_expires_at=at)
+    for job in children(studio):
+        studio.change_job(job.id, token_expires_at=at)
+
+
+def test_before_its_token_ends_show_goes_on_with_a_fresh_one(studio: Studio) -> None:
+    _, message = handed_over(studio)
+    assert [button["label"] for button in message.buttons] == ["Show", "Cancel"]
+    pressed = studio.server.press(studio.ada, message, "Show")
+    studio.wait(lambda: batch(studio).interaction_token == pressed.token, what="the fresh token")
+    until_says(studio, message, "(1 of 3 done)")
+    assert [button["label"] for button in message.buttons] == ["Cancel"]
+    for _ in range(2):
+        drawing.draw(studio.backends)
+    until_says(studio, message, "(3 of 3 done)")
+    studio.wait(lambda: len(pressed.followups) == 2, what="the pictures that were left")
+    until_finished(studio)
+    studio.settled()
+    assert studio.server.dm(studio.ada).shown() == []
+
+
+def test_show_says_that_all_of_it_is_finished(studio: Studio) -> None:
+    _, message = handed_over(studio)
+    for _ in range(2):
+        drawing.draw(studio.backends)
+    until_finished(studio)
+    studio.settled()
+    assert len(studio.pictures(studio.server.dm(studio.ada))) == 2
+    studio.server.press(studio.ada, message, "Show")
+    until_says(studio, message, "(3 of 3 done)")
+    assert message.buttons == []
+
+
+def test_show_is_for_the_batchs_member(studio: Studio) -> None:
+    _, message = handed_over(studio)
+    refused = studio.server.press(studio.bob, message, "Show")
+    assert "somebody else's" in sentence(studio, refused)
+    assert "**Show** goes on" in message.content
+
+
 def test_in_stealth_only_its_member_sees_any_of_it(studio: Studio) -> None:
     confirmed = confirm(studio, ask(studio, "a {red, blue} castle --stealth"))
     for _ in range(2):

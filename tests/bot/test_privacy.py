@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.messages import privacy as said
-from storage import attempts
+from storage import attempts, images
 from storage.contract import JobState
 from storage.errors import Stale
 from storage.tables import Delivery, Job, Member
@@ -57,6 +57,20 @@ async def test_the_export_has_the_rows_and_the_originals(world: World) -> None:
     assert originals == [
         world.backends.images.load(image.key) for image in drawing.images(world.backends, job.id)
     ]
+
+
+async def test_the_export_has_the_movies(world: World) -> None:
+    alice = world.member("alice")
+    jobs = [await _drawn(world, alice, f"castle {number}") for number in range(2)]
+    key, movie = images.movie_key_for(jobs[1].id, 1), b"an animated WebP"
+    world.backends.images.save(key, movie)
+    with world.backends.database.writing() as session:
+        session.get_one(Job, jobs[1].id).movie_key = key
+    found = await _files(answer(await alice.slash(world.channel, "privacy export")))
+    assert [data for name, data in found.items() if name.endswith(".webp")] == [movie]
+    world.backends.images.delete(key)
+    result = await alice.slash(world.channel, "privacy export")
+    assert answer(result).content == said.exported(begins=True, more=False, missing=1, too_large=0)
 
 
 async def test_who_has_nothing_reads_so(world: World) -> None:
