@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,6 +33,8 @@ class Contents:
     used: Used
     used_of_image: frozenset[Action]
     favorite: bool
+    drawn: Mapping[int, bool]
+    """The prompts that the job has found and that were drawn."""
     reply_to: int | None
 
 
@@ -49,6 +51,7 @@ def read(session: Session, delivery: Delivery) -> Contents:
         deliveries.used(session, job.id),
         frozenset() if one is None else deliveries.used_of_image(session, one),
         one is not None and members.is_favorite(session, job.member_id, one),
+        readings.drawn(session, job.id),
         delivery.reply_to or _parent_message(session, delivery, job),
     )
 
@@ -72,7 +75,7 @@ def pictures(backends: Backends, delivery: Delivery, contents: Contents, limit: 
     job, images = contents.job, contents.images
     if job.action == Action.SHORTEN:
         note = _instead_of(delivery, job)
-        make = partial(views.shortened, job, note)
+        make = partial(views.shortened, job, contents.drawn, note)
         return Letter("", delivery.member_id, None, make, contents.reply_to)
     if job.action == Action.DESCRIBE:
         return _description(backends, delivery, contents, limit)
@@ -91,7 +94,9 @@ def _description(backends: Backends, delivery: Delivery, contents: Contents, lim
     except ImageMissing:
         # Its prompts are what was asked for.
         upload = None
-    return Letter(content, delivery.member_id, upload, partial(views.described, job), contents.reply_to)
+    return Letter(
+        content, delivery.member_id, upload, partial(views.described, job, contents.drawn), contents.reply_to
+    )
 
 
 def _with_file(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> Letter:

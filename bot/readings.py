@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from bot import flags, messages, submit
 from bot.grammar import divide
-from bot.submit import Asked, Wish
-from storage import jobs
+from bot.submit import Asked, Found, Wish
+from storage import deliveries, jobs
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.contract import MOST_BLENDED, SEED_SPACE, Action, GenerationRequest, Task
@@ -185,16 +185,26 @@ def prompts(job: Job) -> list[str]:
     return [f"{' '.join(text.split())} {flags_behind}".strip() for text in found]
 
 
-def prompt(session: Session, job_id: int, number: int, member_id: int) -> str:
-    """The prompt of this number (from 1 on) that a job has found, for a member who may see it.
+def prompt(session: Session, found: Found, member_id: int) -> str:
+    """A prompt that a job has found, for a member who may see it.
 
     Raises:
         NoSuchJob, NotYours, NoWords
     """
-    found = prompts(jobs.seen(session, job_id, member_id))
-    if not 1 <= number <= len(found):
+    known = prompts(jobs.seen(session, found.job_id, member_id))
+    if not 0 <= found.index < len(known):
         raise NoWords
-    return found[number - 1]
+    return known[found.index]
+
+
+def drawn(session: Session, job_id: int) -> dict[int, bool]:
+    """Which of the prompts that a job has found were drawn, and whether with other words."""
+    known = [divide(text).text for text in prompts(jobs.get(session, job_id))]
+    changed: dict[int, bool] = {}
+    for index, text in deliveries.drawn(session, job_id):
+        if index < len(known):
+            changed[index] = changed.get(index, False) or divide(text).text != known[index]
+    return changed
 
 
 def all_prompts(session: Session, job_id: int, member_id: int) -> str:

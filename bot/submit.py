@@ -64,17 +64,33 @@ class Asked:
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class Found:
+    """A prompt that a job has found, by its place from 0 on."""
+
+    job_id: int
+    index: int
+
+
 async def imagine(
-    backends: Backends, wish: Wish, text: str, options: Mapping[str, str] = _NO_OPTIONS
+    backends: Backends,
+    wish: Wish,
+    text: str,
+    options: Mapping[str, str] = _NO_OPTIONS,
+    *,
+    found: Found | None = None,
 ) -> Asked:
     """Draw `text`, flags included; `options` are the command's own, by a flag's name. Braces are text.
+
+    `found` is where the text comes from, if a job has found it.
 
     Raises:
         Refused: any of its kinds; nothing was written.
     """
     check_place(backends, wish)
     preferences = await backends.database.read(preferences_of, wish.member_id)
-    return await draw(backends, wish, flags.parse(text, backends.catalog, preferences, options=options))
+    parsed = flags.parse(text, backends.catalog, preferences, options=options)
+    return await draw(backends, wish, parsed, found)
 
 
 async def understand(
@@ -99,15 +115,20 @@ async def understand(
     return flags.parse_all(text, backends.catalog, preferences, options=options, attached=attached)
 
 
-async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed) -> Asked:
-    """Draw what was understood.
+async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Found | None = None) -> Asked:
+    """Draw what was understood; what was `found` in stealth is drawn in stealth.
 
     Raises:
         Refused: any of its kinds; nothing was written.
     """
 
     def draft(session: Session) -> JobDraft:
-        return draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
+        made = draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
+        if found is None:
+            return made
+        parent = jobs.seen(session, found.job_id, wish.member_id)
+        stealth = made.stealth or parent.stealth
+        return replace(made, parent_job_id=parent.id, parent_index=found.index, stealth=stealth)
 
     asked = await enqueue(backends, draft)
     return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))

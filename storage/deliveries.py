@@ -284,3 +284,11 @@ def used_of_image(session: Session, image_id: int) -> frozenset[Action]:
     """Which buttons of a single picture were used, by anyone."""
     actions = session.scalars(select(Job.action).where(Job.parent_image_id == image_id).distinct())
     return frozenset(Action(action) for action in actions)
+
+
+def drawn(session: Session, job_id: int) -> list[tuple[int, str]]:
+    """The prompts that were drawn of those that a job has found: each one's place, and its text by then."""
+    query = select(Job.parent_index, Job.text).where(
+        Job.parent_job_id == job_id, Job.action == Action.IMAGINE, Job.parent_index.is_not(None)
+    )
+    return [(index, text) for index, text in session.execute(query.order_by(Job.id)) if index is not None]

@@ -169,7 +169,8 @@ def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -
 
 def _ancestor(job: Job) -> str:
     deed = _(DEEDS[Action(job.action)]) or _("Imagined")
-    if job.parent_index is None:
+    # What was found in words is no image.
+    if job.parent_index is None or job.action == Action.IMAGINE:
         return _("{deed} (job {id})").format(deed=deed, id=job.id)
     return _("{deed} of image #{number} (job {id})").format(deed=deed, number=job.parent_index + 1, id=job.id)
 

@@ -80,7 +80,9 @@ def _promised_to_all(interaction: Interaction) -> bool:
     return deferred and not interaction.extras.get(_PRIVATE)
 
 
-async def repaint(interaction: Interaction, make: Callable[[], Awaitable[discord.ui.View]]) -> None:
+async def repaint(
+    interaction: Interaction, make: Callable[[], Awaitable[discord.ui.View | discord.ui.LayoutView]]
+) -> None:
     """Give the pressed message the buttons that `make` reads from the database.
 
     The message is edited with the bot's own token, since the press was answered with a message. Where

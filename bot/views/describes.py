@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import discord
-from sqlalchemy.orm import Session
 
 from bot import incoming, readings, submit
-from bot.messages import pictures
 from bot.readings import Brought
 from bot.submit import Asked
 from bot.translation import _
 from bot.views import prompts
 from bot.views.answering import in_time
 from bot.views.deeds import announce
-from bot.views.modals import Form, imagine_form, open_form
+from bot.views.found import numbers
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
 from storage.backends import Backends
 from storage.errors import Refused
-from storage.tables import Job, Member
+from storage.tables import Job
 
 LONGEST_NAME = 200
 """Characters of a file's name, or of a link, by which a described picture is called."""
@@ -34,12 +32,15 @@ class OneSource(Refused):
         self.given = given
 
 
-def described(job: Job) -> discord.ui.View:
-    """The buttons below a described picture. Needs a running event loop, as every view does."""
-    found = readings.prompts(job)
+def described(job: Job, drawn: Mapping[int, bool]) -> discord.ui.View:
+    """The buttons below a described picture. Needs a running event loop, as every view does.
+
+    `drawn`: the numbers from 0 on whose prompt was drawn, and whether with other words.
+    """
     view = discord.ui.View(timeout=None)
-    for index in range(len(found)):
-        view.add_item(button("de", job.id, index + 1, emoji=pictures.number_of(index), row=0))
+    found = numbers("de", job, drawn, row=0)
+    for number in found:
+        view.add_item(number)
     view.add_item(button("dr", job.id, emoji="🔄", row=0))
     if len(found) > 1:
         view.add_item(button("da", job.id, label=_("Imagine all"), row=1))
@@ -84,34 +85,8 @@ async def _brought(backends: Backends, source: discord.Attachment | str) -> Brou
     return Brought(kept.key, kept.width, kept.height, name[:LONGEST_NAME])
 
 
-async def draw_found(pressed: Pressed) -> None:
-    """Draw the prompt of this number that a job has found; with Remix on, open it in a form first."""
-    interaction, backends, member_id = pressed.interaction, pressed.backends, pressed.interaction.user.id
-
-    def read(session: Session) -> str | Form:
-        text = readings.prompt(session, pressed.id, pressed.n, member_id)
-        member = session.get(Member, member_id)
-        remix = member is not None and member.settings.get("remix")
-        return imagine_form(pressed.id, text) if remix else text
-
-    async def work() -> Asked | Form:
-        found = await backends.database.read(read)
-        if isinstance(found, Form):
-            return found
-        return await submit.imagine(backends, wish_of(interaction, _press(pressed)), found)
-
-    outcome = await in_time(interaction, work())
-    if isinstance(outcome, Form):
-        await open_form(interaction, outcome)
-    else:
-        await announce(interaction, outcome)
-
-
 def _press(pressed: Pressed) -> str:
     return f"{pressed.interaction.user.id}:{pressed.custom_id}"
-
-
-on_press("de")(draw_found)
 
 
 @on_press("dr")

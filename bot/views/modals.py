@@ -151,6 +151,6 @@ async def open_form(interaction: Interaction, form: Form) -> None:
     await interaction.response.send_modal(modal)
 
 
-def imagine_form(job_id: int, prompt: str) -> Form:
-    """The form from which a job's words are asked for again."""
-    return Form(CustomId("fi", job_id), forms.imagine_title(), prompt, forms.prompt_label())
+def imagine_form(job_id: int, prompt: str, number: int | None = None) -> Form:
+    """The form from which a job's words, or the prompt of this number that it has found, are asked for."""
+    return Form(CustomId("fi", job_id, number), forms.imagine_title(), prompt, forms.prompt_label())

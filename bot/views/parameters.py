@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from bot import derived, messages
 from bot.messages import deeds
+from bot.submit import Found
 from bot.translation import _
 from bot.views.answering import in_time, say
+from bot.views.found import colour_numbers
 from bot.views.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
 from bot.views.press import Pressed, button, on_press
 from bot.views.prompts import imagine
@@ -60,4 +62,9 @@ async def _run(form: Submitted) -> None:
     interaction, backends = form.interaction, form.backends
     job = await backends.database.read(jobs.seen, form.id, interaction.user.id)
     model = derived.own_model(backends.catalog, job)
-    await imagine(interaction, form.text(PROMPT), preferences=model)
+    n = form.custom_id.n
+    if n is None:
+        await imagine(interaction, form.text(PROMPT), preferences=model)
+        return
+    await imagine(interaction, form.text(PROMPT), preferences=model, found=Found(job.id, n - 1))
+    await colour_numbers(interaction, job.id)

@@ -129,10 +129,8 @@ def button(
     row: int | None = None,
 ) -> Press:
     """A button; one that was `used`, or `remixed` with other words, shows it by its colour."""
-    if remixed:
-        style = discord.ButtonStyle.success
-    elif used:
-        style = discord.ButtonStyle.primary
+    if used or remixed:
+        style = colour(used=used, remixed=remixed)
     return Press(
         discord.ui.Button(
             custom_id=str(CustomId(verb, id_, n, text)),
@@ -143,3 +141,10 @@ def button(
             row=row,
         )
     )
+
+
+def colour(*, used: bool, remixed: bool) -> discord.ButtonStyle:
+    """Gray as long as a button was not used, blue afterwards, green where it was with other words."""
+    if remixed:
+        return discord.ButtonStyle.success
+    return discord.ButtonStyle.primary if used else discord.ButtonStyle.secondary

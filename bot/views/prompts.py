@@ -12,7 +12,7 @@ from bot import batches, incoming, submit
 from bot.batches import Proposal
 from bot.flags import Parsed, Preferences
 from bot.recall import recall
-from bot.submit import Asked
+from bot.submit import Asked, Found
 from bot.views.answering import in_time
 from bot.views.batches import ask
 from bot.views.deeds import announce
@@ -37,10 +37,12 @@ async def imagine(
     attachments: Sequence[discord.Attachment] = (),
     again: str | None = None,
     preferences: Preferences | None = None,
+    found: Found | None = None,
 ) -> None:
     """Draw what a member typed, and answer. `options` are the command's own, by a flag's name.
 
     `again` names an earlier prompt, to which `text` is added; without `preferences` the member's hold.
+    `found` is the prompt that `text` came from.
 
     Raises:
         Refused: any of its kinds; nothing was written, nothing answered.
@@ -56,7 +58,7 @@ async def imagine(
         )
         parsed = await with_pictures(backends, understood, attachments)
         if len(parsed) == 1:
-            return await submit.draw(backends, wish, parsed[0])
+            return await submit.draw(backends, wish, parsed[0], found)
         return await batches.propose(backends, wish, typed, parsed)
 
     outcome = await in_time(interaction, work())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -11,14 +12,14 @@ from bot.messages import pictures
 from bot.translation import _
 from bot.views.answering import in_time, say
 from bot.views.deeds import announce
-from bot.views.describes import draw_found
+from bot.views.found import numbers
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
 from storage.tables import Job
 
 
-def shortened(job: Job, note: str = "") -> discord.ui.LayoutView:
-    """The whole answer; `note` is said at its end."""
+def shortened(job: Job, drawn: Mapping[int, bool], note: str = "") -> discord.ui.LayoutView:
+    """The whole answer; `note` is said at its end. `drawn` as in `described`."""
     found = readings.prompts(job)
     view = discord.ui.LayoutView(timeout=None)
     box: discord.ui.Container[Any] = discord.ui.Container()
@@ -26,10 +27,7 @@ def shortened(job: Job, note: str = "") -> discord.ui.LayoutView:
     box.add_item(discord.ui.TextDisplay(tokens))
     box.add_item(discord.ui.TextDisplay(pictures.shortened(found) + note))
     if found:
-        numbers = [
-            button("sn", job.id, index + 1, emoji=pictures.number_of(index)) for index in range(len(found))
-        ]
-        box.add_item(discord.ui.ActionRow(*numbers))
+        box.add_item(discord.ui.ActionRow(*numbers("sn", job, drawn)))
     box.add_item(discord.ui.ActionRow(button("sd", job.id, label=_("Show Details"))))
     view.add_item(box)
     return view
@@ -43,9 +41,6 @@ async def shorten(interaction: Interaction, prompt: str) -> None:
     """
     work = readings.shorten(host(interaction).backends, wish_of(interaction), prompt)
     await announce(interaction, await in_time(interaction, work))
-
-
-on_press("sn")(draw_found)
 
 
 @on_press("sd")

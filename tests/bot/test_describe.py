@@ -15,7 +15,7 @@ from storage import attempts, jobs, members
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.tables import Batch, Job
 from tests.bot import drawing, photos
-from tests.bot.simulated import Member, World, answer, labels, press
+from tests.bot.simulated import Member, World, answer, button, fill, labels, press
 from tests.bot.test_commands import job_rows
 
 FOUND = [
@@ -24,7 +24,13 @@ FOUND = [
     "a castle, oil painting",
     "a red palace",
 ]
+GRAY, BLUE, GREEN = 2, 1, 3
 BUTTONS = ["1️⃣", "2️⃣", "3️⃣", "4️⃣", "🔄", "Imagine all"]
+
+
+def colours(message: Any) -> dict[str, int]:
+    """Of the numbers below a message."""
+    return {name: button(message, name)["style"] for name in BUTTONS[:4]}
 
 
 def requested(job: Job) -> GenerationRequest:
@@ -88,6 +94,25 @@ async def test_with_remix_a_number_opens_the_prompt_to_be_changed(world: World) 
     assert len(job_rows(world)) == 1
     await alice.submit_modal(result, values={"prompt": "a blue castle"})
     assert job_rows(world)[-1].text == "a blue castle"
+
+
+async def test_numbers_show_what_was_drawn_and_what_with_other_words(world: World) -> None:
+    alice, bob = world.member("alice"), world.member("bob")
+    message = await described(world, alice)
+    await press(bob, message, "2️⃣")
+    assert colours(world.messages()[0]) == {"1️⃣": GRAY, "2️⃣": BLUE, "3️⃣": GRAY, "4️⃣": GRAY}
+    with world.backends.database.writing() as session:
+        members.member(session, alice.id).settings = {"remix": True}
+    for number, prompt in (("1️⃣", "a blue castle"), ("4️⃣", f"{FOUND[3]} --ar 1:1")):
+        await fill(alice, await press(alice, message, number), prompt=prompt)
+    await world.until(lambda: colours(world.messages()[0])["4️⃣"] == BLUE)
+    assert colours(world.messages()[0]) == {"1️⃣": GREEN, "2️⃣": BLUE, "3️⃣": GRAY, "4️⃣": BLUE}
+    assert [job.parent_index for job in job_rows(world)] == [None, 1, 0, 3]
+
+    await world.restart_bot()
+    await alice.slash(world.channel, "show", job_id=1)
+    await world.delivered()
+    assert colours(world.messages()[-1]) == {"1️⃣": GREEN, "2️⃣": BLUE, "3️⃣": GRAY, "4️⃣": BLUE}
 
 
 async def test_again_describes_the_same_picture_with_another_seed(world: World) -> None:

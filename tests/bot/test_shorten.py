@@ -11,7 +11,7 @@ from bot.prompt_text import length
 from storage.contract import Action, GenerationRequest, Task
 from storage.tables import Job
 from tests.bot import drawing
-from tests.bot.simulated import Member, World, answer, labels, press, texts
+from tests.bot.simulated import Member, World, answer, button, labels, press, texts
 from tests.bot.studio import Studio
 from tests.bot.test_commands import job_rows
 
@@ -67,6 +67,23 @@ async def test_a_number_draws_its_prompt_with_the_flags_that_were_typed(world: W
     await press(bob, message, "3️⃣")
     job = job_rows(world)[-1]
     assert (job.member_id, job.action, job.text) == (bob.id, Action.IMAGINE, "red castle --ar 3:2")
+
+
+async def test_a_number_that_was_drawn_is_blue_and_the_words_stay(world: World) -> None:
+    alice = world.member("alice")
+    message = await shortened(world, alice)
+    said = texts(message)
+    await press(alice, message, "2️⃣")
+    coloured = world.messages()[0]
+    assert [button(coloured, number)["style"] for number in NUMBERS] == [2, 1, 2, 2]
+    assert texts(coloured) == said
+    assert labels(coloured) == [*NUMBERS, "Show Details"]
+    # What is drawn of it belongs to no image.
+    drawing.draw(world.backends)
+    grid = await world.picture()
+    await press(alice, grid, "U1")
+    shown = await press(alice, await world.picture(after=grid.id), "ℹ️")
+    assert "Family: Imagined (job 2) ← Shortened (job 1)" in answer(shown).content
 
 
 async def test_details_are_every_words_weight_privately(world: World) -> None:
