@@ -14,6 +14,7 @@ from storage.config import Config
 from storage.database import Database
 from tests.bot.discord_server import DiscordServer, interactions
 from tests.bot.discord_server.fixtures import discord_server
+from tests.bot.processes import Processes
 from tests.bot.simulated import World
 from tests.bot.studio import Studio
 
@@ -77,3 +78,19 @@ def studio(discord_server: DiscordServer, config: Config) -> Iterator[Studio]:
     studio.start_bot()
     yield studio
     studio.close()
+
+
+@pytest.fixture
+def studio_apart(discord_server: DiscordServer, config: Config) -> Iterator[Studio]:
+    """Without a bot in this process."""
+    studio = Studio(discord_server, config)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def processes(discord_server: DiscordServer, studio_apart: Studio) -> Iterator[Processes]:
+    """Bots as processes of their own, at the same Discord and with the same storage."""
+    processes = Processes(discord_server, studio_apart.config)
+    yield processes
+    processes.close()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
-from storage.config import Config
 from tests.bot import drawing
-from tests.bot.discord_server import DiscordServer
 from tests.bot.processes import Processes
 from tests.bot.studio import Studio
 
@@ -17,18 +14,8 @@ POST = ("POST", "/channels/{channel_id}/messages")
 
 
 @pytest.fixture
-def studio(discord_server: DiscordServer, config: Config) -> Iterator[Studio]:
-    """Without a bot in this process."""
-    studio = Studio(discord_server, config)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def processes(discord_server: DiscordServer, studio: Studio) -> Iterator[Processes]:
-    processes = Processes(discord_server, studio.config)
-    yield processes
-    processes.close()
+def studio(studio_apart: Studio) -> Studio:
+    return studio_apart
 
 
 def test_killed_between_posting_a_result_and_noting_it(studio: Studio, processes: Processes) -> None:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
+import statistics
 
 import pytest
 from sqlalchemy import select
 
-from bot.views import answering
 from storage.tables import Job, Member
+from tests.bot import drawing
 from tests.bot.discord_server import User, interactions
 from tests.bot.discord_server.interactions import ANSWER_WITHIN_S, Interaction
 from tests.bot.discord_server.world import LOADING
+from tests.bot.processes import Processes
 from tests.bot.studio import Studio
 
 MEMBERS = 200
 LONG_S = 400
-PATIENCE = answering.PATIENCE
+
+
+@pytest.fixture
+def studio(studio_apart: Studio) -> Studio:
+    return studio_apart
 
 
 @pytest.fixture(autouse=True)
-def crowded(unhurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
-    # Whether two hundred are answered within three seconds, a machine that does much else cannot tell.
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server takes late answers too, so that the test says how late they were."""
     monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", 120.0)
 
 
@@ -35,16 +39,19 @@ def settled(studio: Studio, press: Interaction) -> bool:
 
 
 @pytest.mark.timeout(900)
-def test_every_press_is_answered_and_every_double_press_is_one_job(studio: Studio) -> None:
-    grid = studio.grid()
+@pytest.mark.flaky(reruns=3)
+def test_every_press_is_answered_and_every_double_press_is_one_job(
+    studio: Studio, processes: Processes
+) -> None:
+    processes.start_bot()
+    studio.imagine()
+    drawing.draw(studio.backends)
+    grid = studio.picture()
+    studio.settled()
     crowd = [User(f"member {number}") for number in range(MEMBERS)]
     studio.guild.members.extend(crowd)
     presses = [studio.server.press(user, grid, "V1") for user in crowd for _ in range(2)]
     studio.wait(lambda: all(settled(studio, press) for press in presses), LONG_S, what="every answer")
-    slowest = max(press.took for press in presses)
-    print(f"the slowest of {len(presses)} answers took {slowest:.2f} s")
-    if os.environ.get("EASEL_TRUST_CLOCK"):
-        assert slowest < ANSWER_WITHIN_S
 
     with studio.backends.database.reading() as session:
         made = list(session.scalars(select(Job.member_id).where(Job.parent_job_id.is_not(None))))
@@ -53,3 +60,6 @@ def test_every_press_is_answered_and_every_double_press_is_one_job(studio: Studi
     assert all(waiting[user.id] == 1 for user in crowd)
     told = [message for message in studio.channel.shown() if "(Waiting to start)" in message.content]
     assert len(told) == MEMBERS
+    took = [press.took for press in presses]
+    print(f"answers took {statistics.median(took):.2f} s in the median, {max(took):.2f} s at most")
+    assert max(took) < ANSWER_WITHIN_S, f"median {statistics.median(took):.2f} s"
