@@ -15,13 +15,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import TypeVar
 
 import discord
 
-from bot import messages, posting, views
-from bot.messages import batches as batch_messages
-from bot.posting import HANDOVER_MS, Failure, Place
+from bot import posting, progress_messages
+from bot.posting import Failure
+from bot.progress_messages import Said, Told
 from bot.translation import speak
 from bot.uploads import Upload
 from storage import batches, jobs
@@ -29,8 +28,6 @@ from storage.backends import Backends
 from storage.contract import JobState, ProgressEvent
 from storage.errors import NoSuchBatch, NoSuchJob
 from storage.tables import Batch, Job
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -40,30 +37,6 @@ IN_CHANNEL_EVERY_S = 5.0
 SWEEP_S = 15.0
 BACK_OFF_S = 10.0
 JOIN_S = 10.0
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a progress message says and shows."""
-
-    content: str
-    preview: bytes | None = None
-    stopping: bool = False
-    handed_over: bool = False
-    """Nothing can follow but what a press asks for."""
-    last: bool = False
-    """Nothing will follow: a batch's jobs have all ended."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """What is to be said now of a job or a batch, and where."""
-
-    row: Job | Batch
-    place: Place
-    said: Said
-    answered: bool
-    """The answer to the command, or to the press, said it a moment ago."""
 
 
 @dataclass(frozen=True)
@@ -252,12 +225,11 @@ class ProgressBoard:
             if not line.closed:
                 self._drop(line)
             return None
-        place = self._place(job)
-        if place is None:
-            return None
         speak(job.locale)
-        untouched = job.state == JobState.QUEUED and job.attempts == 0
-        return Told(job, place, self._said(line, job, ahead, place), untouched and _just_asked(job))
+        current = line.attempt == job.attempts
+        fraction, preview = (line.fraction, line.preview) if current else (0.0, None)
+        before = None if line.shown is None else line.shown.preview
+        return progress_messages.of_job(job, ahead, fraction, preview, before)
 
     def _of_batch(self, line: Line) -> Told | None:
         """What is to be said of a batch; None where its message is not to be edited."""
@@ -271,41 +243,16 @@ class ProgressBoard:
         if batch.state != batches.CONFIRMED:
             self._drop(line)
             return None
-        place = self._place(batch)
-        if place is None:
-            if tally.finished:
-                self._finish(line)
-            return None
         speak(batch.locale)
-        handed_over = place.ends_soon and batch.by_token_alone and not tally.finished
-        say = batch_messages.handed_over if handed_over else batch_messages.progress
-        stopping = batch.cancel_requested_at is not None
-        said = Said(say(batch, tally), stopping=stopping, handed_over=handed_over, last=tally.finished)
-        return Told(batch, place, said, tally.queued == batch.size and _just_asked(batch))
+        told = progress_messages.of_batch(batch, tally)
+        if told is None and tally.finished:
+            self._finish(line)
+        return told
 
     def _finish(self, line: Line) -> None:
         """A batch's last word is said, or cannot be."""
         self._later(batches.finish, line.subject.id)
         self._drop(line)
-
-    @staticmethod
-    def _place(row: Job | Batch) -> Place | None:
-        """The token as long as it lives, and the channel in good time before it ends."""
-        in_channel = Place.in_channel(row)
-        return Place.of(row, HANDOVER_MS if in_channel is not None else 0)
-
-    @staticmethod
-    def _said(line: Line, job: Job, ahead: int, place: Place) -> Said:
-        stopping = job.cancel_requested_at is not None
-        if place.ends_soon and job.by_token_alone:
-            return Said(messages.handed_over(job), stopping=stopping, handed_over=True)
-        if stopping:
-            return Said(messages.stopping(job), line.shown.preview if line.shown else None, stopping=True)
-        if job.state == JobState.QUEUED:
-            return Said(messages.waiting(job, ahead))
-        current = line.attempt == job.attempts
-        fraction = line.fraction if current else 0.0
-        return Said(messages.progress(job, fraction), line.preview if current else None)
 
     async def _request(self, told: Told, shown: Said | None) -> int:
         row, said = told.row, told.said
@@ -317,7 +264,7 @@ class ProgressBoard:
             self._client,
             told.place,
             said.content,
-            view=None if said.last else lambda: _buttons(row, said),
+            view=None if said.last else told.buttons,
             upload=upload,
             keep_files=same or said.stopping or (shown is None and said.preview is None),
         )
@@ -332,7 +279,7 @@ class ProgressBoard:
         elif not future.cancelled():
             line.shown = said
             if row.progress_message_id is None:
-                note = _either(row, jobs.set_progress_message, batches.set_progress_message)
+                note = progress_messages.either(row, jobs.set_progress_message, batches.set_progress_message)
                 self._later(note, row.id, future.result())
             if said.last:
                 self._finish(line)
@@ -351,9 +298,9 @@ class ProgressBoard:
             return BACK_OFF_S
         problem = posting.failure(error)
         log.info("%s: its progress could not be shown: %s", name, error)
-        unanswered = row.progress_message_id is None and _age_s(row) < posting.ANSWERED_WITHIN_S
+        unanswered = progress_messages.unanswered(row)
         if problem is Failure.EXPIRED and not unanswered:
-            self._later(_either(row, jobs.forget_token, batches.forget_token), row.id)
+            self._later(progress_messages.either(row, jobs.forget_token, batches.forget_token), row.id)
             line.changed = True
         elif problem in posting.TRANSIENT or unanswered:
             line.changed = True
@@ -380,24 +327,3 @@ class ProgressBoard:
             change, arguments = self._changes.get()
             with self._backends.database.writing() as session:
                 change(session, *arguments)
-
-
-def _either(row: Job | Batch, of_job: T, of_batch: T) -> T:
-    return of_batch if isinstance(row, Batch) else of_job
-
-
-def _buttons(row: Job | Batch, said: Said) -> discord.ui.View:
-    if said.handed_over:
-        make = _either(row, views.handed_over, views.handed_over_batch)
-    else:
-        make = _either(row, views.cancel, views.cancel_batch)
-    return make(row.id, stopping=said.stopping)
-
-
-def _just_asked(row: Job | Batch) -> bool:
-    return _age_s(row) < posting.ANSWERED_WITHIN_S
-
-
-def _age_s(row: Job | Batch) -> float:
-    since = row.confirmed_at or row.created_at if isinstance(row, Batch) else row.created_at
-    return time.time() - since / 1000

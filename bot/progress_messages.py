@@ -1,0 +1,108 @@
+"""What the progress message of a job or a batch says now, where it stands, and which buttons it has."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+
+import discord
+
+from bot import messages, posting, views
+from bot.messages import batches as batch_messages
+from bot.posting import HANDOVER_MS, Place
+from storage.batches import Tally
+from storage.contract import JobState
+from storage.tables import Batch, Job
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a progress message says and shows."""
+
+    content: str
+    preview: bytes | None = None
+    stopping: bool = False
+    handed_over: bool = False
+    """Nothing can follow but what a press asks for."""
+    last: bool = False
+    """Nothing will follow: a batch's jobs have all ended."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is to be said now of a job or a batch, and where."""
+
+    row: Job | Batch
+    place: Place
+    said: Said
+    answered: bool
+    """The answer to the command, or to the press, said it a moment ago."""
+
+    def buttons(self) -> discord.ui.View:
+        if self.said.handed_over:
+            make = either(self.row, views.handed_over, views.handed_over_batch)
+        else:
+            make = either(self.row, views.cancel, views.cancel_batch)
+        return make(self.row.id, stopping=self.said.stopping)
+
+
+def of_job(job: Job, ahead: int, fraction: float, preview: bytes | None, before: bytes | None) -> Told | None:
+    """What is to be said of an unfinished job; None where its message is out of reach.
+
+    `ahead` jobs come before it; `fraction` of it is drawn, which looks like `preview`. The message still
+    shows the picture `before`.
+    """
+    place = _place_of(job)
+    if place is None:
+        return None
+    untouched = job.state == JobState.QUEUED and job.attempts == 0
+    said = _said_of_job(job, place, ahead, fraction, preview, before)
+    return Told(job, place, said, untouched and _just_asked(job))
+
+
+def _said_of_job(
+    job: Job, place: Place, ahead: int, fraction: float, preview: bytes | None, before: bytes | None
+) -> Said:
+    stopping = job.cancel_requested_at is not None
+    if place.ends_soon and job.by_token_alone:
+        return Said(messages.handed_over(job), stopping=stopping, handed_over=True)
+    if stopping:
+        return Said(messages.stopping(job), before, stopping=True)
+    if job.state == JobState.QUEUED:
+        return Said(messages.waiting(job, ahead))
+    return Said(messages.progress(job, fraction), preview)
+
+
+def of_batch(batch: Batch, tally: Tally) -> Told | None:
+    """What is to be said of a confirmed batch; None where its message is out of reach."""
+    place = _place_of(batch)
+    if place is None:
+        return None
+    handed_over = place.ends_soon and batch.by_token_alone and not tally.finished
+    say = batch_messages.handed_over if handed_over else batch_messages.progress
+    stopping = batch.cancel_requested_at is not None
+    said = Said(say(batch, tally), stopping=stopping, handed_over=handed_over, last=tally.finished)
+    return Told(batch, place, said, tally.queued == batch.size and _just_asked(batch))
+
+
+def unanswered(row: Job | Batch) -> bool:
+    """Whether its message is perhaps not there yet."""
+    return row.progress_message_id is None and _just_asked(row)
+
+
+def either(row: Job | Batch, of_job: T, of_batch: T) -> T:
+    return of_batch if isinstance(row, Batch) else of_job
+
+
+def _place_of(row: Job | Batch) -> Place | None:
+    """The token as long as it lives, and the channel in good time before it ends."""
+    in_channel = Place.in_channel(row)
+    return Place.of(row, HANDOVER_MS if in_channel is not None else 0)
+
+
+def _just_asked(row: Job | Batch) -> bool:
+    since = row.confirmed_at or row.created_at if isinstance(row, Batch) else row.created_at
+    return time.time() - since / 1000 < posting.ANSWERED_WITHIN_S
