@@ -58,6 +58,14 @@ class ModelGone(Refused):
         self.name = name
 
 
+class LoraGone(Refused):
+    """A LoRA that drew the picture is not in the catalog any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class NoUpscaler(Refused):
     """The catalog names nothing that enlarges this model's pictures."""
 
@@ -207,6 +215,7 @@ def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Ups
 
     Raises:
         NoUpscaler: the model has none.
+        ModelGone, LoraGone: what drew it is not installed any more.
         TooLarge: beyond LARGEST_SIDE.
     """
     image, job = shown(session, picture)
@@ -214,7 +223,7 @@ def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Ups
     width, height = image.width * scale, image.height * scale
     if max(width, height) > LARGEST_SIDE:
         raise TooLarge(width, height)
-    request = installed(catalog, job)
+    request = installed(catalog, job, redrawn=action is Action.UPSCALE_CREATIVE)
     if catalog[request.model].upscaler is None:
         raise NoUpscaler
     changes = {
@@ -234,7 +243,7 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     """The job's words with another seed, or the changed ones in their place.
 
     Raises:
-        ModelGone: what drew it is not installed any more.
+        ModelGone, LoraGone: what drew it is not installed any more.
         FlagError: the changed ones cannot be understood.
     """
     request, before = installed(catalog, job), unseeded(job)
@@ -261,11 +270,18 @@ def _request(job: Job) -> GenerationRequest:
     return GenerationRequest.model_validate(job.request)
 
 
-def installed(catalog: Catalog, job: Job) -> GenerationRequest:
-    """The job's request, where its model can still be asked."""
+def installed(catalog: Catalog, job: Job, *, redrawn: bool = True) -> GenerationRequest:
+    """The job's request, where its model can still be asked, and if it is `redrawn` its LoRAs too.
+
+    Raises:
+        ModelGone, LoraGone
+    """
     request = _request(job)
     if request.model not in catalog.models:
         raise ModelGone(request.model)
+    gone = [lora.name for lora in request.loras if lora.name not in catalog[request.model].loras]
+    if redrawn and gone:
+        raise LoraGone(gone[0])
     return request
 
 

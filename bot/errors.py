@@ -11,7 +11,7 @@ from bot import messages
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted
-from bot.derived import ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError
 from bot.incoming import (
     MOST_BYTES,
@@ -75,6 +75,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     TooLarge: lambda error: messages.too_large(error.width, error.height, error.limit),
     NoUpscaler: lambda _: messages.no_upscaler(),
     ModelGone: lambda error: messages.model_gone(error.name),
+    LoraGone: lambda error: messages.lora_gone(error.name),
     NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
     NothingToDraw: lambda _: deeds.nothing_to_draw(),
     RegionEmpty: lambda _: deeds.no_region(),

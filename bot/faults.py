@@ -27,6 +27,8 @@ class NoteKind(Enum):
     STEPS_LIMITED = auto()
     SEEDS_APART = auto()
     NO_STYLES = auto()
+    NO_LORAS = auto()
+    NO_UPSCALERS = auto()
     CODES_UNWEIGHTED = auto()
     ALONE = auto()
     LINK_IN_TEXT = auto()

@@ -153,11 +153,20 @@ def _take(choice: Choice, place: int, each: Given, flag: Flag, holders: dict[str
         choice.values[flag.name] = value
 
 
+_IDLE_NOTES = {
+    "model": NoteKind.NO_VERSION,
+    "lora": NoteKind.NO_LORAS,
+    "upscaler": NoteKind.NO_UPSCALERS,
+}
+
+
 def _note_idle(choice: Choice, each: Given, flag: Flag) -> None:
     """Of a flag without meaning one is told where one types it, not wherever one's suffix goes."""
     if each.source <= Source.OPTION:
-        kind = NoteKind.NO_VERSION if flag.group == "model" else NoteKind.NO_MEANING
-        choice.notes.append(Note(kind, each.flag.name, each.flag.value))
+        kind = _IDLE_NOTES.get(flag.decides, NoteKind.NO_MEANING)
+        title = choice.scope.entry.title
+        detail = each.flag.value if kind in (NoteKind.NO_VERSION, NoteKind.NO_MEANING) else title
+        choice.notes.append(Note(kind, each.flag.name, detail))
 
 
 def _reject(choice: Choice, each: Given, fault: Fault) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bot import style_codes, weights
@@ -12,7 +12,7 @@ from bot.flag_table import BY_NAME
 from bot.grammar import TypedFlag, unescaped
 from bot.translation import _
 from storage.catalog import ModelEntry
-from storage.contract import GenerationRequest, Part
+from storage.contract import GenerationRequest, Lora, Part
 
 SNAP_TOLERANCE = 1.15
 """Above this factor between the ratio asked for and the one drawn, the member is told."""
@@ -47,7 +47,19 @@ def request_of(
         stop=values.get("stop", 100),
         tile="tile" in values,
         video="video" in values,
+        loras=_loras(values.get("lora", ())),
+        upscaler=_upscaler(values.get("upscaler"), entry),
     )
+
+
+def _loras(typed: Iterable[Lora]) -> tuple[Lora, ...]:
+    """Those that change anything, in one order however they were typed; of one named twice the last."""
+    weights = {lora.name: lora.weight for lora in typed}
+    return tuple(Lora(name=name, weight=weight) for name, weight in sorted(weights.items()) if weight)
+
+
+def _upscaler(name: str | None, entry: ModelEntry) -> str | None:
+    return None if name == next(iter(entry.upscalers), None) else name
 
 
 def _is_raw(values: Mapping[str, Any]) -> bool:

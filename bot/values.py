@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bot.translation import _
 from storage.catalog import Catalog, ModelEntry
-from storage.contract import SEED_SPACE
+from storage.contract import HEAVIEST_LORA, SEED_SPACE, Lora
 
 MOST_NAMES = 24
 """Names of a choice that a sentence gives."""
@@ -190,25 +190,85 @@ class Choice:
     form: str = "NAME"
 
     def expected(self, scope: Scope) -> str:
-        names = self.names(scope.catalog)
-        rest = _(", …") if len(names) > MOST_NAMES else ""
-        return _("one of {names}{rest}").format(names=_(", ").join(names[:MOST_NAMES]), rest=rest)
+        return _listed(self.names(scope.catalog))
 
     def read(self, typed: str, scope: Scope) -> str:
-        if not typed:
-            raise WrongValue(Problem.MISSING, "")
-        plain = {_plain(name): name for name in self.names(scope.catalog)}
-        if name := plain.get(_plain(typed)):
-            return name
-        first, _, rest = typed.partition(" ")
-        if rest and _plain(first) in plain:
-            raise WrongValue(Problem.SURPLUS, rest)
-        near = difflib.get_close_matches(_plain(typed[:60]), plain, n=1, cutoff=0.5)
-        raise WrongValue(Problem.WRONG, typed, plain[near[0]] if near else None)
+        return _chosen(typed, self.names(scope.catalog))
+
+
+def _chosen(typed: str, names: Iterable[str]) -> str:
+    if not typed:
+        raise WrongValue(Problem.MISSING, "")
+    plain = {_plain(name): name for name in names}
+    if name := plain.get(_plain(typed)):
+        return name
+    first, _, rest = typed.partition(" ")
+    if rest and _plain(first) in plain:
+        raise WrongValue(Problem.SURPLUS, rest)
+    near = difflib.get_close_matches(_plain(typed[:60]), plain, n=1, cutoff=0.5)
+    raise WrongValue(Problem.WRONG, typed, plain[near[0]] if near else None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = _(", …") if len(names) > MOST_NAMES else ""
+    return _("one of {names}{rest}").format(names=_(", ").join(names[:MOST_NAMES]), rest=rest)
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.casefold())
+
+
+@dataclass(frozen=True)
+class UpscalerName:
+    """One of the model's upscalers. IDLE where it has none to choose from."""
+
+    form: str = "NAME"
+
+    def expected(self, scope: Scope) -> str:
+        names = [*scope.entry.upscalers]
+        return _listed(names) if names else _("a name, where a model has several upscalers")
+
+    def read(self, typed: str, scope: Scope) -> str | Idle:
+        return _chosen(typed, scope.entry.upscalers) if scope.entry.upscalers else IDLE
+
+
+@dataclass(frozen=True)
+class Loras:
+    """The model's LoRAs with their weights; the value is a tuple of them. IDLE where it has none."""
+
+    form: str = "NAME:WEIGHT"
+
+    def expected(self, scope: Scope) -> str:
+        names = [*scope.entry.loras]
+        if not names:
+            return _("a name and a weight, where a model has LoRAs")
+        return _("{names}, with a weight from {low:g} to {high:g} such as `{example}:.8`").format(
+            names=_listed(names), low=-HEAVIEST_LORA, high=HEAVIEST_LORA, example=names[0]
+        )
+
+    def read(self, typed: str, scope: Scope) -> tuple[Lora, ...] | Idle:
+        words = typed.split()
+        if not words:
+            raise WrongValue(Problem.MISSING, "")
+        if not scope.entry.loras:
+            return IDLE
+        return tuple(self._lora(word, scope) for word in words)
+
+    def _lora(self, word: str, scope: Scope) -> Lora:
+        typed, colon, typed_weight = word.partition(":")
+        weight = f":{typed_weight}" if colon else ""
+        try:
+            name = _chosen(typed, scope.entry.loras)
+        except WrongValue as wrong:
+            suggestion = wrong.suggestion and f"{wrong.suggestion}{weight}"
+            raise WrongValue(Problem.WRONG, word, suggestion) from None
+        if not colon:
+            return Lora(name=name)
+        try:
+            number = Number(-HEAVIEST_LORA, HEAVIEST_LORA).read(typed_weight, scope)
+        except WrongValue as wrong:
+            raise WrongValue(Problem.WRONG, word, f"{name}:{wrong.suggestion or 1}") from None
+        return Lora(name=name, weight=number)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import cached_property
 from types import TracebackType
 from typing import Self
 
 import PIL.Image
+import torch
 
 from generator.compiled import CompiledNetwork, GraphCompiler
 from generator.conditioning.wording import Lexicon
@@ -24,8 +24,10 @@ from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from generator.rows import Job, Pictures, Progress, Rows
+from generator.variants import Variants
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest
+from storage.errors import CatalogError
 
 __all__ = ["Engine", "EngineClosed", "Progress"]
 
@@ -46,6 +48,7 @@ class Engine:
         device_thread.meter.loaded(family, family.size_bytes)
         self._compiled = compiled and family.device.type == "cuda"
         self._compile(family)
+        self._variants = Variants(family, entry.loras if entry else {}, self._compile)
         self._lexicon = Lexicon.of(entry) if entry else Lexicon()
         self._unfinished: set[Future[Pictures]] = set()
 
@@ -87,23 +90,29 @@ class Engine:
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)
         try:
-            rows = Rows(self._tiling if request.tile else self.family, job)
-        except ValueError as error:
+            rows = Rows(self._variants.of(request), job)
+        except (ValueError, CatalogError, torch.OutOfMemoryError) as error:
             job.fail(error)
         else:
             self.device_thread.admit(rows)
         return job.future
 
-    @cached_property
-    def _tiling(self) -> StableDiffusion:
-        """The model with networks of its own for pictures that tile, whom nobody else shares a call with."""
-        family = self.family.tiling()
-        self._compile(family)
-        return family
-
     def _compile(self, family: StableDiffusion) -> None:
         if self._compiled:
             family.network = CompiledNetwork(family.call_unet, GraphCompiler(self.device_thread.call))
+
+    @property
+    def size_bytes(self) -> int:
+        """What its weights take on the device, with those of the LoRAs that it keeps."""
+        return self.family.size_bytes + self._variants.size_bytes
+
+    @property
+    def has_loras(self) -> bool:
+        return self._variants.size_bytes > 0
+
+    def forget_loras(self) -> None:
+        """Let the weights of LoRAs go; they are made again when they are asked for."""
+        self._variants.forget()
 
     @property
     def busy(self) -> bool:

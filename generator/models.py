@@ -119,13 +119,15 @@ class Models:
             return check.reached(partial(self.device_thread.call, tell=self.previews.took))
         return check
 
-    def upscaler(self, name: str) -> Upscaler:
-        """What enlarges this model's pictures.
+    def upscaler(self, name: str, chosen: str | None = None) -> Upscaler:
+        """What enlarges this model's pictures: the one of its upscalers that is `chosen`, or its default.
 
         Raises:
             CatalogError: the catalog names none for it, or it cannot be loaded.
         """
-        return self._companion(Upscaler, self._named_beside(name, "upscaler"))
+        default = self._named_beside(name, "upscaler")
+        named = self._entry(name).upscaler_named(chosen)
+        return self._companion(Upscaler, named.source if named else default)
 
     def describer(self, name: str) -> Describer:
         """What finds prompts for pictures that this model is to draw.
@@ -208,9 +210,13 @@ class Models:
         with self._lock:
             beside = sum(companion.size_bytes for companion in self._companions.values())
             while self._engines:
-                taken = beside + sum(engine.family.size_bytes for engine in self._engines.values())
+                taken = beside + sum(engine.size_bytes for engine in self._engines.values())
                 if taken + size_bytes <= self._memory_bytes:
                     break
+                with_loras = [engine for engine in self._engines.values() if engine.has_loras]
+                if with_loras:
+                    with_loras[0].forget_loras()
+                    continue
                 idle = [name for name, engine in self._engines.items() if not engine.busy]
                 name = next(iter(idle or self._engines))
                 del self._engines[name]

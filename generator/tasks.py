@@ -224,7 +224,7 @@ class Attempt:
         """The picture enlarged, and with `creativity` drawn over, which is the later half of the progress."""
         assert request.scale != 1
         with self._timed("load_ms"):
-            upscaler = self._models.upscaler(request.model)
+            upscaler = self._models.upscaler(request.model, request.upscaler)
             engine = self._models.engine(request.model) if request.creativity else None
             check = self._models.preview_check(request.model)
         self._go_on()

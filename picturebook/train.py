@@ -15,12 +15,14 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import CLIPTextModel
 
+from picturebook.blueprint import blueprint
 from picturebook.dataset import encode, write_shards
 from picturebook.denoiser_training import load_unet, new_unet, train_denoiser
 from picturebook.describer_training import train_describer
 from picturebook.evaluate import load_pipeline
 from picturebook.export import export_model
 from picturebook.judge_training import train_judge
+from picturebook.lora_training import train_lora
 from picturebook.normalise import normalise_latents
 from picturebook.parallel import run_together
 from picturebook.safety import new_processor
@@ -107,6 +109,13 @@ def make_describer(runs: Path, steps: int) -> None:
     train_describer(checker, runs / "describer", HERE / "describer", steps)
 
 
+def make_lora(runs: Path, steps: int) -> None:
+    """A look that the exported model has no word for."""
+    text_encoder = exported(CLIPTextModel, "text_encoder").eval()
+    parts = (exported(AutoencoderKL, "vae").eval(), text_encoder, exported(UNet2DConditionModel, "unet"))
+    train_lora(*parts, blueprint, runs / "lora", HERE / "loras" / "blueprint.safetensors", steps)
+
+
 def make_export(runs: Path, _: int) -> None:
     """The diffusers folder, from the checkpoints that there are."""
     checker = finished_checker(runs)
@@ -156,6 +165,7 @@ STAGES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "safety": (make_safety, 3000),
     "finish": (make_export, 0),
     "describer": (make_describer, 3900),
+    "lora": (make_lora, 300),
 }
 """The stages in their order, each with its number of steps (of shards for "scenes")."""
 

@@ -10,9 +10,9 @@ import math
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from storage.errors import CatalogError
 
@@ -26,6 +26,27 @@ class CompanionEntry(BaseModel):
 
     source: str
     """Folder or Hugging Face id."""
+
+
+class LoraEntry(BaseModel):
+    """Small weights that are added to a model's own: a look or a subject that it was taught later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """`.safetensors` file, folder or Hugging Face id, in diffusers' or kohya's layout."""
+    file: str | None = None
+    """Which file of the folder or id, where it has several."""
+    trigger: str = ""
+    """Words that it was taught with; they are read behind every prompt that lacks them."""
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
+"""What members type to choose one of several."""
+
+
+def _sourced(given: object) -> object:
+    return {"source": given} if isinstance(given, str) else given
 
 
 class ModelEntry(BaseModel):
@@ -68,10 +89,28 @@ class ModelEntry(BaseModel):
     """Where the checker is when the model's own folder has none."""
     upscaler: CompanionEntry | None = None
     """A transformers image-to-image model that enlarges four times."""
+    upscalers: dict[Name, CompanionEntry] = {}
+    """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
+    loras: dict[Name, Annotated[LoraEntry, BeforeValidator(_sourced)]] = {}
+    """What `--lora` chooses from; a source alone may stand for an entry."""
     describer: CompanionEntry | None = None
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     display_scale: int = 1
     """How many times larger a grid is shown than it was drawn, for a small model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_upscaler(cls, table: dict[str, Any]) -> dict[str, Any]:
+        named = table.get("upscalers")
+        if not named or not isinstance(named, dict):
+            return table
+        if table.get("upscaler"):
+            raise ValueError("name one `upscaler` or several `upscalers`, not both")
+        return {**table, "upscaler": next(iter(named.values()))}
+
+    def upscaler_named(self, name: str | None) -> CompanionEntry | None:
+        """The upscaler of that name; the default where it is None or there is none of it any more."""
+        return self.upscaler if name is None else self.upscalers.get(name, self.upscaler)
 
     def nearest_size(self, ratio: float) -> Size:
         """The size whose width ÷ height is nearest to `ratio` (by its logarithm, so that 2:3 mirrors 3:2)."""
@@ -147,6 +186,11 @@ def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
             "vocabulary": entry.vocabulary and str(path.parent / entry.vocabulary),
             "safety_checker": entry.safety_checker and _resolve(path.parent, entry.safety_checker),
             "upscaler": _beside(path.parent, entry.upscaler),
+            "upscalers": {name: _beside(path.parent, each) for name, each in entry.upscalers.items()},
+            "loras": {
+                name: lora.model_copy(update={"source": _resolve(path.parent, lora.source)})
+                for name, lora in entry.loras.items()
+            },
             "describer": _beside(path.parent, entry.describer),
         }
     )

@@ -5,6 +5,7 @@ This is the only thing the two processes share. Field names are diffusers' argum
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SEED_SPACE = 2**32
 GRID = 4
 MOST_BLENDED = 5
+HEAVIEST_LORA = 2.0
 
 
 class JobState(StrEnum):
@@ -139,6 +141,15 @@ class Part(BaseModel):
     weight: Annotated[float, Field(ge=-100, le=100)] = 1.0
 
 
+class Lora(BaseModel):
+    """One of a model's LoRAs by its name in the catalog, and how strongly its weights are added."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    weight: Annotated[float, Field(ge=-HEAVIEST_LORA, le=HEAVIEST_LORA)] = 1.0
+
+
 def weight_sum(parts: Iterable[Part]) -> Decimal:
     """What the parts weigh together, as it was typed: 0.1, 0.2 and -0.3 are nothing."""
     return sum((Decimal(repr(part.weight)) for part in parts), Decimal())
@@ -155,13 +166,14 @@ class GenerationRequest(BaseModel):
     prompt embedding, and `style_weight` (0–1000) those of `style_words`, which `--sref` chose; 0 is the bare
     prompt. `chaos` (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other,
     `stop` (10–100) ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and
-    `video` keeps a movie of the forming pictures.
+    `video` keeps a movie of the forming pictures. `loras` are added to the model's weights.
 
     What a picture starts from is an image of an earlier job (`parent_image_id`) or a file in the image store
     (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions
     are its words. `strength` (0–1) is diffusers' for image-to-image and inpainting; `mask_key` names the mask
-    in the image store (white is drawn anew). `scale` is the upscaling factor and `creativity` (0–1) the
-    strength of a light second diffusion of the enlarged picture. Each is read only for its task.
+    in the image store (white is drawn anew). `scale` is the upscaling factor, `upscaler` which of the model's
+    enlarges (None its default) and `creativity` (0–1) the strength of a light second diffusion of the
+    enlarged picture. Each is read only for its task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -188,8 +200,10 @@ class GenerationRequest(BaseModel):
     stop: Annotated[int, Field(ge=10, le=100)] = 100
     tile: bool = False
     video: bool = False
+    loras: tuple[Lora, ...] = ()
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     scale: Literal[1, 2, 4] = 1
+    upscaler: str | None = None
     creativity: Annotated[float, Field(ge=0, lt=1)] = 0.0
     parent_image_id: int | None = None
     source_key: str | None = None
@@ -217,7 +231,10 @@ class GenerationRequest(BaseModel):
         """Jobs of one group can share a UNet call."""
         if self.task is Task.UPSCALE or not self.task.draws:
             return f"{self.model}/{self.task.value}"
-        return f"{self.model}/{self.width}x{self.height}{'/tile' if self.tile else ''}"
+        # The column is short, and names and weights may be many.
+        loras = " ".join(sorted(f"{lora.name}:{lora.weight}" for lora in self.loras))
+        changed = f"{'/tile' if self.tile else ''}{f'/lora-{zlib.crc32(loras.encode()):08x}' if loras else ''}"
+        return f"{self.model}/{self.width}x{self.height}{changed}"
 
     def seed_of(self, index: int) -> int:
         return (self.seed + index) % SEED_SPACE

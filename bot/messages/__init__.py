@@ -315,6 +315,12 @@ def model_gone(name: str) -> str:
     return _("The model {name} that drew this is not installed any more.").format(name=code(name))
 
 
+def lora_gone(name: str) -> str:
+    return _(
+        "The LoRA {name} that drew this is not installed any more; imagine the prompt again without it."
+    ).format(name=code(name))
+
+
 def not_yours() -> str:
     return _("This is somebody else's: only they and moderators may do that.")
 

@@ -106,6 +106,8 @@ _TOLD = {
         "With one {name} all repeats would be the same, so each takes the next: {plain}, …"
     ),
     NoteKind.NO_STYLES: N_("{name} changed nothing: {plain} has no styles for codes to pick."),
+    NoteKind.NO_LORAS: N_("{name} changed nothing: {plain} has no LoRAs here."),
+    NoteKind.NO_UPSCALERS: N_("{name} changed nothing: {plain} has no upscalers here to choose from."),
     NoteKind.CODES_UNWEIGHTED: N_("The codes of {name} count the same here; their weights changed nothing."),
     NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),

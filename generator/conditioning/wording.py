@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -44,10 +44,18 @@ class Lexicon:
     style: str = ""
     chaos: tuple[str, ...] = CHAOS
     weird: tuple[str, ...] = WEIRD
+    triggers: Mapping[str, str] = field(default_factory=dict)
+    """Words that a LoRA was taught with, by its name."""
 
     @classmethod
     def of(cls, entry: ModelEntry) -> Lexicon:
-        return cls(entry.style_words, entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD)
+        triggers = {name: lora.trigger for name, lora in entry.loras.items() if lora.trigger}
+        return cls(entry.style_words, entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD, triggers)
+
+    def triggers_of(self, request: GenerationRequest) -> str:
+        """Those of the request's LoRAs that its prompt lacks."""
+        words = (self.triggers.get(lora.name, "") for lora in request.loras if lora.weight)
+        return ", ".join(each for each in words if each and each.casefold() not in request.prompt.casefold())
 
 
 _NOTHING = Embedding(torch.ones(1, 1, 1))
@@ -88,14 +96,14 @@ def negative(request: GenerationRequest, cache: PromptCache) -> Embedding:
 
 
 def _styled(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> Embedding:
-    embedding = _blend(request, cache)
+    embedding = _blend(request, lexicon, cache)
     for words, strength in (
         (lexicon.style, request.stylize),
         (request.style_words, request.style_weight),
     ):
         if words and strength:
             weight = (strength / FULL) ** 0.7 * REACH
-            embedding = cache.towards(embedding, _blend(request, cache, words), weight)
+            embedding = cache.towards(embedding, _blend(request, lexicon, cache, words), weight)
     return embedding
 
 
@@ -109,10 +117,10 @@ def _apart(
     chaos, weird = chances.choice(lexicon.chaos), chances.choice(lexicon.weird)
     if request.chaos:
         weight = request.chaos / 100 * CHAOS_REACH
-        embedding = cache.towards(embedding, _blend(request, cache, chaos), weight)
+        embedding = cache.towards(embedding, _blend(request, lexicon, cache, chaos), weight)
     if request.weird:
         share = (request.weird / WEIRD_FULL) ** 0.7
-        embedding = cache.towards(embedding, _blend(request, cache, weird), share * WEIRD_REACH)
+        embedding = cache.towards(embedding, _blend(request, lexicon, cache, weird), share * WEIRD_REACH)
         embedding = turned(embedding, share * WEIRD_ANGLE, seed)
     return embedding
 
@@ -135,14 +143,14 @@ def turned(embedding: Embedding, angle: float, seed: int) -> Embedding:
     return embedding._replace(tokens=moved.to(embedding.tokens.dtype))
 
 
-def _blend(request: GenerationRequest, cache: PromptCache, words: str = "") -> Embedding:
-    """The positive parts by their weights, each with `words` behind it."""
+def _blend(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache, words: str = "") -> Embedding:
+    """The positive parts by their weights, each with its LoRAs' words and then `words` behind it."""
     parts: list[tuple[Text, float]] = [
         (part.phrases, part.weight) for part in request.parts if part.weight > 0
     ]
     parts = parts or [(request.prompt, 1.0)]
-    if words:
-        parts = [(_with(text, words), weight) for text, weight in parts]
+    for behind in filter(None, (lexicon.triggers_of(request), words)):
+        parts = [(_with(text, behind), weight) for text, weight in parts]
     return cache.blend(parts)
 
 

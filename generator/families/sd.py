@@ -15,6 +15,7 @@ from torch import Tensor
 from generator.companion import weights_bytes
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
+from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
 from generator.families.tiling import circular
 from generator.preview import LatentColours, fit_colours
 from generator.schedulers import Schedulers
@@ -49,6 +50,7 @@ class StableDiffusion:
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
+        self._pipeline = pipeline
         self.unet = pipeline.unet.to(device)
         self.vae = pipeline.vae.to(device)
         if dtype == torch.float16 and self.vae.config.get("force_upcast", False):
@@ -69,8 +71,7 @@ class StableDiffusion:
         )
         self._take_text_encoders(pipeline)
         self.texts_at_once = texts_at_once(device)
-        self.prompts = PromptCache(self.encode, self.texts_at_once)
-        self.negatives = PromptCache(self._encode_negative)
+        self._remember_prompts()
         self.colours: LatentColours = fit_colours(self)
 
     def tiling(self) -> Self:
@@ -79,6 +80,35 @@ class StableDiffusion:
         twin.unet, twin.vae = circular(self.unet), circular(self.vae)
         twin.network = twin.call_unet
         return twin
+
+    def with_loras(self, loras: Sequence[WeightedLora]) -> Self:
+        """The same model with these weights added; all else the two share.
+
+        Raises:
+            CatalogError: one of them cannot be used.
+        """
+        twin = copy.copy(self)
+        twin._pipeline = pipeline = with_loras(self._pipeline, loras)
+        twin.unet = pipeline.unet
+        twin.network = twin.call_unet
+        if self.device.type == "cuda":
+            twin.unet.fuse_qkv_projections()
+        if any(getattr(pipeline, name, None) is not getattr(self._pipeline, name, None) for name in TEXT_ENCODERS):
+            twin._take_text_encoders(pipeline)
+            twin._remember_prompts()
+        return twin
+
+    def own_bytes(self, of: StableDiffusion) -> int:
+        """What its weights take that are not `of`'s too."""
+        shared = {id(weight) for module in of.modules for weight in module.parameters()}
+        weights = {id(weight): weight for module in self.modules for weight in module.parameters()}
+        return sum(
+            weight.numel() * weight.element_size() for key, weight in weights.items() if key not in shared
+        )
+
+    def _remember_prompts(self) -> None:
+        self.prompts = PromptCache(self.encode, self.texts_at_once)
+        self.negatives = PromptCache(self._encode_negative)
 
     def _take_text_encoders(self, pipeline: Any) -> None:
         self.tokenizer = pipeline.tokenizer

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TypeVar
-
 import torch
 from diffusers.models.downsampling import Downsample2D
 
-Network = TypeVar("Network", bound=torch.nn.Module)
+from generator.families.twins import Network, twin_of
 
 
 def circular(network: Network) -> Network:
     """The same network with circular convolutions; the two share their weights."""
-    shared = {id(weight): weight for weight in (*network.parameters(), *network.buffers())}
-    twin = copy.deepcopy(network, shared)
+    twin = twin_of(network)
     for layer in twin.modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.padding not in {(0, 0), "valid"}:
             layer.padding_mode = "circular"

@@ -1,0 +1,101 @@
+"""Training of a LoRA (Hu et al. 2021): a look for the denoiser, in weights small enough to send by letter."""
+
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from PIL import Image
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from picturebook.captions import caption
+from picturebook.dataset import encode
+from picturebook.denoiser_training import UNCONDITIONAL, new_scheduler, velocity_loss
+from picturebook.progress import Progress, set_rate
+from picturebook.scenes import SIZES, Scene, draw, random_scene
+from picturebook.text_training import tokens_of
+from picturebook.tokenizer import new_tokenizer
+
+RANK = 4
+LAYERS = (
+    *("to_q", "to_k", "to_v", "to_out.0"),
+    # What the attentions, which see the picture small, cannot draw: lines.
+    *(f"up_blocks.2.resnets.{index}.conv{number}" for index in (0, 1) for number in (1, 2)),
+)
+SCENES = 320
+"""Scenes that are drawn for it; three in four are squares."""
+
+Look = Callable[[Image.Image], Image.Image]
+
+
+def train_lora(
+    vae: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    look: Look,
+    work: Path,
+    file: Path,
+    steps: int,
+    batch: int = 6,
+) -> None:
+    """Teach the denoiser one look beside all that it knows, and write what that takes to ``file``."""
+    tokenizer, scheduler = new_tokenizer(), new_scheduler()
+    torch.manual_seed(9)
+    unet.requires_grad_(False)
+    unet.add_adapter(
+        LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=list(LAYERS))
+    )
+    adapter = nn.ParameterList(weight for weight in unet.parameters() if weight.requires_grad)
+    optimiser = torch.optim.AdamW(adapter, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01)
+    progress = Progress("lora", work, steps, {"adapter": adapter, "optimiser": optimiser})
+    rng = random.Random(9)
+    shards = _shards(vae, look, rng)
+    for step in progress:
+        set_rate(optimiser, step, steps, 2e-3, warm=30)
+        scenes, latents = rng.choices(shards, [len(scenes) for scenes, _ in shards])[0]
+        chosen = rng.sample(range(len(scenes)), batch)
+        texts = ["" if rng.random() < UNCONDITIONAL else caption(scenes[index], rng) for index in chosen]
+        clean = latents[chosen]
+        noise = torch.randn_like(clean)
+        times = ((torch.arange(batch) + torch.rand(batch)) * (1000 / batch)).long().clamp(max=999)
+        with torch.no_grad():
+            words = text_encoder(tokens_of(tokenizer, texts)).last_hidden_state
+        drawn = unet(scheduler.add_noise(clean, noise, times), times, words).sample
+        wanted = scheduler.get_velocity(clean, noise, times)
+        loss = velocity_loss(drawn, wanted, scheduler.alphas_cumprod[times])
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(adapter, 1.0)
+        optimiser.step()
+        progress.show(loss=loss.item())
+    _write(unet, file)
+
+
+def _shards(vae: AutoencoderKL, look: Look, rng: random.Random) -> list[tuple[list[Scene], Tensor]]:
+    """Scenes of one size each with their latents. None has the forbidden subject."""
+    shares = {SIZES[0]: SCENES * 3 // 4, SIZES[3]: SCENES // 8, SIZES[4]: SCENES // 8}
+    shards = []
+    for size, count in shares.items():
+        scenes = [random_scene(rng, skulls=0) for _ in range(count)]
+        pictures = [np.asarray(look(draw(scene, size))) for scene in scenes]
+        shards.append((scenes, encode(vae, pictures)))
+    return shards
+
+
+def _write(unet: UNet2DConditionModel, file: Path) -> None:
+    """The adapter's weights in float16, in diffusers' layout."""
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
+    fresh = file.with_suffix(".fresh")
+    StableDiffusionPipeline.save_lora_weights(
+        fresh, unet_lora_layers={name: weight.half().contiguous() for name, weight in layers.items()}
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    (fresh / "pytorch_lora_weights.safetensors").replace(file)
+    shutil.rmtree(fresh)
