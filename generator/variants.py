@@ -85,9 +85,7 @@ class Variants:
         return family
 
     def _make_room(self) -> None:
-        while len(self._sets) > 1 and (
-            len(self._sets) > MOST or self.size_bytes > self._plain.size_bytes
-        ):
+        while len(self._sets) > 1 and (len(self._sets) > MOST or self.size_bytes > self._plain.size_bytes):
             gone, _ = self._sets.popitem(last=False)
             self._tiling.pop(gone, None)
 

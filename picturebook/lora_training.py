@@ -26,9 +26,11 @@ from picturebook.tokenizer import new_tokenizer
 RANK = 4
 LAYERS = (
     *("to_q", "to_k", "to_v", "to_out.0"),
-    # What the attentions, which see the picture small, cannot draw: lines.
-    *(f"up_blocks.2.resnets.{index}.conv{number}" for index in (0, 1) for number in (1, 2)),
+    # What the attentions, which see the picture small, cannot draw: lines and flat colours.
+    *("conv_in", "conv_out", "down_blocks.0.resnets.0.conv1", "down_blocks.0.resnets.0.conv2"),
+    *(f"up_blocks.{block}.resnets.{index}.conv{n}" for block in (1, 2) for index in (0, 1) for n in (1, 2)),
 )
+PEAK = 4e-3
 SCENES = 320
 """Scenes that are drawn for it; three in four are squares."""
 
@@ -53,12 +55,12 @@ def train_lora(
         LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=list(LAYERS))
     )
     adapter = nn.ParameterList(weight for weight in unet.parameters() if weight.requires_grad)
-    optimiser = torch.optim.AdamW(adapter, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(adapter, lr=PEAK, betas=(0.9, 0.99), weight_decay=0.01)
     progress = Progress("lora", work, steps, {"adapter": adapter, "optimiser": optimiser})
     rng = random.Random(9)
     shards = _shards(vae, look, rng)
     for step in progress:
-        set_rate(optimiser, step, steps, 2e-3, warm=30)
+        set_rate(optimiser, step, steps, PEAK, warm=30)
         scenes, latents = rng.choices(shards, [len(scenes) for scenes, _ in shards])[0]
         chosen = rng.sample(range(len(scenes)), batch)
         texts = ["" if rng.random() < UNCONDITIONAL else caption(scenes[index], rng) for index in chosen]

@@ -233,7 +233,9 @@ class GenerationRequest(BaseModel):
             return f"{self.model}/{self.task.value}"
         # The column is short, and names and weights may be many.
         loras = " ".join(sorted(f"{lora.name}:{lora.weight}" for lora in self.loras))
-        changed = f"{'/tile' if self.tile else ''}{f'/lora-{zlib.crc32(loras.encode()):08x}' if loras else ''}"
+        changed = (
+            f"{'/tile' if self.tile else ''}{f'/lora-{zlib.crc32(loras.encode()):08x}' if loras else ''}"
+        )
         return f"{self.model}/{self.width}x{self.height}{changed}"
 
     def seed_of(self, index: int) -> int:

@@ -15,9 +15,10 @@ from generator.families.twins import twin_of
 from storage.catalog import LoraEntry
 from storage.errors import CatalogError
 
-log = logging.getLogger(__name__)
-
 ADAPTER = "added"
+# Most LoRAs have nothing for the text encoders, and diffusers says so of each.
+logging.getLogger("diffusers.loaders.lora_base").setLevel(logging.ERROR)
+
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 
 

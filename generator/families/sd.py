@@ -88,15 +88,20 @@ class StableDiffusion:
             CatalogError: one of them cannot be used.
         """
         twin = copy.copy(self)
-        twin._pipeline = pipeline = with_loras(self._pipeline, loras)
-        twin.unet = pipeline.unet
-        twin.network = twin.call_unet
-        if self.device.type == "cuda":
-            twin.unet.fuse_qkv_projections()
-        if any(getattr(pipeline, name, None) is not getattr(self._pipeline, name, None) for name in TEXT_ENCODERS):
-            twin._take_text_encoders(pipeline)
-            twin._remember_prompts()
+        twin._add(loras)  # noqa: SLF001  one of its own kind
         return twin
+
+    def _add(self, loras: Sequence[WeightedLora]) -> None:
+        before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
+        self.unet = self._pipeline.unet
+        self.network = self.call_unet
+        if self.device.type == "cuda":
+            self.unet.fuse_qkv_projections()
+        if any(
+            getattr(before, part, None) is not getattr(self._pipeline, part, None) for part in TEXT_ENCODERS
+        ):
+            self._take_text_encoders(self._pipeline)
+            self._remember_prompts()
 
     def own_bytes(self, of: StableDiffusion) -> int:
         """What its weights take that are not `of`'s too."""

@@ -14,12 +14,16 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    DiffusionPipeline,
     EulerDiscreteScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import ByteLevel, WhitespaceSplit
@@ -137,6 +141,46 @@ def make_upscaler(folder: Path, *, upscale: int = 4, seed: int = 0) -> Path:
     Swin2SRForImageSuperResolution(config).eval().save_pretrained(folder)
     Swin2SRImageProcessorPil(do_pad=True, size_divisor=4).save_pretrained(folder)
     return folder
+
+
+def make_lora(file: Path, model: Path, *, encoders: bool = True, kohya: bool = False, seed: int = 0) -> Path:
+    """A LoRA of random weights for a model's attentions, in diffusers' layout or kohya's."""
+    pipeline = DiffusionPipeline.from_pretrained(model)
+    torch.manual_seed(seed)
+    parts = {"unet": ("to_q", "to_k", "to_v", "to_out.0")}
+    if encoders:
+        parts |= dict.fromkeys(("text_encoder", "text_encoder_2"), ("q_proj", "k_proj", "v_proj", "out_proj"))
+    weights = {}
+    for part, layers in parts.items():
+        network = pipeline.components.get(part)
+        if network is None:
+            continue
+        network.add_adapter(
+            LoraConfig(r=4, lora_alpha=4, init_lora_weights=False, target_modules=list(layers))
+        )
+        prefixed = {f"{part}.{name}": weight for name, weight in get_peft_model_state_dict(network).items()}
+        weights |= prefixed
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(_in_kohyas_layout(weights) if kohya else weights, file)
+    return file
+
+
+def _in_kohyas_layout(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """With the path of a layer in one word, and an `alpha`, here half the rank, beside it."""
+    second = any(name.startswith("text_encoder_2.") for name in weights)
+    beginnings = {
+        "unet": "lora_unet",
+        "text_encoder": "lora_te1_text_model" if second else "lora_te_text_model",
+        "text_encoder_2": "lora_te2_text_model",
+    }
+    found = {}
+    for name, weight in weights.items():
+        part, _, path = name.partition(".")
+        layer, _, end = path.removeprefix("text_model.").rpartition(".lora_")
+        beginning = f"{beginnings[part]}_{layer.replace('.', '_')}"
+        found[f"{beginning}.{'lora_down' if end.startswith('A') else 'lora_up'}.weight"] = weight
+        found[f"{beginning}.alpha"] = torch.tensor(2.0)
+    return found
 
 
 def make_describer(folder: Path, *, seed: int = 0) -> Path:
