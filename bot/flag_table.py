@@ -52,7 +52,7 @@ class Flag:
     """Whether it may stand more than once; the values are then read as one."""
     group: str | None = None
     """Flags of one group decide the same, so only one of them can hold."""
-    default: str | Callable[[ModelEntry], str] | None = None
+    default: str | Callable[[ModelEntry], str | None] | None = None
     """The value that changes nothing; None where leaving the flag out is the only way to that."""
 
     @property
@@ -143,7 +143,12 @@ FLAGS: tuple[Flag, ...] = (
     Flag("sref", StyleCodes(), N_("a style by its code; `random` draws one"), repeats=True),
     Flag("sw", Whole(0, 1000), N_("how strong the style of `--sref` is"), default="100"),
     Flag("lora", Loras(), N_("a look or subject added to the model, and how strongly"), repeats=True),
-    Flag("upscaler", UpscalerName(), N_("which of the model's upscalers enlarges the picture")),
+    Flag(
+        "upscaler",
+        UpscalerName(),
+        N_("which of the model's upscalers enlarges the picture"),
+        default=lambda entry: next(iter(entry.upscalers), None),
+    ),
     Flag(
         "model",
         Choice(lambda catalog: tuple(catalog.models)),

@@ -24,7 +24,7 @@ commands = typer.Typer(
 def list_models() -> None:
     """What members can choose from."""
     models = catalog.load(start.configure(quiet=True).catalog)
-    table = Table("model", "title", "family", "sizes", "steps", "sampler", "from")
+    table = Table("model", "title", "family", "sizes", "steps", "sampler", "upscalers", "LoRAs", "from")
     for name, entry in models.models.items():
         table.add_row(
             f"{name} (default)" if name == models.default else name,
@@ -33,6 +33,8 @@ def list_models() -> None:
             f"{len(entry.sizes)}, up to {max(entry.sizes, key=lambda size: size[0] * size[1])}",
             f"{entry.num_inference_steps} of {entry.max_steps}",
             entry.scheduler,
+            ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
+            ", ".join(entry.loras) or "none",
             entry.source,
         )
     Console().print(table)
@@ -69,17 +71,28 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
             yield f"{source} does not exist"
         elif entry.safety_checker is None:
             yield "a single file has no safety checker: name one with safety_checker"
-    beside = (entry.upscaler and entry.upscaler.source, entry.describer and entry.describer.source)
+    companions = (*entry.upscalers.values(), entry.upscaler, entry.describer)
+    beside = dict.fromkeys(each.source for each in companions if each)
     for place in (entry.safety_checker, entry.vocabulary, *beside):
         if place and Path(place).is_absolute() and not Path(place).exists():
             yield f"{place} does not exist"
+    yield from _missing_loras(entry)
+
+
+def _missing_loras(entry: ModelEntry) -> Iterator[str]:
+    for name, lora in entry.loras.items():
+        place = Path(lora.source, lora.file or "")
+        # What is neither a path nor a file may be a Hugging Face id.
+        local = Path(lora.source).is_absolute() or Path(lora.source).suffix == ".safetensors"
+        if local and not place.exists():
+            yield f"the LoRA {name} is not there: {place} does not exist"
 
 
 def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:
     from contextlib import closing
 
     from generator.models import Models
-    from storage.contract import GenerationRequest
+    from storage.contract import GenerationRequest, Lora
 
     alone = Catalog(default=name, models={name: models[name]})
     width, height = min(models[name].sizes, key=lambda size: size[0] * size[1])
@@ -99,6 +112,11 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                 num_images_per_prompt=1,
             )
             images = loaded.engine(name).submit(request).result()
+            for lora in models[name].loras:
+                with_lora = request.model_copy(update={"loras": (Lora(name=lora),)})
+                loaded.engine(name).submit(with_lora).result()
+            for upscaler in models[name].upscalers:
+                loaded.upscaler(name, upscaler)
             loaded.safety(name).check(images)
             if models[name].describer is not None:
                 loaded.describer(name).likeliest(images[0])

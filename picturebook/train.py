@@ -165,7 +165,7 @@ STAGES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "safety": (make_safety, 3000),
     "finish": (make_export, 0),
     "describer": (make_describer, 3900),
-    "lora": (make_lora, 420),
+    "lora": (make_lora, 220),
 }
 """The stages in their order, each with its number of steps (of shards for "scenes")."""
 

@@ -178,8 +178,9 @@ def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
         entry = ModelEntry(name=name, **{"title": name, **table})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise CatalogError(f"Model {name!r} in {path}: {place}: {first['msg']}.") from None
+        place = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        where = f"{place}: " if place else ""
+        raise CatalogError(f"Model {name!r} in {path}: {where}{first['msg']}.") from None
     return entry.model_copy(
         update={
             "source": _resolve(path.parent, entry.source),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog, CompanionEntry, LoraEntry, ModelEntry
 
 SIZES = (
     (128, 128), (144, 112), (112, 144), (160, 112), (112, 160), (176, 96), (96, 176), (192, 80), (80, 192),
@@ -25,6 +25,8 @@ def catalog(vocabulary: Path | None = None) -> Catalog:
         vocabulary=vocabulary and str(vocabulary),
         strength_subtle=0.35,
         strength_strong=0.65,
+        loras={"blueprint": LoraEntry(source="nowhere"), "Stained_Glass": LoraEntry(source="nowhere")},
+        upscalers={"soft": CompanionEntry(source="nowhere"), "crisp": CompanionEntry(source="nowhere")},
     )
     large = ModelEntry(
         name="dream_xl",

@@ -61,6 +61,13 @@ def asked(flags: str) -> dict[str, Any]:
         ("--video", {"video": True}),
         ("--video 1", {"video": True}),
         ("--ar 3:2", {"width": 160, "height": 112}),
+        ("--lora blueprint", {"loras": ({"name": "blueprint", "weight": 1.0},)}),
+        ("--lora BLUE-PRINT:.8", {"loras": ({"name": "blueprint", "weight": 0.8},)}),
+        ("--lora blueprint:-2", {"loras": ({"name": "blueprint", "weight": -2.0},)}),
+        ("--lora blueprint:1 --lora blueprint:0", {}),
+        ("--lora blueprint:0", {}),
+        ("--upscaler crisp", {"upscaler": "crisp"}),
+        ("--upscaler soft", {}),
         ("--v 7", {}),
         ("--version 8.1", {}),
         ("--iw 2", {}),
@@ -143,6 +150,18 @@ def test_each_flag_changes_what_it_names_and_nothing_else(flags: str, changes: d
         ("--hd 2", Problem.SURPLUS, None),
         ("--motion", Problem.MISSING, None),
         ("--lora", Problem.MISSING, None),
+        ("--lora blupring:.8", Problem.WRONG, "--lora blueprint:.8"),
+        ("--lora blupring", Problem.WRONG, "--lora blueprint"),
+        ("--lora :1", Problem.WRONG, None),
+        ("--lora blueprint:3", Problem.WRONG, "--lora blueprint:2"),
+        ("--lora blueprint:-2.5", Problem.WRONG, "--lora blueprint:-2"),
+        ("--lora blueprint:much", Problem.WRONG, "--lora blueprint:1"),
+        ("--lora blueprint:", Problem.WRONG, "--lora blueprint:1"),
+        ("--lora blueprint a fox", Problem.WRONG, None),
+        ("--upscaler", Problem.MISSING, None),
+        ("--upscaler crips", Problem.WRONG, "--upscaler crisp"),
+        ("--upscaler crisp please", Problem.SURPLUS, None),
+        ("--upscaler crisp --upscaler soft", Problem.TWICE, None),
         ("--zoom 3", Problem.WRONG, "--zoom 2"),
     ],
 )
@@ -341,7 +360,7 @@ def test_words_are_looked_up_without_weights_links_and_marks(tmp_path: Any) -> N
     words = tmp_path / "words.txt"
     words.write_text("a red fox")
     parsed = parse(
-        "https://dragon.example/x.png a (red:1.3) fox::2 unicorn::-.5 <lora:y:1> --no snakes --v 7",
+        "https://dragon.example/x.png a (red:1.3) fox::2 unicorn::-.5 <lora:blueprint:1> --no snakes --v 7",
         catalog(words),
     )
     assert parsed.unknown_words == ("unicorn",)
@@ -363,10 +382,10 @@ def test_speed_and_visibility_stand_beside_the_request() -> None:
 def test_nothing_of_midjourneys_is_unknown() -> None:
     working = (
         "ar aspect chaos c weird w stylize s style raw seed sameseed quality q draft steps cfg stop tile no "
-        "iw sref sw v version niji model sampler repeat r fast relax turbo public stealth video"
+        "iw sref sw lora upscaler v version niji model sampler repeat r fast relax turbo public stealth video"
     )
     noted = (
-        "sv cref cw oref ow p profile exp hd sd motion loop end bs zoom upscaler lora control h uplight "
+        "sv cref cw oref ow p profile exp hd sd motion loop end bs zoom control h uplight "
         "upbeta upanime test testp creative hq vibe newclip nostretch old beta"
     )
     names = {
@@ -375,3 +394,43 @@ def test_nothing_of_midjourneys_is_unknown() -> None:
     }
     assert names == {Meaning.WORKS: set(working.split()), Meaning.NOTED: set(noted.split())}
     assert set(BY_NAME) == names[Meaning.WORKS] | names[Meaning.NOTED]
+
+
+def test_loras_add_up_in_one_order() -> None:
+    expected = ({"name": "Stained_Glass", "weight": 0.5}, {"name": "blueprint", "weight": -1.0})
+    for typed in ("--lora blueprint:-1 stainedglass:.5", "--lora stained_glass:.5 --lora blueprint:-1"):
+        assert asked(typed) == {"loras": expected}
+
+
+def test_an_unknown_lora_is_refused_with_those_there_are() -> None:
+    with pytest.raises(FlagError) as caught:
+        parse("a fox --lora blupring:.8", CATALOG)
+    assert flag_faults(caught.value.faults) == (
+        "`--lora` takes one of blueprint, Stained_Glass, with a weight from -2 to 2 such as `blueprint:.8`, "
+        "not `blupring:.8`. Did you mean `--lora blueprint:.8`?"
+    )
+
+
+def test_a_model_without_loras_or_upscalers_says_so_and_draws() -> None:
+    parsed = parse("a fox --lora ink:.8 --upscaler crisp --model dream_xl", CATALOG)
+    assert (parsed.request.loras, parsed.request.upscaler) == ((), None)
+    assert hints([parsed], CATALOG) == [
+        "`--lora` changed nothing: Dream XL has no LoRAs here.",
+        "`--upscaler` changed nothing: Dream XL has no upscalers here to choose from.",
+    ]
+
+
+def test_loras_have_a_batch_group_of_their_own() -> None:
+    groups = [
+        parse(f"a fox {flags}", CATALOG).request.batch_group
+        for flags in (
+            "",
+            "--lora blueprint:0",
+            "--lora blueprint",
+            "--lora blueprint:.5",
+            "--lora blueprint --tile",
+        )
+    ]
+    assert groups[0] == groups[1] == "picturebook/128x128"
+    assert len(set(groups)) == 4
+    assert all(len(group) < 50 for group in groups)

@@ -95,7 +95,14 @@ pieces = st.one_of(
         ]
     ),
     st.sampled_from(
-        ["https://a.example/b.png", "<https://a.example/c>::2", "<lora:x:.8>", "<lora:y>", "\\(", "(at 5:30)"]
+        [
+            "https://a.example/b.png",
+            "<https://a.example/c>::2",
+            "<lora:blueprint:.8>",
+            "<lora:y>",
+            "\\(",
+            "(at 5:30)",
+        ]
     ),
     st.text(max_size=8),
 )
@@ -190,6 +197,8 @@ values = st.fixed_dictionaries(
         "video": st.sampled_from(["", "1"]),
         "sref": st.sampled_from(["5", "5 6", "7::2 8"]),
         "sw": st.integers(0, 1000).map(str),
+        "lora": st.sampled_from(["blueprint", "blueprint:.5", "stained_glass:-1 blueprint:2"]),
+        "upscaler": st.just("crisp"),
         "relax": st.just(""),
         "stealth": st.just(""),
         "hd": st.just(""),
@@ -210,7 +219,7 @@ texts = st.lists(
             "{x}",
             "}",
             "\\(a:1.2)",
-            "<lora:x:.8>",
+            "<lora:blueprint:.8>",
             "--mine",
             "--dusk",
             'says "--ar (a:2) b::2"',
@@ -296,7 +305,7 @@ def test_a_neutral_value_is_as_good_as_no_flag(flag: Flag, model: str, chosen: d
 def test_every_range_has_a_neutral_value_where_there_can_be_one() -> None:
     without = {flag.name for flag in FLAGS if flag.meaning is Meaning.WORKS and flag.default is None}
     assert without == {
-        "style", "raw", "seed", "sameseed", "no", "draft", "tile", "sref", "v", "niji", "repeat", "fast",
+        "style", "raw", "seed", "sameseed", "no", "draft", "tile", "sref", "lora", "v", "niji", "repeat", "fast",
         "relax", "turbo", "public", "stealth", "video",
     }  # fmt: skip
 
