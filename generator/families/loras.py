@@ -81,7 +81,7 @@ def _own_weights(network: torch.nn.Module) -> None:
     """What is to be changed is no longer the weight of the network that this is a twin of."""
     for layer in network.modules():
         if isinstance(layer, BaseTunerLayer):
-            base = layer.get_base_layer()
+            base: Any = layer.get_base_layer()
             base.weight = torch.nn.Parameter(base.weight.detach().clone(), requires_grad=False)
 
 

@@ -8,7 +8,7 @@ from bot import errors, messages
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
-from bot.derived import ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError, parse
 from bot.incoming import (
     NotALink,
@@ -39,6 +39,7 @@ REFUSALS: list[Exception] = [
     NotAgeRestricted(),
     ModelGone("sold"),
     NoUpscaler(),
+    LoraGone("ink"),
     PictureWithheld(),
     TooLarge(8192, 8192),
     ForbiddenWords(["spider"], "a spider"),

@@ -12,13 +12,14 @@ from sqlalchemy import func, select
 
 from bot import derived, submit
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
-from bot.derived import ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError
 from bot.moderation import ForbiddenWords
 from bot.submit import Asked, Cell, Place, Wish
 from storage import jobs, members, moderation
 from storage.backends import Backends
 from storage.broker import Tickets
+from storage.catalog import CompanionEntry, LoraEntry
 from storage.config import Config
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.errors import Banned, NoSuchImage, NoSuchJob, Paused, QueueFull
@@ -338,6 +339,48 @@ async def test_a_model_that_was_taken_out_of_the_catalog_is_named(backends: Back
     with pytest.raises(ModelGone) as caught:
         await reroll(backends, wish(), job.id)
     assert caught.value.name == "other"
+
+
+def having(backends: Backends, *loras: str) -> None:
+    """Let the model have these LoRAs, and two upscalers."""
+    entry = backends.catalog["picturebook"].model_copy(
+        update={
+            "loras": {name: LoraEntry(source=name) for name in loras},
+            "upscalers": {name: CompanionEntry(source=name) for name in ("soft", "crisp")},
+        }
+    )
+    models = {**backends.catalog.models, "picturebook": entry}
+    backends.catalog = backends.catalog.model_copy(update={"models": models})
+
+
+async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: Backends) -> None:
+    having(backends, "ink")
+    job, images = await drawn(backends, "a fox --lora ink:.8 --upscaler crisp")
+    picture = images[1].id
+    for asked in (
+        await reroll(backends, wish(), job.id),
+        await vary(backends, wish(), picture, Action.VARY_STRONG),
+        await upscale(backends, wish(), picture, Action.UPSCALE_2X),
+        await upscale(backends, wish(), picture, Action.UPSCALE_CREATIVE),
+    ):
+        request = request_of(asked)
+        assert [(lora.name, lora.weight) for lora in request.loras] == [("ink", 0.8)]
+        assert request.upscaler == "crisp"
+
+
+async def test_a_lora_that_is_gone_draws_nothing_more_but_its_pictures_grow(backends: Backends) -> None:
+    having(backends, "ink")
+    job, images = await drawn(backends, "a fox --lora ink")
+    having(backends)
+    picture = images[0].id
+    for again in (
+        reroll(backends, wish(), job.id),
+        vary(backends, wish(), picture, Action.VARY_SUBTLE),
+        upscale(backends, wish(), picture, Action.UPSCALE_CREATIVE),
+    ):
+        with pytest.raises(LoraGone):
+            await again
+    assert request_of(await upscale(backends, wish(), picture, Action.UPSCALE_2X)).scale == 2
 
 
 async def test_words_banned_since_are_not_drawn_again(backends: Backends) -> None:

@@ -162,3 +162,28 @@ def test_stopping_a_run_takes_no_longer_than_it_should(
         assert run.wait(30) == 0, rest
     assert time.monotonic() - asked < 15
     assert "Traceback" not in rest
+
+
+def test_models_name_their_upscalers_and_loras_and_say_which_are_missing(
+    easel: Easel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "blueprint" in easel("models", "list").stdout
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(
+        f"""
+        [models.one]
+        source = "owner/one"
+        sizes = [[64, 64]]
+        upscalers = {{ soft = {{ source = "owner/soft" }}, crisp = {{ source = "{tmp_path}/crisp" }} }}
+        loras = {{ oil = "owner/oil", ink = "{tmp_path}/ink.safetensors" }}
+        """
+    )
+    monkeypatch.setenv("EASEL_CATALOG", str(catalog))
+    listed = easel("models", "list").stdout
+    assert "soft, crisp" in listed
+    assert "oil, ink" in listed
+    checked = easel("models", "check")
+    assert checked.returncode == 1
+    assert f"the LoRA ink is not there: {tmp_path}/ink.safetensors does not exist" in checked.stderr
+    assert f"{tmp_path}/crisp does not exist" in checked.stderr
+    assert "oil" not in checked.stderr

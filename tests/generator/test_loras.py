@@ -143,14 +143,13 @@ def test_projections_fused_for_a_card_take_them_as_well(folder: Path, loras: dic
     chosen = [WeightedLora(loras["unet"], 1.0)]
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     conditions = plain.conditions([plain.prompts["a fox"]] * 2, [], size=(64, 64), guidance_scale=1.0)
-    answers = [
-        family.with_loras(chosen).predict(latents, torch.full((2,), 500.0), conditions)
-        for family in (plain, card)
-    ]
-    assert torch.allclose(*answers, atol=1e-4)
-    assert not torch.allclose(
-        answers[0], plain.predict(latents, torch.full((2,), 500.0), conditions), atol=1e-2
+    times = torch.full((2,), 500.0)
+    untouched, one, other = (
+        family.predict(latents, times, conditions)
+        for family in (plain, plain.with_loras(chosen), card.with_loras(chosen))
     )
+    assert torch.allclose(one, other, atol=1e-4)
+    assert not torch.allclose(one, untouched, atol=1e-2)
 
 
 def test_only_so_many_sets_are_kept_and_all_go_when_room_is_needed(

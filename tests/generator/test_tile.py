@@ -107,7 +107,7 @@ def test_a_compiled_network_tiles_too_and_the_plain_one_does_not(sd_folder: Path
 def test_a_tiling_job_has_a_group_of_its_own_and_changes_no_bit_of_another(sd_folder: Path) -> None:
     neighbour = asked(prompt="a boat", seed=1)
     with Engine.open(str(sd_folder), device="cpu") as engine, torch.inference_mode():
-        tiling = engine._tiling
+        tiling = engine._variants.of(asked(tile=True))
         (alone,) = drawn_together(engine.family, neighbour)
         (tile,) = drawn_together(tiling, asked(tile=True))
         flat, tiled = (Rows(each, Job(asked())) for each in (engine.family, tiling))

@@ -150,7 +150,7 @@ def make_lora(file: Path, model: Path, *, encoders: bool = True, kohya: bool = F
     parts = {"unet": ("to_q", "to_k", "to_v", "to_out.0")}
     if encoders:
         parts |= dict.fromkeys(("text_encoder", "text_encoder_2"), ("q_proj", "k_proj", "v_proj", "out_proj"))
-    weights = {}
+    weights: dict[str, torch.Tensor] = {}
     for part, layers in parts.items():
         network = pipeline.components.get(part)
         if network is None:

@@ -1,0 +1,118 @@
+"""What a request chooses of what its model has: an upscaler, LoRAs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+
+from generator.models import Models
+from storage import catalog
+from storage.config import Config
+from storage.contract import ErrorCode, GenerationRequest, JobState, Task
+from tests.generator import tiny
+from tests.generator.reference import difference
+from tests.generator.sharing import noisy
+from tests.generator.test_tasks import attempt_at, finished, stored, vary
+from tests.generator.working import Place
+
+INK = ({"name": "ink", "weight": 1.0},)
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choices")
+    plain = tiny.make_sd(folder / "plain")
+    for seed, name in enumerate(("soft", "crisp")):
+        tiny.make_upscaler(folder / name, seed=seed)
+    tiny.make_lora(folder / "ink.safetensors", plain)
+    file = tiny.catalog(folder, {"plain": plain})
+    lines = [
+        "[models.plain.upscalers]",
+        'soft = { source = "soft" }',
+        'crisp = { source = "crisp" }',
+        "[models.plain.loras]",
+        'ink = "ink.safetensors"',
+        'gone = "gone.safetensors"',
+    ]
+    file.write_text("\n".join([file.read_text(), *lines]))
+    return file
+
+
+@pytest.fixture(scope="module")
+def choosing(listed: Path) -> Iterator[Models]:
+    models = Models(catalog.load(listed), "cpu", "on")
+    yield models
+    models.close()
+
+
+@pytest.fixture
+def place(config: Config, listed: Path, choosing: Models) -> Iterator[Place]:
+    place = Place(config.model_copy(update={"catalog": listed}), choosing)
+    yield place
+    place.close()
+
+
+def pictures(place: Place, job_id: int) -> list[PIL.Image.Image]:
+    return [stored(place, image.key).convert("RGB") for image in place.images(job_id)]
+
+
+def test_models_have_the_upscaler_that_is_asked_for(choosing: Models) -> None:
+    soft, crisp = choosing.upscaler("plain"), choosing.upscaler("plain", "crisp")
+    assert choosing.upscaler("plain", "soft") is soft
+    assert choosing.upscaler("plain", "gone") is soft
+    assert crisp is not soft
+    picture = noisy(size=(32, 32))
+    assert difference([soft.enlarge(picture, 2)], [crisp.enlarge(picture, 2)]) > 8
+
+
+def test_a_job_is_enlarged_by_the_upscaler_it_names(place: Place, choosing: Models) -> None:
+    parent = finished(place)
+    source = pictures(place, parent)[0]
+    wish: dict[str, Any] = {"task": Task.UPSCALE, "scale": 2, "width": 128, "height": 128}
+    for name in (None, "soft", "crisp"):
+        job_id = vary(place, parent, num_images_per_prompt=1, upscaler=name, **wish)
+        attempt_at(place).run()
+        expected = choosing.upscaler("plain", name).enlarge(source, 2)
+        assert difference(pictures(place, job_id), [expected]) == 0
+
+
+def test_a_creative_upscale_draws_over_with_the_lora(place: Place) -> None:
+    parent = finished(place)
+    wish: dict[str, Any] = {"task": Task.UPSCALE, "scale": 2, "width": 128, "height": 128, "creativity": 0.5}
+    drawn = []
+    for loras in ((), INK):
+        job_id = vary(place, parent, num_images_per_prompt=1, loras=loras, **wish)
+        attempt_at(place).run()
+        drawn.append(pictures(place, job_id))
+    assert difference(*drawn) > 8
+
+
+def test_a_lora_that_is_gone_fails_the_job_as_a_model_does(place: Place) -> None:
+    job_id = place.ask(loras=({"name": "gone", "weight": 1.0},))
+    attempt_at(place).run()
+    job = place.job(job_id)
+    assert (job.state, job.error_code) == (JobState.FAILED, ErrorCode.MODEL_UNAVAILABLE)
+
+
+def test_weights_of_loras_leave_before_a_model_does(listed: Path) -> None:
+    models = Models(catalog.load(listed), "cpu", "off")
+    try:
+        engine = models.engine("plain")
+        request = GenerationRequest.model_validate(
+            {"prompt": "a cat", "width": 64, "height": 64, "seed": 3, "num_inference_steps": 2, "loras": INK}
+        )
+        first = engine.submit(request).result()
+        assert engine.has_loras
+        assert engine.size_bytes > engine.family.size_bytes
+        models._memory_bytes = engine.size_bytes
+        models._make_room(1)
+        assert not engine.has_loras
+        assert models.loaded() == {"plain"}
+        assert difference(engine.submit(request).result(), first) == 0
+    finally:
+        models.close()
