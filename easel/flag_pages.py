@@ -77,6 +77,7 @@ PAIRS: Mapping[str, Pair] = MappingProxyType(
         "iw": Pair(_CASTLE, "--iw 2", onto="a castle in the snow at night"),
         "sref": Pair("a castle", "--sref 1"),
         "sw": Pair("a castle", "--sref 1 --sw 1000", "--sref 1 --sw 10"),
+        "lora": Pair(_CASTLE, "--lora blueprint"),
         "video": Pair(_CASTLE, "--video", moves=True),
     }
 )
