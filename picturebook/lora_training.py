@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image
@@ -92,8 +91,8 @@ def _shards(vae: AutoencoderKL, look: Look, rng: random.Random) -> list[tuple[li
 
 
 def _write(unet: UNet2DConditionModel, file: Path) -> None:
-    """The adapter's weights in float16, in diffusers' layout."""
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
+    """The adapter's weights in float16, in diffusers' layout, which names layers as peft does."""
+    layers = get_peft_model_state_dict(unet)
     fresh = file.with_suffix(".fresh")
     StableDiffusionPipeline.save_lora_weights(
         fresh, unet_lora_layers={name: weight.half().contiguous() for name, weight in layers.items()}

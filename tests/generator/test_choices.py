@@ -91,11 +91,11 @@ def test_a_creative_upscale_draws_over_with_the_lora(place: Place) -> None:
     assert difference(*drawn) > 8
 
 
-def test_a_lora_that_is_gone_fails_the_job_as_a_model_does(place: Place) -> None:
+def test_a_job_whose_lora_is_gone_waits_for_a_worker_that_has_it(place: Place) -> None:
     job_id = place.ask(loras=({"name": "gone", "weight": 1.0},))
     attempt_at(place).run()
     job = place.job(job_id)
-    assert (job.state, job.error_code) == (JobState.FAILED, ErrorCode.MODEL_UNAVAILABLE)
+    assert (job.state, job.error_code) == (JobState.QUEUED, ErrorCode.MODEL_UNAVAILABLE)
 
 
 def test_weights_of_loras_leave_before_a_model_does(listed: Path) -> None:
