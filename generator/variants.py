@@ -49,6 +49,8 @@ class Variants:
             CatalogError: a LoRA is unknown or cannot be used.
         """
         key = tuple(sorted((lora for lora in request.loras if lora.weight), key=lambda lora: lora.name))
+        if not key and not request.tile:
+            return self._plain  # and waits for nobody who makes another
         with self._lock:
             family = self._with(key)
             return self._tiled(key, family) if request.tile else family
