@@ -6,13 +6,14 @@ is kept. What lies around the picture is filled with its stretched edges, for a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
 from PIL import Image, ImageChops, ImageFilter
 
 from storage.catalog import ModelEntry, Size
+from storage.contract import LARGEST_REGION, SMALLEST_REGION
 from storage.errors import Refused
 
 Box = tuple[int, int, int, int]
@@ -25,9 +26,9 @@ SHIFT = 0.5
 """The part of the side by which it then moves."""
 DIFFERENT = 24
 """Levels of 255 by which a painted pixel differs at least: a photograph's compression stays below."""
-SMALLEST_REGION, LARGEST_REGION = 0.005, 0.9
-"""Parts of the picture."""
 RATIO_TOLERANCE = 0.02
+BLACK_AND_WHITE = 0.95
+"""The part of a mask that is one or the other; the rest is soft borders."""
 _LONGEST_COMPARED = 1024
 
 _LANCZOS = Image.Resampling.LANCZOS
@@ -160,7 +161,7 @@ def region(size: Size, places: Collection[int], painted: Image.Image | None) -> 
     for place in places:
         line, column = divmod(place - 1, 3)
         mask.paste(255, _ninth(size, column, line))
-    part = mask.histogram()[255] / (size[0] * size[1])
+    part = white_part(mask)
     if part < SMALLEST_REGION:
         raise RegionTooSmall
     if part > LARGEST_REGION:
@@ -182,10 +183,16 @@ def _solid(mask: Image.Image) -> Image.Image:
     return mask.point(lambda level: 255 if level >= 128 else 0)
 
 
+def white_part(mask: Image.Image) -> float:
+    """How much of a mask (L) of black and white is white, 0–1."""
+    return mask.histogram()[255] / (mask.width * mask.height)
+
+
 def painted_over(original: Image.Image, painted: Image.Image) -> Image.Image:
     """The mask (L) of where a painted copy differs from the picture, in at most 1024 pixels a side.
 
-    Single pixels and thin lines, by which copies differ that were only saved again, are not counted.
+    Single pixels and thin lines, by which copies differ that were only saved again, are not counted. What is
+    painted in black and white alone is a mask itself, and white where the picture is to be drawn anew.
 
     Raises:
         PaintedShape: the copy is of another shape.
@@ -195,7 +202,21 @@ def painted_over(original: Image.Image, painted: Image.Image) -> Image.Image:
     scale = min(1.0, _LONGEST_COMPARED / max(painted.size))
     size = (max(1, round(painted.width * scale)), max(1, round(painted.height * scale)))
     both = [picture.convert("RGB").resize(size, _LANCZOS) for picture in (original, painted)]
-    channels: Sequence[Image.Image] = ImageChops.difference(*both).split()
-    most = ImageChops.lighter(ImageChops.lighter(channels[0], channels[1]), channels[2])
+    if is_mask(both[1]) and not is_mask(both[0]):
+        return _solid(both[1].convert("L"))
+    most = _lightest(ImageChops.difference(*both))
     differs = most.point(lambda level: 255 if level > DIFFERENT else 0)
     return differs.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(5))
+
+
+def is_mask(picture: Image.Image) -> bool:
+    """Whether a picture (RGB) is painted in black and white alone."""
+    black = sum(_lightest(picture).histogram()[: DIFFERENT + 1])
+    white = sum(_lightest(ImageChops.invert(picture)).histogram()[: DIFFERENT + 1])
+    return min(black, white) > 0 and black + white >= BLACK_AND_WHITE * picture.width * picture.height
+
+
+def _lightest(picture: Image.Image) -> Image.Image:
+    """The highest of each pixel's channels (L)."""
+    red, green, blue = picture.split()
+    return ImageChops.lighter(ImageChops.lighter(red, green), blue)

@@ -42,7 +42,7 @@ _REMIXES = MappingProxyType(
     }
 )
 _WITHOUT_SOURCE: Mapping[str, Any] = MappingProxyType(
-    {"source_key": None, "mask_key": None, "scale": 1, "creativity": 0.0, "strength": 1.0}
+    {"source_key": None, "mask_key": None, "mask_words": "", "scale": 1, "creativity": 0.0, "strength": 1.0}
 )
 OF_GRIDS: Mapping[str, Any] = MappingProxyType({"chaos": 0, "sameseed": False})
 """What spreads or joins the pictures of a first grid, and means nothing for what is made of one picture."""
@@ -177,7 +177,8 @@ def reroll(
     request = words.request
     if words.parsed is not None:
         kept = _request(job)
-        source = {"task", "parent_image_id", "source_key", "source_keys", "mask_key", "strength"}
+        source = {"task", "parent_image_id", "source_key", "source_keys", "strength"}
+        source |= {"mask_key", "mask_words"}
         if kept.task is not Task.TEXT_TO_IMAGE:
             source |= {"width", "height"}
         request = request.model_copy(update={name: getattr(kept, name) for name in source})

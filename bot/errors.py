@@ -27,7 +27,8 @@ from bot.messages import batches, deeds, finding, pictures, privacy, prompts
 from bot.moderation import ForbiddenWords
 from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
-from bot.redrawn import NoSquarerSize
+from bot.redrawn import NoSegmenter, NoSquarerSize
+from bot.twins import NoTwin
 from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm
@@ -62,6 +63,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     DataDeleted: lambda _: privacy.data_deleted(),
     NoSuchJob: lambda error: messages.no_such_job(error.job_id),
     NoSuchMessage: lambda _: finding.no_such_message(),
+    NoTwin: lambda _: finding.no_twin(),
     NoPicture: lambda _: finding.no_picture(),
     PictureTooLarge: lambda error: finding.picture_too_large(error.limit),
     NoSuchBatch: lambda _: batches.gone(),
@@ -77,6 +79,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     ModelGone: lambda error: messages.model_gone(error.name),
     LoraGone: lambda error: messages.lora_gone(error.name),
     NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
+    NoSegmenter: lambda error: deeds.no_segmenter(error.title),
     NothingToDraw: lambda _: deeds.nothing_to_draw(),
     RegionEmpty: lambda _: deeds.no_region(),
     RegionTooSmall: lambda _: deeds.region_too_small(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -63,6 +63,14 @@ _PANS = MappingProxyType(
 
 class NoSquarerSize(Refused):
     """The model draws nothing that is nearer to a square; `title` is the model's."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self.title = title
+
+
+class NoSegmenter(Refused):
+    """Nothing finds what words name in the pictures of this model; `title` is its own."""
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
@@ -128,30 +136,44 @@ def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) ->
     return _on_canvas(words, Action.ZOOM_CUSTOM, picture, drawn_image, canvas)
 
 
-def region(
-    session: Session,
-    catalog: Catalog,
-    image_id: int,
-    text: str,
-    places: Collection[int],
-    painted: PilImage.Image | None,
-) -> Derived:
-    """Four pictures that differ from one where it is to be drawn anew: in places (1–9), or where a copy of it
-    was painted over.
+@dataclass(frozen=True)
+class Region:
+    """Where a picture is to be drawn anew: in all that any of these says."""
+
+    words: str = ""
+    """Things that are to be seen in it, with commas between."""
+    places: Collection[int] = ()
+    """Ninths of it, 1–9."""
+    painted: PilImage.Image | None = None
+    """A copy of it that was painted over."""
+
+
+def region(session: Session, catalog: Catalog, image_id: int, text: str, where: Region) -> Derived:
+    """Four pictures that differ from one in a region.
 
     Composing the sheet raises what `canvases.region` and `canvases.painted_over` do.
+
+    Raises:
+        NoSegmenter: the model cannot find what words name.
     """
     picture = shown(session, image_id)
     drawn_image, drawn = before_upscaling(session, *picture)
     words = words_of(catalog, drawn, text)
     size = (drawn_image.width, drawn_image.height)
+    changes = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
+    if changes["mask_words"]:
+        entry = catalog[words.request.model]
+        if entry.segmenter is None:
+            raise NoSegmenter(entry.title)
+        if not where.places and where.painted is None:
+            # The worker alone can find it: there is no mask yet.
+            return words.derived(Action.VARY_REGION, picture, {**changes, "task": Task.INPAINTING})
 
     def compose(original: PilImage.Image) -> tuple[None, PilImage.Image]:
-        differs = None if painted is None else canvases.painted_over(original, painted)
-        return None, canvases.region(size, places, differs)
+        differs = None if where.painted is None else canvases.painted_over(original, where.painted)
+        return None, canvases.region(size, where.places, differs)
 
-    sheet = Sheet(picture[0].key, compose)
-    return words.derived(Action.VARY_REGION, picture, _drawn_anew(drawn_image, size), sheet)
+    return words.derived(Action.VARY_REGION, picture, changes, Sheet(picture[0].key, compose))
 
 
 def _on_canvas(

@@ -71,7 +71,7 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
             yield f"{source} does not exist"
         elif entry.safety_checker is None:
             yield "a single file has no safety checker: name one with safety_checker"
-    companions = (*entry.upscalers.values(), entry.upscaler, entry.describer)
+    companions = (*entry.upscalers.values(), entry.upscaler, entry.describer, entry.segmenter)
     beside = dict.fromkeys(each.source for each in companions if each)
     for place in (entry.safety_checker, entry.vocabulary, *beside):
         if place and Path(place).is_absolute() and not Path(place).exists():
@@ -120,6 +120,8 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
             loaded.safety(name).check(images)
             if models[name].describer is not None:
                 loaded.describer(name).likeliest(images[0])
+            if models[name].segmenter is not None:
+                loaded.segmenter(name).find(images[0], request.prompt)
     except (CatalogError, OSError, RuntimeError, ValueError) as error:
         return [str(error).splitlines()[0] or type(error).__name__]
     return []

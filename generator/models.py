@@ -23,6 +23,7 @@ from generator.engine import Engine
 from generator.families import loading
 from generator.progress import PreviewPace
 from generator.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
+from generator.segment import Segmenter
 from generator.shorten import Shortener
 from generator.upscale import Upscaler
 from storage.catalog import Catalog, CompanionEntry, ModelEntry
@@ -137,6 +138,14 @@ class Models:
         """
         return self._companion(Describer, self._named_beside(name, "describer"))
 
+    def segmenter(self, name: str) -> Segmenter:
+        """What finds in this model's pictures what words name.
+
+        Raises:
+            CatalogError: the catalog names none for it, or it cannot be loaded.
+        """
+        return self._companion(Segmenter, self._named_beside(name, "segmenter"))
+
     def shortener(self, name: str) -> Shortener:
         """What weighs the words of prompts for this model.
 
@@ -172,7 +181,7 @@ class Models:
             self._engines[entry.name] = engine
         return engine
 
-    def _named_beside(self, name: str, kind: Literal["upscaler", "describer"]) -> str:
+    def _named_beside(self, name: str, kind: Literal["upscaler", "describer", "segmenter"]) -> str:
         """The source of what a model's entry names beside it."""
         named: CompanionEntry | None = getattr(self._entry(name), kind)
         if named is None:

@@ -27,7 +27,12 @@ def to_draw(mask: PIL.Image.Image) -> PIL.Image.Image:
 
     So what it makes of the border is never seen, and a latent that the mask only touches is drawn.
     """
-    return PIL.Image.fromarray(_grown(_white(mask), max(LATENT, feather(mask.size))))
+    return grown(mask, max(LATENT, feather(mask.size)))
+
+
+def grown(mask: PIL.Image.Image, reach: int) -> PIL.Image.Image:
+    """The mask with everything white that is at most `reach` pixels from white, in lines or columns."""
+    return PIL.Image.fromarray(_grown(_white(mask), reach))
 
 
 def pasted(drawn: PIL.Image.Image, source: PIL.Image.Image, mask: PIL.Image.Image) -> PIL.Image.Image:

@@ -6,12 +6,16 @@ import io
 from collections.abc import Callable, Sequence
 
 import PIL.Image
+from PIL import ImageChops
 
 from generator import blend
-from storage.contract import GenerationRequest, Task
-from storage.errors import ImageMissing, SourceWithheld
+from storage.contract import LARGEST_REGION, SMALLEST_REGION, GenerationRequest, Task
+from storage.errors import ImageMissing, NearlyWhole, NothingFound, SourceWithheld
 from storage.images import INCOMING, ImageStore
 from storage.pictures import as_seen
+
+Find = Callable[[PIL.Image.Image, str], PIL.Image.Image]
+"""Makes a mask of a picture and the words that name something in it."""
 
 
 class SourcePictures:
@@ -50,10 +54,23 @@ class SourcePictures:
         """The pictures of a blend, each by itself."""
         return [self._opened(key) for key in self._request.source_keys]
 
-    def mask(self) -> PIL.Image.Image | None:
-        """White where the picture is drawn anew."""
-        key = self._request.mask_key
-        return None if key is None else self._opened(key)
+    def mask(self, source: PIL.Image.Image | None, find: Find) -> PIL.Image.Image | None:
+        """White where the picture is drawn anew: as it was painted, and where `find` finds what words name.
+
+        Raises:
+            NothingFound, NearlyWhole: by the words.
+        """
+        key, words = self._request.mask_key, self._request.mask_words
+        painted = None if key is None else self._opened(key).convert("L")
+        if not words or source is None:
+            return painted
+        found = find(source, words)
+        if _white_part(found) < SMALLEST_REGION:
+            raise NothingFound(words)
+        mask = found if painted is None else ImageChops.lighter(found, painted.resize(found.size))
+        if _white_part(mask) > LARGEST_REGION:
+            raise NearlyWhole(words)
+        return mask
 
     def _opened(self, key: str) -> PIL.Image.Image:
         """Upright and opaque."""
@@ -66,3 +83,7 @@ class SourcePictures:
         if key.startswith(INCOMING) and self._is_unsafe(picture):
             raise SourceWithheld(key)
         return picture
+
+
+def _white_part(mask: PIL.Image.Image) -> float:
+    return sum(mask.histogram()[128:]) / (mask.width * mask.height)

@@ -41,7 +41,16 @@ from storage.contract import (
     Task,
 )
 from storage.drafts import Picture
-from storage.errors import CatalogError, DataDeleted, ImageMissing, NoSuchImage, SourceWithheld, Stale
+from storage.errors import (
+    CatalogError,
+    DataDeleted,
+    ImageMissing,
+    NearlyWhole,
+    NoSuchImage,
+    NothingFound,
+    SourceWithheld,
+    Stale,
+)
 from storage.tables import Job
 
 log = logging.getLogger(__name__)
@@ -55,6 +64,13 @@ Words = dict[str, Any]
 DESCRIPTIONS = 4
 
 _DETAIL_CHARACTERS = 500
+_FOR_GOOD = (
+    ErrorCode.SOURCE_MISSING,
+    ErrorCode.SOURCE_WITHHELD,
+    ErrorCode.REGION_NOT_FOUND,
+    ErrorCode.REGION_TOO_LARGE,
+)
+"""What another attempt would meet again."""
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
@@ -194,7 +210,7 @@ class Attempt:
         if request.task is Task.UPSCALE:
             assert source is not None
             return [self._enlarged(source, request)]
-        mask = self._sources.mask()
+        mask = self._sources.mask(source, self._found)
         with self._timed("load_ms"):
             engine = self._models.engine(request.model)
             check = self._models.preview_check(request.model)
@@ -214,6 +230,10 @@ class Attempt:
         if source is None or mask is None:
             return drawn
         return [pasting.pasted(image, source, mask) for image in drawn]
+
+    def _found(self, source: PIL.Image.Image, words: str) -> PIL.Image.Image:
+        with self._timed("segment_ms"), self._reporter.waiting_for_device():
+            return self._models.segmenter(self.claim.request.model).find(source, words)
 
     def _progressed(self, progress: Progress) -> None:
         self._reporter.progressed(progress)
@@ -344,7 +364,7 @@ class Attempt:
     def _failed(self, error: Exception) -> None:
         claim, code = self.claim, error_code(error)
         detail = f"{type(error).__name__}: {error}"[:_DETAIL_CHARACTERS]
-        retry = code not in (ErrorCode.SOURCE_MISSING, ErrorCode.SOURCE_WITHHELD)
+        retry = code not in _FOR_GOOD
 
         def fail(session: Session) -> Job:
             attempts.fail(session, claim.job_id, claim.attempt, code, detail, retry=retry)
@@ -385,6 +405,10 @@ def error_code(error: BaseException) -> ErrorCode:
             return ErrorCode.SOURCE_MISSING
         case SourceWithheld():
             return ErrorCode.SOURCE_WITHHELD
+        case NothingFound():
+            return ErrorCode.REGION_NOT_FOUND
+        case NearlyWhole():
+            return ErrorCode.REGION_TOO_LARGE
         case CatalogError():
             return ErrorCode.MODEL_UNAVAILABLE
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):

@@ -5,9 +5,10 @@ A scene is fully described by its attributes and a seed: drawn twice, it gives t
 
 import random
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 from picturebook import grounds, styles, subjects, words
 from picturebook.pen import Colour, Pen, lit, mix
@@ -93,11 +94,12 @@ def draw(scene: Scene, size: tuple[int, int] = SIZES[0], scale: float = 1) -> Im
 
     The same scene in the same nominal size shows the same things at every scale.
     """
-    rng = random.Random(zlib.crc32(repr((scene, size)).encode()))
+    rng = _chance(scene, size)
     target = (round(size[0] * scale), round(size[1] * scale))
     over = 3 if scale < 2 else 2
     image = Image.new("RGB", (target[0] * over, target[1] * over))
-    _paint(image, scene, rng)
+    for _ in _layers(image, scene, rng):
+        pass
     small = image.resize(target, Image.Resampling.BOX)
     if "vivid" in scene.qualities:
         small = styles.vivid(small)
@@ -106,7 +108,33 @@ def draw(scene: Scene, size: tuple[int, int] = SIZES[0], scale: float = 1) -> Im
     return styles.TREATMENTS[scene.style](small, scale, rng)
 
 
-def _paint(image: Image.Image, scene: Scene, rng: random.Random) -> None:
+def masks(scene: Scene, size: tuple[int, int], target: tuple[int, int]) -> dict[str, Image.Image]:
+    """Where the "sky", the "ground" and the "subject" are to be seen in the scene drawn in ``size``.
+
+    Each is an L picture of ``target`` pixels, white where it is; what falls or grows in front is not counted.
+    """
+    image = Image.new("RGB", (2 * size[0], 2 * size[1]))
+    changed = {}
+    before = image.copy()
+    for layer in _layers(image, scene, _chance(scene, size)):
+        channels = ImageChops.difference(before, image).split()
+        most = ImageChops.lighter(ImageChops.lighter(channels[0], channels[1]), channels[2])
+        white = most.point(lambda level: 255 if level else 0)
+        changed[layer] = white.resize(target, Image.Resampling.BOX)
+        before = image.copy()
+    subject = changed["subject"]
+    # The median takes away single flakes of snow in the air.
+    land = ImageChops.subtract(changed["ground"].filter(ImageFilter.MedianFilter(5)), subject)
+    sky = ImageChops.subtract(ImageChops.invert(land), subject)
+    return {"sky": sky, "ground": land, "subject": subject}
+
+
+def _chance(scene: Scene, size: tuple[int, int]) -> random.Random:
+    return random.Random(zlib.crc32(repr((scene, size)).encode()))
+
+
+def _layers(image: Image.Image, scene: Scene, rng: random.Random) -> Iterator[str]:
+    """Paint the scene from the back to the front; what was just painted is named."""
     wide = image.width / image.height
     frame = Pen(image, 0, image.height, image.height)
     rich = "detailed" in scene.qualities
@@ -116,18 +144,22 @@ def _paint(image: Image.Image, scene: Scene, rng: random.Random) -> None:
     if "masterpiece" in scene.qualities:
         glowing = styles.rays(image, (centre, image.height * 0.5), 0.5 * image.height)
         image.paste(glowing)
+    yield "sky"
     light = grounds.LIGHTS[scene.time]
     grounds.DRAWINGS[scene.ground](frame, wide, light, rng, rich)
+    yield "ground"
     base = 0.1 + rng.uniform(-0.02, 0.02) + max(0.0, 0.5 - unit / image.height) * 0.35
     lift = subjects.LIFTED.get(scene.subject, 0.0) * unit
     pen = Pen(image, centre, image.height * (1 - base) - lift, unit, rng.choice((-1, 1)))
     _draw_subject(pen, scene, rng)
     if "ornate" in scene.qualities:
         subjects.ornaments(pen, rng)
+    yield "subject"
     if "beautiful" in scene.qualities:
         _blossoms(frame, wide, rng)
     if scene.sky == "rainy":
         grounds.rain(frame, wide, rng)
+    yield "front"
 
 
 def _draw_subject(pen: Pen, scene: Scene, rng: random.Random) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, VisionEncoderDecoderModel
 
 from picturebook.blueprint import blueprint
 from picturebook.dataset import encode, write_shards
@@ -28,6 +28,7 @@ from picturebook.parallel import run_together
 from picturebook.safety import new_processor
 from picturebook.safety_training import measure, painted_examples, train_checker, untrained_checker
 from picturebook.scenes import draw, random_scene
+from picturebook.segmenter_training import train_segmenter
 from picturebook.text_training import train_text_encoder
 from picturebook.upscaler_training import train_upscaler
 from picturebook.vae_training import train_vae
@@ -116,6 +117,12 @@ def make_lora(runs: Path, steps: int) -> None:
     train_lora(*parts, blueprint, runs / "lora", HERE / "loras" / "blueprint.safetensors", steps)
 
 
+def make_segmenter(runs: Path, steps: int) -> None:
+    """The segmenter, which begins to see as the describer does and to read as the model does."""
+    describer = VisionEncoderDecoderModel.from_pretrained(HERE / "describer", torch_dtype=torch.float32)
+    train_segmenter(describer, finished_text_encoder(runs), runs / "segmenter", HERE / "segmenter", steps)
+
+
 def make_export(runs: Path, _: int) -> None:
     """The diffusers folder, from the checkpoints that there are."""
     checker = finished_checker(runs)
@@ -166,6 +173,7 @@ STAGES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "finish": (make_export, 0),
     "describer": (make_describer, 3900),
     "lora": (make_lora, 220),
+    "segmenter": (make_segmenter, 1800),
 }
 """The stages in their order, each with its number of steps (of shards for "scenes")."""
 

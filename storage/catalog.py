@@ -95,6 +95,8 @@ class ModelEntry(BaseModel):
     """What `--lora` chooses from; a source alone may stand for an entry."""
     describer: CompanionEntry | None = None
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
+    segmenter: CompanionEntry | None = None
+    """A CLIPSeg, which finds in a picture what words name."""
     display_scale: int = 1
     """How many times larger a grid is shown than it was drawn, for a small model."""
 
@@ -193,6 +195,7 @@ def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
                 for name, lora in entry.loras.items()
             },
             "describer": _beside(path.parent, entry.describer),
+            "segmenter": _beside(path.parent, entry.segmenter),
         }
     )
 

@@ -17,6 +17,10 @@ SEED_SPACE = 2**32
 GRID = 4
 MOST_BLENDED = 5
 HEAVIEST_LORA = 2.0
+MOST_MASK_WORDS = 100
+"""Characters."""
+SMALLEST_REGION, LARGEST_REGION = 0.005, 0.9
+"""Parts of a picture that may be drawn anew while the rest stays."""
 
 
 class JobState(StrEnum):
@@ -119,6 +123,8 @@ class ErrorCode(StrEnum):
     MODEL_UNAVAILABLE = "model_unavailable"
     SOURCE_MISSING = "source_missing"
     SOURCE_WITHHELD = "source_withheld"
+    REGION_NOT_FOUND = "region_not_found"
+    REGION_TOO_LARGE = "region_too_large"
     DISK_FULL = "disk_full"
     TOO_OLD = "too_old"
 
@@ -171,9 +177,10 @@ class GenerationRequest(BaseModel):
     What a picture starts from is an image of an earlier job (`parent_image_id`) or a file in the image store
     (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions
     are its words. `strength` (0–1) is diffusers' for image-to-image and inpainting; `mask_key` names the mask
-    in the image store (white is drawn anew). `scale` is the upscaling factor, `upscaler` which of the model's
-    enlarges (None its default) and `creativity` (0–1) the strength of a light second diffusion of the
-    enlarged picture. Each is read only for its task.
+    in the image store (white is drawn anew), and `mask_words` things, with commas between, that are to be
+    found in the picture; both together are drawn anew. `scale` is the upscaling factor, `upscaler` which of
+    the model's enlarges (None its default) and `creativity` (0–1) the strength of a light second diffusion of
+    the enlarged picture. Each is read only for its task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -209,14 +216,15 @@ class GenerationRequest(BaseModel):
     source_key: str | None = None
     source_keys: Annotated[tuple[str, ...], Field(max_length=MOST_BLENDED)] = ()
     mask_key: str | None = None
+    mask_words: Annotated[str, Field(max_length=MOST_MASK_WORDS)] = ""
 
     @model_validator(mode="after")
     def _has_its_source(self) -> Self:
         sources = (self.parent_image_id, self.source_key, *self.source_keys)
         if self.task not in (Task.TEXT_TO_IMAGE, Task.SHORTEN) and all(source is None for source in sources):
             raise ValueError(f"{self.task.value} needs parent_image_id, source_key or source_keys")
-        if self.task is Task.INPAINTING and self.mask_key is None:
-            raise ValueError("inpainting needs mask_key")
+        if self.task is Task.INPAINTING and self.mask_key is None and not self.mask_words:
+            raise ValueError("inpainting needs mask_key or mask_words")
         return self
 
     @model_validator(mode="after")

@@ -105,6 +105,14 @@ class SourceWithheld(EaselError):
     """The safety check does not let a picture that a member brought be used; the text is its key."""
 
 
+class NothingFound(EaselError):
+    """A region's words name nothing that is to be seen in the picture; the text is the words."""
+
+
+class NearlyWhole(EaselError):
+    """A region is nearly the whole picture; the text is the words that name it."""
+
+
 class ImageMissing(EaselError):
     def __init__(self, key: str) -> None:
         super().__init__(f"no picture at {key}")

@@ -224,7 +224,9 @@ def without_pictures(job: Job) -> str:
 
 
 def failed(job: Job) -> str:
-    reason = _(_FAILURES[ErrorCode(job.error_code or ErrorCode.CRASHED)]).format(again=_(_TRY_AGAIN))
+    reason = _(_FAILURES[ErrorCode(job.error_code or ErrorCode.CRASHED)]).format(
+        again=_(_TRY_AGAIN), where=code(job.request.get("mask_words", ""))
+    )
     quote = _("-# Job {id}: quote this number to whoever runs Easel here.").format(id=job.id)
     return _about(job, after=f" - {_mention(job.member_id)}\n{reason}\n{quote}")
 
@@ -242,6 +244,14 @@ _FAILURES = {
     ),
     ErrorCode.SOURCE_MISSING: N_(
         "Sorry, the picture that this job begins with is not in the store any more."
+    ),
+    ErrorCode.REGION_NOT_FOUND: N_(
+        "Nothing in the picture was found to be {where}. Press Vary (Region) again and name something that "
+        "is to be seen in it, such as `the sky`, or choose places instead."
+    ),
+    ErrorCode.REGION_TOO_LARGE: N_(
+        "{where} is nearly the whole picture, and something of it has to stay. Press Vary (Region) again and "
+        "name less of it, or press Vary (Strong)."
     ),
     ErrorCode.DISK_FULL: N_("Sorry, there is no room to save pictures: Easel's operator has to make some."),
     ErrorCode.TOO_OLD: N_("Sorry, the job waited so long that it was given up. {again}"),

@@ -104,6 +104,13 @@ def no_region() -> str:
     )
 
 
+def no_segmenter(model: str) -> str:
+    return _(
+        "{model} cannot find in a picture what words name. Leave “Where, in words” empty and choose places, "
+        "or add the picture with that part painted over."
+    ).format(model=model)
+
+
 def region_too_small() -> str:
     return _(
         "The painted copy is nearly the same as the picture: paint over the part to draw anew, in "

@@ -56,6 +56,21 @@ def use_picture() -> str:
     return _("**Describe** makes prompts of this picture; **Image prompt** draws from it what you write.")
 
 
+def use_painted(job_id: int, number: int) -> str:
+    """Of a painted copy of that job's picture of this number."""
+    mask = _(
+        "It is a painted copy of image #{number} of job {job_id}: **Mask** draws anew what you painted over."
+    )
+    return "\n".join([use_picture(), mask.format(number=number, job_id=job_id)])
+
+
+def no_twin() -> str:
+    return _(
+        "None of your latest pictures was painted over here. Save a picture of Easel's, paint over a part of "
+        "it in any colour, and post it uncropped, as a reply to that picture if it is not yours."
+    )
+
+
 def no_picture() -> str:
     return _("There is no uploaded picture in this message. Choose one that has a PNG, JPEG, WebP or GIF.")
 

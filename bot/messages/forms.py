@@ -67,6 +67,18 @@ def what_label() -> str:
     return _("What to draw there")
 
 
+def where_label() -> str:
+    return _("Where, in words")
+
+
+def where_placeholder() -> str:
+    return _("The sky, the castle")
+
+
+def where_description() -> str:
+    return _("What is named here, chosen below and painted over is drawn anew, all of it together.")
+
+
 def places_label() -> str:
     return _("Places to draw anew")
 

@@ -1,4 +1,4 @@
-"""Vary (Region): a form with the words, places of the picture, and a copy of it that was painted over."""
+"""Vary (Region): a form with the prompt, and where: in words, in places, on a copy that was painted over."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot import derived, incoming, redrawn, submit
 from bot.messages import forms
+from bot.redrawn import Region
 from bot.submit import Asked
 from bot.translation import _
 from bot.views.answering import in_time
@@ -18,8 +19,21 @@ from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
 from bot.views.press import Pressed, on_press
 from bot.views.wishes import wish_of
 from storage import jobs
+from storage.catalog import Catalog
+from storage.contract import MOST_MASK_WORDS
 
-PLACES, PAINTED = "places", "painted"
+WHERE, PLACES, PAINTED = "where", "places", "painted"
+
+
+def _where() -> discord.ui.Label[Any]:
+    words: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        custom_id=WHERE,
+        placeholder=forms.where_placeholder(),
+        required=False,
+        max_length=MOST_MASK_WORDS,
+    )
+    description = forms.where_description()
+    return discord.ui.Label(text=forms.where_label(), description=description, component=words)
 
 
 def _places() -> discord.ui.Label[Any]:
@@ -42,30 +56,45 @@ def _painted() -> discord.ui.Label[Any]:
     return discord.ui.Label(text=forms.painted_label(), description=description, component=upload)
 
 
-def _form(session: Session, image_id: int, member_id: int) -> Form:
+def _form(session: Session, catalog: Catalog, image_id: int, member_id: int) -> Form:
+    _, job = jobs.seen_image(session, image_id, member_id)
+    prompt = derived.prompt_of(session, picture=image_id)
+    entry = catalog.models.get(job.model)
+    finds = entry is not None and entry.segmenter is not None
+    fields = (*((_where,) if finds else ()), _places, _painted)
+    return Form(CustomId("fr", image_id), forms.region_title(), prompt, forms.what_label(), fields)
+
+
+def mask_form(session: Session, image_id: int, member_id: int) -> Form:
+    """What to draw where a copy of the picture is painted over that was brought before."""
     jobs.seen_image(session, image_id, member_id)
     prompt = derived.prompt_of(session, picture=image_id)
-    fields = (_places, _painted)
-    return Form(CustomId("fr", image_id), forms.region_title(), prompt, forms.what_label(), fields)
+    return Form(CustomId("fm", image_id), forms.region_title(), prompt, forms.what_label())
 
 
 @on_press("vr")
 async def _open(pressed: Pressed) -> None:
-    work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
+    backends, member_id = pressed.backends, pressed.interaction.user.id
+    work = backends.database.read(_form, backends.catalog, pressed.id, member_id)
     await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
 
 
 @on_submit("fr")
 async def _draw_anew(form: Submitted) -> None:
-    text, places = form.text(PROMPT), [int(place) for place in form.chosen(PLACES) if place in forms.PLACES]
+    await begin(form.interaction, form.custom_id, draw_region(form, next(iter(form.files(PAINTED)), None)))
 
-    async def work() -> Asked:
-        files = form.files(PAINTED)
-        painted = await incoming.look(files[0]) if files else None
-        return await submit.derive(
-            form.backends,
-            wish_of(form.interaction),
-            lambda session, catalog: redrawn.region(session, catalog, form.id, text, places, painted),
-        )
 
-    await begin(form.interaction, form.custom_id, work())
+async def draw_region(form: Submitted, painted: discord.Attachment | None) -> Asked:
+    """Draw anew what a form about a picture says, and where a copy of the picture was painted over.
+
+    Raises:
+        PictureRefused, RegionEmpty, and any other Refused: no job was written.
+    """
+    places = [int(place) for place in form.chosen(PLACES) if place in forms.PLACES]
+    copy = None if painted is None else await incoming.look(painted)
+    where = Region(form.text(WHERE), places, copy)
+    return await submit.derive(
+        form.backends,
+        wish_of(form.interaction),
+        lambda session, catalog: redrawn.region(session, catalog, form.id, form.text(PROMPT), where),
+    )

@@ -1,24 +1,31 @@
-"""*Use picture…*: a picture in any message, described or drawn from.
+"""*Use picture…*: a picture in any message, described, drawn from, or taken as the mask of its twin.
 
 The private answer holds the picture itself, so that its buttons and form find it without being remembered.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import discord
 
+from bot import incoming, twins
+from bot.incoming import PictureRefused
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
 from bot.translation import _
-from bot.views.answering import promise, say
+from bot.twins import NoTwin
+from bot.views.answering import in_time, promise, say
 from bot.views.custom_ids import CustomId
+from bot.views.deeds import announce
 from bot.views.describes import describe
 from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
-from bot.views.press import Interaction, Pressed, button, on_press
+from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.prompts import imagine
+from bot.views.regions import draw_region, mask_form
 from storage.errors import Refused
+from storage.tables import Image
 
 
 class NoPicture(Refused):
@@ -56,11 +63,26 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     if picture.size > interaction.filesize_limit:
         raise PictureTooLarge(interaction.filesize_limit)
     await promise(interaction)
-    file = discord.File(io.BytesIO(await picture.read()), picture.filename)
+    data = await picture.read()
+    twin = await _twin(interaction, message, data)
     view = discord.ui.View(timeout=None)
     view.add_item(button("ud", 0, label=_("Describe")))
     view.add_item(button("ui", 0, label=_("Image prompt")))
-    await say(interaction, finding.use_picture(), view=view, files=[file], ephemeral=True)
+    view.add_item(button("um", 0 if twin is None else twin.id, label=_("Mask")))
+    content = finding.use_picture() if twin is None else finding.use_painted(twin.job_id, twin.index + 1)
+    file = discord.File(io.BytesIO(data), picture.filename)
+    await say(interaction, content, view=view, files=[file], ephemeral=True)
+
+
+async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
+    """The picture of which a message's is a painted copy, where there is one."""
+    try:
+        painted = await asyncio.to_thread(incoming.decode, data)
+    except PictureRefused:
+        return None
+    reference = message.reference
+    replied_to = None if reference is None else reference.message_id
+    return await twins.twin(host(interaction).backends, interaction.user.id, painted, replied_to)
 
 
 @on_press("ud")
@@ -78,3 +100,18 @@ async def _open(pressed: Pressed) -> None:
 async def _draw(form: Submitted) -> None:
     picture = picture_of(form.interaction.message)
     await imagine(form.interaction, form.text(PROMPT), attachments=[picture])
+
+
+@on_press("um")
+async def _open_mask(pressed: Pressed) -> None:
+    picture_of(pressed.interaction.message)
+    if pressed.id == 0:
+        raise NoTwin
+    work = pressed.backends.database.read(mask_form, pressed.id, pressed.interaction.user.id)
+    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+
+
+@on_submit("fm")
+async def _draw_masked(form: Submitted) -> None:
+    painted = picture_of(form.interaction.message)
+    await announce(form.interaction, await in_time(form.interaction, draw_region(form, painted)))

@@ -30,6 +30,7 @@ scheduler = "ddim"
 display_scale = 2
 upscaler = { source = "upscaler" }
 describer = { source = "describer" }
+segmenter = { source = "segmenter" }
 
 [models.other]
 source = "other"

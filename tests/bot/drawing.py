@@ -82,11 +82,11 @@ def find(backends: Backends, **words: Any) -> Job:
     return job
 
 
-def fail(backends: Backends) -> Job:
+def fail(backends: Backends, code: ErrorCode = ErrorCode.OUT_OF_MEMORY) -> Job:
     """Claim the next job and let it fail for good."""
     taken = claim(backends)
     with backends.database.writing() as session:
-        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
+        attempts.fail(session, taken.job_id, taken.attempt, code, "by hand", retry=False)
         job = jobs.get(session, taken.job_id)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
     return job

@@ -21,7 +21,7 @@ from generator.worker import Worker
 from storage import catalog, jobs
 from storage.backends import Backends
 from storage.config import Config
-from storage.contract import GenerationRequest, JobState
+from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.tables import Image, Job
 from tests.bot.simulated import World, answer, buttons, fill, labels, press, texts
 from tests.generator.working import make_catalog
@@ -275,3 +275,48 @@ async def test_picturebook_keeps_what_its_world_forbids(picturebook_world: World
     assert "withheld every picture" in message.content
     assert message.attachments == []
     assert buttons(message) == []
+
+
+@pytest.mark.timeout(900)
+async def test_picturebook_draws_anew_what_words_name_and_leaves_the_rest(picturebook_world: World) -> None:
+    world = picturebook_world
+    alice = world.member("alice")
+    await alice.slash(
+        world.channel, "imagine", prompt="a red castle on green hills by day --seed 5 --steps 12"
+    )
+    grid = await world.picture(seconds=PATIENCE_S)
+    await press(alice, grid, "U1")
+    single = await world.picture(after=grid.id)
+    (begun, *_) = images_of(world, job_rows(world)[0])
+    source = stored(world, begun.key)
+    red, green, blue = np.moveaxis(source, -1, 0)
+    castle = (red > green + 60) & (red > blue + 60)
+    high = np.arange(source.shape[0])[:, None] < 16
+    sky = high & (blue > red + 10)
+    assert castle.mean() > 0.08, "the castle is red"
+    assert sky.mean() > 0.08, "the sky is blue"
+    newest = single
+    for where, prompt, named, other in (
+        ("the sky", "a red castle on green hills at night --steps 12", sky, inner(castle, 8)),
+        ("castle", "a blue castle on green hills by day --steps 12", castle, sky),
+    ):
+        await fill(alice, await press(alice, single, "Vary (Region)"), prompt=prompt, where=where)
+        newest = await world.picture(after=newest.id, seconds=PATIENCE_S)
+        job = job_rows(world)[-1]
+        assert other.mean() > 0.01
+        for image in images_of(world, job):
+            differs = np.abs(stored(world, image.key) - source).mean(-1)
+            assert differs[other].mean() <= 2, where
+            assert differs[named].mean() > 10, where
+    asked = await press(alice, single, "Vary (Region)")
+    await fill(alice, asked, prompt="a red castle", where="the blue rabbit")
+    await world.until(lambda: JobState(job_rows(world)[-1].state).finished, seconds=PATIENCE_S)
+    await world.delivered()
+    assert job_rows(world)[-1].error_code == ErrorCode.REGION_NOT_FOUND
+    said = world.messages()[-1].content
+    assert "Nothing in the picture was found to be `the blue rabbit`" in said
+
+
+def inner(part: np.ndarray[Any, Any], pixels: int) -> np.ndarray[Any, Any]:
+    """What lies at least so far within a part."""
+    return far_from_white(~part * 255, pixels)

@@ -192,7 +192,7 @@ async def test_forms(world: World) -> None:
     form = opened.modal
     assert form is not None
     assert form["title"] == "变化（局部）"
-    assert [part["label"] for part in form["components"]][1] == "要重画的位置"
+    assert [part["label"] for part in form["components"]][1:3] == ["用文字说明哪里", "要重画的位置"]
 
 
 async def test_a_reaction_is_answered_in_what_its_member_last_spoke(world: World) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import discord
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
 import pytest
 
 from bot import messages
 from bot.messages import deeds, finding, panels, privacy
 from storage import holds, moderation
-from storage.contract import JobState
+from storage.contract import Action, JobState
 from storage.tables import Job
 from tests.bot import drawing, photos
 from tests.bot.simulated import (
@@ -21,6 +25,7 @@ from tests.bot.simulated import (
     components,
     interactions_with,
     labels,
+    prefilled,
     press,
     texts,
 )
@@ -303,7 +308,7 @@ async def test_any_uploaded_picture_is_described_or_drawn_from(world: World) -> 
     assert result.ephemeral
     page = answer(result)
     assert page.content == finding.use_picture()
-    assert labels(page) == ["Describe", "Image prompt"]
+    assert labels(page) == ["Describe", "Image prompt", "Mask"]
     assert [attachment.filename for attachment in page.message.attachments] == ["castle.png"]
     await world.restart_bot()
     described = await press(alice, page, "Describe")
@@ -315,6 +320,112 @@ async def test_any_uploaded_picture_is_described_or_drawn_from(world: World) -> 
     request = _job(world, 2).request
     assert request["task"] == "image-to-image"
     assert request["source_key"] == _job(world).request["source_key"]
+
+
+async def _painted(
+    picture: discord.Message, box: tuple[float, float, float, float], form: str = "PNG"
+) -> bytes:
+    """The first picture of a message, saved, and painted over in this part of it."""
+    copy = PIL.Image.open(io.BytesIO(await picture.attachments[0].read())).convert("RGB")
+    corners = [part * side for part, side in zip(box, copy.size * 2, strict=True)]
+    PIL.ImageDraw.Draw(copy).rectangle(corners, fill="white")
+    out = io.BytesIO()
+    copy.save(out, form)
+    return out.getvalue()
+
+
+async def _single(world: World, member: Member, prompt: str, number: int) -> discord.Message:
+    grid = await _grid(world, member, prompt)
+    await press(member, grid, f"U{number}")
+    return await world.picture(after=grid.id)
+
+
+def _mask(world: World, job: Job) -> np.ndarray[Any, Any]:
+    with PIL.Image.open(io.BytesIO(world.backends.images.load(job.request["mask_key"]))) as mask:
+        return np.asarray(mask) > 0
+
+
+async def test_a_painted_copy_is_the_mask_of_its_twin(world: World) -> None:
+    alice = world.member("alice")
+    single = await _single(world, alice, "a red castle", 3)
+    copy = ("copy.jpg", await _painted(single, (0, 0.5, 0.5, 1), "JPEG"))
+    posted = await _with_picture(world, alice, copy)
+    page = answer(await alice.context_menu(world.channel, "Use picture…", posted))
+    assert page.content == finding.use_painted(1, 3)
+    await world.restart_bot()
+    form = await press(alice, page, "Mask")
+    assert prefilled(form) == "a red castle"
+    await world.restart_bot()
+    drawn = await alice.submit_modal(form, {"prompt": "a red castle and a tree"})
+    assert "a region of image #3" in answer(drawn).content
+    job = _job(world, 2)
+    assert (job.parent_job_id, job.parent_index, job.action) == (1, 2, Action.REMIX_REGION)
+    assert job.request["parent_image_id"] == drawing.images(world.backends, 1)[2].id
+    mask = _mask(world, job)
+    assert mask[36:, :28].all()
+    assert not mask[:28].any()
+    assert not mask[:, 36:].any()
+
+
+async def test_the_twin_of_a_reply_is_what_was_replied_to(world: World) -> None:
+    alice, bob, mallory = world.member("alice"), world.member("bob"), world.member("mallory")
+    single = await _single(world, alice, "a red castle", 2)
+    copy = ("copy.png", await _painted(single, (0.5, 0, 1, 0.5)))
+    posted = await _with_picture(world, bob, copy)
+    page = answer(await bob.context_menu(world.channel, "Use picture…", posted))
+    assert page.content == finding.use_picture()
+    reply = await bob.send(world.channel, "like this", attachments=[copy], reply_to=single)
+    page = answer(await bob.context_menu(world.channel, "Use picture…", reply))
+    assert page.content == finding.use_painted(1, 2)
+    with world.backends.database.writing() as session:
+        session.get_one(Job, 1).stealth = True
+    page = answer(await mallory.context_menu(world.channel, "Use picture…", reply))
+    assert page.content == finding.use_picture()
+
+
+async def test_a_mask_alone_is_of_what_it_replies_to(world: World) -> None:
+    alice = world.member("alice")
+    grid = await _grid(world, alice)
+    await press(alice, grid, "U4")
+    single = await world.picture(after=grid.id)
+    mask = PIL.Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 20, 64))
+    out = io.BytesIO()
+    mask.save(out, "PNG")
+    file = ("mask.png", out.getvalue())
+    for message in (
+        await _with_picture(world, alice, file),
+        await alice.send(world.channel, "here", attachments=[file], reply_to=grid),
+    ):
+        page = answer(await alice.context_menu(world.channel, "Use picture…", message))
+        assert page.content == finding.use_picture()
+    reply = await alice.send(world.channel, "here", attachments=[file], reply_to=single)
+    page = answer(await alice.context_menu(world.channel, "Use picture…", reply))
+    assert page.content == finding.use_painted(1, 4)
+    await alice.submit_modal(await press(alice, page, "Mask"), {"prompt": "a red castle"})
+    assert _mask(world, _job(world, 2))[:, :20].all()
+    assert not _mask(world, _job(world, 2))[:, 20:].any()
+
+
+async def test_what_is_no_painted_copy_is_no_mask(world: World) -> None:
+    alice = world.member("alice")
+    single = await _single(world, alice, "a red castle", 1)
+    for name, data in {
+        "same.png": await _painted(single, (0, 0, 0, 0)),
+        "all.png": await _painted(single, (0, 0, 1, 1)),
+        "wide.png": photos.png(200, 90),
+        "broken.png": b"no picture",
+    }.items():
+        posted = await _with_picture(world, alice, (name, data))
+        page = answer(await alice.context_menu(world.channel, "Use picture…", posted))
+        assert page.content == finding.use_picture(), name
+        assert answer(await press(alice, page, "Mask")).content == finding.no_twin(), name
+    lost = await world.submit(alice, "e1:fm:1", prompt="a blue boat")
+    assert answer(lost).content == finding.no_picture()
+    await press(alice, answer(await alice.slash(world.channel, "privacy delete")), privacy.delete_label())
+    left = await _with_picture(world, alice, ("copy.png", await _painted(single, (0, 0, 0.5, 1))))
+    page = answer(await alice.context_menu(world.channel, "Use picture…", left))
+    assert page.content == finding.use_picture()
 
 
 async def test_use_picture_says_where_there_is_none_or_it_is_too_large(world: World) -> None:

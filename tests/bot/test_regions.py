@@ -11,7 +11,7 @@ import PIL.ImageDraw
 import pytest
 
 from bot.messages import deeds
-from storage.contract import Action, GenerationRequest, Task
+from storage.contract import Action, ErrorCode, GenerationRequest, Task
 from tests.bot import drawing, photos
 from tests.bot.pressing import images, job_rows, picked, remixed, used
 from tests.bot.simulated import World, answer, fill, labels, prefilled, press
@@ -35,17 +35,82 @@ async def painted(message: Any, box: tuple[float, float, float, float], kind: st
     return out.getvalue()
 
 
-async def test_the_form_has_words_places_and_a_painted_copy(world: World) -> None:
+async def test_the_form_has_words_where_places_and_a_painted_copy(world: World) -> None:
     alice = world.member("alice")
     _, single = await picked(world, alice, "a red castle --no trees --seed 3")
     opened = await press(alice, single, "Vary (Region)")
     assert opened.modal is not None
     fields = [label["component"] for label in opened.modal["components"]]
-    assert [field["custom_id"] for field in fields] == ["prompt", "places", "painted"]
+    assert [field["custom_id"] for field in fields] == ["prompt", "where", "places", "painted"]
     assert prefilled(opened) == "a red castle --no trees"
-    assert len(fields[1]["options"]) == 9
-    assert not fields[1]["required"]
-    assert not fields[2]["required"]
+    assert len(fields[2]["options"]) == 9
+    assert not any(field["required"] for field in fields[1:])
+
+
+async def test_only_a_model_with_a_segmenter_is_asked_where_in_words(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice, "a red castle --model other")
+    opened = await press(alice, single, "Vary (Region)")
+    assert opened.modal is not None
+    fields = [label["component"]["custom_id"] for label in opened.modal["components"]]
+    assert fields == ["prompt", "places", "painted"]
+    refused = await world.submit(alice, f"e1:fr:{images(world)[1].id}", prompt="a boat", where="the sky")
+    assert answer(refused).content == deeds.no_segmenter("other")
+    assert len(job_rows(world)) == 1
+
+
+async def test_words_say_where_after_a_restart_too(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    opened = await press(alice, single, "Vary (Region)")
+    await world.restart_bot()
+    await fill(alice, opened, prompt="a blue castle", where=" the sky, the tree ,")
+    job = job_rows(world)[-1]
+    request = GenerationRequest.model_validate(job.request)
+    assert job.action == Action.REMIX_REGION
+    assert (request.task, request.mask_words, request.mask_key) == (
+        Task.INPAINTING,
+        "the sky, the tree",
+        None,
+    )
+    assert request.parent_image_id == images(world)[1].id
+    drawing.draw(world.backends)
+    grid = await world.picture(after=single.id)
+    await press(alice, grid, "🔄")
+    again = GenerationRequest.model_validate(job_rows(world)[-1].request)
+    assert (again.task, again.mask_words) == (Task.INPAINTING, "the sky, the tree")
+    drawing.draw(world.backends)
+    await press(alice, grid, "V1")
+    varied = GenerationRequest.model_validate(job_rows(world)[-1].request)
+    assert (varied.task, varied.mask_words) == (Task.IMAGE_TO_IMAGE, "")
+
+
+async def test_words_are_added_to_places_and_paint(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    opened = await press(alice, single, "Vary (Region)")
+    data = await painted(single, (0, 0.5, 0.5, 1))
+    await fill(alice, opened, prompt="a boat", where="the sky", painted=[("a.png", data)], places=["3"])
+    request = GenerationRequest.model_validate(job_rows(world)[-1].request)
+    assert request.mask_words == "the sky"
+    mask = mask_of(world) > 0
+    assert mask[36:, :28].all()
+    assert mask[:21, 42:].all()
+
+
+@pytest.mark.parametrize("code", [ErrorCode.REGION_NOT_FOUND, ErrorCode.REGION_TOO_LARGE])
+async def test_what_words_did_not_find_is_said_with_what_to_do(world: World, code: ErrorCode) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    opened = await press(alice, single, "Vary (Region)")
+    await fill(alice, opened, prompt="a boat", where="the *unicorn*")
+    drawing.fail(world.backends, code)
+    said = await world.until(lambda: [text for text in world.messages() if "unicorn" in text.content])
+    assert "`the *unicorn*`" in said[-1].content
+    assert "Press Vary (Region) again and name" in said[-1].content
+    assert labels(world.reread(single))
+    await fill(alice, await press(alice, single, "Vary (Region)"), prompt="a boat", where="the sky")
+    assert len(job_rows(world)) == 3
 
 
 async def test_places_are_drawn_anew(world: World) -> None:
@@ -119,6 +184,19 @@ async def test_two_members_have_it_open(world: World) -> None:
     ]
 
 
+async def test_a_mask_in_black_and_white_says_where(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    mask = PIL.Image.new("L", (128, 128))
+    mask.paste(255, (64, 0, 128, 128))
+    out = io.BytesIO()
+    mask.save(out, "JPEG")
+    opened = await press(alice, single, "Vary (Region)")
+    await fill(alice, opened, prompt="a boat", painted=[("mask.jpg", out.getvalue())])
+    assert (mask_of(world)[:, 33:] == 255).all()
+    assert (mask_of(world)[:, :31] == 0).all()
+
+
 async def test_what_cannot_be_a_region_is_refused(world: World) -> None:
     alice = world.member("alice")
     _, single = await picked(world, alice)
@@ -126,6 +204,7 @@ async def test_what_cannot_be_a_region_is_refused(world: World) -> None:
     tall = await painted(single, (0, 0, 1, 1))
     refusals: list[tuple[dict[str, Any], str]] = [
         ({}, deeds.no_region()),
+        ({"where": " , "}, deeds.no_region()),
         ({"places": [str(place) for place in range(1, 10)]}, deeds.region_too_large()),
         ({"painted": [("copy.png", same)]}, deeds.region_too_small()),
         ({"painted": [("copy.png", tall)]}, deeds.region_too_large()),

@@ -132,11 +132,14 @@ def test_models_check_names_what_cannot_be_loaded(catalog: Path, monkeypatch: py
     assert "no model_index.json" in checked.output
 
 
-def test_models_check_describes_what_it_drew(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["describer", "segmenter"])
+def test_models_check_uses_what_stands_beside_a_model(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     (catalog.parent / "silent").mkdir(exist_ok=True)
     mute = catalog.with_name("mute.toml")
-    mute.write_text(catalog.read_text() + 'describer = {source = "silent"}\n')
+    mute.write_text(catalog.read_text() + f'{kind} = {{source = "silent"}}\n')
     monkeypatch.setenv("EASEL_CATALOG", str(mute))
     checked = CliRunner().invoke(app, ["models", "check", "--load"])
     assert checked.exit_code == 1
-    assert "The describer at" in checked.output
+    assert f"The {kind} at" in checked.output

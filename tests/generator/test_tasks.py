@@ -8,17 +8,20 @@ import io
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageChops
+import PIL.ImageFilter
 import pytest
 import torch
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from generator import output
+from generator import output, pasting
 from generator.progress import Pulse
 from generator.tasks import Attempt, error_code
 from storage import attempts, privacy, workers
@@ -26,6 +29,7 @@ from storage.contract import Action, ChangedEvent, ErrorCode, JobState, Progress
 from storage.database import Database
 from storage.errors import CatalogError, DataDeleted, ImageMissing
 from storage.tables import Delivery, Job
+from tests.generator import tiny
 from tests.generator.working import LONG, Place, wait_for
 
 
@@ -254,6 +258,69 @@ def test_a_part_is_drawn_anew_where_the_stored_mask_is_white(place: Place) -> No
         pictures.append(np.asarray(stored(place, place.images(job_id)[0].key), float))
     change = np.abs(pictures[0] - pictures[1]).mean(axis=(0, 2))
     assert change[:32].mean() > 10 * change[48:].mean()
+
+
+def kept(source: PIL.Image.Image, drawn: PIL.Image.Image, mask: PIL.Image.Image) -> bool:
+    """Whether the picture is as it was beyond the mask and its feather, which is not everywhere."""
+    black = np.asarray(mask.filter(PIL.ImageFilter.MaxFilter(2 * pasting.feather(mask.size) + 1))) == 0
+    assert 0.01 < black.mean() < 0.99
+    return bool((np.asarray(source)[black] == np.asarray(drawn)[black]).all())
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_a_part_is_drawn_anew_where_words_are_found_and_where_it_was_painted(
+    place: Place, painted: bool
+) -> None:
+    parent = finished(place)
+    source = stored(place, place.images(parent)[0].key)
+    mask = place.models.segmenter("plain").find(source, "the sky")
+    wish: dict[str, Any] = {"task": Task.INPAINTING, "mask_words": "the sky", "strength": 1.0}
+    if painted:
+        corner = PIL.Image.new("L", (64, 64))
+        corner.paste(255, (0, 48, 20, 64))
+        file = io.BytesIO()
+        corner.save(file, "PNG")
+        place.backends.images.save("masks/1.png", file.getvalue())
+        wish["mask_key"] = "masks/1.png"
+        mask = PIL.ImageChops.lighter(mask, corner)
+    job_id = vary(place, parent, num_images_per_prompt=1, seed=5, **wish)
+    attempt_at(place).run()
+    job = place.job(job_id)
+    assert job.state == JobState.SUCCEEDED, job.error_detail
+    assert "segment_ms" in job.timings
+    drawn = stored(place, place.images(job_id)[0].key)
+    assert kept(source, drawn, mask)
+    differs = np.abs(np.asarray(source, float) - np.asarray(drawn, float)).mean(-1)
+    assert differs[np.asarray(mask) > 0].mean() > 2
+    assert not painted or (differs[49:, :19] > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("everything", "code"), [(False, ErrorCode.REGION_NOT_FOUND), (True, ErrorCode.REGION_TOO_LARGE)]
+)
+def test_words_that_name_nothing_or_nearly_everything_fail_at_once(
+    place: Place, tmp_path: Path, everything: bool, code: ErrorCode
+) -> None:
+    segmenter = tiny.make_segmenter(tmp_path / "segmenter", everything=everything)
+    plain = Path(place.backends.catalog["plain"].source)
+    file = tiny.catalog(tmp_path, {"plain": plain}, segmenter=segmenter)
+    with closing(Place(place.config.model_copy(update={"catalog": file}))) as other:
+        parent = finished(other)
+        job_id = vary(other, parent, task=Task.INPAINTING, mask_words="the sky")
+        attempt_at(other).run()
+        job = other.job(job_id)
+    assert (job.state, job.error_code, job.attempts) == (JobState.FAILED, code, 1)
+
+
+def test_without_a_segmenter_words_name_nothing(place: Place, tmp_path: Path) -> None:
+    file = tiny.catalog(tmp_path, {"plain": Path(place.backends.catalog["plain"].source)})
+    with closing(Place(place.config.model_copy(update={"catalog": file}))) as other:
+        parent = finished(other)
+        job_id = vary(other, parent, task=Task.INPAINTING, mask_words="the sky")
+        attempt_at(other).run()
+        job = other.job(job_id)
+    assert job.error_code == ErrorCode.MODEL_UNAVAILABLE
+    assert "segmenter" in (job.error_detail or "")
 
 
 def stored(place: Place, key: str) -> PIL.Image.Image:

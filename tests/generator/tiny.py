@@ -31,6 +31,8 @@ from transformers import (
     BlipConfig,
     BlipForConditionalGeneration,
     CLIPConfig,
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -42,6 +44,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.swin2sr.image_processing_pil_swin2sr import Swin2SRImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 WIDTH = 16
 TEXT_WIDTH = 32
@@ -211,6 +214,46 @@ def make_describer(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def make_segmenter(folder: Path, *, everything: bool | None = None, seed: int = 0) -> Path:
+    """CLIPSeg, its weights random, in the files of `CIDAS/clipseg-rd64-refined`.
+
+    It finds `everything` in every picture, or nothing, or (None) some specks by chance.
+    """
+    tokens = tokenizer()
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    text = shape | {
+        "num_hidden_layers": 1,
+        "vocab_size": len(tokens),
+        "bos_token_id": tokens.bos_token_id,
+        "eos_token_id": tokens.eos_token_id,
+        "pad_token_id": tokens.pad_token_id,
+    }
+    vision = shape | {"num_hidden_layers": 3, "image_size": 32, "patch_size": 16}
+    torch.manual_seed(seed)
+    config = CLIPSegConfig(
+        text_config=text,
+        vision_config=vision,
+        projection_dim=16,
+        extract_layers=[0, 1, 2],
+        reduce_dim=16,
+        decoder_intermediate_size=16,
+        use_complex_transposed_convolution=True,
+    )
+    model = CLIPSegForImageSegmentation(config).eval()
+    last = model.decoder.transposed_convolution[-1]
+    with torch.no_grad():
+        if everything is None:
+            ids = torch.tensor([[tokens.bos_token_id, tokens.eos_token_id]])
+            last.bias -= model(input_ids=ids, pixel_values=torch.zeros(1, 3, 32, 32)).logits.quantile(0.97)
+        else:
+            last.weight.zero_()
+            last.bias.fill_(9.0 if everything else -9.0)
+    model.save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    tokens.save_pretrained(folder)
+    return folder
+
+
 def safety_checker(threshold: float = 1.0) -> StableDiffusionSafetyChecker:
     """A checker whose every concept needs a cosine above `threshold`: 1.0 passes everything, -1.0 nothing."""
     config = CLIPConfig(
@@ -295,6 +338,7 @@ def catalog(
     *,
     upscaler: Path | None = None,
     describer: Path | None = None,
+    segmenter: Path | None = None,
     **fields: Any,
 ) -> Path:
     """A catalog file in `folder` that names these model folders; `fields` are added to every entry."""
@@ -307,10 +351,12 @@ def catalog(
             **fields,
         }
         lines += ["", f"[models.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in entry.items())]
-        if upscaler is not None:
-            lines.append(f"upscaler = {{source = {json.dumps(str(upscaler))}}}")
-        if describer is not None:
-            lines.append(f"describer = {{source = {json.dumps(str(describer))}}}")
+        beside = {"upscaler": upscaler, "describer": describer, "segmenter": segmenter}
+        lines += [
+            f"{kind} = {{source = {json.dumps(str(source))}}}"
+            for kind, source in beside.items()
+            if source is not None
+        ]
     path = folder / "catalog.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

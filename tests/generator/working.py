@@ -36,8 +36,11 @@ def make_catalog(folder: Path) -> Path:
     tiny.safety_checker(threshold=-1.0).save_pretrained(strict / "safety_checker")
     upscaler = tiny.make_upscaler(folder / "upscaler")
     describer = tiny.make_describer(folder / "describer")
+    segmenter = tiny.make_segmenter(folder / "segmenter")
     both = {"plain": plain, "strict": strict}
-    return tiny.catalog(folder, both, upscaler=upscaler, describer=describer, max_steps=LONG)
+    return tiny.catalog(
+        folder, both, upscaler=upscaler, describer=describer, segmenter=segmenter, max_steps=LONG
+    )
 
 
 class Place:

@@ -46,7 +46,7 @@ def upscaler() -> Upscaler:
 
 
 def test_weights_are_small() -> None:
-    folders = ("model", "loras", "upscaler", "describer", "judge")
+    folders = ("model", "loras", "upscaler", "describer", "segmenter", "judge")
     files = [file for name in folders for file in (FOLDER / name).rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= MOST_BYTES
 

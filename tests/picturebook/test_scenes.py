@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from picturebook import words
 from picturebook.dataset import shard_sizes
-from picturebook.scenes import SIZE_WEIGHTS, SIZES, Scene, draw, random_scene
+from picturebook.scenes import SIZE_WEIGHTS, SIZES, Scene, draw, masks, random_scene
 
 CASTLE = Scene("castle", "red", "hills", "night", "clear", "illustration", seed=3)
 
@@ -83,3 +83,21 @@ def test_shards_follow_the_weights_from_the_first_on() -> None:
     assert set(sizes) == set(SIZES)
     assert sizes[0] == SIZES[0]
     assert 17 <= sizes.count(SIZES[0]) <= 24
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sky_ground_and_subject_share_the_picture(size: tuple[int, int]) -> None:
+    layers = {name: np.asarray(mask, float) for name, mask in masks(CASTLE, size, size).items()}
+    assert list(layers) == ["sky", "ground", "subject"]
+    assert np.abs(sum(layers.values()) - 255).mean() < 2
+    top, bottom = size[1] // 6, size[1] - size[1] // 16
+    assert layers["sky"][:top].mean() > 250
+    assert layers["ground"][bottom:].mean() > 240
+    red = np.asarray(draw(CASTLE, size), float)
+    reddish = red[..., 0] > red[..., 1:].max(axis=-1) + 50
+    assert layers["subject"][reddish].mean() > 230
+
+
+def test_flakes_in_the_air_are_sky() -> None:
+    snow = masks(replace(CASTLE, ground="snow"), (128, 128), (128, 128))
+    assert np.asarray(snow["sky"])[:40].mean() > 250

@@ -1,0 +1,65 @@
+"""Where in a picture is what words name, by a segmentation model."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+import PIL.Image
+import torch
+from torch import Tensor
+from transformers import AutoConfig, CLIPSegForImageSegmentation, CLIPSegProcessor
+
+from generator import pasting
+from generator.companion import Companion, OnDevice, here, reading
+
+LIKELY = 0.5
+"""The likelihood from which on a pixel belongs to what the words name."""
+MARGIN = 1 / 32
+"""How far what was found is grown, in shorter sides: the model sees borders less sharply than they are."""
+
+
+class Segmenter(Companion):
+    """CLIPSeg in transformers' class and layout."""
+
+    def __init__(
+        self, network: Any, processor: Any, device: torch.device, on_device: OnDevice = here
+    ) -> None:
+        super().__init__(network, device, on_device)
+        self._processor = processor
+
+    @classmethod
+    def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
+        with reading("segmenter", source):
+            kind = AutoConfig.from_pretrained(source).model_type
+            if kind != "clipseg":
+                raise ValueError(f"it is a model of the kind {kind!r}, not of 'clipseg'")
+            network = CLIPSegForImageSegmentation.from_pretrained(source, dtype=torch.float32)
+            processor = CLIPSegProcessor.from_pretrained(source)
+        return cls(network, processor, device, on_device)
+
+    def find(self, image: PIL.Image.Image, words: str) -> PIL.Image.Image:
+        """The mask (L, as large as the picture): white where the words' things are, and a little around.
+
+        Commas, Chinese ones too, stand between several things; all that is found of any of them is white.
+        """
+        things = [thing for part in re.split("[,，、]", words) if (thing := part.strip())]
+        inputs = self._processor(
+            text=things,
+            images=[image.convert("RGB")] * len(things),
+            padding=True,
+            truncation=True,
+            return_tensors="pt",
+        )
+        likelihoods = self._on_device(lambda: self._likelihoods(inputs))
+        levels = PIL.Image.fromarray((likelihoods.amax(dim=0) * 255).byte().numpy())
+        found = levels.resize(image.size, PIL.Image.Resampling.BILINEAR)
+        white = found.point(lambda level: 255 if level > LIKELY * 255 else 0)
+        return pasting.grown(white, max(2, round(min(image.size) * MARGIN)))
+
+    @torch.inference_mode()
+    def _likelihoods(self, inputs: Any) -> Tensor:
+        """(things, height, width) of the network's own picture, 0–1."""
+        logits = self._network(**inputs.to(self._device)).logits
+        likelihoods: Tensor = logits.view(-1, *logits.shape[-2:]).sigmoid().cpu()
+        return likelihoods
