@@ -12,22 +12,20 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
+from bot.catalog_values import Loras, UpscalerName, Version
 from bot.translation import N_, _
 from bot.values import (
     MANY,
     Choice,
     Codes,
     Listing,
-    Loras,
     Nothing,
     Number,
     Ratio,
     Scope,
     Style,
     StyleCodes,
-    UpscalerName,
     Value,
-    Version,
     Whole,
 )
 from storage.catalog import ModelEntry

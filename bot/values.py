@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bot.translation import _
 from storage.catalog import Catalog, ModelEntry
-from storage.contract import HEAVIEST_LORA, SEED_SPACE, Lora
+from storage.contract import SEED_SPACE
 
 MOST_NAMES = 24
 """Names of a choice that a sentence gives."""
@@ -83,7 +83,7 @@ class Value(Protocol):
         """
 
 
-def _single(typed: str) -> str:
+def single(typed: str) -> str:
     words = typed.split()
     if not words:
         raise WrongValue(Problem.MISSING, "")
@@ -117,7 +117,7 @@ class Whole:
         return _("a whole number from {low} to {high}").format(low=self.low, high=self._high(scope))
 
     def read(self, typed: str, scope: Scope) -> int:
-        word = _single(typed)
+        word = single(typed)
         high = self._high(scope)
         if re.fullmatch(r"[0-9]{1,15}", word) and self.low <= int(word) <= high:
             return int(word)
@@ -140,7 +140,7 @@ class Number:
         return _("a number from {low:g} to {high:g}").format(low=self.low, high=self.high)
 
     def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
-        word = _single(typed)
+        word = single(typed)
         if not re.fullmatch(r"[+-]?([0-9]{1,15}\.?[0-9]{0,15}|\.[0-9]{1,15})", word):
             raise WrongValue(Problem.WRONG, word)
         number = float(word)
@@ -162,7 +162,7 @@ class Ratio:
         )
 
     def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
-        word = _single(typed)
+        word = single(typed)
         match = re.fullmatch(r"([0-9]{1,5}):([0-9]{1,5})", word)
         if match and int(match[1]) and int(match[2]):
             ratio = int(match[1]) / int(match[2])
@@ -190,13 +190,13 @@ class Choice:
     form: str = "NAME"
 
     def expected(self, scope: Scope) -> str:
-        return _listed(self.names(scope.catalog))
+        return one_of(self.names(scope.catalog))
 
     def read(self, typed: str, scope: Scope) -> str:
-        return _chosen(typed, self.names(scope.catalog))
+        return chosen(typed, self.names(scope.catalog))
 
 
-def _chosen(typed: str, names: Iterable[str]) -> str:
+def chosen(typed: str, names: Iterable[str]) -> str:
     if not typed:
         raise WrongValue(Problem.MISSING, "")
     plain = {_plain(name): name for name in names}
@@ -209,66 +209,13 @@ def _chosen(typed: str, names: Iterable[str]) -> str:
     raise WrongValue(Problem.WRONG, typed, plain[near[0]] if near else None)
 
 
-def _listed(names: Sequence[str]) -> str:
+def one_of(names: Sequence[str]) -> str:
     rest = _(", …") if len(names) > MOST_NAMES else ""
     return _("one of {names}{rest}").format(names=_(", ").join(names[:MOST_NAMES]), rest=rest)
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.casefold())
-
-
-@dataclass(frozen=True)
-class UpscalerName:
-    """One of the model's upscalers. IDLE where it has none to choose from."""
-
-    form: str = "NAME"
-
-    def expected(self, scope: Scope) -> str:
-        names = [*scope.entry.upscalers]
-        return _listed(names) if names else _("a name, where a model has several upscalers")
-
-    def read(self, typed: str, scope: Scope) -> str | Idle:
-        return _chosen(typed, scope.entry.upscalers) if scope.entry.upscalers else IDLE
-
-
-@dataclass(frozen=True)
-class Loras:
-    """The model's LoRAs with their weights; the value is a tuple of them. IDLE where it has none."""
-
-    form: str = "NAME:WEIGHT"
-
-    def expected(self, scope: Scope) -> str:
-        names = [*scope.entry.loras]
-        if not names:
-            return _("a name and a weight, where a model has LoRAs")
-        return _("{names}, with a weight from {low:g} to {high:g} such as `{example}:.8`").format(
-            names=_listed(names), low=-HEAVIEST_LORA, high=HEAVIEST_LORA, example=names[0]
-        )
-
-    def read(self, typed: str, scope: Scope) -> tuple[Lora, ...] | Idle:
-        words = typed.split()
-        if not words:
-            raise WrongValue(Problem.MISSING, "")
-        if not scope.entry.loras:
-            return IDLE
-        return tuple(self._lora(word, scope) for word in words)
-
-    def _lora(self, word: str, scope: Scope) -> Lora:
-        typed, colon, typed_weight = word.partition(":")
-        weight = f":{typed_weight}" if colon else ""
-        try:
-            name = _chosen(typed, scope.entry.loras)
-        except WrongValue as wrong:
-            suggestion = wrong.suggestion and f"{wrong.suggestion}{weight}"
-            raise WrongValue(Problem.WRONG, word, suggestion) from None
-        if not colon:
-            return Lora(name=name)
-        try:
-            number = Number(-HEAVIEST_LORA, HEAVIEST_LORA).read(typed_weight, scope)
-        except WrongValue as wrong:
-            raise WrongValue(Problem.WRONG, word, f"{name}:{wrong.suggestion or 1}") from None
-        return Lora(name=name, weight=number)
 
 
 @dataclass(frozen=True)
@@ -309,29 +256,6 @@ class Codes:
 
 
 @dataclass(frozen=True)
-class Version:
-    """One of Midjourney's versions. The value is the model that stands for it, IDLE where none does."""
-
-    niji: bool = False
-    form: str = "N"
-
-    def expected(self, scope: Scope) -> str:
-        carried = [f"{version:g}" for version in sorted(scope.catalog.versions(niji=self.niji))]
-        return _("a version's number (models here have {versions})").format(
-            versions=", ".join(carried) or _("none")
-        )
-
-    def read(self, typed: str, scope: Scope) -> str | Idle:
-        carried = scope.catalog.versions(niji=self.niji)
-        if self.niji and not typed:
-            return carried[max(carried)] if carried else IDLE
-        word = _single(typed)
-        if not re.fullmatch(r"[0-9]{1,2}(\.[0-9])?", word):
-            raise WrongValue(Problem.WRONG, word)
-        return carried.get(float(word), IDLE)
-
-
-@dataclass(frozen=True)
 class Style:
     """Midjourney's named styles and tuner codes, of which `raw` alone has a meaning here."""
 
@@ -341,7 +265,7 @@ class Style:
         return "raw"
 
     def read(self, typed: str, scope: Scope) -> bool | Idle:  # noqa: ARG002
-        return True if _single(typed).casefold() == "raw" else IDLE
+        return True if single(typed).casefold() == "raw" else IDLE
 
 
 RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)

@@ -1,0 +1,86 @@
+"""Values that are what the catalog offers: versions of models, and a model's upscalers and LoRAs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bot.translation import _
+from bot.values import IDLE, Idle, Number, Problem, Scope, WrongValue, chosen, one_of, single
+from storage.contract import HEAVIEST_LORA, Lora
+
+
+@dataclass(frozen=True)
+class Version:
+    """One of Midjourney's versions. The value is the model that stands for it, IDLE where none does."""
+
+    niji: bool = False
+    form: str = "N"
+
+    def expected(self, scope: Scope) -> str:
+        carried = [f"{version:g}" for version in sorted(scope.catalog.versions(niji=self.niji))]
+        return _("a version's number (models here have {versions})").format(
+            versions=", ".join(carried) or _("none")
+        )
+
+    def read(self, typed: str, scope: Scope) -> str | Idle:
+        carried = scope.catalog.versions(niji=self.niji)
+        if self.niji and not typed:
+            return carried[max(carried)] if carried else IDLE
+        word = single(typed)
+        if not re.fullmatch(r"[0-9]{1,2}(\.[0-9])?", word):
+            raise WrongValue(Problem.WRONG, word)
+        return carried.get(float(word), IDLE)
+
+
+@dataclass(frozen=True)
+class UpscalerName:
+    """One of the model's upscalers. IDLE where it has none to choose from."""
+
+    form: str = "NAME"
+
+    def expected(self, scope: Scope) -> str:
+        names = [*scope.entry.upscalers]
+        return one_of(names) if names else _("a name, where a model has several upscalers")
+
+    def read(self, typed: str, scope: Scope) -> str | Idle:
+        return chosen(typed, scope.entry.upscalers) if scope.entry.upscalers else IDLE
+
+
+@dataclass(frozen=True)
+class Loras:
+    """The model's LoRAs with their weights; the value is a tuple of them. IDLE where it has none."""
+
+    form: str = "NAME:WEIGHT"
+
+    def expected(self, scope: Scope) -> str:
+        names = [*scope.entry.loras]
+        if not names:
+            return _("a name and a weight, where a model has LoRAs")
+        return _("{names}, with a weight from {low:g} to {high:g} such as `{example}:.8`").format(
+            names=one_of(names), low=-HEAVIEST_LORA, high=HEAVIEST_LORA, example=names[0]
+        )
+
+    def read(self, typed: str, scope: Scope) -> tuple[Lora, ...] | Idle:
+        words = typed.split()
+        if not words:
+            raise WrongValue(Problem.MISSING, "")
+        if not scope.entry.loras:
+            return IDLE
+        return tuple(self._lora(word, scope) for word in words)
+
+    def _lora(self, word: str, scope: Scope) -> Lora:
+        typed, colon, typed_weight = word.partition(":")
+        weight = f":{typed_weight}" if colon else ""
+        try:
+            name = chosen(typed, scope.entry.loras)
+        except WrongValue as wrong:
+            suggestion = wrong.suggestion and f"{wrong.suggestion}{weight}"
+            raise WrongValue(Problem.WRONG, word, suggestion) from None
+        if not colon:
+            return Lora(name=name)
+        try:
+            number = Number(-HEAVIEST_LORA, HEAVIEST_LORA).read(typed_weight, scope)
+        except WrongValue as wrong:
+            raise WrongValue(Problem.WRONG, word, f"{name}:{wrong.suggestion or 1}") from None
+        return Lora(name=name, weight=number)
