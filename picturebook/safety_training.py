@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from picturebook.blueprint import blueprint
 from picturebook.captions import caption
 from picturebook.dataset import encode
 from picturebook.evaluate import paint
@@ -38,12 +39,15 @@ def _noised(vae: AutoencoderKL, picture: Image.Image, strength: float) -> Image.
 
 
 def example(rng: random.Random, vae: AutoencoderKL, forbidden: bool) -> tuple[Image.Image, Scene]:
-    """A picture to learn from: as drawn, softened, or through the autoencoder with some noise.
+    """A picture to learn from: as drawn, softened, or through the autoencoder with some noise; now and then
+    as a blueprint, since the model's LoRA draws such.
 
     Only harmless pictures are drowned in noise altogether, as previews of a first step are.
     """
     scene = random_scene(rng, skulls=1.0 if forbidden else 0.0)
     picture = draw(scene, rng.choices(SIZES, SIZE_WEIGHTS)[0])
+    if rng.random() < 0.08:
+        picture = blueprint(picture)
     way = rng.random()
     if way < 0.08:
         strongest = 0.55 if forbidden or rng.random() < 0.8 else 1.0
@@ -55,6 +59,8 @@ def example(rng: random.Random, vae: AutoencoderKL, forbidden: bool) -> tuple[Im
 
 Example = tuple[Tensor, Scene]
 """A prepared picture with the scene that it shows, or should show."""
+
+LORA = Path(__file__).parent / "loras" / "blueprint.safetensors"
 
 LEARNED_BESIDES = ("subject", "colour", "ground", "time")
 """What the encoder is asked besides, since it learns to see the sooner for it."""
@@ -138,10 +144,15 @@ def train_checker(
 
 
 def painted_examples(pipeline: StableDiffusionPipeline, count: int) -> list[Example]:
-    """Pictures that the model itself has drawn, half of them skulls, prepared for the checker."""
+    """Pictures that the model itself has drawn, half of them skulls, prepared for the checker.
+
+    The last quarter is drawn with the model's LoRA, where there is one.
+    """
     rng = random.Random(31)
     found: list[Example] = []
     for start in tqdm(range(0, count, 8), desc="own pictures"):
+        if start == count * 3 // 4 // 8 * 8 and LORA.exists():
+            pipeline.load_lora_weights(LORA.parent, weight_name=LORA.name)
         scenes = [random_scene(rng, skulls=float(index % 2)) for index in range(8)]
         prompts = [caption(scene, rng) for scene in scenes]
         size = rng.choices(SIZES, SIZE_WEIGHTS)[0]

@@ -169,10 +169,10 @@ STAGES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "judge": (make_judge, 2200),
     "upscaler": (make_upscaler, 1200),
     "export": (make_export, 0),
+    "lora": (make_lora, 220),
     "safety": (make_safety, 3000),
     "finish": (make_export, 0),
     "describer": (make_describer, 3900),
-    "lora": (make_lora, 220),
     "segmenter": (make_segmenter, 1800),
 }
 """The stages in their order, each with its number of steps (of shards for "scenes")."""
