@@ -1,0 +1,93 @@
+"""Whatever members read goes through gettext: no word stands bare where it reaches them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import bot
+
+FOLDER = Path(bot.__file__).parent
+MARKS = {"_", "N_", "ngettext"}
+SHOWN = {"label", "placeholder", "title", "description", "content"}
+"""Arguments that members read."""
+SAYS = {"say", "conclude", "change", "TextDisplay"}
+"""Functions that tell members their arguments."""
+WORD = re.compile(r"[A-Za-z]{2,}")
+NO_WORDS = re.compile(r"`[^`]*`|<[^>]*>|https?:\S*|\b[vVU]\d\b|/imagine prompt:")
+"""What is the same in every language: code, mentions, links, names of buttons."""
+
+
+def bare(node: ast.AST) -> Iterator[ast.AST]:
+    """The strings with words in an expression that no mark surrounds."""
+    if isinstance(node, ast.Constant | ast.JoinedStr):
+        if WORD.search(NO_WORDS.sub("", said_by(node))):
+            yield node
+        return
+    for child in within(node):
+        yield from bare(child)
+
+
+def within(node: ast.AST) -> Sequence[ast.AST]:
+    """What of an expression may become what is said: no key, no name, nothing that is marked."""
+    match node:
+        case ast.Subscript() | ast.Compare() | ast.Attribute():
+            return []
+        case ast.Call(func=function) if name_of(function) in {*MARKS, "get"}:
+            return []
+        case ast.Call(args=arguments, keywords=keywords):
+            return [*arguments, *(keyword.value for keyword in keywords)]
+        case ast.Dict(values=values):
+            return values
+    return [*ast.iter_child_nodes(node)]
+
+
+def said_by(node: ast.Constant | ast.JoinedStr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    return "".join(said_by(part) if isinstance(part, ast.Constant) else "1" for part in node.values)
+
+
+def name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def shown(tree: ast.AST) -> Iterator[ast.expr]:
+    """Expressions whose value members read, in a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from (keyword.value for keyword in node.keywords if keyword.arg in SHOWN)
+            if name_of(node.func) in SAYS:
+                yield from node.args
+
+
+def returned(tree: ast.AST) -> Iterator[ast.expr]:
+    """What the functions of a module return."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
+
+
+def where(file: Path, expressions: Iterator[ast.expr]) -> list[str]:
+    found = [string for expression in expressions for string in bare(expression)]
+    return [f"{file.relative_to(FOLDER)}:{string.lineno}: {ast.unparse(string)}" for string in found]  # type: ignore[attr-defined]
+
+
+def test_what_views_and_commands_show_is_marked() -> None:
+    files = [*FOLDER.glob("*.py"), *FOLDER.glob("views/*.py"), *FOLDER.glob("commands/*.py")]
+    assert [line for file in files for line in where(file, shown(ast.parse(file.read_text())))] == []
+
+
+def test_what_messages_return_is_marked() -> None:
+    files = FOLDER.glob("messages/*.py")
+    assert [line for file in files for line in where(file, returned(ast.parse(file.read_text())))] == []
+
+
+def test_bare_words_are_found() -> None:
+    tree = ast.parse("button(label='Yes' if a else _('No'))\nsay(f'{a} pictures')\nsay(_('fine'), view=x)")
+    found = [string for expression in shown(tree) for string in bare(expression)]
+    assert [ast.unparse(string) for string in found] == ["'Yes'", "f'{a} pictures'"]
