@@ -19,7 +19,8 @@ OWNER = 123456789012345678
 
 def job(action: Action = Action.IMAGINE, text: str = "a red castle --ar 3:2", **changes: object) -> Job:
     facts = {"id": 42, "member_id": OWNER, "action": action.value, "text": text, "parent_index": None}
-    return Job(**{**facts, "speed": "fast", **changes})
+    request = {"mask_words": "the castle"}
+    return Job(**{**facts, "speed": "fast", "request": request, **changes})
 
 
 def of_image(action: Action) -> Job:
@@ -108,7 +109,8 @@ def test_withheld_pictures_are_counted() -> None:
 @pytest.mark.parametrize("code", ErrorCode)
 def test_a_failed_job_says_why_and_which_number_to_quote(code: ErrorCode) -> None:
     sentence = messages.failed(job(error_code=code.value))
-    assert "Sorry" in sentence
+    theirs = code in (ErrorCode.REGION_NOT_FOUND, ErrorCode.REGION_TOO_LARGE)
+    assert ("Vary (Region)" if theirs else "Sorry") in sentence
     assert "Job 42" in sentence
 
 
