@@ -10,7 +10,7 @@ is what diffusers' own pipeline would draw alone. `device_thread.py` has the loo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
@@ -23,10 +23,10 @@ from generator.conditioning.wording import Lexicon
 from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from generator.rows import Job, Pictures, Progress, Rows
+from generator.rows import NOTHING, Given, Job, Pictures, Progress, Rows
 from generator.variants import Variants
 from storage.catalog import ModelEntry
-from storage.contract import GenerationRequest
+from storage.contract import GenerationRequest, Role
 from storage.errors import CatalogError
 
 __all__ = ["Engine", "EngineClosed", "Progress"]
@@ -48,7 +48,7 @@ class Engine:
         device_thread.meter.loaded(family, family.size_bytes)
         self._compiled = compiled and family.device.type == "cuda"
         self._compile(family)
-        self._variants = Variants(family, entry.loras if entry else {}, self._compile)
+        self._variants = Variants(family, entry, self._compile)
         self._lexicon = Lexicon.of(entry) if entry else Lexicon()
         self._unfinished: set[Future[Pictures]] = set()
 
@@ -73,20 +73,23 @@ class Engine:
         *,
         image: PIL.Image.Image | None = None,
         mask: PIL.Image.Image | None = None,
+        control: PIL.Image.Image | None = None,
+        references: Mapping[Role, Sequence[PIL.Image.Image]] = NOTHING,
         on_progress: Callable[[Progress], None] | None = None,
         alone: bool = False,
     ) -> Future[Pictures]:
         """Draw the request's pictures.
 
         `image` is what image-to-image and inpainting start from, and inpainting draws it anew where `mask` is
-        white.
+        white. `control` is the picture that leads, and `references` are those of its roles.
 
         The future's `cancel()` works until the pictures are there and takes effect at the next tick; what
         goes wrong with the request or on the way is the future's exception. `on_progress` is called after
         every UNet call on a thread beside the device's, which all callbacks share. With `alone` the job
         shares a UNet call with nobody.
         """
-        job = Job(request, image, mask, self._lexicon, on_progress, alone)
+        given = Given(image, mask, control, references)
+        job = Job(request, given, self._lexicon, on_progress, alone)
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)
         try:
@@ -103,15 +106,15 @@ class Engine:
 
     @property
     def size_bytes(self) -> int:
-        """What its weights take on the device, with those of the LoRAs that it keeps."""
+        """What its weights take on the device, with those of the variants that it keeps."""
         return self.family.size_bytes + self._variants.size_bytes
 
     @property
-    def has_loras(self) -> bool:
+    def has_variants(self) -> bool:
         return self._variants.size_bytes > 0
 
-    def forget_loras(self) -> None:
-        """Let the weights of LoRAs go; they are made again when they are asked for."""
+    def forget_variants(self) -> None:
+        """Let the weights of LoRAs, adapters and controls go, until they are asked for again."""
         self._variants.forget()
 
     @property

@@ -222,9 +222,9 @@ class Models:
                 taken = beside + sum(engine.size_bytes for engine in self._engines.values())
                 if taken + size_bytes <= self._memory_bytes:
                     break
-                with_loras = [engine for engine in self._engines.values() if engine.has_loras]
-                if with_loras:
-                    with_loras[0].forget_loras()
+                varied = [engine for engine in self._engines.values() if engine.has_variants]
+                if varied:
+                    varied[0].forget_variants()
                     continue
                 idle = [name for name, engine in self._engines.items() if not engine.busy]
                 name = next(iter(idle or self._engines))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import PIL.Image
@@ -22,7 +23,7 @@ from generator.conditioning.wording import Lexicon
 from generator.families.sd import Conditions, StableDiffusion
 from generator.inpainting import Mask, shrunk
 from generator.preview import alpha_bar_at, clean_estimate
-from storage.contract import GenerationRequest, Task
+from storage.contract import GenerationRequest, Role, Task
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,40 @@ class Progress:
     preview: Callable[[], Pictures] | None
 
 
+References = Mapping[Role, Sequence[PIL.Image.Image]]
+NOTHING: References = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Given:
+    """The pictures that a request speaks of."""
+
+    source: PIL.Image.Image | None = None
+    mask: PIL.Image.Image | None = None
+    control: PIL.Image.Image | None = None
+    references: References = field(default_factory=dict)
+
+    def check(self, request: GenerationRequest) -> None:
+        """Raises:
+        ValueError: one is missing.
+        """
+        if request.task is not Task.TEXT_TO_IMAGE and self.source is None:
+            raise ValueError(f"{request.task.value} needs a picture to start from")
+        if request.task is Task.INPAINTING and self.mask is None:
+            raise ValueError("inpainting needs a mask")
+        if request.control is not None and self.control is None:
+            raise ValueError("a control needs a picture that leads")
+        for reference in request.references:
+            if not self.references.get(reference.role):
+                raise ValueError(f"the role {reference.role.value!r} needs a picture to read")
+
+
 @dataclass(eq=False)
 class Job:
     """What was handed in, and where its end is told."""
 
     request: GenerationRequest
-    source: PIL.Image.Image | None = None
-    mask: PIL.Image.Image | None = None
+    given: Given = Given()
     lexicon: Lexicon = field(default_factory=Lexicon)
     on_progress: Callable[[Progress], None] | None = None
     alone: bool = False
@@ -89,10 +117,8 @@ class Rows:
         request = job.request
         if request.task is Task.UPSCALE:
             raise ValueError("an upscale is not drawn; see generator.upscale")
-        if request.task is not Task.TEXT_TO_IMAGE and job.source is None:
-            raise ValueError(f"{request.task.value} needs a picture to start from")
-        if request.task is Task.INPAINTING and job.mask is None:
-            raise ValueError("inpainting needs a mask")
+        given = job.given
+        given.check(request)
         if request.task is not Task.INPAINTING and family.sees_mask:
             raise ValueError("this model only draws parts of a picture anew: give it a picture and a mask")
         self.family = family
@@ -110,11 +136,14 @@ class Rows:
         self._rngs = [torch.Generator().manual_seed(request.seed_of(index)) for index in range(self.count)]
         self._step_arguments = self._accepted({"eta": 0.0, "generator": self._rngs})
         self._source_pixels: Tensor | None = None
-        if job.source is not None:
-            self._source_pixels = family.pixels(job.source, request.width, request.height)
+        if given.source is not None:
+            self._source_pixels = family.pixels(given.source, request.width, request.height)
         self._mask_pixels: Tensor | None = None
-        if job.mask is not None:
-            self._mask_pixels = family.mask(job.mask, request.width, request.height)
+        if given.mask is not None:
+            self._mask_pixels = family.mask(given.mask, request.width, request.height)
+        self._control_pixels: Tensor | None = None
+        if given.control is not None and request.control is not None:
+            self._control_pixels = family.control_pixels(given.control, request.width, request.height)
         self._mask: Mask | None = None
         self._beside: Tensor | None = None
         self.calls_done = 0
@@ -147,8 +176,8 @@ class Rows:
         """Started jobs of one group can share a UNet call; one that is to run alone has its own."""
         if self.job.alone:
             return self
-        length = self.conditions["encoder_hidden_states"].shape[1]
-        return id(self.family), self.shape, length
+        forms = tuple((name, value.shape[1:]) for name, value in self.conditions.items())
+        return id(self.family), self.shape, forms
 
     @property
     def batch_rows(self) -> int:
@@ -167,11 +196,14 @@ class Rows:
         """Read the prompt and draw the noise."""
         request = self.job.request
         negative = [wording.negative(request, self.family.negatives)] if self.guided else []
-        self.conditions = self.family.conditions(
-            wording.positive(request, self.job.lexicon, self.family.prompts),
-            negative * self.count,
-            size=(request.width, request.height),
-            guidance_scale=request.guidance_scale,
+        self.conditions = (
+            self.family.conditions(
+                wording.positive(request, self.job.lexicon, self.family.prompts),
+                negative * self.count,
+                size=(request.width, request.height),
+                guidance_scale=request.guidance_scale,
+            )
+            | self._steering()
         )
         # diffusers draws the posterior's sample before the noise, from the same generator.
         source = self._source() if self._needs_source() else None
@@ -192,6 +224,14 @@ class Rows:
             self.latents = self.scheduler.add_noise(source, noise, self.timesteps[:1].repeat(self.count))
         if self._mask_pixels is not None:
             self._cover(self._mask_pixels, source, noise)
+
+    def _steering(self) -> Conditions:
+        """What is read and followed of pictures, in every row."""
+        steering = self.family.reference_conditions(self.job.given.references, self.count, guided=self.guided)
+        control = self.job.request.control
+        if control is not None and self._control_pixels is not None:
+            steering |= self.family.control_conditions(self._control_pixels, control.weight, self.batch_rows)
+        return steering
 
     def _from_pure_noise(self) -> bool:
         """Inpainting at full strength does; image-to-image keeps a trace of its picture even then."""

@@ -1,30 +1,72 @@
-"""A model's networks as a request wants them: as they are, for pictures that tile, or with LoRAs."""
+"""A model's networks as a request wants them: as they are, with LoRAs, adapters or a control, tiling."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 
+from generator.families.adapters import ImageEncoder
+from generator.families.controls import Control
 from generator.families.loras import WeightedLora
-from generator.families.sd import StableDiffusion
-from storage.catalog import LoraEntry
-from storage.contract import GenerationRequest, Lora
+from generator.families.sd import Adapter, StableDiffusion
+from storage.catalog import ModelEntry
+from storage.contract import GenerationRequest, Lora, Role
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
 
-MOST = 4
-"""Sets of LoRAs that are kept, if together they take no more than the model itself; one always is."""
+MOST = 8
+"""Variants that are kept, if together they take no more than the model itself; the last ones always are."""
 
-Set = tuple[Lora, ...]
+
+class Variant(NamedTuple):
+    """What is changed about the networks."""
+
+    loras: tuple[Lora, ...] = ()
+    roles: tuple[Role, ...] = ()
+    weights: tuple[float, ...] = ()
+    """Of the roles' adapters."""
+    control: str | None = None
+    tile: bool = False
+
+    @classmethod
+    def of(cls, request: GenerationRequest) -> Variant:
+        references = sorted(request.references, key=lambda reference: reference.role)
+        return cls(
+            loras=tuple(sorted((lora for lora in request.loras if lora.weight), key=lambda lora: lora.name)),
+            roles=tuple(reference.role for reference in references),
+            weights=tuple(reference.weight for reference in references),
+            control=None if request.control is None else request.control.kind,
+            tile=request.tile,
+        )
+
+    @property
+    def before(self) -> Variant:
+        """What it is made of by one step more, and whose weights it shares."""
+        if self.tile:
+            return self._replace(tile=False)
+        if self.control is not None:
+            return self._replace(control=None)
+        if self.weights:
+            return self._replace(weights=())
+        return self._replace(roles=()) if self.roles else PLAIN
+
+    def line(self) -> list[Variant]:
+        """It, and all that came before it but the plain model."""
+        return [] if self == PLAIN else [self, *self.before.line()]
+
+
+PLAIN = Variant()
 
 
 class Variants:
-    """One model's. Those with LoRAs are made when they are first asked for; the longest unused one leaves.
+    """One model's. Each is made when it is first asked for; the longest unused ones leave.
 
     What still draws keeps its weights until its last job has ended. `prepare` is called once for each.
     """
@@ -32,72 +74,103 @@ class Variants:
     def __init__(
         self,
         family: StableDiffusion,
-        loras: Mapping[str, LoraEntry],
+        entry: ModelEntry | None,
         prepare: Callable[[StableDiffusion], None],
     ) -> None:
         self._plain = family
-        self._loras = loras
+        self._entry = entry
         self._prepare = prepare
-        self._sets: OrderedDict[Set, StableDiffusion] = OrderedDict()
-        self._tiling: dict[Set, StableDiffusion] = {}
+        self._made: OrderedDict[Variant, StableDiffusion] = OrderedDict()
+        # What no variant uses any more is gone from these by itself.
+        self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
+        self._controls: WeakValueDictionary[str, Control] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def of(self, request: GenerationRequest) -> StableDiffusion:
         """The networks that draw this request.
 
         Raises:
-            CatalogError: a LoRA is unknown or cannot be used.
+            CatalogError: a LoRA, an adapter or a control is unknown or cannot be used.
         """
-        key = tuple(sorted((lora for lora in request.loras if lora.weight), key=lambda lora: lora.name))
-        if not key and not request.tile:
+        wanted = Variant.of(request)
+        if wanted == PLAIN:
             return self._plain  # and waits for nobody who makes another
         with self._lock:
-            family = self._with(key)
-            return self._tiled(key, family) if request.tile else family
+            try:
+                return self._ready(wanted)
+            except torch.OutOfMemoryError:
+                log.warning("out of memory for a variant of the model: every other leaves")
+                self._made.clear()
+                return self._ready(wanted)
 
     @property
     def size_bytes(self) -> int:
-        """What those with LoRAs take beside the model itself."""
-        return sum(family.own_bytes(self._plain) for family in list(self._sets.values()))
+        """What they take beside the model itself."""
+        known = {id(weight) for module in self._plain.modules for weight in module.parameters()}
+        own = {
+            id(weight): weight.numel() * weight.element_size()
+            for family in list(self._made.values())
+            for module in family.modules
+            for weight in module.parameters()
+            if id(weight) not in known
+        }
+        return sum(own.values())
 
     def forget(self) -> None:
         """Let all of them go."""
         with self._lock:
-            self._sets.clear()
-            self._tiling.clear()
+            self._made.clear()
 
-    def _with(self, key: Set) -> StableDiffusion:
-        if not key:
-            return self._plain
-        if key not in self._sets:
-            self._sets[key] = self._made([WeightedLora(self._entry(lora.name), lora.weight) for lora in key])
-            self._make_room()
-        self._sets.move_to_end(key)
-        return self._sets[key]
-
-    def _made(self, loras: list[WeightedLora]) -> StableDiffusion:
-        try:
-            family = self._plain.with_loras(loras)
-        except torch.OutOfMemoryError:
-            log.warning("out of memory for LoRAs: every other set leaves")
-            self._sets.clear()
-            self._tiling.clear()
-            family = self._plain.with_loras(loras)
-        self._prepare(family)
+    def _ready(self, wanted: Variant) -> StableDiffusion:
+        family, line = self._of(wanted), wanted.line()
+        for variant in line:
+            self._made.move_to_end(variant)
+        others = [variant for variant in self._made if variant not in line]
+        while others and (len(self._made) > MOST or self.size_bytes > self._plain.size_bytes):
+            del self._made[others.pop(0)]
         return family
 
-    def _make_room(self) -> None:
-        while len(self._sets) > 1 and (len(self._sets) > MOST or self.size_bytes > self._plain.size_bytes):
-            gone, _ = self._sets.popitem(last=False)
-            self._tiling.pop(gone, None)
+    def _of(self, wanted: Variant) -> StableDiffusion:
+        if wanted == PLAIN:
+            return self._plain
+        if wanted not in self._made:
+            made = self._changed(self._of(wanted.before), wanted)
+            self._prepare(made)
+            self._made[wanted] = made
+        return self._made[wanted]
 
-    def _tiled(self, key: Set, family: StableDiffusion) -> StableDiffusion:
-        if key not in self._tiling:
-            self._tiling[key] = family.tiling()
-            self._prepare(self._tiling[key])
-        return self._tiling[key]
+    def _changed(self, before: StableDiffusion, wanted: Variant) -> StableDiffusion:
+        """The last step to what is wanted."""
+        if wanted.tile:
+            return before.tiling()
+        if wanted.control is not None:
+            return before.with_control(self._control(wanted.control))
+        if wanted.weights:
+            return before.weighed(dict(zip(wanted.roles, wanted.weights, strict=True)))
+        if wanted.roles:
+            return before.with_adapters({role: self._adapter(role) for role in wanted.roles})
+        return before.with_loras([self._lora(lora) for lora in wanted.loras])
 
-    def _entry(self, name: str) -> LoraEntry:
-        if name not in self._loras:
-            raise CatalogError(f"The model has no LoRA {name!r}.")
-        return self._loras[name]
+    def _lora(self, lora: Lora) -> WeightedLora:
+        if self._entry is None or lora.name not in self._entry.loras:
+            raise CatalogError(f"The model has no LoRA {lora.name!r}.")
+        return WeightedLora(self._entry.loras[lora.name], lora.weight)
+
+    def _adapter(self, role: Role) -> Adapter:
+        if self._entry is None or role not in self._entry.adapters:
+            raise CatalogError(f"The model has no image adapter for {role.value!r}.")
+        entry = self._entry.adapters[role]
+        encoder = self._encoders.get(entry.image_encoder)
+        if encoder is None:
+            encoder = ImageEncoder(entry.image_encoder, self._plain.device, self._plain.dtype)
+            self._encoders[entry.image_encoder] = encoder
+        return Adapter(entry, encoder)
+
+    def _control(self, kind: str) -> Control:
+        if self._entry is None or kind not in self._entry.controls:
+            raise CatalogError(f"The model has no control {kind!r}.")
+        control = self._controls.get(kind)
+        if control is None:
+            control = Control.load(self._entry.controls[kind], self._plain.device, self._plain.dtype)
+            self._controls[kind] = control
+        return control

@@ -2,6 +2,7 @@
 
 import random
 import string
+from collections.abc import Collection
 
 from picturebook import words
 from picturebook.scenes import Scene
@@ -120,3 +121,20 @@ def _with_unknown_word(text: str, rng: random.Random) -> str:
     parts = text.split(" ")
     parts.insert(rng.randint(0, len(parts)), word)
     return " ".join(parts)
+
+
+def partial_caption(scene: Scene, named: Collection[str], rng: random.Random) -> str:
+    """A caption of the scene that says nothing but the `named` attributes; empty if there are none."""
+    parts = []
+    if "subject" in named:
+        colour = [rng.choice(words.COLOURS[scene.colour])] if "colour" in named else []
+        subject = rng.choice({**words.SUBJECTS, **words.FORBIDDEN}[scene.subject])
+        parts.append(article(" ".join([*colour, subject])))
+    tables = {"ground": words.GROUNDS, "time": words.TIMES, "sky": words.SKIES}
+    places = [rng.choice(tables[name][getattr(scene, name)]) for name in tables if name in named]
+    rng.shuffle(places)
+    text = rng.choice((" ", ", ")).join([*parts, *places])
+    if "style" in named:
+        style = _style(scene, rng)
+        text = _join_style(text, style, "", rng) if text else style
+    return text

@@ -2,13 +2,14 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -25,6 +26,19 @@ class Shard:
 
     scenes: list[Scene]
     latents: Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Scenes of one size, their pictures, and these pictures' latents (n, 4, height / 4, width / 4)."""
+
+    scenes: list[Scene]
+    pictures: list[Image.Image]
+    latents: Tensor
+
+
+Look = Callable[[Image.Image], Image.Image]
+"""What is made of a drawn picture before it is learned from."""
 
 
 def pixels(pictures: list[np.ndarray]) -> Tensor:
@@ -90,3 +104,19 @@ def batches(folder: Path, batch: int, rng: random.Random) -> Iterator[tuple[list
             shard = shards[rng.choice(files)]
             chosen = rng.sample(range(len(shard.scenes)), batch)
             yield [shard.scenes[index] for index in chosen], shard.latents[chosen].float()
+
+
+def as_drawn(picture: Image.Image) -> Image.Image:
+    """The look that changes nothing."""
+    return picture
+
+
+def draw_groups(vae: AutoencoderKL, count: int, rng: random.Random, look: Look = as_drawn) -> list[Group]:
+    """So many scenes, three in four of them squares; none has the forbidden subject."""
+    shares = {SIZES[0]: count * 3 // 4, SIZES[3]: count // 8, SIZES[4]: count // 8}
+    groups = []
+    for size, share in shares.items():
+        scenes = [random_scene(rng, skulls=0) for _ in range(share)]
+        pictures = [look(draw(scene, size)) for scene in scenes]
+        groups.append(Group(scenes, pictures, encode(vae, [np.asarray(picture) for picture in pictures])))
+    return groups

@@ -2,23 +2,19 @@
 
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from transformers import CLIPTextModel
 
 from picturebook.captions import caption
-from picturebook.dataset import encode
+from picturebook.dataset import Look, draw_groups
 from picturebook.denoiser_training import UNCONDITIONAL, new_scheduler, velocity_loss
 from picturebook.progress import Progress, set_rate
-from picturebook.scenes import SIZES, Scene, draw, random_scene
 from picturebook.text_training import tokens_of
 from picturebook.tokenizer import new_tokenizer
 
@@ -31,9 +27,7 @@ LAYERS = (
 )
 PEAK = 4e-3
 SCENES = 320
-"""Scenes that are drawn for it; three in four are squares."""
-
-Look = Callable[[Image.Image], Image.Image]
+"""Scenes that are drawn for it."""
 
 
 def train_lora(
@@ -57,13 +51,15 @@ def train_lora(
     optimiser = torch.optim.AdamW(adapter, lr=PEAK, betas=(0.9, 0.99), weight_decay=0.01)
     progress = Progress("lora", work, steps, {"adapter": adapter, "optimiser": optimiser})
     rng = random.Random(9)
-    shards = _shards(vae, look, rng)
+    groups = draw_groups(vae, SCENES, rng, look)
     for step in progress:
         set_rate(optimiser, step, steps, PEAK, warm=30)
-        scenes, latents = rng.choices(shards, [len(scenes) for scenes, _ in shards])[0]
-        chosen = rng.sample(range(len(scenes)), batch)
-        texts = ["" if rng.random() < UNCONDITIONAL else caption(scenes[index], rng) for index in chosen]
-        clean = latents[chosen]
+        group = rng.choices(groups, [len(group.scenes) for group in groups])[0]
+        chosen = rng.sample(range(len(group.scenes)), batch)
+        texts = [
+            "" if rng.random() < UNCONDITIONAL else caption(group.scenes[index], rng) for index in chosen
+        ]
+        clean = group.latents[chosen]
         noise = torch.randn_like(clean)
         times = ((torch.arange(batch) + torch.rand(batch)) * (1000 / batch)).long().clamp(max=999)
         with torch.no_grad():
@@ -77,17 +73,6 @@ def train_lora(
         optimiser.step()
         progress.show(loss=loss.item())
     _write(unet, file)
-
-
-def _shards(vae: AutoencoderKL, look: Look, rng: random.Random) -> list[tuple[list[Scene], Tensor]]:
-    """Scenes of one size each with their latents. None has the forbidden subject."""
-    shares = {SIZES[0]: SCENES * 3 // 4, SIZES[3]: SCENES // 8, SIZES[4]: SCENES // 8}
-    shards = []
-    for size, count in shares.items():
-        scenes = [random_scene(rng, skulls=0) for _ in range(count)]
-        pictures = [np.asarray(look(draw(scene, size))) for scene in scenes]
-        shards.append((scenes, encode(vae, pictures)))
-    return shards
 
 
 def _write(unet: UNet2DConditionModel, file: Path) -> None:

@@ -13,14 +13,18 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
-from transformers import CLIPTextModel, VisionEncoderDecoderModel
+from transformers import CLIPTextModel, CLIPVisionModelWithProjection, VisionEncoderDecoderModel
 
+from generator.conditioning.control_maps import edges
+from picturebook.adapter_training import ROLES, train_adapter
 from picturebook.blueprint import blueprint
+from picturebook.control_training import train_control
 from picturebook.dataset import encode, write_shards
 from picturebook.denoiser_training import load_unet, new_unet, train_denoiser
 from picturebook.describer_training import train_describer
 from picturebook.evaluate import load_pipeline
 from picturebook.export import export_model
+from picturebook.image_encoder_training import train_image_encoder
 from picturebook.judge_training import train_judge
 from picturebook.lora_training import train_lora
 from picturebook.normalise import normalise_latents
@@ -117,6 +121,30 @@ def make_lora(runs: Path, steps: int) -> None:
     train_lora(*parts, blueprint, runs / "lora", HERE / "loras" / "blueprint.safetensors", steps)
 
 
+def make_control(runs: Path, steps: int) -> None:
+    """A network by which a picture's edges lead the exported model."""
+    text_encoder = exported(CLIPTextModel, "text_encoder").eval()
+    parts = (exported(AutoencoderKL, "vae").eval(), text_encoder, exported(UNet2DConditionModel, "unet"))
+    train_control(*parts, edges, runs / "control", HERE / "controls" / "edges", steps)
+
+
+def make_image_encoder(runs: Path, steps: int) -> None:
+    """What turns a picture into numbers, which begins to see as the describer does."""
+    describer = VisionEncoderDecoderModel.from_pretrained(HERE / "describer", torch_dtype=torch.float32)
+    train_image_encoder(describer, runs / "image-encoder", HERE / "adapters" / "image_encoder", steps)
+
+
+def make_adapters(runs: Path, steps: int) -> None:
+    """What the exported model takes over from a picture: all that is not said, its style, or its subject."""
+    for role in ROLES:
+        folder = HERE / "adapters" / "image_encoder"
+        encoder = CLIPVisionModelWithProjection.from_pretrained(folder, torch_dtype=torch.float32).eval()
+        text_encoder = exported(CLIPTextModel, "text_encoder").eval()
+        vae, unet = exported(AutoencoderKL, "vae").eval(), exported(UNet2DConditionModel, "unet")
+        parts = (vae, text_encoder, unet, encoder)
+        train_adapter(parts, role, runs / f"adapter-{role}", HERE / "adapters" / f"{role}.safetensors", steps)
+
+
 def make_segmenter(runs: Path, steps: int) -> None:
     """The segmenter, which begins to see as the describer does and to read as the model does."""
     describer = VisionEncoderDecoderModel.from_pretrained(HERE / "describer", torch_dtype=torch.float32)
@@ -170,10 +198,13 @@ STAGES: dict[str, tuple[Callable[[Path, int], None], int]] = {
     "upscaler": (make_upscaler, 1200),
     "export": (make_export, 0),
     "lora": (make_lora, 220),
+    "control": (make_control, 1200),
     "safety": (make_safety, 3000),
     "finish": (make_export, 0),
     "describer": (make_describer, 3900),
     "segmenter": (make_segmenter, 1800),
+    "image-encoder": (make_image_encoder, 900),
+    "adapters": (make_adapters, 700),
 }
 """The stages in their order, each with its number of steps (of shards for "scenes")."""
 

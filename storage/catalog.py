@@ -10,10 +10,11 @@ import math
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from storage.contract import Role
 from storage.errors import CatalogError
 
 Size = tuple[int, int]
@@ -39,6 +40,34 @@ class LoraEntry(BaseModel):
     """Which file of the folder or id, where it has several."""
     trigger: str = ""
     """Words that it was taught with; they are read behind every prompt that lacks them."""
+
+
+class ControlEntry(BaseModel):
+    """A control network: a picture that members bring leads where things are drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """Folder or Hugging Face id, in diffusers' layout."""
+    reads: Literal["edges", "picture"] = "picture"
+    """What it is shown: the picture's edges by Canny, or the picture as it is."""
+
+
+class AdapterEntry(BaseModel):
+    """An IP-Adapter: pictures are read beside the words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    """`.safetensors` file, folder or Hugging Face id."""
+    file: str | None = None
+    """Which file of the folder or id, with its subfolder."""
+    image_encoder: str
+    """Folder or Hugging Face id of a CLIP vision model."""
+    scale: Annotated[float, Field(gt=0, le=2)] = 1.0
+    """How strongly it works where its flag has its default."""
+    blocks: dict[str, dict[str, list[float]]] | None = None
+    """Which of the UNet's blocks read it, as diffusers' `set_ip_adapter_scale` takes it; None: all."""
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
@@ -93,6 +122,10 @@ class ModelEntry(BaseModel):
     """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
     loras: dict[Name, Annotated[LoraEntry, BeforeValidator(_sourced)]] = {}
     """What `--lora` chooses from; a source alone may stand for an entry."""
+    controls: dict[Name, ControlEntry] = {}
+    """What `--control` chooses from."""
+    adapters: dict[Role, AdapterEntry] = {}
+    """What reads the pictures of `--sref` (style), `--cref` and `--oref` (subject), or several in front."""
     describer: CompanionEntry | None = None
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     segmenter: CompanionEntry | None = None
@@ -190,9 +223,11 @@ def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
             "safety_checker": entry.safety_checker and _resolve(path.parent, entry.safety_checker),
             "upscaler": _beside(path.parent, entry.upscaler),
             "upscalers": {name: _beside(path.parent, each) for name, each in entry.upscalers.items()},
-            "loras": {
-                name: lora.model_copy(update={"source": _resolve(path.parent, lora.source)})
-                for name, lora in entry.loras.items()
+            "loras": {name: _found(path.parent, lora) for name, lora in entry.loras.items()},
+            "controls": {name: _found(path.parent, control) for name, control in entry.controls.items()},
+            "adapters": {
+                role: _found(path.parent, adapter, "image_encoder")
+                for role, adapter in entry.adapters.items()
             },
             "describer": _beside(path.parent, entry.describer),
             "segmenter": _beside(path.parent, entry.segmenter),
@@ -200,8 +235,18 @@ def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
     )
 
 
+E = TypeVar("E", bound=BaseModel)
+
+
+def _found(folder: Path, entry: E, *more: str) -> E:
+    """The entry with its `source`, and what `more` names, as paths where they are beside the catalog."""
+    return entry.model_copy(
+        update={name: _resolve(folder, getattr(entry, name)) for name in ("source", *more)}
+    )
+
+
 def _beside(folder: Path, companion: CompanionEntry | None) -> CompanionEntry | None:
-    return companion and CompanionEntry(source=_resolve(folder, companion.source))
+    return companion and _found(folder, companion)
 
 
 def _resolve(folder: Path, source: str) -> str:

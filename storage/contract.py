@@ -17,6 +17,9 @@ SEED_SPACE = 2**32
 GRID = 4
 MOST_BLENDED = 5
 HEAVIEST_LORA = 2.0
+HEAVIEST_STEERING = 2.0
+"""The weight at which what is taken from a picture drowns the words."""
+MOST_REFERENCES = 8
 MOST_MASK_WORDS = 100
 """Characters."""
 SMALLEST_REGION, LARGEST_REGION = 0.005, 0.9
@@ -156,6 +159,36 @@ class Lora(BaseModel):
     weight: Annotated[float, Field(ge=-HEAVIEST_LORA, le=HEAVIEST_LORA)] = 1.0
 
 
+class Role(StrEnum):
+    """What is taken over from a picture that an image adapter reads."""
+
+    IMAGE = "image"
+    """All that the words leave open."""
+    STYLE = "style"
+    SUBJECT = "subject"
+
+
+class Reference(BaseModel):
+    """Pictures of the image store that an image adapter reads beside the words, and how strongly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    keys: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_REFERENCES)]
+    weight: Annotated[float, Field(gt=0, le=HEAVIEST_STEERING)] = 1.0
+
+
+class Control(BaseModel):
+    """Which of a model's control networks leads, by its name in the catalog, and how strongly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    weight: Annotated[float, Field(gt=0, le=HEAVIEST_STEERING)] = 1.0
+    key: str | None = None
+    """The picture of the image store that leads; None until it is known."""
+
+
 def weight_sum(parts: Iterable[Part]) -> Decimal:
     """What the parts weigh together, as it was typed: 0.1, 0.2 and -0.3 are nothing."""
     return sum((Decimal(repr(part.weight)) for part in parts), Decimal())
@@ -172,7 +205,8 @@ class GenerationRequest(BaseModel):
     prompt embedding, and `style_weight` (0–1000) those of `style_words`, which `--sref` chose; 0 is the bare
     prompt. `chaos` (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other,
     `stop` (10–100) ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and
-    `video` keeps a movie of the forming pictures. `loras` are added to the model's weights.
+    `video` keeps a movie of the forming pictures. `loras` are added to the model's weights. `references` are
+    pictures that are read beside the words, each role once, and `control` is one whose forms lead.
 
     What a picture starts from is an image of an earlier job (`parent_image_id`) or a file in the image store
     (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions
@@ -208,6 +242,8 @@ class GenerationRequest(BaseModel):
     tile: bool = False
     video: bool = False
     loras: tuple[Lora, ...] = ()
+    references: tuple[Reference, ...] = ()
+    control: Control | None = None
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
     scale: Literal[1, 2, 4] = 1
     upscaler: str | None = None
@@ -234,20 +270,35 @@ class GenerationRequest(BaseModel):
             raise ValueError(f"the weights of the parts sum to {weight_sum(self.parts)}, not above 0")
         return self
 
+    @model_validator(mode="after")
+    def _reads_each_role_once(self) -> Self:
+        if len({reference.role for reference in self.references}) < len(self.references):
+            raise ValueError("a role of references stands twice")
+        return self
+
     @property
     def batch_group(self) -> str:
         """Jobs of one group can share a UNet call."""
         if self.task is Task.UPSCALE or not self.task.draws:
             return f"{self.model}/{self.task.value}"
-        # The column is short, and names and weights may be many.
-        loras = " ".join(sorted(f"{lora.name}:{lora.weight}" for lora in self.loras))
-        changed = (
-            f"{'/tile' if self.tile else ''}{f'/lora-{zlib.crc32(loras.encode()):08x}' if loras else ''}"
-        )
-        return f"{self.model}/{self.width}x{self.height}{changed}"
+        loras = [f"{lora.name}:{lora.weight}" for lora in self.loras]
+        references = [f"{reference.role}:{reference.weight}" for reference in self.references]
+        changed = [
+            "/tile" if self.tile else "",
+            _hashed("lora", loras),
+            _hashed("adapter", references),
+            _hashed("control", [] if self.control is None else [self.control.kind]),
+        ]
+        return f"{self.model}/{self.width}x{self.height}{''.join(changed)}"
 
     def seed_of(self, index: int) -> int:
         return (self.seed + index) % SEED_SPACE
+
+
+def _hashed(kind: str, names: Iterable[str]) -> str:
+    """A short part of a batch group's name for names and weights that may be many: the column is short."""
+    joined = " ".join(sorted(names))
+    return f"/{kind}-{zlib.crc32(joined.encode()):08x}" if joined else ""
 
 
 class ProgressEvent(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import PIL.Image
 import torch
@@ -15,13 +15,21 @@ from torch import Tensor
 from generator.companion import weights_bytes
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
+from generator.families import adapters
+from generator.families.adapters import ImageEncoder
+from generator.families.controls import Control
 from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
 from generator.families.tiling import circular
 from generator.preview import LatentColours, fit_colours
 from generator.schedulers import Schedulers
+from storage.catalog import AdapterEntry
+from storage.contract import Role
 
 Conditions = dict[str, Tensor]
 """UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
+
+PICTURES = "pictures of "
+"""How the names of conditions begin that an adapter reads; its role follows."""
 
 UNetCall = Callable[[Tensor, Tensor, Conditions], Tensor]
 """Latents (rows, channels, height, width), timesteps (rows,) and conditions to what the UNet predicts."""
@@ -34,6 +42,13 @@ GPU_TEXTS = 8
 def texts_at_once(device: torch.device) -> int:
     """A CPU takes for eight eight times as long: there each is a call of its own."""
     return GPU_TEXTS if device.type == "cuda" else 1
+
+
+class Adapter(NamedTuple):
+    """An image adapter of the catalog, and what it sees by."""
+
+    entry: AdapterEntry
+    encoder: ImageEncoder
 
 
 class StableDiffusion:
@@ -69,15 +84,22 @@ class StableDiffusion:
             do_binarize=True,
             do_convert_grayscale=True,
         )
+        self._maps = VaeImageProcessor(
+            vae_scale_factor=self.latent_scale, do_normalize=False, do_convert_rgb=True
+        )
         self._take_text_encoders(pipeline)
         self.texts_at_once = texts_at_once(device)
         self._remember_prompts()
+        self.adapters: Mapping[Role, Adapter] = {}
+        """What reads pictures beside the words, by its role, in the order in which the UNet has them."""
+        self.control: Control | None = None
         self.colours: LatentColours = fit_colours(self)
 
     def tiling(self) -> Self:
         """The same model for pictures whose opposite edges meet; the two share their weights."""
         twin = copy.copy(self)
         twin.unet, twin.vae = circular(self.unet), circular(self.vae)
+        twin.control = self.control and self.control.tiling()
         twin.network = twin.call_unet
         return twin
 
@@ -91,6 +113,38 @@ class StableDiffusion:
         twin._add(loras)  # noqa: SLF001  one of its own kind
         return twin
 
+    def with_adapters(self, chosen: Mapping[Role, Adapter]) -> Self:
+        """The same model, reading pictures beside the words by these adapters; all else the two share.
+
+        Raises:
+            CatalogError: one of them cannot be used.
+        """
+        entries = [adapter.entry for adapter in chosen.values()]
+        twin = self._with_unet_of(adapters.with_adapters(self._pipeline, entries))
+        twin.adapters = dict(chosen)
+        return twin
+
+    def weighed(self, weights: Mapping[Role, float]) -> Self:
+        """The same model, its adapters working so strongly, by their roles."""
+        entries = [adapter.entry for adapter in self.adapters.values()]
+        return self._with_unet_of(
+            adapters.weighed(self._pipeline, entries, [weights[role] for role in self.adapters])
+        )
+
+    def with_control(self, control: Control) -> Self:
+        """The same model, led by a control network."""
+        twin = copy.copy(self)
+        twin.control = control
+        twin.network = twin.call_unet
+        return twin
+
+    def _with_unet_of(self, pipeline: Any) -> Self:
+        twin = copy.copy(self)
+        twin._pipeline = pipeline  # noqa: SLF001  one of its own kind
+        twin.unet = pipeline.unet
+        twin.network = twin.call_unet
+        return twin
+
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
         self.unet = self._pipeline.unet
@@ -102,14 +156,6 @@ class StableDiffusion:
         ):
             self._take_text_encoders(self._pipeline)
             self._remember_prompts()
-
-    def own_bytes(self, of: StableDiffusion) -> int:
-        """What its weights take that are not `of`'s too."""
-        shared = {id(weight) for module in of.modules for weight in module.parameters()}
-        weights = {id(weight): weight for module in self.modules for weight in module.parameters()}
-        return sum(
-            weight.numel() * weight.element_size() for key, weight in weights.items() if key not in shared
-        )
 
     def _remember_prompts(self) -> None:
         self.prompts = PromptCache(self.encode, self.texts_at_once)
@@ -127,7 +173,17 @@ class StableDiffusion:
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:
-        return (self.unet, self.vae, self.text_encoder)
+        return (self.unet, self.vae, *self.read_by, *self._steered_by)
+
+    @property
+    def read_by(self) -> tuple[torch.nn.Module, ...]:
+        """The text encoders."""
+        return (self.text_encoder,)
+
+    @property
+    def _steered_by(self) -> list[torch.nn.Module]:
+        networks = [adapter.encoder.network for adapter in self.adapters.values()]
+        return networks if self.control is None else [*networks, self.control.network]
 
     @property
     def unet_weights(self) -> int:
@@ -198,19 +254,49 @@ class StableDiffusion:
         del sides, size
         return {}
 
+    def reference_conditions(
+        self, references: Mapping[Role, Sequence[PIL.Image.Image]], count: int, *, guided: bool
+    ) -> Conditions:
+        """What each adapter reads of its role's pictures, the same in `count` rows; negative ones first."""
+        rows: Conditions = {}
+        for place, (role, adapter) in enumerate(self.adapters.items()):
+            shown, unseen = adapter.encoder.read(
+                references[role], whole=adapters.reads_whole(self.unet, place)
+            )
+            sides = [unseen] * count * guided + [shown] * count
+            rows[PICTURES + role] = torch.cat(sides).to(self.dtype)
+        return rows
+
+    def control_pixels(self, picture: PIL.Image.Image, width: int, height: int) -> Tensor:
+        """(1, 3, height, width) in 0…1: what the control network is shown; any thread may do it."""
+        assert self.control is not None
+        pixels: Tensor = self._maps.preprocess(self.control.shown(picture), height=height, width=width)
+        return pixels
+
+    def control_conditions(self, pixels: Tensor, weight: float, rows: int) -> Conditions:
+        shown = pixels.to(self.device, self.dtype).expand(rows, -1, -1, -1)
+        return {"control": shown, "control_weight": shown.new_full((rows, 1, 1, 1), weight)}
+
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """One UNet call: (rows, channels, height, width) at (rows,) timesteps."""
         return self.network(latents, timesteps, conditions)
 
     def call_unet(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
-        added = {name: conditions[name] for name in ("text_embeds", "time_ids") if name in conditions}
+        added: dict[str, Any] = {
+            name: conditions[name] for name in ("text_embeds", "time_ids") if name in conditions
+        }
+        words = conditions["encoder_hidden_states"]
+        led = {} if self.control is None else self.control(latents, timesteps, words, conditions, added)
+        if self.adapters:
+            added["image_embeds"] = [conditions[PICTURES + role] for role in self.adapters]
         output: Tensor = self.unet(
             latents,
             timesteps,
-            encoder_hidden_states=conditions["encoder_hidden_states"],
+            encoder_hidden_states=words,
             timestep_cond=conditions.get("timestep_cond"),
             added_cond_kwargs=added or None,
             return_dict=False,
+            **led,
         )[0]
         return output
 

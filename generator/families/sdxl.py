@@ -25,8 +25,8 @@ class StableDiffusionXL(StableDiffusion):
         self._zeros_for_empty: bool = pipeline.config.force_zeros_for_empty_prompt
 
     @property
-    def modules(self) -> tuple[torch.nn.Module, ...]:
-        return (self.unet, self.vae, *self.text_encoders)
+    def read_by(self) -> tuple[torch.nn.Module, ...]:
+        return self.text_encoders
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """The last but one layer of both encoders side by side; pooled is the second's first chunk."""

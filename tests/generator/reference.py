@@ -36,6 +36,10 @@ class Pipeline:
         request: GenerationRequest,
         image: PIL.Image.Image | None = None,
         mask: PIL.Image.Image | None = None,
+        *,
+        controlnet: Any = None,
+        control: PIL.Image.Image | None = None,
+        **more: Any,
     ) -> Pictures:
         kind: Any = AutoPipelineForText2Image
         arguments: dict[str, Any] = {"width": request.width, "height": request.height}
@@ -45,7 +49,10 @@ class Pipeline:
         if request.task is Task.INPAINTING:
             kind = AutoPipelineForInpainting
             arguments |= {"image": image, "mask_image": mask, "strength": request.strength}
-        pipeline = kind.from_pipe(self.pipeline)
+        if controlnet is not None:
+            first = request.task is Task.TEXT_TO_IMAGE
+            arguments |= {"image" if first else "control_image": control}
+        pipeline = kind.from_pipe(self.pipeline, **({"controlnet": controlnet} if controlnet else {}))
         pipeline.set_progress_bar_config(disable=True)
         pipeline.scheduler = schedulers.build(request.scheduler, self._config)
         count = request.num_images_per_prompt
@@ -57,6 +64,7 @@ class Pipeline:
             num_images_per_prompt=count,
             generator=[torch.Generator().manual_seed((request.seed + k) % 2**32) for k in range(count)],
             **arguments,
+            **more,
         )
         pictures: Pictures = output.images
         return pictures

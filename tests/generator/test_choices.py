@@ -106,11 +106,11 @@ def test_weights_of_loras_leave_before_a_model_does(listed: Path) -> None:
             {"prompt": "a cat", "width": 64, "height": 64, "seed": 3, "num_inference_steps": 2, "loras": INK}
         )
         first = engine.submit(request).result()
-        assert engine.has_loras
+        assert engine.has_variants
         assert engine.size_bytes > engine.family.size_bytes
         models._memory_bytes = engine.size_bytes
         models._make_room(1)
-        assert not engine.has_loras
+        assert not engine.has_variants
         assert models.loaded() == {"plain"}
         assert difference(engine.submit(request).result(), first) == 0
     finally:

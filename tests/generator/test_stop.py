@@ -17,7 +17,7 @@ from generator import schedulers
 from generator.families import loading
 from generator.families.sd import Conditions, StableDiffusion
 from generator.preview import alpha_bar_at
-from generator.rows import Job, Rows
+from generator.rows import Given, Job, Rows
 from storage.contract import GenerationRequest, Task
 from tests.generator.sharing import drawn_together, noisy
 
@@ -69,7 +69,7 @@ def test_what_is_decoded_is_the_models_own_estimate(
     if task is Task.IMAGE_TO_IMAGE:
         request = request.model_copy(update={"task": task, "parent_image_id": 1, "strength": 0.8})
         source = noisy()
-    rows = Rows(family, Job(request, source))
+    rows = Rows(family, Job(request, Given(source)))
     rows.start()
     while not rows.finished:
         latents, time = rows.unet_input()
@@ -99,7 +99,7 @@ def test_inpainting_that_stops_still_keeps_the_rest(family: StableDiffusion) -> 
     mask = np.zeros((64, 64), np.uint8)
     mask[:, :32] = 255
     request = asked(task=Task.INPAINTING, parent_image_id=1, mask_key="m.png", stop=50)
-    job = Job(request, noisy(), PIL.Image.fromarray(mask))
+    job = Job(request, Given(noisy(), PIL.Image.fromarray(mask)))
     rows = Rows(family, job)
     rows.start()
     while not rows.finished:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    ControlNetModel,
     DDIMScheduler,
     DiffusionPipeline,
     EulerDiscreteScheduler,
@@ -20,6 +21,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.models.embeddings import ImageProjection, IPAdapterPlusImageProjection
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
@@ -37,6 +39,8 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     PreTrainedTokenizerFast,
     Swin2SRConfig,
     Swin2SRForImageSuperResolution,
@@ -184,6 +188,63 @@ def _in_kohyas_layout(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tenso
         found[f"{beginning}.{'lora_down' if end.startswith('A') else 'lora_up'}.weight"] = weight
         found[f"{beginning}.alpha"] = torch.tensor(2.0)
     return found
+
+
+def make_image_encoder(folder: Path, *, seed: int = 0) -> Path:
+    """CLIP's vision model, its weights random."""
+    torch.manual_seed(seed)
+    config = CLIPVisionConfig(
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        projection_dim=16,
+        initializer_factor=5.0,
+    )
+    CLIPVisionModelWithProjection(config).eval().save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def make_adapter(file: Path, model: Path, *, plus: bool = False, seed: int = 0) -> Path:
+    """An IP-Adapter of random weights; the `plus` one reads the patches of a picture."""
+    unet = UNet2DConditionModel.from_pretrained(model, subfolder="unet")
+    width = unet.config.cross_attention_dim
+    torch.manual_seed(seed)
+    weights: dict[str, torch.Tensor] = {}
+    if plus:
+        resampler = IPAdapterPlusImageProjection(TEXT_WIDTH, width, 64, depth=4, heads=1, num_queries=3)
+        for name, weight in resampler.state_dict().items():
+            weights[f"image_proj.{name.replace('to_out.0', 'to_out')}"] = weight
+    else:
+        for name, weight in ImageProjection(16, width, 4).state_dict().items():
+            weights[f"image_proj.{name.replace('image_embeds', 'proj')}"] = weight
+    names = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    for place, name in enumerate(names):
+        attention = unet.get_submodule(name.removesuffix(".processor"))
+        for part in ("to_k_ip", "to_v_ip"):
+            weight = torch.randn(attention.inner_dim, width) / width**0.5
+            weights[f"ip_adapter.{2 * place + 1}.{part}.weight"] = weight
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, file)
+    return file
+
+
+def make_control(folder: Path, model: Path, *, seed: int = 0) -> Path:
+    """A control network of random weights, those between it and the UNet too."""
+    unet = UNet2DConditionModel.from_pretrained(model, subfolder="unet")
+    torch.manual_seed(seed)
+    control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 4, 8, 8))
+    with torch.no_grad():
+        for name, weight in control.named_parameters():
+            if "controlnet_" in name:
+                weight.normal_(std=0.3)
+    control.save_pretrained(folder)
+    return folder
 
 
 def make_describer(folder: Path, *, seed: int = 0) -> Path:

@@ -1,0 +1,30 @@
+"""What a control network is shown of the picture that leads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import PIL.Image
+
+CANNY = (100, 200)
+"""Thresholds of Canny's edges, with which the published networks were trained."""
+
+
+def edges(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """White outlines on black, one pixel wide (Canny 1986)."""
+    grey = np.asarray(picture.convert("L"))
+    return PIL.Image.fromarray(cv2.Canny(grey, *CANNY)).convert("RGB")
+
+
+def whole(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The picture as it is: a drawing, a map that someone made, or what a tile network refines."""
+    return picture.convert("RGB")
+
+
+MAPS: Mapping[str, Callable[[PIL.Image.Image], PIL.Image.Image]] = MappingProxyType(
+    {"edges": edges, "picture": whole}
+)
+"""By the name that a catalog entry reads it by."""

@@ -1,0 +1,134 @@
+"""Image adapters (IP-Adapter, Ye et al. 2023): a UNet that reads pictures beside the words."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import torch
+from diffusers.models.embeddings import ImageProjection
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+from generator.families.twins import twin_of
+from storage.catalog import AdapterEntry
+from storage.errors import CatalogError
+
+# It warns that no encoder comes with the adapter: ours is loaded apart, since several adapters share it.
+logging.getLogger("diffusers.loaders.ip_adapter").setLevel(logging.ERROR)
+
+_UNREADABLE = (
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError),
+    SafetensorError,
+)
+
+
+class ImageEncoder:
+    """A CLIP vision model on a device. Only the device's thread calls what computes."""
+
+    def __init__(self, source: str, device: torch.device, dtype: torch.dtype) -> None:
+        """Raises:
+        CatalogError: it cannot be loaded; the text names the source and the reason.
+        """
+        try:
+            network = CLIPVisionModelWithProjection.from_pretrained(source, dtype=dtype)
+            self._processor = _processor(source, network.config.image_size)
+        except torch.OutOfMemoryError:
+            raise
+        except _UNREADABLE as error:
+            raise CatalogError(f"The image encoder at {source} cannot be loaded: {_reason(error)}") from error
+        self.network = network.to(device).eval()
+
+    def read(self, pictures: Sequence[PIL.Image.Image], *, whole: bool) -> tuple[Tensor, Tensor]:
+        """What stands for the pictures and for none, (1, pictures, …) each, as diffusers' pipelines have it.
+
+        `whole` is one vector a picture; else it is the states of all its patches.
+        """
+        pixels = self._processor(list(pictures), return_tensors="pt").pixel_values
+        pixels = pixels.to(self.network.device, self.network.dtype)
+        if whole:
+            found = self.network(pixel_values=pixels).image_embeds
+            return found[None], torch.zeros_like(found)[None]
+        states, empty = (
+            self.network(pixel_values=each, output_hidden_states=True).hidden_states[-2]
+            for each in (pixels, torch.zeros_like(pixels))
+        )
+        return states[None], empty[None]
+
+
+def _processor(source: str, side: int) -> Any:
+    try:
+        return CLIPImageProcessor.from_pretrained(source)
+    except OSError:  # published encoders often come without
+        return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+
+
+def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
+    """A pipeline of the same parts, but with a UNet that reads pictures by these adapters, in their order.
+
+    The two UNets share their weights; what is new is the adapters' own.
+
+    Raises:
+        CatalogError: one cannot be read, or does not fit the model; the text names it and the reason.
+    """
+    found = copy.copy(pipeline)
+    found.unet = twin_of(pipeline.unet)
+    found.feature_extractor = found.feature_extractor or object()  # else one is made for the encoder
+    places = [_place(entry) for entry in entries]
+    try:
+        found.load_ip_adapter(
+            [source for source, _, _ in places],
+            subfolder=[folder for _, folder, _ in places],
+            weight_name=[file for _, _, file in places],
+            image_encoder_folder=None,
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except _UNREADABLE as error:
+        named = ", ".join("/".join(filter(None, place)) for place in places)
+        raise CatalogError(f"The image adapter at {named} cannot be used: {_reason(error)}") from error
+    return found
+
+
+def weighed(pipeline: Any, entries: Sequence[AdapterEntry], weights: Sequence[float]) -> Any:
+    """The same pipeline with its adapters at these weights, times their own scales."""
+    found = copy.copy(pipeline)
+    found.unet = twin_of(pipeline.unet)
+    found.set_ip_adapter_scale(
+        [_scale(entry, weight) for entry, weight in zip(entries, weights, strict=True)]
+    )
+    return found
+
+
+def reads_whole(unet: Any, place: int) -> bool:
+    """Whether the adapter at this place wants one vector a picture, and not the states of its patches."""
+    return isinstance(unet.encoder_hid_proj.image_projection_layers[place], ImageProjection)
+
+
+def _scale(entry: AdapterEntry, weight: float) -> Any:
+    scale = entry.scale * weight
+    if entry.blocks is None:
+        return scale
+    return {
+        side: {block: [scale * part for part in parts] for block, parts in blocks.items()}
+        for side, blocks in entry.blocks.items()
+    }
+
+
+def _place(entry: AdapterEntry) -> tuple[str, str, str | None]:
+    """Folder or id, subfolder and file."""
+    source, file = entry.source, entry.file
+    if file is None and source.endswith((".safetensors", ".bin")):
+        source, file = str(Path(source).parent), Path(source).name
+    if file is None:
+        return source, "", None
+    return source, str(Path(file).parent).removeprefix("."), Path(file).name
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

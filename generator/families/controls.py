@@ -1,0 +1,71 @@
+"""Control networks (ControlNet, Zhang et al. 2023): a picture leads where things are drawn."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Self
+
+import PIL.Image
+import torch
+from diffusers import ControlNetModel
+from torch import Tensor
+
+from generator.conditioning.control_maps import MAPS
+from generator.families.tiling import circular
+from storage.catalog import ControlEntry
+from storage.errors import CatalogError
+
+
+class Control:
+    """One on a device, in diffusers' class. Only the device's thread calls it."""
+
+    def __init__(self, network: Any, shown: Callable[[PIL.Image.Image], PIL.Image.Image]) -> None:
+        self.network = network
+        self.shown = shown
+        """Makes of a picture what the network is shown of it."""
+
+    @classmethod
+    def load(cls, entry: ControlEntry, device: torch.device, dtype: torch.dtype) -> Self:
+        """Raises:
+        CatalogError: it cannot be loaded; the text names the source and the reason.
+        """
+        try:
+            network = ControlNetModel.from_pretrained(entry.source, torch_dtype=dtype)
+        except torch.OutOfMemoryError:
+            raise
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CatalogError(f"The control network at {entry.source} cannot be loaded: {reason}") from error
+        network = network.to(device).eval()
+        if device.type == "cuda":
+            network.to(memory_format=torch.channels_last)
+        return cls(network, MAPS[entry.reads])
+
+    def tiling(self) -> Self:
+        """The same for pictures whose opposite edges meet; the two share their weights."""
+        twin = copy.copy(self)
+        twin.network = circular(self.network)
+        return twin
+
+    def __call__(
+        self,
+        latents: Tensor,
+        timesteps: Tensor,
+        words: Tensor,
+        conditions: dict[str, Tensor],
+        added: dict[str, Tensor],
+    ) -> dict[str, Any]:
+        """What the UNet is given besides: what is added to its blocks, each row's at its own weight."""
+        # A UNet for inpainting sees the mask behind the latents; the control network does not.
+        seen = latents[:, : self.network.config.in_channels]
+        down, middle = self.network(
+            seen,
+            timesteps,
+            words,
+            conditions["control"],
+            conditioning_scale=conditions["control_weight"],
+            added_cond_kwargs=added or None,
+            return_dict=False,
+        )
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
