@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.translation import _
@@ -69,18 +70,26 @@ class Loras:
             return IDLE
         return tuple(self._lora(word, scope) for word in words)
 
-    def _lora(self, word: str, scope: Scope) -> Lora:
-        typed, colon, typed_weight = word.partition(":")
+    @staticmethod
+    def _lora(word: str, scope: Scope) -> Lora:
+        name, weight = named_weight(word, scope.entry.loras, Number(-HEAVIEST_LORA, HEAVIEST_LORA), scope)
+        return Lora(name=name, weight=weight)
+
+
+def named_weight(word: str, names: Iterable[str], weights: Number, scope: Scope) -> tuple[str, float]:
+    """One of some names, and the weight that stands behind it after a colon, or 1."""
+    typed, colon, typed_weight = word.partition(":")
+    try:
+        name = chosen(typed, names)
+    except WrongValue as wrong:
+        if wrong.problem is Problem.SURPLUS or not word:
+            raise
         weight = f":{typed_weight}" if colon else ""
-        try:
-            name = chosen(typed, scope.entry.loras)
-        except WrongValue as wrong:
-            suggestion = wrong.suggestion and f"{wrong.suggestion}{weight}"
-            raise WrongValue(Problem.WRONG, word, suggestion) from None
-        if not colon:
-            return Lora(name=name)
-        try:
-            number = Number(-HEAVIEST_LORA, HEAVIEST_LORA).read(typed_weight, scope)
-        except WrongValue as wrong:
-            raise WrongValue(Problem.WRONG, word, f"{name}:{wrong.suggestion or 1}") from None
-        return Lora(name=name, weight=number)
+        suggestion = wrong.suggestion and f"{wrong.suggestion}{weight}"
+        raise WrongValue(Problem.WRONG, word, suggestion) from None
+    if not colon:
+        return name, 1.0
+    try:
+        return name, weights.read(typed_weight, scope)
+    except WrongValue as wrong:
+        raise WrongValue(Problem.WRONG, word, f"{name}:{wrong.suggestion or 1}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,10 +16,12 @@ from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
 from bot import flags
+from bot.flags import Fault, FlagError, Problem
 from bot.grammar import clean
+from bot.picture_prompts import Keys, known
 from storage import jobs
 from storage.catalog import Catalog
-from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, Task
+from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, Role, Task
 from storage.errors import NoSuchImage, Refused
 from storage.tables import Image, Job
 
@@ -42,7 +44,15 @@ _REMIXES = MappingProxyType(
     }
 )
 _WITHOUT_SOURCE: Mapping[str, Any] = MappingProxyType(
-    {"source_key": None, "mask_key": None, "mask_words": "", "scale": 1, "creativity": 0.0, "strength": 1.0}
+    {
+        "source_key": None,
+        "mask_key": None,
+        "mask_words": "",
+        "scale": 1,
+        "creativity": 0.0,
+        "strength": 1.0,
+        "control": None,
+    }
 )
 OF_GRIDS: Mapping[str, Any] = MappingProxyType({"chaos": 0, "sameseed": False})
 """What spreads or joins the pictures of a first grid, and means nothing for what is made of one picture."""
@@ -64,6 +74,10 @@ class LoraGone(Refused):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+class SteeringGone(Refused):
+    """The model reads no such pictures any more as steered this one."""
 
 
 class NoUpscaler(Refused):
@@ -108,6 +122,8 @@ class Derived:
     sheet: Sheet | None = None
     parsed: flags.Parsed | None = None
     """A changed prompt as it was understood."""
+    known: Keys = field(default_factory=dict)
+    """Pictures that the parent's prompt linked to, as the changed one may too."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,7 @@ class Words:
     request: GenerationRequest
     text: str
     parsed: flags.Parsed | None = None
+    known: Keys = field(default_factory=dict)
 
     def action(self, action: Action) -> Action:
         return action if self.parsed is None else _REMIXES.get(action, action)
@@ -132,7 +149,15 @@ class Words:
         image, job = picture
         request = self.request.model_copy(update={**_WITHOUT_SOURCE, **changes})
         return Derived(
-            self.action(action), self.text, request, job.id, image.id, image.index, sheet, self.parsed
+            self.action(action),
+            self.text,
+            request,
+            job.id,
+            image.id,
+            image.index,
+            sheet,
+            self.parsed,
+            self.known,
         )
 
 
@@ -176,15 +201,39 @@ def reroll(
     words = words_of(catalog, job, text)
     request = words.request
     if words.parsed is not None:
-        kept = _request(job)
-        source = {"task", "parent_image_id", "source_key", "source_keys", "strength"}
-        source |= {"mask_key", "mask_words"}
-        if kept.task is not Task.TEXT_TO_IMAGE:
-            source |= {"width", "height"}
-        request = request.model_copy(update={name: getattr(kept, name) for name in source})
+        request = _begun_alike(request, _request(job), words.text)
     return Derived(
-        Action.REROLL, words.text, request, job.id, image_id, job.parent_index, parsed=words.parsed
+        Action.REROLL,
+        words.text,
+        request,
+        job.id,
+        image_id,
+        job.parent_index,
+        parsed=words.parsed,
+        known=words.known,
     )
+
+
+def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str) -> GenerationRequest:
+    """The changed words with the pictures that the others began with."""
+    source = {"task", "parent_image_id", "source_key", "source_keys", "strength", "mask_key", "mask_words"}
+    if kept.task is not Task.TEXT_TO_IMAGE:
+        source |= {"width", "height"}
+    changes = {name: getattr(kept, name) for name in source}
+    changes["references"] = tuple(each for each in kept.references if each.role is Role.IMAGE)
+    if request.control is not None:
+        leading = _leading(kept)
+        if leading is None:
+            raise FlagError([Fault(Problem.NO_PICTURE, "control")], echo)
+        changes["control"] = request.control.model_copy(update={"key": leading})
+        if kept.control is None:
+            changes |= {"task": Task.TEXT_TO_IMAGE, "source_key": None}
+    return request.model_copy(update=changes)
+
+
+def _leading(request: GenerationRequest) -> str | None:
+    """What a control would be shown: the picture that led already, or that was brought to begin with."""
+    return request.source_key if request.control is None else request.control.key
 
 
 def vary(
@@ -216,7 +265,7 @@ def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Ups
 
     Raises:
         NoUpscaler: the model has none.
-        ModelGone, LoraGone: what drew it is not installed any more.
+        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
         TooLarge: beyond LARGEST_SIDE.
     """
     image, job = shown(session, picture)
@@ -232,6 +281,7 @@ def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Ups
         "parent_image_id": image.id,
         "seed": image.seed,
         "num_images_per_prompt": 1,
+        "references": (),
         "width": width,
         "height": height,
         "scale": scale,
@@ -244,14 +294,14 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     """The job's words with another seed, or the changed ones in their place.
 
     Raises:
-        ModelGone, LoraGone: what drew it is not installed any more.
+        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
         FlagError: the changed ones cannot be understood.
     """
     request, before = installed(catalog, job), unseeded(job)
     if text is None or clean(text) == clean(before):
         return Words(request.model_copy(update={"seed": _random_seed()}), before)
-    parsed = flags.parse(text, catalog, own_model(catalog, job))
-    return Words(parsed.request, parsed.text, parsed)
+    parsed = flags.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
+    return Words(parsed.request, parsed.text, parsed, known(request))
 
 
 def own_model(catalog: Catalog, job: Job) -> flags.Preferences:
@@ -272,17 +322,21 @@ def _request(job: Job) -> GenerationRequest:
 
 
 def installed(catalog: Catalog, job: Job, *, redrawn: bool = True) -> GenerationRequest:
-    """The job's request, where its model can still be asked, and if it is `redrawn` its LoRAs too.
+    """The job's request, where its model can still be asked, and if it is `redrawn` all that changes it too.
 
     Raises:
-        ModelGone, LoraGone
+        ModelGone, LoraGone, SteeringGone
     """
     request = _request(job)
     if request.model not in catalog.models:
         raise ModelGone(request.model)
-    gone = [lora.name for lora in request.loras if lora.name not in catalog[request.model].loras]
+    entry = catalog[request.model]
+    gone = [lora.name for lora in request.loras if lora.name not in entry.loras]
     if redrawn and gone:
         raise LoraGone(gone[0])
+    unread = any(reference.role not in entry.adapters for reference in request.references)
+    if redrawn and (unread or (request.control is not None and request.control.kind not in entry.controls)):
+        raise SteeringGone
     return request
 
 

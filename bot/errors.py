@@ -11,7 +11,7 @@ from bot import messages
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted
-from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
 from bot.flags import FlagError
 from bot.incoming import (
     MOST_BYTES,
@@ -25,6 +25,7 @@ from bot.incoming import (
 )
 from bot.messages import batches, deeds, finding, pictures, privacy, prompts
 from bot.moderation import ForbiddenWords
+from bot.picture_prompts import SeveralPictures
 from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSegmenter, NoSquarerSize
@@ -33,7 +34,6 @@ from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm
 from bot.views.press import UnknownButton
-from bot.views.prompts import SeveralPictures
 from bot.views.uses import NoPicture, PictureTooLarge
 from storage.errors import (
     AlreadyFinished,
@@ -69,7 +69,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoSuchBatch: lambda _: batches.gone(),
     BatchClosed: lambda error: batches.closed(error.state),
     NothingRecalled: lambda error: prompts.nothing_recalled(error.which),
-    SeveralPictures: lambda _: prompts.several_pictures(),
+    SeveralPictures: lambda error: prompts.several_pictures(error.model),
     TooManyHere: lambda error: batches.too_many_here(error.size, error.most),
     NoSuchImage: lambda _: messages.no_such_picture(),
     PictureWithheld: lambda _: messages.picture_withheld(),
@@ -78,6 +78,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoUpscaler: lambda _: messages.no_upscaler(),
     ModelGone: lambda error: messages.model_gone(error.name),
     LoraGone: lambda error: messages.lora_gone(error.name),
+    SteeringGone: lambda _: messages.steering_gone(),
     NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
     NoSegmenter: lambda error: deeds.no_segmenter(error.title),
     NothingToDraw: lambda _: deeds.nothing_to_draw(),

@@ -29,7 +29,10 @@ class NoteKind(Enum):
     NO_STYLES = auto()
     NO_LORAS = auto()
     NO_UPSCALERS = auto()
+    NO_ADAPTER = auto()
+    NO_CONTROLS = auto()
     CODES_UNWEIGHTED = auto()
+    PICTURES_UNWEIGHTED = auto()
     ALONE = auto()
     LINK_IN_TEXT = auto()
 

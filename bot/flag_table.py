@@ -13,6 +13,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from bot.catalog_values import Loras, UpscalerName, Version
+from bot.steering_values import ControlKind, Pictures, ReferenceWeight, Styles
 from bot.translation import N_, _
 from bot.values import (
     MANY,
@@ -24,12 +25,11 @@ from bot.values import (
     Ratio,
     Scope,
     Style,
-    StyleCodes,
     Value,
     Whole,
 )
 from storage.catalog import ModelEntry
-from storage.contract import SEED_SPACE
+from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
 from storage.samplers import NAMES as SAMPLER_NAMES
 
 
@@ -138,8 +138,33 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("tile", Nothing(), N_("a picture whose opposite edges meet, to be laid out as a pattern")),
     Flag("iw", Number(0, 3), N_("how much the picture before the text weighs"), default="1"),
-    Flag("sref", StyleCodes(), N_("a style by its code; `random` draws one"), repeats=True),
+    Flag("sref", Styles(), N_("a style by its code or by a picture; `random` draws one"), repeats=True),
     Flag("sw", Whole(0, 1000), N_("how strong the style of `--sref` is"), default="100"),
+    Flag(
+        "cref",
+        Pictures(Role.SUBJECT, MOST_REFERENCES),
+        N_("pictures of who or what shall be seen in this one"),
+        group="subject",
+    ),
+    Flag(
+        "cw",
+        ReferenceWeight(Role.SUBJECT, Number(0, 100)),
+        N_("how much of the pictures of `--cref` is taken over"),
+        default="100",
+    ),
+    Flag(
+        "oref",
+        Pictures(Role.SUBJECT, 1),
+        N_("a picture of something that shall be in this one"),
+        group="subject",
+    ),
+    Flag(
+        "ow",
+        ReferenceWeight(Role.SUBJECT, Number(0, 1000)),
+        N_("how much of the picture of `--oref` is taken over"),
+        default="100",
+    ),
+    Flag("control", ControlKind(), N_("what of the picture before the text leads where things are drawn")),
     Flag("lora", Loras(), N_("a look or subject added to the model, and how strongly"), repeats=True),
     Flag(
         "upscaler",
@@ -169,10 +194,6 @@ FLAGS: tuple[Flag, ...] = (
     Flag("public", Nothing(), N_("everybody here may see this job"), group="visibility"),
     Flag("stealth", Nothing(), N_("only you and moderators see this job"), group="visibility"),
     Flag("video", Nothing(also="1"), N_("a movie of the forming pictures; ✉️ sends it")),
-    _noted("cref", Codes(1, MANY), "a character's picture"),
-    _noted("cw", Number(0, 100), "how much of the character is taken over"),
-    _noted("oref", Codes(1, MANY), "a picture of something that shall be in this one"),
-    _noted("ow", Number(0, 1000), "how much of that is taken over"),
     _noted("p profile", Codes(0, MANY), "a member's taste, learnt from ratings"),
     _noted("exp", Number(0, 100), "experimental aesthetics"),
     _noted("sv", Number(1, 99), "the version of style references"),
@@ -183,7 +204,6 @@ FLAGS: tuple[Flag, ...] = (
     _noted("end", Codes(), "a video's last picture"),
     _noted("bs", Number(1, 4), "how many videos are made"),
     _noted("zoom", Number(1, 2), "how far Custom Zoom goes; it works in that button's form alone"),
-    _noted("control", Codes(0, MANY), "what of a picture leads the new one"),
     _noted("h", Number(1, 4096), "a picture's height, long ago"),
     _noted(
         "uplight upbeta upanime test testp creative hq vibe newclip nostretch old beta",

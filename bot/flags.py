@@ -22,7 +22,7 @@ from bot.own_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suff
 from bot.permutations import permutations
 from bot.precedence import choose, gather, scope_of
 from bot.preferences import Preferences
-from bot.requests import notes_on, request_of
+from bot.requests import Linked, linked_of, notes_on, request_of
 from bot.values import Problem, Scope, WrongValue
 from storage.catalog import Catalog
 from storage.contract import GRID, SEED_SPACE, GenerationRequest, Part, Speed
@@ -55,6 +55,8 @@ class Parsed:
     """Links in front of the words; the request is from the words alone."""
     image_weight: float | None = None
     """`--iw`, 0–3."""
+    linked: tuple[Linked, ...] = ()
+    """Links behind the flags; the request is without them too."""
     speed: Speed | None = None
     stealth: bool | None = None
     repeat: int = 1
@@ -176,6 +178,8 @@ def _parse(
     entry, values = choice.scope.entry, choice.values
     drawn = random.SystemRandom().randrange(SEED_SPACE) if seed is None else seed
     request = request_of(parts, values, entry, drawn)
+    if request.control is not None and not pictures:
+        raise FlagError([Fault(Problem.NO_PICTURE, "control")], echo)
     notes = notes_on(request, kept, values, entry, pictures=pictures)
     return Parsed(
         request=request,
@@ -184,6 +188,7 @@ def _parse(
         unknown_words=vocabulary.unknown_words(request.prompt, entry),
         images=whole.images,
         image_weight=values.get("iw"),
+        linked=linked_of(values),
         speed=next((speed for speed in Speed if speed in values), preferences.speed),
         stealth="stealth" in values if {"stealth", "public"} & values.keys() else preferences.stealth,
         repeat=values.get("repeat", 1),
@@ -211,7 +216,9 @@ def _too_long(length: int) -> Fault:
 def _text_notes(whole: Divided, preferences: Preferences) -> list[Note]:
     links = [Note(NoteKind.LINK_IN_TEXT, "", match[0]) for match in _LINK.finditer(whole.words)]
     rest = divide(preferences.suffix or "").text
-    return [*links[:1], *([Note(NoteKind.SUFFIX_UNUSABLE, "", rest)] if rest else [])]
+    weighed = len(whole.images) > 1 and any(image.weight != 1 for image in whole.images)
+    unweighted = [Note(NoteKind.PICTURES_UNWEIGHTED, "")] if weighed else []
+    return [*links[:1], *unweighted, *([Note(NoteKind.SUFFIX_UNUSABLE, "", rest)] if rest else [])]
 
 
 def _alternatives(line: str, preferences: Preferences, echo: str) -> list[tuple[str, Preferences]]:

@@ -11,7 +11,7 @@ import hashlib
 import io
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 import aiohttp
@@ -94,6 +94,15 @@ async def receive(backends: Backends, source: discord.Attachment | str) -> Incom
     else:
         data = await _read(source)
     return await asyncio.to_thread(keep, backends.images, data)
+
+
+def fetching(backends: Backends) -> Callable[[str], Awaitable[str]]:
+    """What keeps the picture behind a link, as `receive` does, and tells its key."""
+
+    async def fetch(link: str) -> str:
+        return (await receive(backends, link)).key
+
+    return fetch
 
 
 async def look(attachment: discord.Attachment) -> PIL.Image.Image:

@@ -17,8 +17,9 @@ from bot.faults import Fault, Note, NoteKind
 from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning
 from bot.grammar import Divided, TypedFlag, clean, divide
 from bot.preferences import Preferences
+from bot.steering_values import RANDOM_CODE
 from bot.style_codes import random_code
-from bot.values import IDLE, RANDOM_CODE, Problem, Scope, WrongValue
+from bot.values import IDLE, Problem, Scope, WrongValue
 from storage.catalog import Catalog
 
 
@@ -157,6 +158,10 @@ _IDLE_NOTES = {
     "model": NoteKind.NO_VERSION,
     "lora": NoteKind.NO_LORAS,
     "upscaler": NoteKind.NO_UPSCALERS,
+    "subject": NoteKind.NO_ADAPTER,
+    "cw": NoteKind.NO_ADAPTER,
+    "ow": NoteKind.NO_ADAPTER,
+    "control": NoteKind.NO_CONTROLS,
 }
 
 

@@ -4,20 +4,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from bot import style_codes, weights
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
-from bot.grammar import TypedFlag, unescaped
+from bot.grammar import ImageLink, TypedFlag, unescaped
 from bot.translation import _
 from storage.catalog import ModelEntry
-from storage.contract import GenerationRequest, Lora, Part
+from storage.contract import GenerationRequest, Lora, Part, Role
 
 SNAP_TOLERANCE = 1.15
 """Above this factor between the ratio asked for and the one drawn, the member is told."""
 DRAFT = 0.25
 STYLE_WEIGHT = 100
+REFERENCES: Mapping[str, str] = MappingProxyType({"sref": "sw", "cref": "cw", "oref": "ow"})
+"""Flags that name what is taken over, and those that say how much of it."""
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Pictures behind links, which an image adapter is to read beside the words."""
+
+    role: Role
+    urls: tuple[str, ...]
+    weight: float
+
+
+def linked_of(values: Mapping[str, Any]) -> tuple[Linked, ...]:
+    """What `--sref`, `--cref` and `--oref` link to, where it weighs anything."""
+    styles = (each for each in values.get("sref", ()) if isinstance(each, ImageLink))
+    subjects = (*values.get("cref", ()), *values.get("oref", ()))
+    weight = _of_hundred(values.get("ow", 100)) if "oref" in values else _of_character(values.get("cw", 100))
+    found = (
+        Linked(Role.STYLE, _urls(styles), _of_hundred(values.get("sw", STYLE_WEIGHT))),
+        Linked(Role.SUBJECT, _urls(subjects), weight),
+    )
+    return tuple(linked for linked in found if linked.urls and linked.weight)
+
+
+def _urls(links: Iterable[ImageLink]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(link.url for link in links))
+
+
+def _of_hundred(typed: float) -> float:
+    """`--sw` and `--ow`, 0–1000, as a share of the adapter's own scale, which is 100: 1000 is about twice."""
+    return float((typed / 100) ** 0.3)
+
+
+def _of_character(typed: float) -> float:
+    """`--cw`, 0–100: elsewhere its 0 still keeps the face."""
+    return 0.4 + 0.6 * typed / 100
 
 
 def request_of(
@@ -25,7 +64,8 @@ def request_of(
 ) -> GenerationRequest:
     """`values` by the flags' names; `seed` where they have none."""
     width, height = entry.nearest_size(values.get("ar", 1.0))
-    looks = style_codes.style_words(values.get("sref", ()), entry)
+    codes = [each for each in values.get("sref", ()) if isinstance(each, int)]
+    looks = style_codes.style_words(codes, entry)
     look_weight = style_codes.style_weight(values.get("sw", STYLE_WEIGHT)) if looks else 0
     return GenerationRequest(
         model=entry.name,
@@ -48,6 +88,7 @@ def request_of(
         tile="tile" in values,
         video="video" in values,
         loras=_loras(values.get("lora", ())),
+        control=values.get("control"),
         upscaler=_upscaler(values.get("upscaler"), entry),
     )
 
@@ -89,12 +130,19 @@ def notes_on(
             notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, f"{request.width}×{request.height}"))
     if _steps(values, entry) > entry.max_steps:
         notes.append(Note(NoteKind.STEPS_LIMITED, typed["quality"].name, str(entry.max_steps)))
-    if "sref" in values and not entry.style_phrases:
-        notes.append(Note(NoteKind.NO_STYLES, "sref", entry.title))
-    elif "sref" in values and "::" in typed["sref"].value:
-        notes.append(Note(NoteKind.CODES_UNWEIGHTED, "sref"))
-    if "sw" in values and "sref" not in values:
-        notes.append(Note(NoteKind.ALONE, "sw", _("a style by `--sref CODE`")))
+    notes += _notes_on_references(typed, values, entry)
     if "iw" in values and not pictures:
         notes.append(Note(NoteKind.ALONE, "iw", _("a link to a picture in front of the text")))
     return notes
+
+
+def _notes_on_references(
+    typed: Mapping[str, TypedFlag], values: Mapping[str, Any], entry: ModelEntry
+) -> list[Note]:
+    notes = []
+    if not entry.style_phrases and any(isinstance(style, int) for style in values.get("sref", ())):
+        notes.append(Note(NoteKind.NO_STYLES, "sref", entry.title))
+    weighed = [name for name in REFERENCES if name in values and "::" in typed[name].value]
+    notes += [Note(NoteKind.CODES_UNWEIGHTED, name) for name in weighed]
+    alone = [name for name in REFERENCES if REFERENCES[name] in values and name not in values]
+    return notes + [Note(NoteKind.ALONE, REFERENCES[name], f"`--{name}`") for name in alone]

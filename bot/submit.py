@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, flags, messages, moderation
+from bot import checks, derived, flags, messages, moderation, picture_prompts
 from bot.checks import Place
 from bot.derived import Cell, Derived, Sheet
 from bot.grammar import divide
@@ -31,6 +31,10 @@ __all__ = ["Asked", "Cell", "Derive", "Place", "Wish", "derive", "enqueue", "ima
 
 Derive = Callable[[Session, Catalog], Derived]
 """Makes a request of an earlier job's or picture's."""
+
+
+Fetch = Callable[[str], Awaitable[str]]
+"""Keeps what is behind a link, and says under which key of the image store."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,10 @@ async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Foun
     return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))
 
 
-async def derive(backends: Backends, wish: Wish, make: Derive) -> Asked:
+async def derive(backends: Backends, wish: Wish, make: Derive, fetch: Fetch) -> Asked:
     """Draw or enlarge what `make` derives from an earlier job or picture.
+
+    `fetch` brings what a changed prompt links to, and the parent's did not.
 
     Raises:
         Refused: any of its kinds; no job was written.
@@ -149,11 +155,17 @@ async def derive(backends: Backends, wish: Wish, make: Derive) -> Asked:
         return what, parent
 
     first, _ = await backends.database.read(look)
-    keys = {} if first.sheet is None else await asyncio.to_thread(_composed, backends, first.sheet)
+    composed = {} if first.sheet is None else await asyncio.to_thread(_composed, backends, first.sheet)
+    keys = dict(first.known)
+    for url in picture_prompts.links([first.parsed] if first.parsed else []):
+        keys[url] = keys.get(url) or await fetch(url)
 
     def draft(session: Session) -> JobDraft:
         what, parent = look(session)
-        made = draft_of(session, wish, what.action, what.text, what.request.model_copy(update=keys))
+        request = what.request.model_copy(update=composed)
+        if what.parsed is not None:
+            request = picture_prompts.reading(what.parsed, request, keys)
+        made = draft_of(session, wish, what.action, what.text, request)
         return replace(
             made,
             parent_job_id=what.parent_job_id,

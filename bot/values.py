@@ -13,7 +13,6 @@ from typing import Protocol
 
 from bot.translation import _
 from storage.catalog import Catalog, ModelEntry
-from storage.contract import SEED_SPACE
 
 MOST_NAMES = 24
 """Names of a choice that a sentence gives."""
@@ -35,6 +34,7 @@ class Problem(Enum):
     WEIGHT_SUM = auto()
     EMPHASIS = auto()
     LINK = auto()
+    NO_PICTURE = auto()
     SUFFIX_TEXT = auto()
     OPTION_NAME = auto()
     OPTION_TAKEN = auto()
@@ -266,43 +266,6 @@ class Style:
 
     def read(self, typed: str, scope: Scope) -> bool | Idle:  # noqa: ARG002
         return True if single(typed).casefold() == "raw" else IDLE
-
-
-RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)
-"""What stands for a style code that is yet to be drawn."""
-
-
-@dataclass(frozen=True)
-class StyleCodes:
-    """Numbers that stand for styles; the value is a tuple of them. Their weights, `123::2`, are read over."""
-
-    most: int = 8
-    form: str = "CODE"
-
-    def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return _("up to {most} style codes, each a number up to {largest} or `random`").format(
-            most=self.most, largest=SEED_SPACE - 1
-        )
-
-    def read(self, typed: str, scope: Scope) -> tuple[int, ...]:  # noqa: ARG002
-        words = typed.split()
-        if not words:
-            raise WrongValue(Problem.MISSING, "")
-        if len(words) > self.most:
-            raise WrongValue(Problem.SURPLUS, " ".join(words[self.most :]))
-        return tuple(self._code(word) for word in words)
-
-    def _code(self, word: str) -> int:
-        code, mark, weight = word.partition("::")
-        if re.match(r"<?https?://", code, re.IGNORECASE):
-            raise WrongValue(Problem.LINK, word)
-        if mark and not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", weight):
-            raise WrongValue(Problem.WRONG, word, code)
-        if RANDOM_CODE.fullmatch(code):
-            return 0
-        if not re.fullmatch(r"[0-9]{1,10}", code) or int(code) >= SEED_SPACE:
-            raise WrongValue(Problem.WRONG, word)
-        return int(code)
 
 
 MANY = math.inf

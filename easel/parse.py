@@ -54,6 +54,9 @@ def _prompt(parsed: Parsed) -> dict[str, Any]:
         "command": parsed.command,
         "images": [{"url": image.url, "weight": image.weight} for image in parsed.images],
         "image_weight": parsed.image_weight,
+        "references": [
+            {"role": linked.role, "urls": linked.urls, "weight": linked.weight} for linked in parsed.linked
+        ],
         "speed": parsed.speed,
         "stealth": parsed.stealth,
         "unknown_words": parsed.unknown_words,

@@ -9,7 +9,7 @@ import PIL.Image
 from PIL import ImageChops
 
 from generator import blend
-from storage.contract import LARGEST_REGION, SMALLEST_REGION, GenerationRequest, Task
+from storage.contract import LARGEST_REGION, SMALLEST_REGION, GenerationRequest, Role, Task
 from storage.errors import ImageMissing, NearlyWhole, NothingFound, SourceWithheld
 from storage.images import INCOMING, ImageStore
 from storage.pictures import as_seen
@@ -53,6 +53,20 @@ class SourcePictures:
     def blended(self) -> Sequence[PIL.Image.Image]:
         """The pictures of a blend, each by itself."""
         return [self._opened(key) for key in self._request.source_keys]
+
+    def control(self) -> PIL.Image.Image | None:
+        """What leads where things are drawn, cut to the request's shape."""
+        control = self._request.control
+        if control is None or control.key is None:
+            return None
+        return blend.fitted(self._opened(control.key), (self._request.width, self._request.height))
+
+    def references(self) -> dict[Role, list[PIL.Image.Image]]:
+        """What is read beside the words."""
+        return {
+            reference.role: [self._opened(key) for key in reference.keys]
+            for reference in self._request.references
+        }
 
     def mask(self, source: PIL.Image.Image | None, find: Find) -> PIL.Image.Image | None:
         """White where the picture is drawn anew: as it was painted, and where `find` finds what words name.

@@ -101,6 +101,7 @@ class Work:
             assert source is not None
             return [self._enlarged(source, request)]
         mask = self._sources.mask(source, self._found)
+        control, references = self._sources.control(), self._sources.references()
         with self.timed("load_ms"):
             engine = self._models.engine(request.model)
             check = self._models.preview_check(request.model)
@@ -110,6 +111,8 @@ class Work:
                 request,
                 image=source,
                 mask=mask and pasting.to_draw(mask),
+                control=control,
+                references=references,
                 on_progress=self._progressed,
                 alone=self._claim.alone,
             )

@@ -175,6 +175,8 @@ class Reference(BaseModel):
 
     role: Role
     keys: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_REFERENCES)]
+    links: tuple[str, ...] = ()
+    """What was typed for them, in the same order; empty for pictures that were attached."""
     weight: Annotated[float, Field(gt=0, le=HEAVIEST_STEERING)] = 1.0
 
 

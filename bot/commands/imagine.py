@@ -20,8 +20,8 @@ RATIOS = ("1:1", "5:4", "4:5", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16", "2:1"
 @app_commands.command(description=N_("Draw four pictures from your words"))
 @app_commands.describe(
     prompt=N_("What to draw, then flags: a red castle at night --ar 3:2 --no trees"),
-    image=N_("A picture to begin with; --iw says how much of it is kept"),
-    image2=N_("A second picture"),
+    image=N_("A picture to begin with (--iw: how much of it is kept), or that leads (--control)"),
+    image2=N_("A second picture: both are then read beside your words"),
     model=N_("Which model draws (--model)"),
     ratio=N_("Width to height (--ar)"),
     again=N_("An earlier prompt of yours, to which the words and flags in prompt are added"),

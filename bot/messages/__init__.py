@@ -331,6 +331,13 @@ def lora_gone(name: str) -> str:
     ).format(name=code(name))
 
 
+def steering_gone() -> str:
+    return _(
+        "This model does not read pictures any more as it did for this one; imagine the prompt again without "
+        "`--sref`, `--cref`, `--oref` or `--control`."
+    )
+
+
 def not_yours() -> str:
     return _("This is somebody else's: only they and moderators may do that.")
 

@@ -37,6 +37,9 @@ _WRONG = {
         "{name} takes {expected}. A picture as a style reference needs an image adapter, which "
         "this model does not have. A link in front of the text is a picture to begin with."
     ),
+    Problem.NO_PICTURE: N_(
+        "{name} needs a picture that leads: put a link to one in front of the text, or choose one as `image`."
+    ),
     Problem.EMPTY: N_("Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`."),
     Problem.TOO_LONG: N_(
         "The prompt has {count} characters with its flags and your settings; at most {expected} can be drawn."
@@ -108,7 +111,12 @@ _TOLD = {
     NoteKind.NO_STYLES: N_("{name} changed nothing: {plain} has no styles for codes to pick."),
     NoteKind.NO_LORAS: N_("{name} changed nothing: {plain} has no LoRAs here."),
     NoteKind.NO_UPSCALERS: N_("{name} changed nothing: {plain} has no upscalers here to choose from."),
-    NoteKind.CODES_UNWEIGHTED: N_("The codes of {name} count the same here; their weights changed nothing."),
+    NoteKind.NO_ADAPTER: N_("{name} changed nothing: {plain} cannot read such pictures."),
+    NoteKind.NO_CONTROLS: N_("{name} changed nothing: {plain} has no control networks here."),
+    NoteKind.CODES_UNWEIGHTED: N_("All that stands after {name} counts the same here, whatever its weight."),
+    NoteKind.PICTURES_UNWEIGHTED: N_(
+        "The pictures before your text count the same here, whatever their weights."
+    ),
     NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }

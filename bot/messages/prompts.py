@@ -6,11 +6,11 @@ from bot.prompt_text import code
 from bot.translation import _
 
 
-def several_pictures() -> str:
+def several_pictures(model: str) -> str:
     return _(
-        "Several pictures in one prompt need an image adapter, which no model has here. Leave one "
+        "Several pictures in one prompt need an image adapter, which {model} does not have here. Leave one "
         "picture, or mix them with `/blend`."
-    )
+    ).format(model=code(model))
 
 
 def nothing_recalled(which: str) -> str:

@@ -11,6 +11,7 @@ import discord
 from bot import batches, incoming, submit
 from bot.batches import Proposal
 from bot.flags import Parsed, Preferences
+from bot.picture_prompts import beginning_with, links, reading
 from bot.recall import recall
 from bot.submit import Asked, Found
 from bot.views.answering import in_time
@@ -19,14 +20,8 @@ from bot.views.deeds import announce
 from bot.views.press import Interaction, host
 from bot.views.wishes import wish_of
 from storage.backends import Backends
-from storage.contract import Task
-from storage.errors import Refused
 
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
-
-
-class SeveralPictures(Refused):
-    """Only an image adapter can draw by more than one picture."""
 
 
 async def imagine(
@@ -71,23 +66,20 @@ async def imagine(
 async def with_pictures(
     backends: Backends, parsed: Sequence[Parsed], attachments: Sequence[discord.Attachment]
 ) -> list[Parsed]:
-    """What was understood, beginning with the pictures that were attached or linked to.
+    """What was understood, with the pictures that were attached or linked to.
 
     Raises:
         SeveralPictures, PictureRefused
     """
     for one in parsed:
-        if len(attachments) + len(one.images) > 1:
-            raise SeveralPictures
-    keys: dict[str, str] = {}
-    for url in dict.fromkeys(link.url for one in parsed for link in one.images):
-        keys[url] = (await incoming.receive(backends, url)).key
+        # Who is refused for their number should not wait until all of them are there.
+        beginning_with(one, ["?"] * (len(attachments) + len(one.images)), backends.catalog)
+    fetch = incoming.fetching(backends)
+    urls = [link.url for one in parsed for link in one.images]
+    keys = {url: await fetch(url) for url in dict.fromkeys([*urls, *links(parsed)])}
     attached = [(await incoming.receive(backends, attachment)).key for attachment in attachments]
-    return [_beginning_with(one, [*attached, *(keys[link.url] for link in one.images)]) for one in parsed]
-
-
-def _beginning_with(parsed: Parsed, keys: Sequence[str]) -> Parsed:
-    if not keys:
-        return parsed
-    changes = {"task": Task.IMAGE_TO_IMAGE, "source_key": keys[0], "strength": parsed.strength}
-    return replace(parsed, request=parsed.request.model_copy(update=changes))
+    begun = (
+        beginning_with(one, [*attached, *(keys[link.url] for link in one.images)], backends.catalog)
+        for one in parsed
+    )
+    return [replace(one, request=reading(one, one.request, keys)) for one in begun]

@@ -97,4 +97,5 @@ async def draw_region(form: Submitted, painted: discord.Attachment | None) -> As
         form.backends,
         wish_of(form.interaction),
         lambda session, catalog: redrawn.region(session, catalog, form.id, form.text(PROMPT), where),
+        incoming.fetching(form.backends),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.catalog import Catalog, CompanionEntry, LoraEntry, ModelEntry
+from storage.catalog import AdapterEntry, Catalog, CompanionEntry, ControlEntry, LoraEntry, ModelEntry
+from storage.contract import Role
 
 SIZES = (
     (128, 128), (144, 112), (112, 144), (160, 112), (112, 160), (176, 96), (96, 176), (192, 80), (80, 192),
@@ -25,6 +26,11 @@ def catalog(vocabulary: Path | None = None) -> Catalog:
         vocabulary=vocabulary and str(vocabulary),
         strength_subtle=0.35,
         strength_strong=0.65,
+        controls={
+            "edges": ControlEntry(source="nowhere", reads="edges"),
+            "Depth": ControlEntry(source="nowhere"),
+        },
+        adapters=dict.fromkeys(Role, AdapterEntry(source="nowhere", image_encoder="nowhere")),
         loras={"blueprint": LoraEntry(source="nowhere"), "Stained_Glass": LoraEntry(source="nowhere")},
         upscalers={"soft": CompanionEntry(source="nowhere"), "crisp": CompanionEntry(source="nowhere")},
     )

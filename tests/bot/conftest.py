@@ -16,9 +16,10 @@ from tests.bot.discord_server import DiscordServer, interactions
 from tests.bot.discord_server.fixtures import discord_server
 from tests.bot.processes import Processes
 from tests.bot.simulated import World
+from tests.bot.site import site
 from tests.bot.studio import Studio
 
-__all__ = ["discord_server"]
+__all__ = ["discord_server", "site"]
 
 CATALOG = """
 [models.picturebook]
@@ -31,6 +32,10 @@ display_scale = 2
 upscaler = { source = "upscaler" }
 describer = { source = "describer" }
 segmenter = { source = "segmenter" }
+controls.edges = { source = "control", reads = "edges" }
+adapters.image = { source = "adapter", image_encoder = "encoder" }
+adapters.style = { source = "adapter", image_encoder = "encoder" }
+adapters.subject = { source = "adapter", image_encoder = "encoder" }
 
 [models.other]
 source = "other"

@@ -19,6 +19,7 @@ from bot.incoming import (
     Unreachable,
 )
 from bot.moderation import ForbiddenWords
+from bot.picture_prompts import SeveralPictures
 from bot.prompt_text import length
 from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
@@ -27,7 +28,6 @@ from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm
 from bot.views.press import UnknownButton
-from bot.views.prompts import SeveralPictures
 from bot.views.uses import NoPicture, PictureTooLarge
 from storage import errors as storage_errors
 from storage.contract import JobState
@@ -80,7 +80,7 @@ REFUSALS: list[Exception] = [
     NothingToSend(5, JobState.FAILED),
     FormTooLate(),
     TooLongForForm(),
-    SeveralPictures(),
+    SeveralPictures("Picturebook"),
     storage_errors.BatchClosed("cancelled"),
     storage_errors.NoSuchBatch(),
 ]

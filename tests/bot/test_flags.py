@@ -152,9 +152,10 @@ def test_a_prompt_pasted_from_midjourney_runs_with_notes() -> None:
     assert parsed.request.width == 160
     noted = [note.flag for note in parsed.notes if note.kind is NoteKind.NO_MEANING]
     assert noted == [
-        "p", "hd", "oref", "p", "ow", "profile", "exp", "sd", "sv", "motion", "loop", "end", "bs", "zoom",
+        "p", "hd", "p", "profile", "exp", "sd", "sv", "motion", "loop", "end", "bs", "zoom",
         "upbeta",
     ]  # fmt: skip
+    assert [linked.urls for linked in parsed.linked] == [("https://c.example/d",)]
     assert (parsed.request.chaos, parsed.request.weird, parsed.request.stop) == (20, 500, 90)
     assert parsed.text == PASTED
 

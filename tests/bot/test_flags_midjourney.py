@@ -21,7 +21,7 @@ from bot.flags import (
 )
 from bot.messages import flag_faults, hints
 from storage.catalog import Catalog
-from storage.contract import Speed
+from storage.contract import Control, Role, Speed
 from tests.bot.catalogs import catalog
 
 CATALOG = catalog()
@@ -72,6 +72,11 @@ def asked(flags: str) -> dict[str, Any]:
         ("--version 8.1", {}),
         ("--iw 2", {}),
         ("--sw 1000", {}),
+        ("--cw 0", {}),
+        ("--ow 1000", {}),
+        ("--sref https://a.example/b.png", {}),
+        ("--oref https://a.example/b.png", {}),
+        ("--cref https://a.example/b.png <https://a.example/c.png>::2", {}),
         ("--fast", {}),
         ("--stealth", {}),
         ("--repeat 3", {}),
@@ -118,8 +123,21 @@ def test_each_flag_changes_what_it_names_and_nothing_else(flags: str, changes: d
         ("--sref 4294967296", Problem.WRONG, None),
         ("--sref 5::x", Problem.WRONG, "--sref 5"),
         ("--sref 1 2 3 4 5 6 7 8 9", Problem.SURPLUS, None),
-        ("--sref https://a.example/b.png", Problem.LINK, None),
-        ("--sref 5 <https://a.example/b.png>::2", Problem.LINK, None),
+        ("--sref https://a.example/b.png --model dream_xl", Problem.LINK, None),
+        ("--sref 5 <https://a.example/b.png>::2 --model dream_xl", Problem.LINK, None),
+        ("--sref https://a.example/b.png::x", Problem.WRONG, "--sref https://a.example/b.png"),
+        ("--cref 123", Problem.WRONG, None),
+        ("--oref a fox", Problem.SURPLUS, None),
+        ("--oref https://a.example/b.png https://a.example/c.png", Problem.SURPLUS, None),
+        ("--oref https://a.example/b.png --cref https://a.example/c.png", Problem.CONFLICT, None),
+        ("--oref https://a.example/b.png --oref https://a.example/c.png", Problem.TWICE, None),
+        ("--ow 1001", Problem.WRONG, "--ow 1000"),
+        ("--control", Problem.MISSING, None),
+        ("--control edges", Problem.NO_PICTURE, None),
+        ("--control edge", Problem.WRONG, "--control edges"),
+        ("--control edges:3", Problem.WRONG, "--control edges:2"),
+        ("--control edges:0", Problem.WRONG, "--control edges:0.05"),
+        ("--control edges depth", Problem.SURPLUS, None),
         ("--sw 1001", Problem.WRONG, "--sw 1000"),
         ("--sw", Problem.MISSING, None),
         ("--v", Problem.MISSING, None),
@@ -192,7 +210,13 @@ def test_every_flag_that_takes_something_is_tried_with_bad_input() -> None:
         ("--seed 5 --sameseed 6", "`--sameseed` and `--seed` decide the same; leave one."),
         ("--fast --relax", "`--relax` and `--fast` decide the same; leave one."),
         ("--c 5 --chaos 6", "`--chaos` stands there twice; leave one."),
-        ("--sref https://a.example/b.png", "needs an image adapter, which this model does not have"),
+        (
+            "--sref https://a.example/b.png --model dream_xl",
+            "needs an image adapter, which this model does not have",
+        ),
+        ("--control edges", "`--control` needs a picture that leads: put a link to one in front of the text"),
+        ("--control canny", "takes one of edges, Depth, perhaps with a weight up to 2 such as `edges:.8`"),
+        ("--oref 5", "`--oref` takes a link to a picture, not `5`."),
         ("--v castle", "`--v` takes a version's number (models here have 5.2, 7, 8.1), not `castle`."),
     ],
 )
@@ -283,9 +307,24 @@ def test_how_strong_a_style_is() -> None:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("--sref 1::2 3", "The codes of `--sref` count the same here; their weights changed nothing."),
+        ("--sref 1::2 3", "All that stands after `--sref` counts the same here, whatever its weight."),
+        (
+            "--cref https://a.example/b.png::2",
+            "All that stands after `--cref` counts the same here, whatever its weight.",
+        ),
+        ("--cw 50", "`--cw` changed nothing without `--cref`."),
+        ("--ow 50", "`--ow` changed nothing without `--oref`."),
+        ("--ow 5 --model dream_xl", "`--ow` changed nothing: Dream XL cannot read such pictures."),
+        (
+            "--oref https://a.example/b.png --model dream_xl",
+            "`--oref` changed nothing: Dream XL cannot read such pictures.",
+        ),
+        (
+            "--control pose --model dream_xl",
+            "`--control` changed nothing: Dream XL has no control networks here.",
+        ),
         ("--sref 5 --model dream_xl", "`--sref` changed nothing: Dream XL has no styles for codes to pick."),
-        ("--sw 50", "`--sw` changed nothing without a style by `--sref CODE`."),
+        ("--sw 50", "`--sw` changed nothing without `--sref`."),
         ("--iw 2", "`--iw` changed nothing without a link to a picture in front of the text."),
         ("--q 5", "`--q` was drawn in 50 steps, the most that this model takes."),
         ("--ar 4:1", "`--ar` was drawn as 208×64, the nearest that this model draws."),
@@ -382,10 +421,11 @@ def test_speed_and_visibility_stand_beside_the_request() -> None:
 def test_nothing_of_midjourneys_is_unknown() -> None:
     working = (
         "ar aspect chaos c weird w stylize s style raw seed sameseed quality q draft steps cfg stop tile no "
-        "iw sref sw lora upscaler v version niji model sampler repeat r fast relax turbo public stealth video"
+        "iw sref sw cref cw oref ow control lora upscaler v version niji model sampler repeat r fast relax "
+        "turbo public stealth video"
     )
     noted = (
-        "sv cref cw oref ow p profile exp hd sd motion loop end bs zoom control h uplight "
+        "sv p profile exp hd sd motion loop end bs zoom h uplight "
         "upbeta upanime test testp creative hq vibe newclip nostretch old beta"
     )
     names = {
@@ -434,3 +474,57 @@ def test_loras_have_a_batch_group_of_their_own() -> None:
     assert groups[0] == groups[1] == "picturebook/128x128"
     assert len(set(groups)) == 4
     assert all(len(group) < 50 for group in groups)
+
+
+A, B, C = (f"https://a.example/{name}.png" for name in "abc")
+
+
+@pytest.mark.parametrize(
+    ("typed", "linked"),
+    [
+        (f"--sref {A} 5 <{B}>::2", [(Role.STYLE, (A, B), 1.0)]),
+        (f"--sref {A} --sref {B} --sw 1000", [(Role.STYLE, (A, B), 1.995)]),
+        (f"--sref {A} --sw 10", [(Role.STYLE, (A,), 0.501)]),
+        (f"--sref {A} {A}", [(Role.STYLE, (A,), 1.0)]),
+        (f"--sref {A} --sw 0", []),
+        (f"--cref {A} {B}", [(Role.SUBJECT, (A, B), 1.0)]),
+        (f"--cref {A} --cw 0", [(Role.SUBJECT, (A,), 0.4)]),
+        (f"--oref {A} --ow 400", [(Role.SUBJECT, (A,), 1.516)]),
+        (f"--oref {A} --ow 0", []),
+        (f"--oref {A} --sref {B}", [(Role.STYLE, (B,), 1.0), (Role.SUBJECT, (A,), 1.0)]),
+        (f"--oref {A} --model dream_xl", []),
+    ],
+)
+def test_pictures_behind_flags_are_read_in_their_role(
+    typed: str, linked: list[tuple[Role, tuple[str, ...], float]]
+) -> None:
+    parsed = parse(f"a fox {typed}", CATALOG)
+    found = [(each.role, each.urls, round(each.weight, 3)) for each in parsed.linked]
+    assert found == linked
+    assert parsed.request.references == ()
+    assert parsed.text == f"a fox {typed}"
+
+
+def test_codes_and_pictures_of_a_style_go_together() -> None:
+    mixed = parse(f"a fox --sref 1 {A} 2", CATALOG).request
+    assert mixed.style_words == parse("a fox --sref 1 2", CATALOG).request.style_words
+    assert parse(f"a fox --sref {A}", CATALOG).request.style_words == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "weight"),
+    [("edges", "edges", 1.0), ("EDGES:.5", "edges", 0.5), ("depth:2", "Depth", 2.0)],
+)
+def test_a_control_is_chosen_by_name_and_weight(typed: str, kind: str, weight: float) -> None:
+    for parsed in (
+        parse(f"{A} a fox --control {typed}", CATALOG),
+        parse(f"a fox --control {typed}", CATALOG, attached=True),
+    ):
+        assert parsed.request.control == Control(kind=kind, weight=weight)
+
+
+def test_weights_of_several_pictures_are_said_to_change_nothing() -> None:
+    assert hints([parse(f"{A}::2 {B} a fox", CATALOG)], CATALOG) == [
+        "The pictures before your text count the same here, whatever their weights."
+    ]
+    assert parse(f"{A}::2 a fox", CATALOG).notes == ()

@@ -305,8 +305,8 @@ def test_a_neutral_value_is_as_good_as_no_flag(flag: Flag, model: str, chosen: d
 def test_every_range_has_a_neutral_value_where_there_can_be_one() -> None:
     without = {flag.name for flag in FLAGS if flag.meaning is Meaning.WORKS and flag.default is None}
     assert without == {
-        "style", "raw", "seed", "sameseed", "no", "draft", "tile", "sref", "lora", "v", "niji", "repeat",
-        "fast", "relax", "turbo", "public", "stealth", "video",
+        "style", "raw", "seed", "sameseed", "no", "draft", "tile", "sref", "cref", "oref", "control", "lora",
+        "v", "niji", "repeat", "fast", "relax", "turbo", "public", "stealth", "video",
     }  # fmt: skip
 
 

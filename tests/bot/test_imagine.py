@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,6 +10,7 @@ from storage.contract import GenerationRequest, Task
 from storage.tables import Job
 from tests.bot import drawing, photos
 from tests.bot.simulated import Member, World, answer, press
+from tests.bot.site import Site
 from tests.bot.test_commands import job_rows
 
 
@@ -126,15 +124,15 @@ async def test_a_picture_needs_no_words(world: World) -> None:
     assert (request.prompt, request.strength) == ("", 0.4)
 
 
-async def test_several_pictures_are_refused_with_what_to_do(world: World) -> None:
+async def test_several_pictures_are_refused_where_nothing_reads_them(world: World) -> None:
     alice = world.member("alice")
-    photo = ("photo.png", photos.png())
+    photo, a, b = ("photo.png", photos.png()), "https://example.org/a.png", "https://example.org/b.png"
     said = [
-        await refused(world, alice, image=photo, image2=photo),
-        await refused(world, alice, "https://example.org/a.png a castle", image=photo),
-        await refused(world, alice, "https://example.org/a.png https://example.org/b.png a castle"),
+        await refused(world, alice, "a castle --model other", image=photo, image2=photo),
+        await refused(world, alice, f"{a} a castle --model other", image=photo),
+        await refused(world, alice, f"{a} {b} a castle --model other"),
     ]
-    assert all("`/blend`" in sentence for sentence in said)
+    assert all("`other`" in sentence and "`/blend`" in sentence for sentence in said)
 
 
 async def test_what_is_no_picture_is_refused(world: World) -> None:
@@ -150,54 +148,21 @@ async def test_every_permutation_begins_with_the_picture(world: World) -> None:
     assert requests[0].source_key == requests[1].source_key is not None
 
 
-@pytest.fixture
-def site() -> Iterator[tuple[str, list[str]]]:
-    """A web site on this machine with one picture, and what was asked of it."""
-    asked: list[str] = []
-
-    class Site(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            data = photos.png()
-            self.send_response(200)
-            self.send_header("Content-Type", "image/png")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (as it is declared)
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-async def test_a_link_in_front_of_the_words_is_fetched_once(
-    world: World, site: tuple[str, list[str]]
-) -> None:
-    address, asked = site
-    world.backends.config.link_hosts = address
+async def test_a_link_in_front_of_the_words_is_fetched_once(world: World, site: Site) -> None:
+    world.backends.config.link_hosts = site.address
     alice = world.member("alice")
-    question = await imagine(world, alice, f"http://{address}/a.png a {{red, blue}} castle --iw 1.5")
+    question = await imagine(world, alice, f"http://{site.address}/a.png a {{red, blue}} castle --iw 1.5")
     await press(alice, answer(question), "Yes")
-    assert asked == ["/a.png"]
+    assert site.asked == ["/a.png"]
     requests = [requested(job) for job in job_rows(world)]
     assert [request.prompt for request in requests] == ["a red castle", "a blue castle"]
     assert requests[0].source_key == requests[1].source_key is not None
     assert [request.strength for request in requests] == pytest.approx([0.55, 0.55])
     drawing.draw(world.backends)
     grid = await world.picture()
-    assert f"<http://{address}/a.png> a red castle" in grid.content
+    assert f"<http://{site.address}/a.png> a red castle" in grid.content
 
 
-async def test_a_link_into_the_operators_network_is_refused(
-    world: World, site: tuple[str, list[str]]
-) -> None:
-    address, asked = site
-    assert await refused(world, world.member("alice"), f"http://{address}/a.png a castle")
-    assert asked == []
+async def test_a_link_into_the_operators_network_is_refused(world: World, site: Site) -> None:
+    assert await refused(world, world.member("alice"), f"http://{site.address}/a.png a castle")
+    assert site.asked == []

@@ -1,0 +1,82 @@
+"""A prompt's pictures, once they are in the store: one begins, leads, or is read beside the words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bot.flags import Parsed
+from storage.catalog import Catalog
+from storage.contract import MOST_REFERENCES, GenerationRequest, Reference, Role, Task
+from storage.errors import Refused
+
+Keys = Mapping[str, str]
+"""Keys in the image store, by the links of what is there."""
+
+
+class SeveralPictures(Refused):
+    """The model has no image adapter, without which one picture is all that a prompt may begin with."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+
+def beginning_with(parsed: Parsed, keys: Sequence[str], catalog: Catalog) -> Parsed:
+    """With the pictures in front of its words: the first one leads where there is a control.
+
+    One picture is what the drawing begins with; several are read beside the words.
+
+    Raises:
+        SeveralPictures
+    """
+    request = parsed.request
+    rest = list(keys)
+    if request.control is not None:
+        leading = request.control.model_copy(update={"key": rest.pop(0)})
+        request = request.model_copy(update={"control": leading})
+    if rest and (len(rest) > 1 or request.control is not None):
+        if Role.IMAGE not in catalog[request.model].adapters:
+            raise SeveralPictures(request.model)
+        request = _reading(request, rest, parsed.image_weight)
+    elif rest:
+        changes = {"task": Task.IMAGE_TO_IMAGE, "source_key": rest[0], "strength": parsed.strength}
+        request = request.model_copy(update=changes)
+    return replace(parsed, request=request)
+
+
+def _reading(request: GenerationRequest, keys: list[str], typed: float | None) -> GenerationRequest:
+    """`--iw` 1 is the adapter's own scale; beyond that it rises slower, since the words are soon drowned."""
+    weight = 1.0 if typed is None else typed**0.5
+    if not weight:
+        return request
+    reference = Reference(role=Role.IMAGE, keys=tuple(keys[:MOST_REFERENCES]), weight=weight)
+    return request.model_copy(update={"references": (*request.references, reference)})
+
+
+def links(parsed: Iterable[Parsed]) -> list[str]:
+    """All that is read beside the words, each once."""
+    return list(dict.fromkeys(url for one in parsed for linked in one.linked for url in linked.urls))
+
+
+def reading(parsed: Parsed, request: GenerationRequest, keys: Keys) -> GenerationRequest:
+    """The request with what its prompt links to behind its flags."""
+    references = tuple(
+        Reference(
+            role=linked.role,
+            keys=tuple(keys[url] for url in linked.urls),
+            links=linked.urls,
+            weight=linked.weight,
+        )
+        for linked in parsed.linked
+    )
+    return request.model_copy(update={"references": (*request.references, *references)})
+
+
+def known(request: GenerationRequest) -> Keys:
+    """What an earlier request's prompt linked to."""
+    return {
+        url: key
+        for reference in request.references
+        for url, key in zip(reference.links, reference.keys, strict=False)
+    }
