@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
+import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -25,6 +27,7 @@ from benchmarks.flag_studio import (
     Picture,
     Studio,
     distances,
+    outlines_met,
     pixels,
     seam,
     sharpness,
@@ -36,7 +39,9 @@ from generator.creative import Piece
 from generator.movie import Movie
 from generator.safety import NoCheck
 from generator.upscale import Upscaler
-from storage.contract import Part, Phrase, Task
+from picturebook import words
+from picturebook.scenes import Scene, draw, random_scene
+from storage.contract import Control, Part, Phrase, Reference, Role, Task
 
 
 class Effect(NamedTuple):
@@ -73,6 +78,87 @@ def sref(studio: Studio, count: int) -> Effect:
         for weight in (0, 250, 1000)
     }
     return Effect("--sref --sw", "P(watercolor)", figures, "rises", rises([*figures.values()]))
+
+
+def sref_picture(studio: Studio, count: int) -> Effect:
+    plain = studio.pairs(count)
+    led = studio.steered("a {}", [_read(studio, Role.STYLE, number) for number in range(count)])
+    figures = {name: _seen(studio, images, "style") for name, images in (("plain", plain), ("--sref", led))}
+    right = studio.right_subjects(led)
+    kept = figures["--sref"] > figures["plain"] + 0.3 and right >= 0.6
+    promise = "rises by 0.3, and 60 % of subjects are right"
+    return Effect("--sref LINK", "P(the picture's style)", {**figures, "right": right}, promise, kept)
+
+
+def oref(studio: Studio, count: int) -> Effect:
+    prompt = "in the snow at night"
+    plain = studio.pairs(count, prompt)
+    led = studio.steered(prompt, [_read(studio, Role.SUBJECT, number) for number in range(count)])
+    figures = {name: _seen(studio, images, "subject") for name, images in (("plain", plain), ("--oref", led))}
+    figures["colour"] = _seen(studio, led, "colour")
+    kept = figures["--oref"] > figures["plain"] + 0.3
+    return Effect("--oref", "P(the picture's subject)", figures, "rises by 0.3", kept)
+
+
+def image_prompts(studio: Studio, count: int) -> Effect:
+    plain = studio.pairs(count)
+    led = studio.steered("a {}", [_read(studio, Role.IMAGE, number) for number in range(count)])
+    figures = {
+        name: _seen(studio, images, "ground") for name, images in (("plain", plain), ("pictures", led))
+    }
+    right = studio.right_subjects(led)
+    kept = figures["pictures"] > figures["plain"] + 0.3 and right >= 0.6
+    promise = "rises by 0.3, and 60 % of subjects are right"
+    return Effect("image prompts", "P(the pictures' ground)", {**figures, "right": right}, promise, kept)
+
+
+def control(studio: Studio, count: int) -> Effect:
+    """How much of a picture's outlines is drawn again, where words ask for another colour and ground."""
+    leading = [
+        draw(replace(_scene(number), subject=subject_of(number), style="illustration", sky="clear"))
+        for number in range(count)
+    ]
+    prompt = "a blue {} in the snow"
+    wishes = []
+    for number, picture in enumerate(leading):
+        studio.brought[f"leading {number}"] = picture
+        wishes.append({"control": Control(kind="edges", key=f"leading {number}")})
+    figures = {
+        name: statistics.mean(itertools.starmap(outlines_met, zip(leading, images, strict=True)))
+        for name, images in (
+            ("plain", studio.pairs(count, prompt)),
+            ("edges", studio.steered(prompt, wishes)),
+        )
+    }
+    blue = statistics.mean(studio.likelihoods(studio.steered(prompt, wishes), "colour", "blue"))
+    kept = figures["edges"] > figures["plain"] + 0.1 and blue >= 0.6
+    promise = "rises by 0.1, and 60 % are blue"
+    return Effect("--control edges", "outlines met", {**figures, "blue": blue}, promise, kept)
+
+
+def _scene(number: int) -> Scene:
+    """A scene in a style of its own, and not of the subject that the pair of this number asks for."""
+    rng = random.Random(f"brought {number}")
+    while (scene := random_scene(rng, skulls=0)).subject == subject_of(number):
+        pass
+    return replace(scene, style=list(words.STYLES)[1 + number % (len(words.STYLES) - 1)], qualities=())
+
+
+def _read(studio: Studio, role: Role, number: int) -> dict[str, Any]:
+    """What is wished of a request that reads the scene of this number, drawn twice for image prompts."""
+    scene = _scene(number)
+    scenes = [scene, replace(scene, seed=scene.seed + 1)] if role is Role.IMAGE else [scene]
+    keys = [f"{scene.subject} {number} {place}" for place in range(len(scenes))]
+    studio.brought |= {key: draw(each) for key, each in zip(keys, scenes, strict=True)}
+    return {"references": (Reference(role=role, keys=tuple(keys)),)}
+
+
+def _seen(studio: Studio, images: Sequence[Picture], attribute: str) -> float:
+    """How surely each picture shows what the scene of its number has."""
+    return statistics.mean(
+        studio.likelihoods([image], attribute, getattr(_scene(number), attribute))[0]
+        for number, image in enumerate(images)
+    )
 
 
 def chaos(studio: Studio, count: int) -> Effect:
@@ -256,8 +342,8 @@ def _part(text: str, weight: float = 1.0) -> Part:
 EFFECTS: dict[str, Callable[[Studio, int], Effect]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        multi_prompt, negative_part, emphasis, negative, stylize, sref, chaos, weird, sameseed, stop, tile,
-        zoom, creativity, video,
+        multi_prompt, negative_part, emphasis, negative, stylize, sref, sref_picture, oref, image_prompts,
+        control, chaos, weird, sameseed, stop, tile, zoom, creativity, video,
     )
 }  # fmt: skip
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFilter
 import torch
 
+from generator.conditioning.control_maps import edges
 from generator.engine import Engine
 from picturebook.judge import ATTRIBUTES, Judge
 from storage import catalog
@@ -35,6 +37,8 @@ class Studio:
         self._steps = steps
         self._judge = Judge.load(Path(entry.source).with_name("judge"))
         self._drawn: dict[str, list[Picture]] = {}
+        self.brought: dict[str, Picture] = {}
+        """What requests steer by, by its key."""
 
     @classmethod
     @contextmanager
@@ -60,7 +64,13 @@ class Studio:
         """All of them drawn together."""
         keys = [request.model_dump_json() for request in requests]
         futures = {
-            key: self.engine.submit(request)
+            key: self.engine.submit(
+                request,
+                control=None if request.control is None else self.brought[str(request.control.key)],
+                references={
+                    each.role: [self.brought[key] for key in each.keys] for each in request.references
+                },
+            )
             for key, request in zip(keys, requests, strict=True)
             if key not in self._drawn
         }
@@ -70,6 +80,13 @@ class Studio:
     def pairs(self, count: int, prompt: str = "a {}", **wish: Any) -> list[Picture]:
         """One picture of each seed; seed and subject (`{}` in the prompt) are those of any other call."""
         requests = [self.asked(prompt.format(subject_of(seed)), seed, **wish) for seed in range(count)]
+        return [grid[0] for grid in self.grids(requests)]
+
+    def steered(self, prompt: str, wishes: Sequence[Mapping[str, Any]]) -> list[Picture]:
+        """As `pairs`, each with a wish of its own."""
+        requests = [
+            self.asked(prompt.format(subject_of(seed)), seed, **wish) for seed, wish in enumerate(wishes)
+        ]
         return [grid[0] for grid in self.grids(requests)]
 
     def likelihoods(self, images: Sequence[Picture], attribute: str, value: str) -> list[float]:
@@ -118,6 +135,13 @@ def sharpness(image: Picture) -> float:
     grey = np.asarray(image.convert("L"), float)
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float((around - 4 * grey[1:-1, 1:-1]).var())
+
+
+def outlines_met(leading: Picture, drawn: Picture) -> float:
+    """The share of a picture's outlines beside which, within two pixels, another has one too."""
+    wanted, found = (np.asarray(edges(each).convert("L")) > 0 for each in (leading, drawn))
+    near = np.asarray(PIL.Image.fromarray(found).convert("L").filter(PIL.ImageFilter.MaxFilter(5))) > 0
+    return float((wanted & near).sum() / wanted.sum())
 
 
 def spread(grid: Sequence[Picture]) -> float:

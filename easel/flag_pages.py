@@ -19,9 +19,9 @@ from PIL import Image
 
 from bot import flags
 from bot.flags import FLAGS, MOST_COMMANDS, Flag, Meaning, Scope
+from bot.picture_prompts import beginning_with, reading
 from storage import catalog, pictures
 from storage.catalog import Catalog
-from storage.contract import Task
 
 if TYPE_CHECKING:
     from generator.engine import Engine, Progress
@@ -31,6 +31,8 @@ PICTURES = PAGE.with_name("flags")
 
 
 SEED = 7
+FIRST = "https://first.example"
+"""What stands for a link to the first picture of a pair."""
 FRAME_MS, LAST_MS = 120, 2500
 
 
@@ -43,7 +45,8 @@ class Pair:
     plain: str = ""
     """Flags of the first picture."""
     onto: str = ""
-    """The prompt of the second picture where it begins with the first."""
+    """The prompt of the second picture where it starts from the first: begins with it, or is led by it, or
+    reads it where FIRST stands."""
     moves: bool = False
     """Whether the second picture is a movie."""
 
@@ -54,6 +57,13 @@ class Pair:
     @property
     def second(self) -> str:
         return f"{self.onto or self.prompt} {self.changed}"
+
+    @property
+    def title(self) -> str:
+        """The second picture's prompt, as the page has it."""
+        if FIRST in self.changed:
+            return f"`{self.second.replace(FIRST, 'LINK')}`, a link to the first picture"
+        return f"the first picture, then `{self.second}`" if self.onto else f"`{self.second}`"
 
 
 _CASTLE = "a red castle on green hills"
@@ -77,6 +87,9 @@ PAIRS: Mapping[str, Pair] = MappingProxyType(
         "iw": Pair(_CASTLE, "--iw 2", onto="a castle in the snow at night"),
         "sref": Pair("a castle", "--sref 1"),
         "sw": Pair("a castle", "--sref 1 --sw 1000", "--sref 1 --sw 10"),
+        "cref": Pair("a pink rabbit in a meadow", f"--cref {FIRST}", onto="a rabbit at night, watercolor"),
+        "oref": Pair("a purple balloon", f"--oref {FIRST}", onto="by the sea at dusk, an oil painting"),
+        "control": Pair(_CASTLE, "--control edges", onto="a blue castle in the snow at night"),
         "lora": Pair(_CASTLE, "--lora blueprint"),
         "video": Pair(_CASTLE, "--video", moves=True),
     }
@@ -163,14 +176,13 @@ def _default(flag: Flag) -> str:
 
 def _section(flag: Flag) -> str:
     pair = PAIRS[flag.name]
-    before = "the first picture, then " if pair.onto else ""
-    titles = f"| `{pair.first}` | {before}`{pair.second}` |"
+    titles = f"| `{pair.first}` | {pair.title} |"
     shown = (f"![{typed}]({PICTURES.name}/{_file(typed)})" for typed in (pair.first, pair.second))
     return f"### {_names(flag)}\n\n{titles}\n| --- | --- |\n| {' | '.join(shown)} |"
 
 
 def _file(typed: str) -> str:
-    return f"{re.sub('[^a-z0-9]+', '-', typed)}.webp"
+    return f"{re.sub('[^a-z0-9]+', '-', typed.replace(FIRST, 'first'))}.webp"
 
 
 def draw(models: Catalog) -> None:
@@ -196,18 +208,25 @@ def _draw(
     engine: Engine, models: Catalog, typed: str, begin: Image.Image | None = None
 ) -> tuple[Image.Image, list[Image.Image]]:
     """The first picture, and the grid as it forms, itself at the end."""
-    parsed = flags.parse(typed, models, seed=SEED)
-    request = parsed.request
-    if begin is not None:
-        changes = {"task": Task.IMAGE_TO_IMAGE, "source_key": "begin", "strength": parsed.strength}
-        request = request.model_copy(update=changes)
+    parsed = flags.parse(typed, models, seed=SEED, attached=begin is not None)
+    started = begin is not None and not parsed.linked
+    if started:
+        parsed = beginning_with(parsed, ["first"], models)
+    request = reading(parsed, parsed.request, {FIRST: "first"})
+    led = request.control is not None
     forming: list[Image.Image] = []
 
     def keep(step: Progress) -> None:
         if step.preview is not None:
             forming.append(pictures.grid(step.preview()))
 
-    images = engine.submit(request, image=begin, on_progress=keep).result()
+    images = engine.submit(
+        request,
+        image=begin if started and not led else None,
+        control=begin if led else None,
+        references={reference.role: [begin] for reference in request.references if begin is not None},
+        on_progress=keep,
+    ).result()
     return images[0], [*forming, pictures.grid(images)]
 
 

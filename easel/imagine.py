@@ -57,7 +57,7 @@ def _parsed(prompt: str, models: Catalog) -> GenerationRequest:
         raise typer.Exit(2) from None
     if others:
         raise typer.BadParameter(f"these are {1 + len(others)} jobs; one at a time is drawn here.")
-    if parsed.images:
+    if parsed.images or parsed.linked:
         raise typer.BadParameter("links to pictures work on Discord alone; here words are drawn.")
     for line in messages.hints([parsed], models):
         typer.echo(line, err=True)
@@ -76,7 +76,7 @@ def read_request(file: Path, models: Catalog) -> GenerationRequest:
         request = parameters_of(file.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be drawn again: {error}.") from None
-    if request.task is not Task.TEXT_TO_IMAGE:
+    if request.task is not Task.TEXT_TO_IMAGE or request.references or request.control is not None:
         raise ConfigError(f"{file} was made from another picture, which the file does not hold.")
     if request.model not in models.models:
         raise ConfigError(f"{file} was drawn with {request.model!r}, which the catalog does not name.")

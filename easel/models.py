@@ -13,6 +13,7 @@ from rich.table import Table
 from easel import start
 from storage import catalog
 from storage.catalog import Catalog, ModelEntry
+from storage.contract import Control, Lora, Reference
 from storage.errors import CatalogError
 
 commands = typer.Typer(
@@ -24,7 +25,9 @@ commands = typer.Typer(
 def list_models() -> None:
     """What members can choose from."""
     models = catalog.load(start.configure(quiet=True).catalog)
-    table = Table("model", "title", "family", "sizes", "steps", "sampler", "upscalers", "LoRAs", "from")
+    table = Table(
+        "model", "title", "family", "sizes", "steps", "sampler", "upscalers", "LoRAs", "steered by", "from"
+    )
     for name, entry in models.models.items():
         table.add_row(
             f"{name} (default)" if name == models.default else name,
@@ -35,6 +38,7 @@ def list_models() -> None:
             entry.scheduler,
             ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
             ", ".join(entry.loras) or "none",
+            ", ".join([*entry.controls, *entry.adapters]) or "words",
             entry.source,
         )
     Console().print(table)
@@ -76,23 +80,28 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
     for place in (entry.safety_checker, entry.vocabulary, *beside):
         if place and Path(place).is_absolute() and not Path(place).exists():
             yield f"{place} does not exist"
-    yield from _missing_loras(entry)
+    yield from _missing_by_name(entry)
 
 
-def _missing_loras(entry: ModelEntry) -> Iterator[str]:
-    for name, lora in entry.loras.items():
-        place = Path(lora.source, lora.file or "")
+def _missing_by_name(entry: ModelEntry) -> Iterator[str]:
+    named = {f"the LoRA {name}": (lora.source, lora.file) for name, lora in entry.loras.items()}
+    named |= {f"the control {name}": (control.source, None) for name, control in entry.controls.items()}
+    for role, adapter in entry.adapters.items():
+        named[f"the image adapter for {role}"] = adapter.source, adapter.file
+        named[f"the image encoder for {role}"] = adapter.image_encoder, None
+    for title, (source, file) in named.items():
+        place = Path(source, file or "")
         # What is neither a path nor a file may be a Hugging Face id.
-        local = Path(lora.source).is_absolute() or Path(lora.source).suffix == ".safetensors"
+        local = Path(source).is_absolute() or Path(source).suffix == ".safetensors"
         if local and not place.exists():
-            yield f"the LoRA {name} is not there: {place} does not exist"
+            yield f"{title} is not there: {place} does not exist"
 
 
 def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:
     from contextlib import closing
 
     from generator.models import Models
-    from storage.contract import GenerationRequest, Lora
+    from storage.contract import GenerationRequest
 
     alone = Catalog(default=name, models={name: models[name]})
     width, height = min(models[name].sizes, key=lambda size: size[0] * size[1])
@@ -112,9 +121,12 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                 num_images_per_prompt=1,
             )
             images = loaded.engine(name).submit(request).result()
-            for lora in models[name].loras:
-                with_lora = request.model_copy(update={"loras": (Lora(name=lora),)})
-                loaded.engine(name).submit(with_lora).result()
+            for changes in _variants(models[name]):
+                loaded.engine(name).submit(
+                    request.model_copy(update=changes),
+                    control=images[0],
+                    references=dict.fromkeys(models[name].adapters, images),
+                ).result()
             for upscaler in models[name].upscalers:
                 loaded.upscaler(name, upscaler)
             loaded.safety(name).check(images)
@@ -125,3 +137,13 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
     except (CatalogError, OSError, RuntimeError, ValueError) as error:
         return [str(error).splitlines()[0] or type(error).__name__]
     return []
+
+
+def _variants(entry: ModelEntry) -> Iterator[dict[str, object]]:
+    """A request's changes for each thing that may be added to the model."""
+    for lora in entry.loras:
+        yield {"loras": (Lora(name=lora),)}
+    for kind in entry.controls:
+        yield {"control": Control(kind=kind, key="picture")}
+    for role in entry.adapters:
+        yield {"references": (Reference(role=role, keys=("picture",)),)}

@@ -19,6 +19,10 @@ from generator.families.twins import twin_of
 from storage.catalog import AdapterEntry
 from storage.errors import CatalogError
 
+# It says of every UNet that none of its modules has to stay in full precision.
+logging.getLogger("diffusers.models.modeling_utils").addFilter(
+    lambda record: "should be kept in float32: []" not in record.getMessage()
+)
 # It warns that no encoder comes with the adapter: ours is loaded apart, since several adapters share it.
 logging.getLogger("diffusers.loaders.ip_adapter").setLevel(logging.ERROR)
 

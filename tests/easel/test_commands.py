@@ -164,7 +164,7 @@ def test_stopping_a_run_takes_no_longer_than_it_should(
     assert "Traceback" not in rest
 
 
-def test_models_name_their_upscalers_and_loras_and_say_which_are_missing(
+def test_models_name_what_may_be_chosen_and_say_what_is_missing(
     easel: Easel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "blueprint" in easel("models", "list").stdout
@@ -176,6 +176,8 @@ def test_models_name_their_upscalers_and_loras_and_say_which_are_missing(
         sizes = [[64, 64]]
         upscalers = {{ soft = {{ source = "owner/soft" }}, crisp = {{ source = "{tmp_path}/crisp" }} }}
         loras = {{ oil = "owner/oil", ink = "{tmp_path}/ink.safetensors" }}
+        controls = {{ depth = {{ source = "owner/depth" }}, edges = {{ source = "{tmp_path}/edges" }} }}
+        adapters.style = {{ source = "{tmp_path}/style.bin", image_encoder = "owner/encoder" }}
         """
     )
     monkeypatch.setenv("EASEL_CATALOG", str(catalog))
@@ -186,4 +188,6 @@ def test_models_name_their_upscalers_and_loras_and_say_which_are_missing(
     assert checked.returncode == 1
     assert f"the LoRA ink is not there: {tmp_path}/ink.safetensors does not exist" in checked.stderr
     assert f"{tmp_path}/crisp does not exist" in checked.stderr
+    assert f"the control edges is not there: {tmp_path}/edges does not exist" in checked.stderr
+    assert f"the image adapter for style is not there: {tmp_path}/style.bin does not exist" in checked.stderr
     assert "oil" not in checked.stderr

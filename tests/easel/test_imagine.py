@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from easel.__main__ import app
 from generator import output
 from storage import pictures
+from storage.contract import GenerationRequest
 from tests.generator import tiny
 
 PROMPT = "a red castle --ar 3:2 --seed 5 --steps 3 --no fog"
@@ -143,3 +145,19 @@ def test_models_check_uses_what_stands_beside_a_model(
     checked = CliRunner().invoke(app, ["models", "check", "--load"])
     assert checked.exit_code == 1
     assert f"The {kind} at" in checked.output
+
+
+@pytest.mark.parametrize(
+    "steered",
+    [{"control": {"kind": "edges", "key": "k"}}, {"references": [{"role": "style", "keys": ["k"]}]}],
+)
+def test_what_another_picture_steered_is_not_drawn_from_its_file(
+    tmp_path: Path, steered: dict[str, Any]
+) -> None:
+    fields = {"prompt": "a castle", "model": "model", "width": 64, "height": 64, "seed": 1}
+    request = GenerationRequest.model_validate(fields | steered)
+    file = tmp_path / "steered.png"
+    file.write_bytes(pictures.png_bytes(Image.new("RGB", (64, 64)), output.parameters(request)))
+    found = _imagine("--from-image", str(file), "-o", str(tmp_path / "again.png"))
+    assert found.exit_code != 0
+    assert "was made from another picture" in str(found.output) + str(found.exception)

@@ -12,7 +12,7 @@ import pytest
 from generator import blend, output
 from generator.source_pictures import SourcePictures
 from generator.tasks import error_code
-from storage.contract import Action, ErrorCode, GenerationRequest, JobState, Task
+from storage.contract import Action, Control, ErrorCode, GenerationRequest, JobState, Reference, Role, Task
 from storage.errors import SourceWithheld
 from storage.images import INCOMING
 from storage.tables import Delivery
@@ -72,6 +72,17 @@ def test_a_blend_draws_what_its_pictures_show(place: Place) -> None:
     drawn = output.read_request(place.backends.images.load(first.key))
     assert drawn.prompt == ", ".join(said)
     assert ["".join(phrase.text for phrase in part.phrases) for part in drawn.parts] == said
+
+
+@pytest.mark.parametrize("wish", ["references", "control"])
+def test_an_unsafe_picture_steers_nothing(place: Place, wish: str) -> None:
+    key = bring(place)
+    steered = {
+        "references": (Reference(role=Role.STYLE, keys=(key,)),),
+        "control": Control(kind="edges", key=key),
+    }
+    job_id = finished(place, model="strict", **{wish: steered[wish]})
+    assert place.job(job_id).error_code == ErrorCode.SOURCE_WITHHELD
 
 
 def test_a_variation_of_a_blend_keeps_its_words_and_begins_with_its_picture(place: Place) -> None:

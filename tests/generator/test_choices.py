@@ -1,4 +1,4 @@
-"""What a request chooses of what its model has: an upscaler, LoRAs."""
+"""What a request chooses of what its model has: an upscaler, LoRAs, pictures that steer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from generator.models import Models
 from storage import catalog
 from storage.config import Config
-from storage.contract import ErrorCode, GenerationRequest, JobState, Task
+from storage.contract import Control, ErrorCode, GenerationRequest, JobState, Reference, Role, Task
+from storage.images import INCOMING
+from storage.pictures import png_bytes
 from tests.generator import tiny
 from tests.generator.reference import difference
 from tests.generator.sharing import noisy
@@ -29,6 +31,9 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("soft", "crisp")):
         tiny.make_upscaler(folder / name, seed=seed)
     tiny.make_lora(folder / "ink.safetensors", plain)
+    tiny.make_image_encoder(folder / "encoder")
+    tiny.make_adapter(folder / "style.safetensors", plain)
+    tiny.make_control(folder / "edges", plain)
     file = tiny.catalog(folder, {"plain": plain})
     lines = [
         "[models.plain.upscalers]",
@@ -37,6 +42,11 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[models.plain.loras]",
         'ink = "ink.safetensors"',
         'gone = "gone.safetensors"',
+        "[models.plain.adapters]",
+        'style = { source = "style.safetensors", image_encoder = "encoder" }',
+        "[models.plain.controls]",
+        'edges = { source = "edges", reads = "edges" }',
+        'whole = { source = "edges" }',
     ]
     file.write_text("\n".join([file.read_text(), *lines]))
     return file
@@ -96,6 +106,39 @@ def test_a_job_whose_lora_is_gone_waits_for_a_worker_that_has_it(place: Place) -
     attempt_at(place).run()
     job = place.job(job_id)
     assert (job.state, job.error_code) == (JobState.QUEUED, ErrorCode.MODEL_UNAVAILABLE)
+
+
+def steering(place: Place, key: str, kind: str | None = None) -> dict[str, Any]:
+    if kind is None:
+        return {"references": (Reference(role=Role.STYLE, keys=(key,)),)}
+    return {"control": Control(kind=kind, key=key)}
+
+
+@pytest.mark.parametrize("kind", [None, "edges", "whole"])
+def test_a_job_is_steered_by_the_picture_of_the_store(
+    place: Place, choosing: Models, kind: str | None
+) -> None:
+    brought = noisy(3, (96, 64))
+    key = kept(place, brought)
+    job_id = finished(place, **steering(place, key, kind))
+    request = GenerationRequest.model_validate(place.job(job_id).request)
+    found = pictures(place, job_id)
+    cut = brought.crop((16, 0, 80, 64))  # to the shape of what is drawn
+    given = {"references": {Role.STYLE: [brought]}} if kind is None else {"control": cut}
+    assert difference(found, choosing.engine("plain").submit(request, **given).result()) <= 1
+    assert difference(found, pictures(place, finished(place))) > 8
+
+
+@pytest.mark.parametrize("kind", [None, "edges"])
+def test_a_picture_that_is_not_there_fails_the_job(place: Place, kind: str | None) -> None:
+    job_id = finished(place, **steering(place, f"{INCOMING}gone.png", kind))
+    assert place.job(job_id).error_code == ErrorCode.SOURCE_MISSING
+
+
+def kept(place: Place, picture: PIL.Image.Image) -> str:
+    key = f"{INCOMING}brought.png"
+    place.backends.images.save(key, png_bytes(picture))
+    return key
 
 
 def test_weights_of_loras_leave_before_a_model_does(listed: Path) -> None:

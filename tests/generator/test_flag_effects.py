@@ -26,6 +26,29 @@ def test_style_words_show(studio: Studio) -> None:
     assert figures["1000"] > figures["0"] + 0.3
 
 
+def test_a_picture_gives_its_style(studio: Studio) -> None:
+    figures = flag_effects.sref_picture(studio, 2 * PAIRS).figures
+    assert figures["--sref"] > figures["plain"] + 0.3
+    assert figures["right"] >= 0.5
+
+
+def test_a_picture_gives_its_subject(studio: Studio) -> None:
+    figures = flag_effects.oref(studio, 2 * PAIRS).figures
+    assert figures["--oref"] > figures["plain"] + 0.2
+
+
+def test_pictures_say_what_the_words_leave_open(studio: Studio) -> None:
+    figures = flag_effects.image_prompts(studio, 2 * PAIRS).figures
+    assert figures["pictures"] > figures["plain"] + 0.2
+    assert figures["right"] >= 0.5
+
+
+def test_outlines_lead_and_the_words_colour_them(studio: Studio) -> None:
+    figures = flag_effects.control(studio, 2 * PAIRS).figures
+    assert figures["edges"] > figures["plain"] + 0.05
+    assert figures["blue"] >= 0.6
+
+
 def test_what_is_not_wanted_is_seen_less(studio: Studio) -> None:
     figures = flag_effects.negative(studio, PAIRS).figures
     assert figures["--no night"] < figures["plain"] - 0.05
