@@ -12,6 +12,7 @@ from torch import Tensor
 
 from generator.clock import Clock
 from generator.families.sd import Conditions, StableDiffusion
+from generator.host_copies import unwaited
 from generator.meter import Meter
 from generator.rows import Rows
 
@@ -126,8 +127,8 @@ class BatchGroup:
         inputs = [rows.unet_input() for rows in batch]
         latents = torch.cat([latents for latents, _ in inputs])
         times = [time for latents, time in inputs for _ in range(len(latents))]
-        # Made on the device, it would wait until the device has done everything before it.
-        timesteps = torch.tensor(times).to(self._family.device, non_blocking=True)
+        with unwaited(self._family.device):
+            timesteps = torch.tensor(times).to(self._family.device)
         names = batch[0].conditions
         conditions = {name: torch.cat([rows.conditions[name] for rows in batch]) for name in names}
         while True:

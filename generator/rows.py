@@ -21,6 +21,7 @@ from generator.conditioning import noise as noises
 from generator.conditioning import wording
 from generator.conditioning.wording import Lexicon
 from generator.families.sd import Conditions, StableDiffusion
+from generator.host_copies import unwaited
 from generator.inpainting import Mask, shrunk
 from generator.preview import alpha_bar_at, clean_estimate
 from storage.contract import GenerationRequest, Role, Task
@@ -194,6 +195,10 @@ class Rows:
 
     def start(self) -> None:
         """Read the prompt and draw the noise."""
+        with unwaited(self.family.device):
+            self._start()
+
+    def _start(self) -> None:
         request = self.job.request
         negative = [wording.negative(request, self.family.negatives)] if self.guided else []
         self.conditions = (
@@ -275,6 +280,11 @@ class Rows:
         if self.guided:
             without, with_prompt = output.chunk(2)
             output = without + self.job.request.guidance_scale * (with_prompt - without)
+        with unwaited(self.family.device):
+            self._step(output)
+        self.calls_done += 1
+
+    def _step(self, output: Tensor) -> None:
         time = self._times[self.calls_done]
         self._clean = partial(self._clean_of, self._seen, output, time)
         if self.calls_left == 1 and len(self._times) < len(self.timesteps):
@@ -287,7 +297,6 @@ class Rows:
         self.latents = drawn.to(self.family.dtype)
         if self._mask is not None:
             self.latents = self._mask.keep(self.latents, self.scheduler, following)
-        self.calls_done += 1
 
     def progress(self) -> Progress:
         return Progress(self.calls_done / len(self._times), partial(self._preview_of, self._clean))
