@@ -10,7 +10,7 @@ from bot.messages import CONTENT, length, show_prompt
 from bot.messages.states import named
 from bot.translation import N_, _
 from storage.catalog import Catalog
-from storage.contract import Action, GenerationRequest, JobState, Task
+from storage.contract import Action, GenerationRequest, JobState, Role, Task
 from storage.tables import Image, Job
 
 _SCORES = 6
@@ -149,10 +149,20 @@ def facts(job: Job, image: Image, catalog: Catalog) -> str:
             cfg=request.guidance_scale,
         ),
     ]
-    if request.task is not Task.TEXT_TO_IMAGE:
+    brought = _brought(job, request)
+    if brought and not divide(job.text).images:
+        drawn.append(_("The command below lacks the pictures that were chosen for it: choose them again."))
+    elif request.task is not Task.TEXT_TO_IMAGE and not brought:
         drawn.append(_("The command below draws what the words alone give."))
     scores = _scores(image.safety_scores)
     return "\n".join(drawn + ([_("Safety scores: {scores}").format(scores=scores)] if scores else []))
+
+
+def _brought(job: Job, request: GenerationRequest) -> bool:
+    """Whether it began with pictures of its member's, was led by one or read some."""
+    read = any(reference.role is Role.IMAGE for reference in request.references)
+    begun = request.source_key is not None and job.action in (Action.IMAGINE, Action.REROLL)
+    return read or begun or request.control is not None
 
 
 def _scores(scores: Mapping[str, object]) -> str:

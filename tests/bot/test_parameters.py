@@ -8,9 +8,10 @@ from bot import messages
 from bot.messages import deeds
 from storage import jobs
 from storage.contract import Action, GenerationRequest, Task
-from tests.bot import drawing
+from tests.bot import drawing, photos
 from tests.bot.pressing import images, job_rows, picked, set_up
 from tests.bot.simulated import World, answer, fill, labels, prefilled, press
+from tests.bot.site import Site
 
 
 async def test_it_says_how_the_picture_was_made(world: World) -> None:
@@ -121,3 +122,27 @@ async def test_edit_and_run_refuses_as_imagine_does(world: World) -> None:
     assert answer(too_long).content == deeds.prompt_too_long(4000)
     unknown = await press(alice, world.post_component("e1:er:999"), "er")
     assert answer(unknown).content == messages.no_such_job(999)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "unsaid"),
+    [
+        ("a castle", "lacks the pictures", "words alone"),
+        ("a castle --control edges", "lacks the pictures", "words alone"),
+        ("{link} a castle", "/imagine", "lacks the pictures"),
+        ("{link} a castle", "/imagine", "words alone"),
+    ],
+)
+async def test_it_says_whether_the_command_has_its_pictures(
+    world: World, site: Site, prompt: str, said: str, unsaid: str
+) -> None:
+    world.backends.config.link_hosts = site.address
+    alice = world.member("alice")
+    chosen = {} if "{link}" in prompt else {"image": ("picture.png", photos.png())}
+    await alice.slash(world.channel, "imagine", prompt=prompt.format(link=site.link("a")), **chosen)
+    drawing.draw(world.backends)
+    await press(alice, await world.picture(), "U1")
+    await world.delivered()
+    content = answer(await press(alice, world.messages()[-1], "ℹ️")).content
+    assert said in content
+    assert unsaid not in content
