@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import discord
 from discord import app_commands
 
-from bot.translation import LANGUAGES, _, spoken
+from bot.translation import TRANSLATED, _, spoken
 
 
 class Languages:
@@ -48,7 +48,7 @@ class CommandTranslator(app_commands.Translator):
             app_commands.TranslationContextLocation.group_name,
             app_commands.TranslationContextLocation.parameter_name,
         }
-        if locale.value not in LANGUAGES or context.location in named:
+        if locale.value not in TRANSLATED or context.location in named:
             return None
         with spoken(locale.value):
             translated = _(string.message)

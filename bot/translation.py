@@ -20,8 +20,12 @@ LOCALES = Path(__file__).with_name("locale")
 LANGUAGES: Mapping[str, str] = MappingProxyType({"en-US": "English", "zh-CN": "简体中文"})
 """Discord's locales that Easel speaks, each by its own name for itself."""
 
-_CATALOGS = MappingProxyType({"zh-CN": "zh_CN"})
-"""The catalog of each; the sentences themselves are English."""
+_CATALOGS = MappingProxyType({"zh-CN": "zh_CN", "zh-TW": "zh_CN"})
+"""The catalog for each locale; the sentences themselves are English.
+
+Who reads the traditional signs reads the simplified ones sooner than English.
+"""
+TRANSLATED = frozenset(_CATALOGS)
 
 _locale: ContextVar[str | None] = ContextVar("locale", default=None)
 

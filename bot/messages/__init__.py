@@ -227,10 +227,13 @@ def failed(job: Job) -> str:
     reason = _(_FAILURES[ErrorCode(job.error_code or ErrorCode.CRASHED)]).format(
         again=_(_TRY_AGAIN), where=code(job.request.get("mask_words", ""))
     )
-    quote = _("-# Job {id}: quote this number to whoever runs Easel here.").format(id=job.id)
-    return _about(job, after=f" - {_mention(job.member_id)}\n{reason}\n{quote}")
+    said = [f" - {_mention(job.member_id)}", reason]
+    if job.error_code not in _MENDED_BY_MEMBERS:
+        said.append(_("-# Job {id}: quote this number to whoever runs Easel here.").format(id=job.id))
+    return _about(job, after="\n".join(said))
 
 
+_MENDED_BY_MEMBERS = {ErrorCode.REGION_NOT_FOUND, ErrorCode.REGION_TOO_LARGE, ErrorCode.SOURCE_WITHHELD}
 _TRY_AGAIN = N_("Nothing was lost but time: try it again.")
 _FAILURES = {
     ErrorCode.CRASHED: N_("Sorry! Could not complete the job. {again}"),

@@ -23,7 +23,8 @@ def question(texts: Sequence[str], hints: Sequence[str]) -> str:
     for hint in hints:
         if length("\n".join([*last, hint])) < CONTENT // 2:
             last.append(f"-# {hint}")
-    room = CONTENT - length("\n".join([title, _("- and {left} more"), *last, ""]))
+    # The blank line keeps the list's last entry and what follows it apart.
+    room = CONTENT - length("\n".join([title, _("- and {left} more"), "", *last, ""]))
     lines: list[str] = []
     left = len(texts)
     for text, times in Counter(texts).items():
@@ -34,7 +35,7 @@ def question(texts: Sequence[str], hints: Sequence[str]) -> str:
             break
         lines.append(line)
         left -= times
-    return "\n".join([title, *lines, *last])
+    return "\n".join([title, *lines, "", *last])
 
 
 def started(size: int) -> str:

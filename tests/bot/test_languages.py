@@ -204,6 +204,13 @@ async def test_a_reaction_is_answered_in_what_its_member_last_spoke(world: World
     await world.until(lambda: "还没完成" in world.messages()[-1].content)
 
 
+async def test_traditional_signs_are_answered_in_simplified_ones(world: World) -> None:
+    alice = world.member("alice")
+    with interactions_with(locale="zh-TW"):
+        await alice.slash(world.channel, "imagine", prompt="a red castle")
+    assert "（等待开始）" in world.messages()[-1].content
+
+
 async def test_commands_are_described_in_both_languages(world: World) -> None:
     tree = world.bot.tree
     assert tree.translator is not None
@@ -212,6 +219,7 @@ async def test_commands_are_described_in_both_languages(world: World) -> None:
         for part in described(payload):
             local = part["description_localizations"]
             assert CHINESE.search(local["zh-CN"]), part
+            assert local["zh-TW"] == local["zh-CN"]
             assert len(part["description"]) <= 100 >= len(local["zh-CN"])
         for part in everything(payload):
             assert "value" in part or not part.get("name_localizations"), "names of commands stay English"
@@ -237,7 +245,7 @@ def test_titles_and_labels_fit_a_form_in_chinese(name: str) -> None:
 
 def test_others_read_english() -> None:
     job = Job(text="a fox", member_id=1, action="imagine", speed="fast", stealth=False)
-    for locale in ("de", "en-US", "zh-TW", None, "no such"):
+    for locale in ("de", "en-US", "ja", None, "no such"):
         with spoken(locale):
             assert messages.stopping(job).endswith("(Stopping)")
     assert discord.Locale.chinese.value == "zh-CN"
