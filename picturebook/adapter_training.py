@@ -9,18 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import IPAdapterAttnProcessor
 from diffusers.models.embeddings import ImageProjection
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection
 
 from picturebook.captions import partial_caption
 from picturebook.dataset import draw_groups
-from picturebook.denoiser_training import new_scheduler, velocity_loss
+from picturebook.denoiser_training import Exercise, descend, new_scheduler
 from picturebook.image_encoder import WIDTH, embeddings
 from picturebook.progress import Progress, set_rate
 from picturebook.scenes import Scene, draw, random_scene
@@ -66,6 +68,21 @@ ROLES: Mapping[str, Callable[[random.Random], tuple[Named, Named]]] = MappingPro
 def reference(scene: Scene, shown: Named, rng: random.Random) -> Scene:
     """Another scene that has these attributes of this one."""
     return replace(random_scene(rng, skulls=0), **{name: getattr(scene, name) for name in shown})
+
+
+class Asked(NamedTuple):
+    """What a scene is to be drawn from."""
+
+    text: str
+    picture: Image.Image | None
+
+
+def _asked(scene: Scene, role: str, size: tuple[int, int], rng: random.Random) -> Asked:
+    named, shown = ROLES[role](rng)
+    text = partial_caption(scene, named, rng)
+    if rng.random() < UNSEEN:
+        return Asked(text if rng.random() < 0.5 else "", None)
+    return Asked(text, draw(reference(scene, shown, rng), size))
 
 
 class Adapter(nn.Module):
@@ -132,28 +149,16 @@ def train_adapter(
         set_rate(optimiser, step, steps, PEAK, warm=40)
         group = rng.choices(groups, [len(group.scenes) for group in groups])[0]
         chosen = rng.sample(range(len(group.scenes)), batch)
-        clean = group.latents[chosen]
-        texts, pictures = [], []
-        for scene in (group.scenes[index] for index in chosen):
-            named, shown = ROLES[role](rng)
-            texts.append(partial_caption(scene, named, rng))
-            pictures.append(draw(reference(scene, shown, rng), group.pictures[0].size))
-        numbers = embeddings(image_encoder, pictures)
-        for index in range(batch):
-            if rng.random() < UNSEEN:
-                numbers[index] = 0
-                texts[index] = texts[index] if rng.random() < 0.5 else ""
-        noise = torch.randn_like(clean)
-        times = ((torch.arange(batch) + torch.rand(batch)) * (1000 / batch)).long().clamp(max=999)
+        asked = [_asked(group.scenes[index], role, group.pictures[index].size, rng) for index in chosen]
+        seen = torch.tensor([each.picture is not None for each in asked])
+        blank = Image.new("RGB", group.pictures[0].size)
+        numbers = embeddings(image_encoder, [each.picture or blank for each in asked]) * seen[:, None]
+        texts = [each.text for each in asked]
+        exercise = Exercise(group.latents[chosen], scheduler)
         with torch.no_grad():
             words = text_encoder(tokens_of(tokenizer, texts)).last_hidden_state
-        drawn = unet(scheduler.add_noise(clean, noise, times), times, (words, adapter(numbers))).sample
-        wanted = scheduler.get_velocity(clean, noise, times)
-        loss = velocity_loss(drawn, wanted, scheduler.alphas_cumprod[times])
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(adapter.parameters(), 1.0)
-        optimiser.step()
+        loss = exercise.loss(unet(exercise.noisy, exercise.times, (words, adapter(numbers))).sample)
+        descend(loss, adapter.parameters(), optimiser)
         progress.show(loss=loss.item())
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")

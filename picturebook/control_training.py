@@ -9,13 +9,13 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPTextModel
 
 from picturebook.autoencoder import SHRINK
 from picturebook.captions import caption
 from picturebook.dataset import Look, draw_groups
-from picturebook.denoiser_training import new_scheduler, velocity_loss
+from picturebook.denoiser_training import Exercise, descend, new_scheduler
 from picturebook.export import save_half
 from picturebook.progress import Progress, set_rate
 from picturebook.text_training import tokens_of
@@ -73,20 +73,15 @@ def train_control(
         chosen = rng.sample(range(len(group.scenes)), batch)
         texts = ["" if rng.random() < WORDLESS else caption(group.scenes[index], rng) for index in chosen]
         clean, shown = group.latents[chosen], maps[place][chosen].float()
-        noise = torch.randn_like(clean)
-        times = ((torch.arange(batch) + torch.rand(batch)) * (1000 / batch)).long().clamp(max=999)
-        noisy = scheduler.add_noise(clean, noise, times).contiguous(memory_format=torch.channels_last)
+        exercise = Exercise(clean, scheduler)
+        noisy, times = exercise.noisy, exercise.times
         with torch.no_grad():
             words = text_encoder(tokens_of(tokenizer, texts)).last_hidden_state
         down, middle = control(noisy, times, words, shown, return_dict=False)
         drawn = unet(
             noisy, times, words, down_block_additional_residuals=down, mid_block_additional_residual=middle
         ).sample
-        wanted = scheduler.get_velocity(clean, noise, times)
-        loss = velocity_loss(drawn, wanted, scheduler.alphas_cumprod[times])
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(control.parameters(), 1.0)
-        optimiser.step()
+        loss = exercise.loss(drawn)
+        descend(loss, control.parameters(), optimiser)
         progress.show(loss=loss.item())
     save_half(control, folder)

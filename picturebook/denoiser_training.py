@@ -1,7 +1,7 @@
 """Training of the denoiser on cached latents, with a text encoder that can read already."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,32 @@ def velocity_loss(drawn: Tensor, wanted: Tensor, signal: Tensor) -> Tensor:
     return (weight * (drawn - wanted).square().mean(dim=(1, 2, 3))).mean()
 
 
+class Exercise:
+    """Clean latents (n, 4, height, width) with noise of some strength, and how good an answer is."""
+
+    def __init__(self, clean: Tensor, scheduler: DDIMScheduler) -> None:
+        """Noises by chance; the strengths are spread evenly over the batch."""
+        count = len(clean)
+        self.times = ((torch.arange(count) + torch.rand(count)) * (1000 / count)).long().clamp(max=999)
+        noise = torch.randn_like(clean)
+        noisy = scheduler.add_noise(clean, noise, self.times)
+        self.noisy: Tensor = noisy.contiguous(memory_format=torch.channels_last)
+        self._wanted = scheduler.get_velocity(clean, noise, self.times)
+        self._signal = scheduler.alphas_cumprod[self.times]
+
+    def loss(self, drawn: Tensor) -> Tensor:
+        """Of the predicted velocity."""
+        return velocity_loss(drawn, self._wanted, self._signal)
+
+
+def descend(loss: Tensor, weights: Iterable[nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
+    """One step of the optimiser down the loss."""
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(weights, 1.0)
+    optimiser.step()
+
+
 def train_denoiser(
     text_encoder: CLIPTextModel,
     unet: UNet2DConditionModel,
@@ -103,19 +129,13 @@ def train_denoiser(
         set_rate(optimiser, step, steps, peak)
         scenes, clean = next(source)
         texts = ["" if rng.random() < UNCONDITIONAL else caption(scene, rng) for scene in scenes]
-        noise = torch.randn_like(clean)
-        times = ((torch.arange(batch) + torch.rand(batch)) * (1000 / batch)).long().clamp(max=999)
-        noisy = scheduler.add_noise(clean, noise, times).contiguous(memory_format=torch.channels_last)
+        exercise = Exercise(clean, scheduler)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             with torch.no_grad():
                 words = text_encoder(tokens_of(tokenizer, texts)).last_hidden_state
-            drawn = unet(noisy, times, words).sample
-        wanted = scheduler.get_velocity(clean, noise, times)
-        loss = velocity_loss(drawn.float(), wanted, scheduler.alphas_cumprod[times])
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        optimiser.step()
+            drawn = unet(exercise.noisy, exercise.times, words).sample
+        loss = exercise.loss(drawn.float())
+        descend(loss, unet.parameters(), optimiser)
         if share_weights(unet, step) and rank() == 0:
             average.update_parameters(unet)
         progress.show(loss=loss.item())

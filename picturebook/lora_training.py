@@ -13,7 +13,7 @@ from transformers import CLIPTextModel
 
 from picturebook.captions import caption
 from picturebook.dataset import Look, draw_groups
-from picturebook.denoiser_training import UNCONDITIONAL, new_scheduler, velocity_loss
+from picturebook.denoiser_training import UNCONDITIONAL, Exercise, descend, new_scheduler
 from picturebook.progress import Progress, set_rate
 from picturebook.text_training import tokens_of
 from picturebook.tokenizer import new_tokenizer
@@ -60,17 +60,11 @@ def train_lora(
             "" if rng.random() < UNCONDITIONAL else caption(group.scenes[index], rng) for index in chosen
         ]
         clean = group.latents[chosen]
-        noise = torch.randn_like(clean)
-        times = ((torch.arange(batch) + torch.rand(batch)) * (1000 / batch)).long().clamp(max=999)
+        exercise = Exercise(clean, scheduler)
         with torch.no_grad():
             words = text_encoder(tokens_of(tokenizer, texts)).last_hidden_state
-        drawn = unet(scheduler.add_noise(clean, noise, times), times, words).sample
-        wanted = scheduler.get_velocity(clean, noise, times)
-        loss = velocity_loss(drawn, wanted, scheduler.alphas_cumprod[times])
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(adapter, 1.0)
-        optimiser.step()
+        loss = exercise.loss(unet(exercise.noisy, exercise.times, words).sample)
+        descend(loss, adapter, optimiser)
         progress.show(loss=loss.item())
     _write(unet, file)
 
