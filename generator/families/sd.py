@@ -187,8 +187,9 @@ class StableDiffusion:
 
     @property
     def unet_weights(self) -> int:
-        """How many numbers the UNet multiplies what it is given by."""
-        return sum(weight.numel() for weight in self.unet.parameters())
+        """How many numbers a UNet call multiplies what it is given by, those of a control network too."""
+        called = [self.unet] if self.control is None else [self.unet, self.control.network]
+        return sum(weight.numel() for network in called for weight in network.parameters())
 
     @property
     def size_bytes(self) -> int:
