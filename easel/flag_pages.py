@@ -177,7 +177,8 @@ def _default(flag: Flag) -> str:
 def _section(flag: Flag) -> str:
     pair = PAIRS[flag.name]
     titles = f"| `{pair.first}` | {pair.title} |"
-    shown = (f"![{typed}]({PICTURES.name}/{_file(typed)})" for typed in (pair.first, pair.second))
+    typed = (pair.first, pair.second)
+    shown = (f"![{each.replace(FIRST, 'LINK')}]({PICTURES.name}/{_file(each)})" for each in typed)
     return f"### {_names(flag)}\n\n{titles}\n| --- | --- |\n| {' | '.join(shown)} |"
 
 
