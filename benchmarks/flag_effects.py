@@ -263,12 +263,13 @@ def negative_part(studio: Studio, count: int) -> Effect:
 
 
 def emphasis(studio: Studio, count: int) -> Effect:
+    """Of two colours, how surely the first is seen: the model takes the second where both count the same."""
     figures = {}
-    for value in (0.2, 1.0, 1.6):
-        phrases = (Phrase(text="a castle, pixel art, "), Phrase(text="watercolor", emphasis=value))
-        images = studio.pairs(count, "a castle, pixel art, watercolor", parts=(Part(phrases=phrases),))
-        figures[str(value)] = statistics.mean(studio.likelihoods(images, "style", "watercolor"))
-    return Effect("(word:1.6)", "P(watercolor)", figures, "rises", rises([*figures.values()]))
+    for value in (0.3, 1.0, 2.0):
+        phrases = (Phrase(text="a "), Phrase(text="red", emphasis=value), Phrase(text=" and blue castle"))
+        images = studio.pairs(count, "a red and blue castle", parts=(Part(phrases=phrases),))
+        figures[str(value)] = statistics.mean(studio.likelihoods(images, "colour", "red"))
+    return Effect("(word:2)", "P(red)", figures, "rises", rises([*figures.values()]))
 
 
 def zoom(studio: Studio, count: int) -> Effect:

@@ -67,6 +67,8 @@ class Pair:
 
 
 _CASTLE = "a red castle on green hills"
+_RABBIT, _ITS_NIGHT = "a pink rabbit in a meadow", "a rabbit at night, watercolor"
+_BALLOON, _ITS_DUSK = "a purple balloon", "by the sea at dusk, an oil painting"
 PAIRS: Mapping[str, Pair] = MappingProxyType(
     {
         "ar": Pair(_CASTLE, "--ar 3:2"),
@@ -87,8 +89,10 @@ PAIRS: Mapping[str, Pair] = MappingProxyType(
         "iw": Pair(_CASTLE, "--iw 2", onto="a castle in the snow at night"),
         "sref": Pair("a castle", "--sref 1"),
         "sw": Pair("a castle", "--sref 1 --sw 1000", "--sref 1 --sw 10"),
-        "cref": Pair("a pink rabbit in a meadow", f"--cref {FIRST}", onto="a rabbit at night, watercolor"),
-        "oref": Pair("a purple balloon", f"--oref {FIRST}", onto="by the sea at dusk, an oil painting"),
+        "cref": Pair(_RABBIT, f"--cref {FIRST}", onto=_ITS_NIGHT),
+        "oref": Pair(_BALLOON, f"--oref {FIRST}", onto=_ITS_DUSK),
+        "cw": Pair(_RABBIT, f"--cref {FIRST} --cw 0", onto=_ITS_NIGHT),
+        "ow": Pair(_BALLOON, f"--oref {FIRST} --ow 5", onto=_ITS_DUSK),
         "control": Pair(_CASTLE, "--control edges", onto="a blue castle in the snow at night"),
         "lora": Pair(_CASTLE, "--lora blueprint"),
         "video": Pair(_CASTLE, "--video", moves=True),

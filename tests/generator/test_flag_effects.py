@@ -59,6 +59,11 @@ def test_the_heavier_part_is_seen(studio: Studio) -> None:
     assert figures["3:1"] > figures["1:3"] + 0.5
 
 
+def test_what_is_emphasised_is_seen(studio: Studio) -> None:
+    figures = flag_effects.emphasis(studio, PAIRS).figures
+    assert figures["2.0"] > figures["1.0"] + 0.3
+
+
 def test_a_sameseed_grid_is_nearly_one_picture(studio: Studio) -> None:
     figures = flag_effects.sameseed(studio, 1).figures
     assert 0 < figures["sameseed"] < 0.6 * figures["plain"]
