@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from generator.families.sources import (
     unusable,
 )
 from storage.errors import CatalogError
+
+log = logging.getLogger(__name__)
 
 FAMILIES: dict[Family, type[StableDiffusion]] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
 
@@ -41,10 +44,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """Full precision on a CPU; on a card the half precision that it computes natively."""
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    """Full precision on a CPU; on a card the half precision whose numbers are finer."""
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
+def wider_dtype(device: torch.device) -> torch.dtype:
+    """For a model whose numbers grow beyond float16's 65,504."""
+    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.bfloat16 if native else torch.float32
 
 
 def load(source: str, device: torch.device, family: Family = "sd") -> StableDiffusion:
@@ -58,13 +65,25 @@ def load(source: str, device: torch.device, family: Family = "sd") -> StableDiff
     dtype = choose_dtype(device)
     kind = FAMILIES[family_of(source) or family]
     try:
-        pipeline = _pipeline(source, kind, dtype)
-        _check_words(source, pipeline)
-        return kind(pipeline, device, dtype)
+        loaded = _loaded(source, kind, device, dtype)
+        if dtype is torch.float16 and not loaded.is_sound():
+            del loaded  # before the next comes
+            wider = wider_dtype(device)
+            log.warning("%s overflows in float16: it is drawn with in %s", source, wider)
+            loaded = _loaded(source, kind, device, wider)
+        return loaded  # noqa: TRY300  the second loading raises the same errors
     except torch.OutOfMemoryError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SingleFileComponentError) as error:
         raise unusable(source, _reason(source, error)) from error
+
+
+def _loaded(
+    source: str, kind: type[StableDiffusion], device: torch.device, dtype: torch.dtype
+) -> StableDiffusion:
+    pipeline = _pipeline(source, kind, dtype)
+    _check_words(source, pipeline)
+    return kind(pipeline, device, dtype)
 
 
 def _pipeline(source: str, kind: type[StableDiffusion], dtype: torch.dtype) -> Any:

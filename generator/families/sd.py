@@ -62,14 +62,17 @@ class StableDiffusion:
         "requires_safety_checker": False,
     }
 
+    upcasts_vae = False
+    """Whether the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
+
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
         self._pipeline = pipeline
         self.unet = pipeline.unet.to(device)
         self.vae = pipeline.vae.to(device)
-        if dtype == torch.float16 and self.vae.config.get("force_upcast", False):
-            self.vae.to(torch.float32)  # it overflows in float16, and says so
+        if dtype == torch.float16 and self.upcasts_vae and self.vae.config.get("force_upcast", False):
+            self.vae.to(torch.float32)
         if device.type == "cuda":
             self._suit_card()
         self.network: UNetCall = self.call_unet
@@ -300,6 +303,18 @@ class StableDiffusion:
             **led,
         )[0]
         return output
+
+    @torch.inference_mode()
+    def is_sound(self) -> bool:
+        """Whether nothing overflows where noise, early and late, goes through the networks."""
+        side = self.unet.config.sample_size
+        shape = (1, self.unet.config.in_channels, side, side)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
+        pixels = side * self.latent_scale
+        words = self.conditions([self.prompts[""]], [], size=(pixels, pixels), guidance_scale=1.0)
+        made = [self.predict(noise, torch.tensor([time], device=self.device), words) for time in (999, 20)]
+        made.append(self.decode(noise[:, : self.vae.config.latent_channels]))
+        return all(bool(each.isfinite().all()) for each in made)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """(channels, height, width) of one picture's latents.

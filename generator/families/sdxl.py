@@ -18,6 +18,7 @@ from generator.families.sd import Conditions, StableDiffusion
 class StableDiffusionXL(StableDiffusion):
     pipeline_class: Any = StableDiffusionXLPipeline
     load_arguments: Mapping[str, Any] = {"add_watermarker": False}
+    upcasts_vae = True
 
     def _take_text_encoders(self, pipeline: Any) -> None:
         self.tokenizers = (pipeline.tokenizer, pipeline.tokenizer_2)
