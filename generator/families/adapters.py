@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from generator.companion import reading
 from generator.families.twins import twin_of
 from storage.catalog import AdapterEntry
 from storage.errors import CatalogError
@@ -39,13 +40,9 @@ class ImageEncoder:
         """Raises:
         CatalogError: it cannot be loaded; the text names the source and the reason.
         """
-        try:
+        with reading("image encoder", source):
             network = CLIPVisionModelWithProjection.from_pretrained(source, dtype=dtype)
             self._processor = _processor(source, network.config.image_size)
-        except torch.OutOfMemoryError:
-            raise
-        except _UNREADABLE as error:
-            raise CatalogError(f"The image encoder at {source} cannot be loaded: {_reason(error)}") from error
         self.network = network.to(device).eval()
 
     def read(self, pictures: Sequence[PIL.Image.Image], *, whole: bool) -> tuple[Tensor, Tensor]:

@@ -11,10 +11,10 @@ import torch
 from diffusers import ControlNetModel
 from torch import Tensor
 
+from generator.companion import reading
 from generator.conditioning.control_maps import MAPS
 from generator.families.tiling import circular
 from storage.catalog import ControlEntry
-from storage.errors import CatalogError
 
 
 class Control:
@@ -30,13 +30,8 @@ class Control:
         """Raises:
         CatalogError: it cannot be loaded; the text names the source and the reason.
         """
-        try:
+        with reading("control network", entry.source):
             network = ControlNetModel.from_pretrained(entry.source, torch_dtype=dtype)
-        except torch.OutOfMemoryError:
-            raise
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CatalogError(f"The control network at {entry.source} cannot be loaded: {reason}") from error
         network = network.to(device).eval()
         if device.type == "cuda":
             network.to(memory_format=torch.channels_last)
