@@ -18,7 +18,7 @@ from typing import Self
 import PIL.Image
 import torch
 
-from generator.compiled import CompiledNetwork, GraphCompiler
+from generator.compiled import Call, CompiledCall, GraphCompiler
 from generator.conditioning.wording import Lexicon
 from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
@@ -101,8 +101,16 @@ class Engine:
         return job.future
 
     def _compile(self, family: StableDiffusion) -> None:
-        if self._compiled:
-            family.network = CompiledNetwork(family.call_unet, GraphCompiler(self.device_thread.call))
+        """What a variant shares with its model is compiled already."""
+        if not self._compiled:
+            return
+        if not isinstance(family.network, CompiledCall):
+            family.network = self._compiled_call(family.call_unet)
+        if not isinstance(family.decoder, CompiledCall):
+            family.decoder = self._compiled_call(family.call_decoder)
+
+    def _compiled_call(self, call: Call) -> CompiledCall:
+        return CompiledCall(call, GraphCompiler(call, self.device_thread.call))
 
     @property
     def size_bytes(self) -> int:

@@ -30,10 +30,13 @@ GPU_LATENTS = 32 * 64 * 64
 
 
 def rows_per_call(device: torch.device, latent_pixels: int) -> int:
-    """How many rows of this size one UNet call takes; eight (a guided grid of four) at the least."""
+    """How many rows of this size one UNet call takes; eight (a guided grid of four) at the least.
+
+    On a card the power of two nearest to what fills it: to one its calls are filled up anyway.
+    """
     if device.type != "cuda":
         return CPU_ROWS
-    return max(8, GPU_LATENTS // latent_pixels)
+    return max(8, 1 << round(math.log2(GPU_LATENTS / latent_pixels)))
 
 
 def _distance(rows: Rows) -> float:

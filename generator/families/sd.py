@@ -77,6 +77,8 @@ class StableDiffusion:
             self._suit_card()
         self.network: UNetCall = self.call_unet
         """What `predict` calls: the UNet itself, or something quicker that does the same."""
+        self.decoder: Callable[[Tensor], Tensor] = self.call_decoder
+        """The same for `decode`, and the autoencoder's latents."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
         self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
         """Pixels along one side of a latent."""
@@ -103,7 +105,7 @@ class StableDiffusion:
         twin = copy.copy(self)
         twin.unet, twin.vae = circular(self.unet), circular(self.vae)
         twin.control = self.control and self.control.tiling()
-        twin.network = twin.call_unet
+        twin.network, twin.decoder = twin.call_unet, twin.call_decoder
         return twin
 
     def with_loras(self, loras: Sequence[WeightedLora]) -> Self:
@@ -356,9 +358,10 @@ class StableDiffusion:
         """(n, channels, height, width) from the UNet to (n, 3, pixels, pixels) in −1…1."""
         latents = latents.to(self.vae.dtype)
         mean, std = self._latent_statistics(latents)
-        pixels: Tensor = self.vae.decode(
-            latents * std / self.vae.config.scaling_factor + mean, return_dict=False
-        )[0]
+        return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
+
+    def call_decoder(self, latents: Tensor) -> Tensor:
+        pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]
         return pixels
 
     def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:

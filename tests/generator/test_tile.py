@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.compiled import CompiledNetwork, Inputs
+from generator.compiled import Call, CompiledCall, Inputs
 from generator.engine import Engine
 from generator.families import loading
-from generator.families.sd import StableDiffusion, UNetCall
+from generator.families.sd import StableDiffusion
 from generator.rows import Job, Rows
 from generator.upscale import Upscaler
 from storage.contract import GenerationRequest, Task
@@ -47,13 +47,14 @@ def shifted(values: Tensor, times: int = 1) -> Tensor:
 def inputs(family: StableDiffusion) -> Inputs:
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     conditions = family.conditions([family.prompts["a fox"]] * 2, [], size=(64, 64), guidance_scale=1.0)
-    return Inputs(latents, torch.full((2,), 500.0), conditions)
+    return latents, torch.full((2,), 500.0), conditions
 
 
-def unmoved(call: UNetCall, given: Inputs) -> float:
+def unmoved(call: Call, given: Inputs) -> float:
     """How far the answer to what was shifted is from the shifted answer."""
     with torch.inference_mode():
-        moved = call(shifted(given.latents), given.timesteps, given.conditions)
+        latents, *others = given
+        moved = call(shifted(latents), *others)
         return float((moved - shifted(call(*given))).abs().max())
 
 
@@ -65,7 +66,7 @@ def test_the_network_sees_no_border(family: StableDiffusion) -> None:
 
 @torch.inference_mode()
 def test_pictures_are_decoded_without_border(family: StableDiffusion) -> None:
-    latents = inputs(family).latents
+    latents, *_ = inputs(family)
     for each, near in ((family.tiling(), True), (family, False)):
         apart = each.decode(shifted(latents)) - shifted(each.decode(latents), family.latent_scale)
         assert bool(apart.abs().max() < 1e-3) is near
@@ -91,14 +92,11 @@ def test_the_weights_are_shared(family: StableDiffusion) -> None:
 
 
 def test_a_compiled_network_tiles_too_and_the_plain_one_does_not(sd_folder: Path) -> None:
-    def traced(call: UNetCall, _: Inputs) -> UNetCall:
-        compiled: UNetCall = torch.compile(call, backend="eager", dynamic=False, fullgraph=True)
-        return compiled
-
     family = loading.load(str(sd_folder), CPU)
     given = inputs(family)
     for each, near in ((family, False), (family.tiling(), True), (family, False)):
-        network = CompiledNetwork(each.call_unet, traced)
+        traced = torch.compile(each.call_unet, backend="eager", dynamic=False, fullgraph=True)
+        network = CompiledCall(each.call_unet, lambda _, traced=traced: traced)  # type: ignore[misc]
         with torch.inference_mode():
             wait_for(lambda network=network: bool((network(*given), network._compiled)[1]))  # type: ignore[misc]
         assert (unmoved(network, given) < 1e-3) is near
