@@ -29,11 +29,16 @@ class Allowance:
     """So many seconds from now; without a number, as many as it takes."""
 
     def __init__(self, seconds: float = math.inf) -> None:
+        self._seconds = seconds
         self._end = time.monotonic() + seconds
 
     @property
     def left(self) -> float:
         return max(0.0, self._end - time.monotonic())
+
+    def anew(self) -> Allowance:
+        """As many seconds as this one had, from now."""
+        return Allowance(self._seconds)
 
     def part(self, share: float) -> Allowance:
         return Allowance(self.left * share)

@@ -21,7 +21,7 @@ import torch
 import transformers
 from rich.console import Console
 
-from benchmarks import arithmetic, models
+from benchmarks import models
 from benchmarks.clock import Allowance
 from benchmarks.measure import PARTS, Options, measure
 from benchmarks.table import table
@@ -31,9 +31,9 @@ CARD_SECONDS = 570.0
 CARD_WARM_UP = 60.0
 
 
-def add_peak(result: dict[str, Any], peak: float) -> None:
-    """What the UNet reached, as parts of the peak in FLOP/s."""
-    flops = result["unet_flops_per_row"]
+def add_peak(result: dict[str, Any]) -> None:
+    """What the UNet reached, as parts of the card's peak in FLOP/s."""
+    flops, peak = result["unet_flops_per_row"], result["peak_flops"]
     for side in ("diffusers", "easel"):
         figures = result["queue"][side]
         reached = flops * figures["unet_rows_a_second"]
@@ -66,8 +66,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--load", type=float, default=default.load, help="arrivals to what diffusers draws")
     parser.add_argument(
-        "--warm-up", type=float, help=f"seconds, for compiling; on a card {CARD_WARM_UP:.0f} for each model"
+        "--warm-up",
+        type=float,
+        help=f"seconds at most, for compiling; on a card {CARD_WARM_UP:.0f} for each model",
     )
+    parser.add_argument("--turn", type=Path, help="a file: commands that name it measure one at a time")
     parser.add_argument("--preview-every", type=float, default=default.preview_every, help="seconds")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="besides the queue")
     parser.add_argument("--seconds", type=float, help=f"for everything; on a card {CARD_SECONDS:.0f}")
@@ -91,13 +94,11 @@ def main() -> None:
         "load": options.load,
         "models": [],
     }
-    if on_card:
-        found["machine"]["peak_flops"] = arithmetic.peak_flops(device)
     for number, name in enumerate(chosen):
         share = allowance.part(1 / (len(chosen) - number))
         result = measure(models.named(name), device, options, share)
         if on_card:
-            add_peak(result, found["machine"]["peak_flops"])
+            add_peak(result)
         found["models"].append(result)
         Console().print(table(result, on_card))
         if arguments.json is not None:

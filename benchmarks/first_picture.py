@@ -18,6 +18,7 @@ import torch
 from benchmarks import models
 from benchmarks.queues import encode
 from benchmarks.workload import Mix
+from generator import output
 from generator.families import loading
 
 
@@ -27,7 +28,7 @@ def draw(side: str, name: str, device: torch.device, steps: int) -> list[bytes]:
     if side == "diffusers":
         return encode(models.open_pipeline(model, device).draw(request), request)
     with models.open_engine(model, device) as engine:
-        return encode(engine.submit(request).result(), request)
+        return output.encode_all(engine.submit(request).result(), request)
 
 
 def after_start(side: str, name: str, device: torch.device, steps: int, limit: float) -> float | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import math
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +22,7 @@ from benchmarks.models import Model
 from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
+from generator.compiled import CompiledCall
 from generator.engine import Engine
 
 PARTS = ("alone", "first_tick", "previews", "around", "likeness", "first_picture")
@@ -34,7 +38,10 @@ console = Console(stderr=True)
 
 
 class Options(NamedTuple):
-    """`load` is how many times faster jobs arrive than the bare pipeline draws them."""
+    """`load` is how many times faster jobs arrive than the bare pipeline draws them.
+
+    `turn` is a file: of several commands that name it, which warm up side by side, one at a time measures.
+    """
 
     jobs: int = 32
     rounds: int = 3
@@ -44,6 +51,7 @@ class Options(NamedTuple):
     warm_up: float = 0.0
     preview_every: float = 1.0
     parts: Sequence[str] = PARTS
+    turn: Path | None = None
 
 
 class Sides(NamedTuple):
@@ -72,9 +80,15 @@ def measure(model: Model, device: torch.device, options: Options, allowance: All
     mix = Mix(model.name, model.pixels, *options.steps)
     with opened(model, device) as sides:
         console.print(f"{model.title}: warming up")
-        job_seconds = warm_up(sides, mix, options.warm_up)
-        result = _queue(sides, mix, options, allowance, job_seconds)
-        result |= _moments(sides, mix, options, allowance, job_seconds)
+        warm_up(sides, mix, options.warm_up)
+        with _turn(options.turn):
+            if options.turn is not None:
+                allowance = allowance.anew()
+            console.print(f"{model.title}: measuring")
+            peak = {"peak_flops": arithmetic.peak_flops(device)} if device.type == "cuda" else {}
+            job_seconds = _job_seconds(sides, mix)
+            result = _queue(sides, mix, options, allowance, job_seconds)
+            result |= _moments(sides, mix, options, allowance, job_seconds)
         latent_side = model.pixels // sides.engine.family.latent_scale
         flops = arithmetic.flops_per_row(sides.pipeline.unet.config, latent_side)
     del sides
@@ -89,23 +103,46 @@ def measure(model: Model, device: torch.device, options: Options, allowance: All
         "pixels": model.pixels,
         "steps": list(options.steps),
         "unet_flops_per_row": flops,
+        **peak,
         **result,
     }
 
 
-def warm_up(sides: Sides, mix: Mix, seconds: float) -> float:
-    """Draw on both sides, in the engine for at least so long; returns the pipeline's time for a typical job.
+@contextmanager
+def _turn(file: Path | None) -> Iterator[None]:
+    if file is None:
+        yield
+        return
+    with file.open("w") as opened_file:
+        fcntl.flock(opened_file, fcntl.LOCK_EX)
+        yield
+
+
+def warm_up(sides: Sides, mix: Mix, most_seconds: float) -> None:
+    """Draw on both sides, in the engine until what it calls is compiled, but no longer than so.
 
     What is drawn first pays for allocations and for choosing algorithms.
     """
     short = mix._replace(least_steps=2, most_steps=3)
     for way in (partial(queues.one_after_another, sides.pipeline, sides.pipeline_calls), _through(sides)):
         way(mixed_queue(short, 2, 0))
-    allowance = Allowance(seconds)
-    while True:
+    allowance, compiled = Allowance(most_seconds), _compiled_calls(sides.engine)
+    while allowance.left and not all(call.begun for call in compiled):
         _through(sides)(spread(mixed_queue(short, LEAST_JOBS, 0), 0.0))
-        if not allowance.left:
-            break
+    while allowance.left and not all(call.settled for call in compiled):
+        time.sleep(0.5)
+    # Sizes that came up meanwhile are recorded in a moment.
+    for _ in range(2):
+        _through(sides)(spread(mixed_queue(short, LEAST_JOBS, 0), 0.0))
+
+
+def _compiled_calls(engine: Engine) -> list[CompiledCall]:
+    calls = (engine.family.network, engine.family.decoder)
+    return [call for call in calls if isinstance(call, CompiledCall)]
+
+
+def _job_seconds(sides: Sides, mix: Mix) -> float:
+    """What the pipeline takes for a typical job."""
     clock = Clock()
     sides.pipeline.draw(mix.typical())
     return clock.read().wall

@@ -14,6 +14,7 @@ from benchmarks.pipeline import Pipeline
 from benchmarks.queues import encode
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix
+from generator import output
 from generator.engine import Engine, Progress
 from generator.progress import PreviewPace
 from storage import pictures
@@ -27,7 +28,7 @@ _PATIENCE = 600.0
 
 
 class FirstTick(NamedTuple):
-    """Seconds since the newcomer was submitted."""
+    """Seconds since the newcomer was submitted until its call began and was done, by the device's clock."""
 
     begun: float
     done: float
@@ -42,7 +43,7 @@ def alone(engine: Engine, pipeline: Pipeline, mix: Mix, rounds: int) -> dict[str
         encode(pipeline.draw(request), request)
         seconds["diffusers"].append(clock.read().wall)
         clock = Clock()
-        encode(engine.submit(request).result(), request)
+        output.encode_all(engine.submit(request).result(), request)
         seconds["easel"].append(clock.read().wall)
     return seconds
 
@@ -56,14 +57,8 @@ def first_ticks(engine: Engine, calls: UNetCalls, mix: Mix, newcomers: int) -> l
 def _first_tick(engine: Engine, calls: UNetCalls, mix: Mix, number: int) -> FirstTick:
     request = mix.request(100 + number, _NEWCOMER_STEPS)
     told = threading.Event()
-    times: list[float] = []
-
-    def progressed(_: Progress) -> None:
-        times.append(time.perf_counter())
-        told.set()
-
     begin = time.perf_counter()
-    future = engine.submit(request, on_progress=progressed)
+    future = engine.submit(request, on_progress=lambda _: told.set())
     if not told.wait(_PATIENCE):
         raise TimeoutError("a newcomer had no tick")
     future.cancel()
@@ -71,8 +66,10 @@ def _first_tick(engine: Engine, calls: UNetCalls, mix: Mix, number: int) -> Firs
     scheduler.set_timesteps(_NEWCOMER_STEPS)
     own = float(scheduler.timesteps[0])
     # The crowd was at this timestep before the newcomer came, or never is: so it is known by it.
-    begun = next(call.begun for call in calls.calls if call.begun > begin and own in call.timesteps.tolist())
-    return FirstTick(begun - begin, times[0] - begin)
+    call = next(each for each in calls.calls if each.asked > begin and own in each.timesteps.tolist())
+    calls.wait()
+    begun = call.begun() - begin
+    return FirstTick(begun, begun + call.seconds())
 
 
 @contextmanager

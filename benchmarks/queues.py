@@ -48,7 +48,7 @@ def through_engine(engine: Engine, calls: UNetCalls, arrivals: Sequence[Arrival]
     clock = Clock()
 
     def take(future: Future[list[PIL.Image.Image]], request: GenerationRequest) -> float:
-        encode(future.result(), request)
+        output.encode_all(future.result(), request)
         return clock.read().wall
 
     with ThreadPoolExecutor(len(arrivals)) as takers:
@@ -61,6 +61,7 @@ def through_engine(engine: Engine, calls: UNetCalls, arrivals: Sequence[Arrival]
 
 
 def encode(pictures: Sequence[PIL.Image.Image], request: GenerationRequest) -> list[bytes]:
+    """One after another, as the usual way does."""
     return [output.encode(picture, request, index) for index, picture in enumerate(pictures)]
 
 

@@ -12,11 +12,19 @@ from torch import Tensor
 
 
 class Call(NamedTuple):
-    """`begun` is of `time.perf_counter`; ask for `seconds` when the device has finished."""
+    """`asked` and `begun` are of `time.perf_counter`; ask the device's when it has finished."""
 
-    begun: float
+    asked: float
+    begun: Callable[[], float]
+    seconds: Callable[[], float]
     rows: int
     timesteps: Tensor
+
+
+class _Span(NamedTuple):
+    """What the device's clock says of a call, once it has finished."""
+
+    begun: Callable[[], float]
     seconds: Callable[[], float]
 
 
@@ -44,33 +52,45 @@ class UNetCalls:
         Raises:
             RuntimeError: nothing did: the pictures were drawn by something that nobody listens to.
         """
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        self.wait()
         calls, self.calls = self.calls, []
         if not calls:
             raise RuntimeError("the UNet was not called where the benchmark listens")
         return Total(len(calls), sum(call.rows for call in calls), sum(call.seconds() for call in calls))
 
+    def wait(self) -> None:
+        """Until the device has finished what it was given."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
     def _call(self, latents: Tensor, timesteps: Tensor, *arguments: Any, **named: Any) -> Any:
-        begun = time.perf_counter()
-        with _timed(self._device) as seconds:
+        asked = time.perf_counter()
+        with self._timed() as span:
             output = self._function(latents, timesteps, *arguments, **named)
-        self.calls.append(Call(begun, len(latents), timesteps, seconds))
+        self.calls.append(Call(asked, *span, len(latents), timesteps))
         return output
 
+    @contextmanager
+    def _timed(self) -> Iterator[_Span]:
+        """On a card by events in its own queue, because a call returns long before it has been computed."""
+        if self._device.type == "cuda":
+            begin, end = self._event(), self._event()
+            begin.record(torch.cuda.current_stream(self._device))
+            yield _Span(lambda: self._moment(begin), lambda: begin.elapsed_time(end) / 1000)
+            end.record(torch.cuda.current_stream(self._device))
+            return
+        started = time.perf_counter()
+        taken: list[float] = []
+        yield _Span(lambda: started, lambda: taken[0])
+        taken.append(time.perf_counter() - started)
 
-@contextmanager
-def _timed(device: torch.device) -> Iterator[Callable[[], float]]:
-    """On a card by events in its own queue, because a call returns long before it has been computed."""
-    if device.type == "cuda":
-        stream = torch.cuda.current_stream(device)
-        event: Any = torch.cuda.Event
-        begin, end = event(enable_timing=True), event(enable_timing=True)
-        begin.record(stream)
-        yield lambda: begin.elapsed_time(end) / 1000
-        end.record(stream)
-        return
-    started = time.perf_counter()
-    taken: list[float] = []
-    yield lambda: taken[0]
-    taken.append(time.perf_counter() - started)
+    def _moment(self, event: torch.cuda.Event) -> float:
+        """When the card passed it, by another event whose moment both clocks know."""
+        now = self._event()
+        now.record(torch.cuda.current_stream(self._device))
+        now.synchronize()
+        return time.perf_counter() - float(event.elapsed_time(now)) / 1000
+
+    @staticmethod
+    def _event() -> torch.cuda.Event:
+        return torch.cuda.Event(enable_timing=True)

@@ -84,7 +84,18 @@ class CompiledCall:
         self._compile = compile_
         self._calls: Counter[Shape] = Counter()
         self._begun: set[Shape] = set()
+        self._ended: set[Shape] = set()
         self._compiled: dict[Shape, Call] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything came often enough to be compiled."""
+        return bool(self._begun)
+
+    @property
+    def settled(self) -> bool:
+        """Whether something did, and the compiler is through with all of it."""
+        return self.begun and self._begun == self._ended
 
     def __call__(self, *inputs: Any) -> Tensor:
         _, first = next(_named(inputs))
@@ -115,6 +126,8 @@ class CompiledCall:
                 log.warning("%d rows a call stay uncompiled", rows, exc_info=True)
         else:
             log.info("%d rows a call are compiled", rows)
+        finally:
+            self._ended.add(shape)
 
 
 def keep_in(folder: Path) -> None:

@@ -162,6 +162,8 @@ class DeviceThread:
         while len(waiting) and self._closed is None:
             with self._clock.timed(self._stepped):
                 step()
+            if self._groups and not len(waiting):
+                break  # the tick that follows keeps pace: a newcomer is not to wait for two
             self._clock.keep_pace()
             if not self._groups or self._between_seconds >= self._tick_seconds:
                 break

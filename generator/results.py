@@ -34,8 +34,9 @@ class Results:
         Raises:
             OSError: the store takes no more.
         """
-        pairs = zip(images, verdicts, strict=True)
-        return [self._saved(index, image, verdict, request) for index, (image, verdict) in enumerate(pairs)]
+        files = output.encode_all(images, request)
+        made = zip(images, files, verdicts, strict=True)
+        return [self._saved(index, *each, request) for index, each in enumerate(made)]
 
     def save_movie(self, data: bytes) -> str:
         """Returns its key.
@@ -56,9 +57,8 @@ class Results:
                 log.warning("job %s: could not delete %s", self._claim.job_id, key, exc_info=True)
 
     def _saved(
-        self, index: int, image: PIL.Image.Image, verdict: Verdict, request: GenerationRequest
+        self, index: int, image: PIL.Image.Image, data: bytes, verdict: Verdict, request: GenerationRequest
     ) -> Picture:
-        data = output.encode(image, request, index)
         key = key_for(self._claim.job_id, self._claim.attempt, index)
         self._keep(key, data)
         return Picture(

@@ -15,14 +15,13 @@ from transformers import CLIPVisionModelWithProjection
 from generator.conditioning.control_maps import edges
 from generator.engine import Engine
 from generator.families import loading
-from storage.catalog import AdapterEntry, ControlEntry, LoraEntry, ModelEntry
+from storage.catalog import AdapterEntry, ControlEntry, ModelEntry
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
 from storage.errors import CatalogError
 from tests.generator import tiny
 from tests.generator.reference import Pictures, Pipeline, difference
 from tests.generator.sharing import noisy
 
-SCALE = 0.7
 STYLE, SUBJECT = noisy(5), noisy(6)
 SEVERAL = [noisy(7), noisy(8), noisy(9)]
 LEADING = noisy(10)
@@ -49,32 +48,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="module")
 def entry(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelEntry:
-    """Adapters of both kinds with one encoder, controls that are shown edges and whole pictures, a LoRA."""
-    place = tmp_path_factory.mktemp("steering")
-    encoder = str(tiny.make_image_encoder(place / "encoder"))
-    plain = str(tiny.make_adapter(place / "plain.safetensors", folder))
-    tiny.make_adapter(place / "plus" / "models" / "plus.safetensors", folder, plus=True, seed=1)
-    source = str(tiny.make_control(place / "control", folder))
-    return ModelEntry(
-        name="m",
-        title="M",
-        source=str(folder),
-        sizes=((64, 64),),
-        adapters={
-            Role.STYLE: AdapterEntry(source=plain, image_encoder=encoder, scale=SCALE),
-            Role.IMAGE: AdapterEntry(
-                source=str(place / "plus"), file="models/plus.safetensors", image_encoder=encoder
-            ),
-            Role.SUBJECT: AdapterEntry(
-                source=plain, image_encoder=encoder, blocks={"up": {"block_0": [0.0, 1.0]}}
-            ),
-        },
-        controls={
-            "edges": ControlEntry(source=source, reads="edges"),
-            "whole": ControlEntry(source=source),
-        },
-        loras={"ink": LoraEntry(source=str(tiny.make_lora(place / "ink.safetensors", folder)))},
-    )
+    return tiny.make_steered(tmp_path_factory.mktemp("steering"), folder)
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,9 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.swin2sr.image_processing_pil_swin2sr import Swin2SRImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+from storage.catalog import AdapterEntry, ControlEntry, LoraEntry, ModelEntry
+from storage.contract import Role
+
 WIDTH = 16
 TEXT_WIDTH = 32
 PIXELS = 64
@@ -421,3 +424,34 @@ def catalog(
     path = folder / "catalog.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+STYLE_SCALE = 0.7
+
+
+def make_steered(place: Path, folder: Path) -> ModelEntry:
+    """The model with adapters of both kinds and one encoder, controls by edges and whole pictures, a LoRA."""
+    encoder = str(make_image_encoder(place / "encoder"))
+    plain = str(make_adapter(place / "plain.safetensors", folder))
+    make_adapter(place / "plus" / "models" / "plus.safetensors", folder, plus=True, seed=1)
+    source = str(make_control(place / "control", folder))
+    return ModelEntry(
+        name="m",
+        title="M",
+        source=str(folder),
+        sizes=((64, 64),),
+        adapters={
+            Role.STYLE: AdapterEntry(source=plain, image_encoder=encoder, scale=STYLE_SCALE),
+            Role.IMAGE: AdapterEntry(
+                source=str(place / "plus"), file="models/plus.safetensors", image_encoder=encoder
+            ),
+            Role.SUBJECT: AdapterEntry(
+                source=plain, image_encoder=encoder, blocks={"up": {"block_0": [0.0, 1.0]}}
+            ),
+        },
+        controls={
+            "edges": ControlEntry(source=source, reads="edges"),
+            "whole": ControlEntry(source=source),
+        },
+        loras={"ink": LoraEntry(source=str(make_lora(place / "ink.safetensors", folder)))},
+    )
