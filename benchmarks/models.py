@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import diffusers
+import platformdirs
 import torch
 import transformers
 
 from benchmarks import published
 from benchmarks.pipeline import Pipeline
+from generator.compiler import Compiler
 from generator.device_thread import DeviceThread
 from generator.engine import Engine
 from generator.families import loading
+from generator.families.sd import StableDiffusion
 from storage import catalog
 
 NAMES = ("picturebook", *published.ARCHITECTURES)
@@ -58,9 +61,14 @@ def named(name: str) -> Model:
 
 def open_engine(model: Model, device: torch.device) -> Engine:
     """As `Engine.open`, also where there is no folder to load."""
-    dtype = loading.choose_dtype(device)
-    family = loading.FAMILIES[model.family](model.make(dtype, device), device, dtype)
-    return Engine(family, DeviceThread(device), compiled=True)
+    make = partial(_family, model.name, device)
+    compiler = Compiler(platformdirs.user_cache_path("easel") / "compiled", make)
+    return Engine(make(), DeviceThread(device), compiler=compiler)
+
+
+def _family(name: str, device: torch.device) -> StableDiffusion:
+    model, dtype = named(name), loading.choose_dtype(device)
+    return loading.FAMILIES[model.family](model.make(dtype, device), device, dtype)
 
 
 def open_pipeline(model: Model, device: torch.device) -> Pipeline:

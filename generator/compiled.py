@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 log = logging.getLogger(__name__)
+
+MOST_DIFFERENCE = 0.03
+"""Of a compiled call from the network's own, in half precision: a few thousandths were seen."""
 
 WORTH_COMPILING = 30
 """Calls that differ in nothing but their rows, after which they are compiled: about one job's."""
@@ -40,7 +41,8 @@ def bucket(rows: int) -> int:
     return 1 << (rows - 1).bit_length()
 
 
-def _named(inputs: Inputs) -> Iterator[tuple[str, Tensor]]:
+def named(inputs: Inputs) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of them, and its name or place."""
     for place, value in enumerate(inputs):
         if isinstance(value, Tensor):
             yield str(place), value
@@ -48,11 +50,12 @@ def _named(inputs: Inputs) -> Iterator[tuple[str, Tensor]]:
             yield from sorted(value.items())
 
 
-def _each(function: Callable[[Tensor], Tensor], inputs: Inputs) -> Inputs:
+def each(function: Callable[[Tensor], Any], inputs: Inputs) -> Inputs:
+    """The same with every tensor changed, dictionaries by the order of their names."""
     return tuple(
         function(value)
         if isinstance(value, Tensor)
-        else {name: function(each) for name, each in value.items()}
+        else {name: function(tensor) for name, tensor in sorted(value.items())}
         for value in inputs
     )
 
@@ -71,6 +74,7 @@ def _form(shape: Shape) -> Shape:
 
 
 _ONE_AT_A_TIME = threading.Lock()
+"""Two compilers would take more of the processors than is left to take."""
 
 Compile = Callable[[Inputs], Call]
 """Makes a quicker call for inputs of this shape; called on the compiler's thread."""
@@ -98,12 +102,12 @@ class CompiledCall:
         return self.begun and self._begun == self._ended
 
     def __call__(self, *inputs: Any) -> Tensor:
-        _, first = next(_named(inputs))
-        filled = _each(partial(_filled, bucket(len(first))), inputs)
+        _, first = next(named(inputs))
+        filled = each(partial(_filled, bucket(len(first))), inputs)
         return self._best(filled)(*filled)[: len(first)]
 
     def _best(self, inputs: Inputs) -> Call:
-        shape = tuple((name, tuple(value.shape)) for name, value in _named(inputs))
+        shape = tuple((name, tuple(value.shape)) for name, value in named(inputs))
         compiled = self._compiled.get(shape)
         if compiled is not None:
             return compiled
@@ -111,7 +115,7 @@ class CompiledCall:
         self._calls[form] += 1
         if self._calls[form] >= WORTH_COMPILING and shape not in self._begun:
             self._begun.add(shape)
-            example = _each(Tensor.clone, inputs)
+            example = each(Tensor.clone, inputs)
             # A daemon, so that nobody waits for a compiler at the end either.
             threading.Thread(target=self._improve, args=(shape, example), daemon=True).start()
         return self._eager
@@ -130,9 +134,41 @@ class CompiledCall:
             self._ended.add(shape)
 
 
-def keep_in(folder: Path) -> None:
-    """Where `torch.compile` keeps what it made, for the next start; a folder that the operator set stays."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+class Recorder:
+    """Makes quick calls for a card: compiled, then recorded as a CUDA graph on the device's own thread."""
+
+    def __init__(
+        self, eager: Call, compile_: Compile, on_device: Callable[[Callable[[], Graph]], Graph]
+    ) -> None:
+        self._eager = eager
+        self._compile = compile_
+        self._on_device = on_device
+
+    def __call__(self, inputs: Inputs) -> Call:
+        compiled = self._compile(inputs)
+        device = next(named(inputs))[1].device
+        beside = torch.cuda.Stream(device)
+        with torch.inference_mode(), torch.cuda.stream(beside):
+            beside.wait_stream(torch.cuda.default_stream(device))
+            # What is run first chooses algorithms and takes memory, which a graph cannot record.
+            for _ in range(2):
+                compiled(*inputs)
+            beside.synchronize()
+        return self._on_device(lambda: self._recorded(compiled, inputs))
+
+    def _recorded(self, compiled: Call, inputs: Inputs) -> Graph:
+        graph = Graph(compiled, inputs)
+        check(graph(*inputs), self._eager(*inputs))
+        return graph
+
+
+def check(made: Tensor, expected: Tensor) -> None:
+    """Raises:
+    ArithmeticError: the two are not the same but for rounding in half precision.
+    """
+    difference = float((made.float() - expected.float()).norm() / expected.float().norm())
+    if not difference < MOST_DIFFERENCE:
+        raise ArithmeticError(f"what was compiled differs from the network by {difference:.1%}")
 
 
 @functools.cache
@@ -141,50 +177,11 @@ def _pool() -> Any:
     return torch.cuda.graph_pool_handle()
 
 
-def trace_before_anybody_draws() -> None:
-    """Let the compiler do once what no other thread may meet.
-
-    It traces one function by `torch.fx`, and for that moment every module's call, on any thread, is taken for
-    a part of that function: a job's UNet call would fail.
-    """
-    from torch._inductor.loop_body import InterpreterShim  # which takes a second, and a CPU needs none of it
-
-    InterpreterShim._dummy_gm()  # noqa: SLF001  cached; nothing public reaches it
-
-
-def mark_rows(inputs: Inputs) -> None:
-    """Tell `torch.compile` that their first dimension will be others, too."""
-    for _, value in _named(inputs):
-        torch._dynamo.maybe_mark_dynamic(value, 0)  # noqa: SLF001  documented
-
-
-class GraphCompiler:
-    """Compiles for a card: `torch.compile` on this thread, then a CUDA graph recorded on the device's own."""
-
-    def __init__(self, call: Call, on_device: Callable[[Callable[[], Graph]], Graph]) -> None:
-        trace_before_anybody_draws()
-        self._compiled = torch.compile(call, dynamic=False)
-        self._on_device = on_device
-        # Every form of every model is a version of the same code.
-        torch._dynamo.config.recompile_limit = 256  # noqa: SLF001  it has no other name
-
-    def __call__(self, inputs: Inputs) -> Call:
-        mark_rows(inputs)
-        device = next(_named(inputs))[1].device
-        beside = torch.cuda.Stream(device)
-        with torch.inference_mode(), torch.cuda.stream(beside):
-            beside.wait_stream(torch.cuda.default_stream(device))
-            for _ in range(2):
-                self._compiled(*inputs)
-            beside.synchronize()
-        return self._on_device(lambda: Graph(self._compiled, inputs))
-
-
 class Graph:
     """A call recorded once, with inputs and output in places of their own."""
 
     def __init__(self, call: Call, inputs: Inputs) -> None:
-        self._places = [place for _, place in _named(inputs)]
+        self._places = [place for _, place in named(inputs)]
         self._inputs = inputs
         self._graph = torch.cuda.CUDAGraph()
         # Other threads go on loading models meanwhile.
@@ -192,7 +189,7 @@ class Graph:
             self._output = call(*inputs)
 
     def __call__(self, *inputs: Any) -> Tensor:
-        for place, (_, given) in zip(self._places, _named(inputs), strict=True):
+        for place, (_, given) in zip(self._places, named(inputs), strict=True):
             place.copy_(given)
         self._graph.replay()
         return self._output.clone()

@@ -12,19 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 import PIL.Image
+import platformdirs
 import torch
 
-from generator.compiled import Call, CompiledCall, GraphCompiler
+from generator.compiled import CompiledCall, Recorder
+from generator.compiler import Compiler
 from generator.conditioning.wording import Lexicon
 from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from generator.rows import NOTHING, Given, Job, Pictures, Progress, Rows
-from generator.variants import Variants
+from generator.variants import PLAIN, Variant, Variants
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Role
 from storage.errors import CatalogError
@@ -41,13 +44,14 @@ class Engine:
         device_thread: DeviceThread,
         entry: ModelEntry | None = None,
         *,
-        compiled: bool = False,
+        compiler: Compiler | None = None,
     ) -> None:
+        """With a `compiler` its networks are compiled, on a card, beside the first jobs."""
         self.family = family
         self.device_thread = device_thread
         device_thread.meter.loaded(family, family.size_bytes)
-        self._compiled = compiled and family.device.type == "cuda"
-        self._compile(family)
+        self._compiler = compiler if family.device.type == "cuda" else None
+        self._compile(family, PLAIN)
         self._variants = Variants(family, entry, self._compile)
         self._lexicon = Lexicon.of(entry) if entry else Lexicon()
         self._unfinished: set[Future[Pictures]] = set()
@@ -58,14 +62,16 @@ class Engine:
     ) -> Self:
         """Load a diffusers folder, a `.safetensors` file or a Hugging Face id onto a device of its own.
 
-        On a card the network is compiled beside the first jobs, if `compiled`.
+        On a card its networks are compiled beside the first jobs, if `compiled`, and kept for the next time.
 
         Raises:
             CatalogError: it cannot be loaded, or there is no such device.
         """
         chosen = loading.choose_device(device)
-        family = loading.load(str(source), chosen, entry.family if entry else "sd")
-        return cls(family, DeviceThread(chosen), entry, compiled=compiled)
+        make = partial(loading.load, str(source), chosen, entry.family if entry else "sd")
+        folder = platformdirs.user_cache_path("easel") / "compiled"
+        compiler = Compiler(folder, make, entry) if compiled else None
+        return cls(make(), DeviceThread(chosen), entry, compiler=compiler)
 
     def submit(
         self,
@@ -100,17 +106,16 @@ class Engine:
             self.device_thread.admit(rows)
         return job.future
 
-    def _compile(self, family: StableDiffusion) -> None:
+    def _compile(self, family: StableDiffusion, variant: Variant) -> None:
         """What a variant shares with its model is compiled already."""
-        if not self._compiled:
+        compiler = self._compiler
+        if compiler is None:
             return
-        if not isinstance(family.network, CompiledCall):
-            family.network = self._compiled_call(family.call_unet)
-        if not isinstance(family.decoder, CompiledCall):
-            family.decoder = self._compiled_call(family.call_decoder)
-
-    def _compiled_call(self, call: Call) -> CompiledCall:
-        return CompiledCall(call, GraphCompiler(call, self.device_thread.call))
+        for name, part in family.parts().items():
+            if not isinstance(getattr(family, name), CompiledCall):
+                compile_ = partial(compiler.compiled, family, variant, name)
+                recorder = Recorder(part, compile_, self.device_thread.call)
+                setattr(family, name, CompiledCall(part, recorder))
 
     @property
     def size_bytes(self) -> int:

@@ -15,8 +15,8 @@ import diffusers
 import torch
 import transformers
 
-from generator import compiled
 from generator.companion import Companion
+from generator.compiler import Compiler
 from generator.describe import Describer
 from generator.device_thread import DeviceThread
 from generator.engine import Engine
@@ -74,9 +74,7 @@ class Models:
         transformers.utils.logging.disable_progress_bar()
         self.device_thread = DeviceThread(self.device)
         self.previews = PreviewPace()
-        self._compiled = compiled_dir is not None
-        if compiled_dir is not None:
-            compiled.keep_in(compiled_dir)
+        self._compiled_dir = compiled_dir
 
     def names(self) -> frozenset[str]:
         return frozenset(self._catalog.models)
@@ -174,9 +172,11 @@ class Models:
 
     def _load(self, entry: ModelEntry) -> Engine:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
+        make = partial(loading.load, entry.source, self.device, entry.family)
+        family = self._fitted(make)
         self._make_room(family.size_bytes)
-        engine = Engine(family, self.device_thread, entry, compiled=self._compiled)
+        compiler = Compiler(self._compiled_dir, make, entry) if self._compiled_dir else None
+        engine = Engine(family, self.device_thread, entry, compiler=compiler)
         with self._lock:
             self._engines[entry.name] = engine
         return engine

@@ -75,7 +75,7 @@ class Variants:
         self,
         family: StableDiffusion,
         entry: ModelEntry | None,
-        prepare: Callable[[StableDiffusion], None],
+        prepare: Callable[[StableDiffusion, Variant], object],
     ) -> None:
         self._plain = family
         self._entry = entry
@@ -92,7 +92,10 @@ class Variants:
         Raises:
             CatalogError: a LoRA, an adapter or a control is unknown or cannot be used.
         """
-        wanted = Variant.of(request)
+        return self.made(Variant.of(request))
+
+    def made(self, wanted: Variant) -> StableDiffusion:
+        """The same for whoever knows what is wanted."""
         if wanted == PLAIN:
             return self._plain  # and waits for nobody who makes another
         with self._lock:
@@ -135,7 +138,7 @@ class Variants:
             return self._plain
         if wanted not in self._made:
             made = self._changed(self._of(wanted.before), wanted)
-            self._prepare(made)
+            self._prepare(made, wanted)
             self._made[wanted] = made
         return self._made[wanted]
 

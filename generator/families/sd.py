@@ -19,6 +19,7 @@ from generator.families import adapters
 from generator.families.adapters import ImageEncoder
 from generator.families.controls import Control
 from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
+from generator.families.parts import Part
 from generator.families.tiling import circular
 from generator.preview import LatentColours, fit_colours
 from generator.schedulers import Schedulers
@@ -359,6 +360,14 @@ class StableDiffusion:
         latents = latents.to(self.vae.dtype)
         mean, std = self._latent_statistics(latents)
         return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
+
+    def parts(self) -> dict[str, Part]:
+        """What is compiled of it, by the name of the attribute that calls it."""
+        led_by = () if self.control is None else (self.control.network,)
+        return {
+            "network": Part(self.call_unet, self.unet, *led_by),
+            "decoder": Part(self.call_decoder, self.vae),
+        }
 
     def call_decoder(self, latents: Tensor) -> Tensor:
         pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]

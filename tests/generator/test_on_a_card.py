@@ -97,7 +97,8 @@ def test_every_sampler_among_strangers_is_itself_alone(engine: Engine) -> None:
     assert min(found.values()) >= LEAST_DB, found
 
 
-def test_compiled_calls_draw_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_calls_draw_the_same(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with Engine.open(str(folder), device="cuda", compiled=False) as engine:
         before = [engine.submit(request).result() for request in _several()]
     monkeypatch.setattr(compiled, "WORTH_COMPILING", 2)
