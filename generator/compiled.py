@@ -12,7 +12,7 @@ import functools
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -134,32 +134,49 @@ class CompiledCall:
             self._ended.add(shape)
 
 
-class Recorder:
-    """Makes quick calls for a card: compiled, then recorded as a CUDA graph on the device's own thread."""
+Record = Callable[[Call, Inputs], Call]
+"""Makes of a compiled call a quicker one for inputs of just this shape."""
 
-    def __init__(
-        self, eager: Call, compile_: Compile, on_device: Callable[[Callable[[], Graph]], Graph]
-    ) -> None:
-        self._eager = eager
-        self._compile = compile_
-        self._on_device = on_device
 
-    def __call__(self, inputs: Inputs) -> Call:
-        compiled = self._compile(inputs)
-        device = next(named(inputs))[1].device
-        beside = torch.cuda.Stream(device)
-        with torch.inference_mode(), torch.cuda.stream(beside):
-            beside.wait_stream(torch.cuda.default_stream(device))
-            # What is run first chooses algorithms and takes memory, which a graph cannot record.
-            for _ in range(2):
-                compiled(*inputs)
-            beside.synchronize()
-        return self._on_device(lambda: self._recorded(compiled, inputs))
+def first_right(ways: Sequence[Compile], record: Record, inputs: Inputs) -> Call:
+    """Of several ways to compile, the first that gives the network's own numbers for these inputs.
 
-    def _recorded(self, compiled: Call, inputs: Inputs) -> Graph:
+    Raises:
+        ArithmeticError: the last does not.
+        RuntimeError: the last cannot be compiled.
+    """
+    *others, last = ways
+    for way in others:
+        try:
+            return record(way(inputs), inputs)
+        except (ArithmeticError, RuntimeError) as error:
+            log.warning("compiled in another way: %s", error)
+    return record(last(inputs), inputs)
+
+
+def record_graph(
+    eager: Call, on_device: Callable[[Callable[[], Graph]], Graph], compiled: Call, inputs: Inputs
+) -> Graph:
+    """Record it on the device's own thread, and compare it there with the network.
+
+    Raises:
+        ArithmeticError: it gives other numbers.
+    """
+    device = next(named(inputs))[1].device
+    beside = torch.cuda.Stream(device)
+    with torch.inference_mode(), torch.cuda.stream(beside):
+        beside.wait_stream(torch.cuda.default_stream(device))
+        # What is run first chooses algorithms and takes memory, which a graph cannot record.
+        for _ in range(2):
+            compiled(*inputs)
+        beside.synchronize()
+
+    def recorded() -> Graph:
         graph = Graph(compiled, inputs)
-        check(graph(*inputs), self._eager(*inputs))
+        check(graph(*inputs), eager(*inputs))
         return graph
+
+    return on_device(recorded)
 
 
 def check(made: Tensor, expected: Tensor) -> None:

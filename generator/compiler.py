@@ -14,15 +14,16 @@ import multiprocessing
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffusers
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.compiled import Call, Inputs, each, named
-from generator.device_thread import quickest_attention
 from generator.families.parts import Part
 from generator.families.sd import StableDiffusion
 from generator.variants import Variant, Variants
@@ -33,11 +34,29 @@ log = logging.getLogger(__name__)
 MOST_ROWS = {"cuda": 63, "cpu": 15}
 """In one version; for more, diffusers' UNets take another way on a card, and torch on a processor."""
 
+QUICKEST = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+"""cuDNN's attention is up to twice as quick as what torch tries first (an H200, 40 to 160 numbers a head)."""
+
 NICENESS = 10
 """The compiler's processes leave the processors to those that draw."""
 
 Make = Callable[[], StableDiffusion]
 """Loads a model again, wherever it is called: it is sent to another process."""
+
+
+class _Wish(NamedTuple):
+    """What a process of the compiler's is to make."""
+
+    variant: Variant
+    name: str
+    shapes: Inputs
+    file: Path
+    quickest: bool
 
 
 class Compiler:
@@ -48,19 +67,22 @@ class Compiler:
         self._make = make
         self._entry = entry
 
-    def compiled(self, family: StableDiffusion, variant: Variant, name: str, example: Inputs) -> Call:
+    def compiled(
+        self, family: StableDiffusion, variant: Variant, name: str, example: Inputs, *, quickest: bool
+    ) -> Call:
         """That part of the family, which is this variant of the model, for inputs like these.
 
-        Its weights are the family's own; what is kept is only how to compute with them.
+        Its weights are the family's own; what is kept is only how to compute with them. `quickest` puts the
+        quickest attention first, whose numbers have to be looked at.
 
         Raises:
             RuntimeError: it cannot be compiled; the text says why.
         """
         part = family.parts()[name]
-        file = self._folder / f"{key(part, example)}.pt2"
+        file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._compile(variant, name, example, file)
+            self._compile(_Wish(variant, name, _shapes(example), file, quickest))
         package: Any = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)  # noqa: SLF001
         weights = {name: part.weights[name] for name in package.get_constant_fqns()}
         package.load_constants(weights, check_full_update=True, user_managed=True)
@@ -68,11 +90,10 @@ class Compiler:
         call: Call = package
         return call
 
-    def _compile(self, variant: Variant, name: str, example: Inputs, file: Path) -> None:
-        shapes = each(lambda value: value.new_empty(value.shape, device="meta"), example)
+    def _compile(self, wish: _Wish) -> None:
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        work = (sender, self._make, self._entry, variant, name, shapes, file)
+        work = (sender, self._make, self._entry, wish)
         # Daemonic: it ends with this process.
         process = context.Process(target=_work, args=work, name="easel-compiler", daemon=True)
         process.start()
@@ -117,30 +138,28 @@ def _rows(example: Inputs) -> tuple[int, int] | None:
     return (2, most) if len(first) <= most else (most + 1, 1 << 16)
 
 
-def _work(
-    sender: Connection,
-    make: Make,
-    entry: ModelEntry | None,
-    variant: Variant,
-    name: str,
-    shapes: Inputs,
-    file: Path,
-) -> None:
+def _shapes(example: Inputs) -> Inputs:
+    """What may be sent to another process, and takes no memory there."""
+    return each(lambda value: value.new_empty(value.shape, device="meta"), example)
+
+
+def _work(sender: Connection, make: Make, entry: ModelEntry | None, wish: _Wish) -> None:
     try:
         os.nice(NICENESS)
-        family = Variants(make(), entry, lambda *_: None).made(variant)
+        family = Variants(make(), entry, lambda *_: None).made(wish.variant)
         # Whatever the numbers are: nothing of them is kept.
-        example = each(lambda value: torch.ones_like(value, device=family.device), shapes)
-        partly = file.with_suffix(f".{os.getpid()}.pt2")
-        package(family.parts()[name], example, partly, family.device)
-        partly.replace(file)
+        example = each(lambda value: torch.ones_like(value, device=family.device), wish.shapes)
+        partly = wish.file.with_suffix(f".{os.getpid()}.pt2")
+        with sdpa_kernel(QUICKEST, set_priority=True) if wish.quickest else nullcontext():
+            package(family.parts()[wish.name], example, partly)
+        partly.replace(wish.file)
     except Exception:  # noqa: BLE001  told to the process that waits
         sender.send(traceback.format_exc())
     else:
         sender.send(None)
 
 
-def package(part: Part, example: Inputs, file: Path, device: torch.device) -> None:
+def package(part: Part, example: Inputs, file: Path) -> None:
     """Compile into a file, without weights, for every number of rows that has one version with the example's.
 
     The way is torch's own: `torch.export`, then AOTInductor
@@ -153,7 +172,7 @@ def package(part: Part, example: Inputs, file: Path, device: torch.device) -> No
         # Short biases would be written into the code otherwise.
         "always_keep_tensor_constants": True,
     }
-    with torch.no_grad(), quickest_attention(device):
+    with torch.no_grad():
         shapes = (each(lambda _: None if rows is None else {0: rows}, example),)
         exported = torch.export.export(part, example, dynamic_shapes=shapes, strict=False)
         torch._inductor.aoti_compile_and_package(  # noqa: SLF001  it has no other name

@@ -9,14 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator.clock import Tell, clock_of
 from generator.decoding import Decoder
@@ -28,22 +26,6 @@ from generator.trace import TRACED_TICKS, Trace
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-def quickest_attention(device: torch.device) -> AbstractContextManager[object]:
-    """On a card cuDNN's, where it can: up to twice as quick as the one that torch tries first.
-
-    It holds for the whole process, and so for the compiler's thread too.
-    """
-    if device.type != "cuda":
-        return nullcontext()
-    order = [
-        SDPBackend.CUDNN_ATTENTION,
-        SDPBackend.FLASH_ATTENTION,
-        SDPBackend.EFFICIENT_ATTENTION,
-        SDPBackend.MATH,
-    ]
-    return sdpa_kernel(order, set_priority=True)
 
 
 class EngineClosed(RuntimeError):
@@ -134,10 +116,6 @@ class DeviceThread:
 
     @torch.inference_mode()
     def _run(self) -> None:
-        with quickest_attention(self._device):
-            self._run_until_closed()
-
-    def _run_until_closed(self) -> None:
         try:
             while self._wait_for_work():
                 begin = time.perf_counter()

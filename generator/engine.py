@@ -20,7 +20,7 @@ import PIL.Image
 import platformdirs
 import torch
 
-from generator.compiled import CompiledCall, Recorder
+from generator.compiled import CompiledCall, first_right, record_graph
 from generator.compiler import Compiler
 from generator.conditioning.wording import Lexicon
 from generator.device_thread import DeviceThread, EngineClosed
@@ -113,9 +113,12 @@ class Engine:
             return
         for name, part in family.parts().items():
             if not isinstance(getattr(family, name), CompiledCall):
-                compile_ = partial(compiler.compiled, family, variant, name)
-                recorder = Recorder(part, compile_, self.device_thread.call)
-                setattr(family, name, CompiledCall(part, recorder))
+                ways = [
+                    partial(compiler.compiled, family, variant, name, quickest=quickest)
+                    for quickest in (True, False)
+                ]
+                record = partial(record_graph, part, self.device_thread.call)
+                setattr(family, name, CompiledCall(part, partial(first_right, ways, record)))
 
     @property
     def size_bytes(self) -> int:

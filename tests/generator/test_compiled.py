@@ -123,6 +123,24 @@ def test_what_suits_a_card_changes_no_number(request: pytest.FixtureRequest, fam
     assert (suited.decode(latents) - family.decode(latents)).abs().max() < 1e-4
 
 
+def test_the_first_way_with_the_right_numbers_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    given = (torch.randn(2, 4, generator=torch.Generator().manual_seed(0)),)
+
+    def fails(_: Inputs) -> Call:
+        raise RuntimeError("no such kernel")
+
+    def record(call: Call, inputs: Inputs) -> Call:
+        compiled.check(call(*inputs), torch.sin(*inputs))
+        return call
+
+    ways = [fails, lambda _: torch.cos, lambda _: torch.sin, lambda _: torch.tan]
+    assert compiled.first_right(ways, record, given) is torch.sin
+    assert "no such kernel" in caplog.text
+    assert "differs from the network" in caplog.text
+    with pytest.raises(ArithmeticError):
+        compiled.first_right([fails, lambda _: torch.cos], record, given)
+
+
 def test_what_differs_is_not_used() -> None:
     expected = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     compiled.check(expected * 1.002, expected)

@@ -1,8 +1,7 @@
-"""A CUDA card, in float16: every sampler, everything that steers, compiled calls and want of memory."""
+"""A CUDA card, in float16: every sampler, everything that steers, and compiled calls."""
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,28 +146,4 @@ def test_what_steers_does_so_on_a_card(folder: Path, tmp_path: Path) -> None:
             }
             found[way] = decibels(*(each.submit(request, **given).result() for each in (card, processor)))
     print({name: round(each) for name, each in found.items()})
-    assert min(found.values()) >= 30, "float16 there, float32 here"
-
-
-def test_a_batch_that_does_not_fit_is_drawn_in_parts(
-    engine: Engine, caplog: pytest.LogCaptureFixture
-) -> None:
-    requests = [
-        asked(width=256, height=256, seed=seed, num_inference_steps=4, num_images_per_prompt=4)
-        for seed in range(8)
-    ]
-    alone = [engine.submit(request).result() for request in requests]
-    gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    engine.submit(requests[0]).result()
-    most, total = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(1.3 * most / total)
-    try:
-        together = [engine.submit(request) for request in requests]
-        found = [decibels(each, future.result()) for each, future in zip(alone, together, strict=True)]
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0)
-    assert "out of memory with" in caplog.text
-    assert min(found) >= LEAST_DB
+    assert min(found.values()) >= 40, found
