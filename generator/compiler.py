@@ -17,7 +17,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import diffusers
 import torch
@@ -66,23 +68,28 @@ class Compiler:
         self._folder = folder
         self._make = make
         self._entry = entry
+        self._loaded: WeakKeyDictionary[Part, dict[Path, Call]] = WeakKeyDictionary()
 
-    def compiled(
-        self, family: StableDiffusion, variant: Variant, name: str, example: Inputs, *, quickest: bool
-    ) -> Call:
-        """That part of the family, which is this variant of the model, for inputs like these.
+    def compiled(self, part: Part, variant: Variant, name: str, example: Inputs, *, quickest: bool) -> Call:
+        """A part, which is the one of this name of this variant of the model, for inputs like these.
 
-        Its weights are the family's own; what is kept is only how to compute with them. `quickest` puts the
+        Its weights are the part's own; what is kept is only how to compute with them. `quickest` puts the
         quickest attention first, whose numbers have to be looked at.
 
         Raises:
             RuntimeError: it cannot be compiled; the text says why.
         """
-        part = family.parts()[name]
         file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._compile(_Wish(variant, name, _shapes(example), file, quickest))
+        loaded = self._loaded.setdefault(part, {})
+        if file not in loaded:
+            loaded[file] = self._load(file, part)
+        return loaded[file]
+
+    @staticmethod
+    def _load(file: Path, part: Part) -> Call:
         package: Any = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)  # noqa: SLF001
         weights = {name: part.weights[name] for name in package.get_constant_fqns()}
         package.load_constants(weights, check_full_update=True, user_managed=True)
@@ -149,10 +156,11 @@ def _work(sender: Connection, make: Make, entry: ModelEntry | None, wish: _Wish)
         family = Variants(make(), entry, lambda *_: None).made(wish.variant)
         # Whatever the numbers are: nothing of them is kept.
         example = each(lambda value: torch.ones_like(value, device=family.device), wish.shapes)
-        partly = wish.file.with_suffix(f".{os.getpid()}.pt2")
-        with sdpa_kernel(QUICKEST, set_priority=True) if wish.quickest else nullcontext():
+        attention = sdpa_kernel(QUICKEST, set_priority=True) if wish.quickest else nullcontext()
+        with attention, TemporaryDirectory(dir=wish.file.parent) as folder:
+            partly = Path(folder) / wish.file.name
             package(family.parts()[wish.name], example, partly)
-        partly.replace(wish.file)
+            partly.replace(wish.file)
     except Exception:  # noqa: BLE001  told to the process that waits
         sender.send(traceback.format_exc())
     else:

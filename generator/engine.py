@@ -114,7 +114,7 @@ class Engine:
         for name, part in family.parts().items():
             if not isinstance(getattr(family, name), CompiledCall):
                 ways = [
-                    partial(compiler.compiled, family, variant, name, quickest=quickest)
+                    partial(compiler.compiled, part, variant, name, quickest=quickest)
                     for quickest in (True, False)
                 ]
                 record = partial(record_graph, part, self.device_thread.call)

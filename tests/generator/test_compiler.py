@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.compiled import Inputs
+from generator.compiled import Call, Inputs
 from generator.compiler import Compiler, Make, key
 from generator.families import loading
 from generator.families.sd import StableDiffusion
@@ -37,6 +37,11 @@ def latents(rows: int, side: int = 8) -> Tensor:
     return torch.randn((rows, 4, side, side), generator=torch.Generator().manual_seed(rows))
 
 
+def decoder_of(compiler: Compiler, family: StableDiffusion, rows: int) -> Call:
+    part = family.parts()["decoder"]
+    return compiler.compiled(part, PLAIN, "decoder", (latents(rows),), quickest=False)
+
+
 def fail() -> StableDiffusion:
     raise ValueError("no such model here")
 
@@ -50,13 +55,15 @@ def test_one_version_serves_all_rows_and_all_weights(
     family: StableDiffusion, sd_folder: Path, sd2_folder: Path, tmp_path: Path
 ) -> None:
     compiler = Compiler(tmp_path, partial(loading.load, str(sd_folder), CPU))
-    compiled = compiler.compiled(family, PLAIN, "decoder", (latents(2),), quickest=False)
+    compiled = decoder_of(compiler, family, 2)
     for rows in (2, 4, 8):
         assert (compiled(latents(rows)) - family.call_decoder(latents(rows))).abs().max() < 1e-4
     (file,) = tmp_path.iterdir()
     before = file.stat().st_mtime_ns
     other = loading.load(str(sd2_folder), CPU)
-    with_others = Compiler(tmp_path, die).compiled(other, PLAIN, "decoder", (latents(4),), quickest=False)
+    with_others = Compiler(tmp_path, die).compiled(
+        other.parts()["decoder"], PLAIN, "decoder", (latents(4),), quickest=False
+    )
     assert (with_others(latents(4)) - other.call_decoder(latents(4))).abs().max() < 1e-4
     assert (with_others(latents(4)) - compiled(latents(4))).abs().max() > 0.1
     assert [(each, each.stat().st_mtime_ns) for each in tmp_path.iterdir()] == [(file, before)]
@@ -67,7 +74,9 @@ def test_why_nothing_was_compiled_is_said(
     family: StableDiffusion, tmp_path: Path, make: Make, reason: str
 ) -> None:
     with pytest.raises(RuntimeError, match=reason):
-        Compiler(tmp_path, make).compiled(family, PLAIN, "decoder", (latents(2),), quickest=False)
+        Compiler(tmp_path, make).compiled(
+            family.parts()["decoder"], PLAIN, "decoder", (latents(2),), quickest=False
+        )
     assert not list(tmp_path.iterdir())
 
 
