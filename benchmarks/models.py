@@ -61,12 +61,14 @@ def named(name: str) -> Model:
 
 def open_engine(model: Model, device: torch.device) -> Engine:
     """As `Engine.open`, also where there is no folder to load."""
-    make = partial(_family, model.name, device)
-    compiler = Compiler(platformdirs.user_cache_path("easel") / "compiled", make)
-    return Engine(make(), DeviceThread(device), compiler=compiler)
+    return Engine(family(model.name, device), DeviceThread(device), compiler=compiler(model, device))
 
 
-def _family(name: str, device: torch.device) -> StableDiffusion:
+def compiler(model: Model, device: torch.device) -> Compiler:
+    return Compiler(platformdirs.user_cache_path("easel") / "compiled", partial(family, model.name, device))
+
+
+def family(name: str, device: torch.device) -> StableDiffusion:
     model, dtype = named(name), loading.choose_dtype(device)
     return loading.FAMILIES[model.family](model.make(dtype, device), device, dtype)
 
@@ -77,18 +79,18 @@ def open_pipeline(model: Model, device: torch.device) -> Pipeline:
 
 
 def _in_folder(name: str, title: str, folder: Path) -> Model:
-    family: Literal["sd", "sdxl"] = (
+    kind_name: Literal["sd", "sdxl"] = (
         "sdxl" if "XL" in _json(folder / "model_index.json")["_class_name"] else "sd"
     )
     scale = 2 ** (len(_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
     pixels = _json(folder / "unet" / "config.json")["sample_size"] * scale
-    kind = loading.FAMILIES[family]
+    kind = loading.FAMILIES[kind_name]
 
     def make(dtype: torch.dtype, device: torch.device) -> Any:
         del device
         return kind.pipeline_class.from_pretrained(str(folder), dtype=dtype, **kind.load_arguments)
 
-    return Model(name, title, family, pixels, make)
+    return Model(name, title, kind_name, pixels, make)
 
 
 def _json(file: Path) -> dict[str, Any]:

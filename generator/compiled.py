@@ -115,7 +115,8 @@ class CompiledCall:
         self._calls[form] += 1
         if self._calls[form] >= WORTH_COMPILING and shape not in self._begun:
             self._begun.add(shape)
-            example = each(Tensor.clone, inputs)
+            # Of one layout, whatever the sampler left; a graph copies what it is given into that.
+            example = each(partial(torch.clone, memory_format=torch.contiguous_format), inputs)
             # A daemon, so that nobody waits for a compiler at the end either.
             threading.Thread(target=self._improve, args=(shape, example), daemon=True).start()
         return self._eager

@@ -15,6 +15,7 @@ import os
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +26,7 @@ import diffusers
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from generator.compiled import Call, Inputs, each, named
+from generator.compiled import Call, Compile, Inputs, each, named
 from generator.families.parts import Part
 from generator.families.sd import StableDiffusion
 from generator.variants import Variant, Variants
@@ -69,6 +70,10 @@ class Compiler:
         self._make = make
         self._entry = entry
         self._loaded: WeakKeyDictionary[Part, dict[Path, Call]] = WeakKeyDictionary()
+
+    def ways(self, part: Part, variant: Variant, name: str) -> list[Compile]:
+        """How to compile it, the quickest first; the last needs no look at its numbers."""
+        return [partial(self.compiled, part, variant, name, quickest=quickest) for quickest in (True, False)]
 
     def compiled(self, part: Part, variant: Variant, name: str, example: Inputs, *, quickest: bool) -> Call:
         """A part, which is the one of this name of this variant of the model, for inputs like these.

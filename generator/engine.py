@@ -113,10 +113,7 @@ class Engine:
             return
         for name, part in family.parts().items():
             if not isinstance(getattr(family, name), CompiledCall):
-                ways = [
-                    partial(compiler.compiled, part, variant, name, quickest=quickest)
-                    for quickest in (True, False)
-                ]
+                ways = compiler.ways(part, variant, name)
                 record = partial(record_graph, part, self.device_thread.call)
                 setattr(family, name, CompiledCall(part, partial(first_right, ways, record)))
 

@@ -1,0 +1,85 @@
+"""Compile a model's networks for the benchmark's sizes, into the folder where an engine looks for them.
+
+    python -m benchmarks.prepare MODEL [--device auto]
+
+An engine would do so itself beside its first jobs, one part after another, and a benchmark would wait for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from benchmarks import models
+from benchmarks.clock import Clock
+from benchmarks.workload import Mix
+from generator.compiled import Call, Inputs, check, first_right
+from generator.decoding import GPU_PIXELS
+from generator.families import loading
+from generator.families.sd import StableDiffusion
+from generator.rows import Job, Rows
+from generator.variants import PLAIN
+
+
+def prepare(name: str, device: torch.device) -> None:
+    """Of several ways to compile, each part's first that gives its own numbers.
+
+    Raises:
+        RuntimeError: it cannot be compiled.
+    """
+    model = models.named(name)
+    family, compiler = models.family(name, device), models.compiler(model, device)
+    parts = family.parts()
+
+    def compiled(part: str, example: Inputs) -> Call:
+        def checked(call: Call, inputs: Inputs) -> Call:
+            with torch.inference_mode():
+                check(call(*inputs), parts[part](*inputs))
+            return call
+
+        return first_right(compiler.ways(parts[part], PLAIN, part), checked, example)
+
+    wishes = list(_examples(family, Mix(model.name, model.pixels)))
+    with ThreadPoolExecutor(len(wishes)) as waiting:
+        list(waiting.map(lambda wish: compiled(*wish), wishes))
+
+
+@torch.inference_mode()
+def _examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[str, Inputs]]:
+    rows = Rows(family, Job(mix.typical()))
+    rows.start()
+    latents, time = rows.unet_input()
+    times = torch.full((len(latents),), time, device=family.device)
+    yield "network", (latents, times, rows.conditions)
+    finished = rows.latents.to(family.vae.dtype)
+    yield "decoder", (finished[:1],)
+    if 2 * mix.pixels**2 <= GPU_PIXELS:
+        yield "decoder", (finished[:2],)
+
+
+def side_by_side(names: Sequence[str], device: torch.device) -> float:
+    """Each model in a process of its own; returns how many seconds it took."""
+    clock = Clock()
+    command = [sys.executable, "-m", "benchmarks.prepare", "--device", str(device)]
+    running = [subprocess.Popen([*command, name]) for name in names]
+    for process in running:
+        process.wait()
+    return clock.read().wall
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("model")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    models.quiet()
+    prepare(arguments.model, loading.choose_device(arguments.device))
+
+
+if __name__ == "__main__":
+    main()
