@@ -106,6 +106,9 @@ def device(settings: Config) -> Iterator[Finding]:
             yield Finding("good", "device", f"{card.name}, {card.total_memory / 2**30:.0f} GiB")
     else:
         yield Finding("good", "device", f"CPU, {os.cpu_count()} cores")
+    if cards and settings.compile == "on" and not (os.environ.get("CXX") or shutil.which("g++")):
+        mend = "apt-get install g++, or set EASEL_COMPILE=off."
+        yield Finding("note", "EASEL_COMPILE", "no C++ compiler: networks stay as slow as they are", mend)
     if not cards and sys.platform == "linux" and shutil.which("nvidia-smi"):
         mend = "pip install --force-reinstall torch (the CPU build was installed)."
         yield Finding("note", "device", "there is an NVIDIA driver, but torch cannot use it", mend)

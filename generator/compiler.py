@@ -26,6 +26,7 @@ import diffusers
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from generator import toolchain
 from generator.compiled import Call, Compile, Inputs, each, named
 from generator.families.parts import Part
 from generator.families.sd import StableDiffusion
@@ -87,6 +88,7 @@ class Compiler:
         file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
+            toolchain.let_compilers_find_cuda(self._folder)
             self._compile(_Wish(variant, name, _shapes(example), file, quickest))
         loaded = self._loaded.setdefault(part, {})
         if file not in loaded:
@@ -182,6 +184,8 @@ def package(part: Part, example: Inputs, file: Path) -> None:
     rows = None if bounds is None else torch.export.Dim("rows", min=bounds[0], max=bounds[1])
     options = {
         "aot_inductor.package_constants_in_so": False,
+        # What calls the kernels is run once, while a graph records them.
+        "aot_inductor.compile_wrapper_opt_level": "O0",
         # Short biases would be written into the code otherwise.
         "always_keep_tensor_constants": True,
     }

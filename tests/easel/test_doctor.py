@@ -7,14 +7,17 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from bot import checks
-from easel import invitation
+from easel import checkups, invitation
 from easel.checkups import Finding
 from easel.doctor import Purpose, examine
 from storage import config
+from storage.config import Config
 from storage.database import Database
 from tests.easel.conftest import Easel
 
@@ -87,6 +90,20 @@ def test_a_refused_token_is_named_and_not_shown(
     assert answer.returncode == 1
     assert "401" in answer.stdout
     assert "wrong.token" not in answer.stdout + answer.stderr
+
+
+def test_a_card_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    card = SimpleNamespace(name="A card", total_memory=2**34)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    findings = list(checkups.device(Config(device="cuda")))
+    assert [(each.state, each.subject) for each in findings] == [
+        ("good", "device"),
+        ("note", "EASEL_COMPILE"),
+    ]
+    assert [each.state for each in checkups.device(Config(device="cuda", compile="off"))] == ["good"]
 
 
 def test_services_that_do_not_answer(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
