@@ -13,6 +13,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from benchmarks.likeness import decibels
+from benchmarks.pipeline import Pipeline
 from generator import compiled, schedulers
 from generator.engine import Engine
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
@@ -50,33 +51,16 @@ def asked(sampler: str = "ddim", **wish: Any) -> GenerationRequest:
     )
 
 
-def drawn_by_diffusers(pipeline: Any, request: GenerationRequest) -> list[PIL.Image.Image]:
-    pipeline.scheduler = schedulers.build(request.scheduler, pipeline.scheduler.config)
-    count = request.num_images_per_prompt
-    pictures: list[PIL.Image.Image] = pipeline(
-        request.prompt,
-        width=request.width,
-        height=request.height,
-        num_inference_steps=request.num_inference_steps,
-        guidance_scale=request.guidance_scale,
-        num_images_per_prompt=count,
-        generator=[torch.Generator().manual_seed(request.seed_of(index)) for index in range(count)],
-    ).images
-    return pictures
-
-
 def test_every_sampler_draws_what_diffusers_does(engine: Engine, folder: Path) -> None:
     assert engine.family.dtype is torch.float16
     pipeline = DiffusionPipeline.from_pretrained(folder, dtype=torch.float16).to("cuda")
     if "safety_checker" in pipeline.components:
         pipeline.safety_checker = None
-    pipeline.set_progress_bar_config(disable=True)
-    config = pipeline.scheduler.config
+    by_diffusers = Pipeline(pipeline)
     found = {}
     for sampler in schedulers.TABLE:
-        pipeline.scheduler = schedulers.build(sampler, config)
         request = asked(sampler)
-        found[sampler] = decibels(engine.submit(request).result(), drawn_by_diffusers(pipeline, request))
+        found[sampler] = decibels(engine.submit(request).result(), by_diffusers.draw(request))
     print({name: round(each) for name, each in found.items()})
     assert min(found.values()) >= LEAST_DB, found
 
