@@ -21,7 +21,7 @@ import torch
 import transformers
 from rich.console import Console
 
-from benchmarks import models
+from benchmarks import models, prepare
 from benchmarks.clock import Allowance
 from benchmarks.measure import PARTS, Options, measure
 from benchmarks.table import table
@@ -94,6 +94,8 @@ def main() -> None:
         "load": options.load,
         "models": [],
     }
+    if on_card:
+        found["machine"]["compiling_seconds"] = prepare.side_by_side(chosen, device)
     for number, name in enumerate(chosen):
         share = allowance.part(1 / (len(chosen) - number))
         result = measure(models.named(name), device, options, share)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import diffusers
-import platformdirs
 import torch
 import transformers
 
 from benchmarks import published
 from benchmarks.pipeline import Pipeline
-from generator.compiler import Compiler
+from generator.compiler import Compiler, users_folder
 from generator.device_thread import DeviceThread
 from generator.engine import Engine
 from generator.families import loading
@@ -65,7 +64,7 @@ def open_engine(model: Model, device: torch.device) -> Engine:
 
 
 def compiler(model: Model, device: torch.device) -> Compiler:
-    return Compiler(platformdirs.user_cache_path("easel") / "compiled", partial(family, model.name, device))
+    return Compiler(users_folder(), partial(family, model.name, device))
 
 
 def family(name: str, device: torch.device) -> StableDiffusion:

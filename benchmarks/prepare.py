@@ -44,13 +44,14 @@ def prepare(name: str, device: torch.device) -> None:
 
         return first_right(compiler.ways(parts[part], PLAIN, part), checked, example)
 
-    wishes = list(_examples(family, Mix(model.name, model.pixels)))
+    wishes = list(examples(family, Mix(model.name, model.pixels)))
     with ThreadPoolExecutor(len(wishes)) as waiting:
         list(waiting.map(lambda wish: compiled(*wish), wishes))
 
 
 @torch.inference_mode()
-def _examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[str, Inputs]]:
+def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[str, Inputs]]:
+    """A call of each kind that the queue makes, and the name of its part."""
     rows = Rows(family, Job(mix.typical()))
     rows.start()
     latents, time = rows.unet_input()

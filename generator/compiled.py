@@ -1,7 +1,7 @@
 """A network's calls on a card: of a few batch sizes, compiled beside the ticks, replayed as CUDA graphs.
 
 A call is filled up to the next power of two of rows: so there are few shapes, and a row's numbers are the
-same whoever shares its call. What is called again and again is compiled on a thread of its own, once for all
+same whoever shares its call. What is called again and again is compiled (`compiler.py`), once for many
 numbers of rows, and recorded for each that comes. Until that is done, and for good where it fails, its calls
 are ordinary ones: nobody waits for a compiler.
 """
@@ -68,7 +68,7 @@ def _filled(rows: int, value: Tensor) -> Tensor:
 
 
 def _form(shape: Shape) -> Shape:
-    """The shape without its rows; a single row is compiled by itself, as `torch.compile` wants it."""
+    """The shape without its rows; a single row is compiled by itself, as torch's compiler wants it."""
     (_, (rows, *_)), *_ = shape
     return tuple((name, (min(rows, 2), *sizes)) for name, (_, *sizes) in shape)
 
@@ -77,7 +77,7 @@ _ONE_AT_A_TIME = threading.Lock()
 """Two compilers would take more of the processors than is left to take."""
 
 Compile = Callable[[Inputs], Call]
-"""Makes a quicker call for inputs of this shape; called on the compiler's thread."""
+"""Makes a quicker call for inputs of this shape; called on a thread of its own, which may wait."""
 
 
 class CompiledCall:

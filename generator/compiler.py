@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import diffusers
+import platformdirs
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -51,6 +52,11 @@ NICENESS = 10
 
 Make = Callable[[], StableDiffusion]
 """Loads a model again, wherever it is called: it is sent to another process."""
+
+
+def users_folder() -> Path:
+    """Where they are kept if nobody says where."""
+    return platformdirs.user_cache_path("easel") / "compiled"
 
 
 class _Wish(NamedTuple):
@@ -140,7 +146,7 @@ def _config(network: Any) -> dict[str, Any]:
 def _processors(network: Any) -> list[tuple[str, str, str]]:
     """What runs in each attention; an adapter's weight is a number in the code."""
     processors = sorted(getattr(network, "attn_processors", {}).items())
-    return [(name, type(each).__name__, str(getattr(each, "scale", ""))) for name, each in processors]
+    return [(name, type(one).__name__, str(getattr(one, "scale", ""))) for name, one in processors]
 
 
 def _rows(example: Inputs) -> tuple[int, int] | None:

@@ -17,11 +17,10 @@ from types import TracebackType
 from typing import Self
 
 import PIL.Image
-import platformdirs
 import torch
 
 from generator.compiled import CompiledCall, first_right, record_graph
-from generator.compiler import Compiler
+from generator.compiler import Compiler, users_folder
 from generator.conditioning.wording import Lexicon
 from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
@@ -69,8 +68,7 @@ class Engine:
         """
         chosen = loading.choose_device(device)
         make = partial(loading.load, str(source), chosen, entry.family if entry else "sd")
-        folder = platformdirs.user_cache_path("easel") / "compiled"
-        compiler = Compiler(folder, make, entry) if compiled else None
+        compiler = Compiler(users_folder(), make, entry) if compiled else None
         return cls(make(), DeviceThread(chosen), entry, compiler=compiler)
 
     def submit(

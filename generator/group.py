@@ -28,7 +28,8 @@ PATIENCE = 8
 GPU_LATENTS = 16 * 64 * 64
 """Latent pixels in one UNet call that fill a large card: 16 rows at 512 × 512 pixels.
 
-Twice as many would be a few per cent quicker by the row, and a newcomer would wait twice as long.
+Of Stable Diffusion 1.5 on an H200 (docs/performance.md): twice as many are little quicker by the row, and a
+newcomer would wait twice as long.
 """
 
 

@@ -9,14 +9,11 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from benchmarks.likeness import decibels
+from benchmarks.likeness import LEAST_DB, decibels
 from generator import schedulers
 from generator.engine import Engine
 from generator.families import loading
 from storage.contract import GenerationRequest
-
-LEAST_DB = 45.0
-"""What a picture among strangers, or by diffusers' pipeline, has to be like the same alone."""
 
 
 @pytest.fixture(scope="module", params=["sd_folder", "sd2_folder", "sdxl_folder", "picturebook_folder"])

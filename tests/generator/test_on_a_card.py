@@ -12,7 +12,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from benchmarks.likeness import decibels
+from benchmarks.likeness import LEAST_DB, decibels
 from benchmarks.pipeline import Pipeline
 from generator import compiled, schedulers
 from generator.engine import Engine
@@ -27,9 +27,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:`upcast_vae`:FutureWarning"),  # the pipeline's own way for XL
 ]
-
-LEAST_DB = 45.0
-"""What a picture among strangers, or by diffusers' pipeline, has to be like the same alone."""
 
 
 @pytest.fixture(scope="module", params=["sd_folder", "sd2_folder", "sdxl_folder", "picturebook_folder"])
