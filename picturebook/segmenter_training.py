@@ -195,8 +195,12 @@ def train_segmenter(
     folder: Path,
     steps: int,
     batch: int = 24,
+    measured: int = 200,
 ) -> None:
-    """Train the segmenter and write it to ``folder``; checkpoints lie in ``work``."""
+    """Train the segmenter and write it to ``folder``; checkpoints lie in ``work``.
+
+    At the end it is calibrated and measured by so many scenes.
+    """
     torch.manual_seed(9)
     model = begin(describer, reader)
     pretrained = [*model.clip.vision_model.parameters(), *model.clip.text_model.parameters()]
@@ -224,7 +228,7 @@ def train_segmenter(
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         progress.show(loss=loss.item())
-    calibrate(model.eval())
+    calibrate(model.eval(), measured)
     save(model, folder)
     for held_out in (False, True):
-        print("held out" if held_out else "known", measure(model, held_out=held_out))
+        print("held out" if held_out else "known", measure(model, measured, held_out=held_out))

@@ -257,6 +257,13 @@ def test_forbidden_words_in_one_permutation_refuse_all(studio: Studio) -> None:
     assert rows(studio, Batch) == 0
 
 
+@pytest.fixture
+def quick_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no event tells is seen at once, and not after a quarter of a minute."""
+    monkeypatch.setattr(progress, "SWEEP_S", POLL_S)
+
+
+@pytest.mark.usefixtures("quick_sweeps")
 def test_the_whole_batch_is_cancelled_with_one_button(studio: Studio) -> None:
     message = start(studio)
     taken = drawing.claim(studio.backends)
@@ -467,8 +474,8 @@ def test_a_message_that_was_deleted_is_left_alone(studio: Studio) -> None:
     assert message.content.endswith("waiting to start)")
 
 
-def test_an_unanswered_question_is_forgotten(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SWEEP_S", POLL_S)
+@pytest.mark.usefixtures("quick_sweeps")
+def test_an_unanswered_question_is_forgotten(studio: Studio) -> None:
     ask(studio)
     change_batch(studio, expires_at=0)
     studio.wait(lambda: batch(studio).state == batches.EXPIRED, 60, what="the sweep")

@@ -100,9 +100,10 @@ def test_it_begins_with_the_describers_eyes_and_computes_as_transformers_does(
 def test_a_few_steps_of_training_make_a_folder_that_loads(
     describer: VisionEncoderDecoderModel, reader: CLIPTextModel, tmp_path: Path
 ) -> None:
-    train_segmenter(describer, reader, tmp_path / "work", tmp_path / "segmenter", steps=2, batch=FRESH + 2)
-    model = CLIPSegForImageSegmentation.from_pretrained(tmp_path / "segmenter", dtype=torch.float32)
-    processor = CLIPSegProcessor.from_pretrained(tmp_path / "segmenter")
+    work, folder = tmp_path / "work", tmp_path / "segmenter"
+    train_segmenter(describer, reader, work, folder, steps=2, batch=FRESH + 2, measured=12)
+    model = CLIPSegForImageSegmentation.from_pretrained(folder, dtype=torch.float32)
+    processor = CLIPSegProcessor.from_pretrained(folder)
     assert processor.image_processor.size["height"] == SIDE
     assert processor.tokenizer.get_vocab() == new_tokenizer().get_vocab()
     assert set(measure(model.eval(), count=12)) == {"absent", "background", "ground", "sky", "subject"}
