@@ -137,7 +137,7 @@ def warm_up(sides: Sides, mix: Mix, most_seconds: float) -> None:
 
 
 def _compiled_calls(engine: Engine) -> list[CompiledCall]:
-    calls = (engine.family.network, engine.family.decoder)
+    calls = (engine.family.denoiser, engine.family.decoder)
     return [call for call in calls if isinstance(call, CompiledCall)]
 
 

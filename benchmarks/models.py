@@ -60,15 +60,11 @@ def named(name: str) -> Model:
 
 def open_engine(model: Model, device: torch.device) -> Engine:
     """As `Engine.open`, also where there is no folder to load."""
-    return Engine(family(model.name, device), DeviceThread(device), compiler=compiler(model, device))
+    return Engine(family(model, device), DeviceThread(device), compiler=Compiler(users_folder()))
 
 
-def compiler(model: Model, device: torch.device) -> Compiler:
-    return Compiler(users_folder(), partial(family, model.name, device))
-
-
-def family(name: str, device: torch.device) -> StableDiffusion:
-    model, dtype = named(name), loading.choose_dtype(device)
+def family(model: Model, device: torch.device) -> StableDiffusion:
+    dtype = loading.choose_dtype(device)
     return loading.FAMILIES[model.family](model.make(dtype, device), device, dtype)
 
 

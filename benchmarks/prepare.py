@@ -19,11 +19,12 @@ from benchmarks import models
 from benchmarks.clock import Clock
 from benchmarks.workload import Mix
 from generator.compiled import Call, Inputs, check, first_right
+from generator.compiler import Compiler, users_folder
 from generator.decoding import GPU_PIXELS
 from generator.families import loading
+from generator.families.parts import Decoder, Denoiser
 from generator.families.sd import StableDiffusion
 from generator.rows import Job, Rows
-from generator.variants import PLAIN
 
 
 def prepare(name: str, device: torch.device) -> None:
@@ -33,16 +34,15 @@ def prepare(name: str, device: torch.device) -> None:
         RuntimeError: it cannot be compiled.
     """
     model = models.named(name)
-    family, compiler = models.family(name, device), models.compiler(model, device)
-    parts = family.parts()
+    family, compiler = models.family(model, device), Compiler(users_folder())
 
-    def compiled(part: str, example: Inputs) -> Call:
+    def compiled(part: torch.nn.Module, example: Inputs) -> Call:
         def checked(call: Call, inputs: Inputs) -> Call:
             with torch.inference_mode():
-                check(call(*inputs), parts[part](*inputs))
+                check(call(*inputs), part(*inputs))
             return call
 
-        return first_right(compiler.ways(parts[part], PLAIN, part), checked, example)
+        return first_right(compiler.ways(part), checked, example)
 
     wishes = list(examples(family, Mix(model.name, model.pixels)))
     with ThreadPoolExecutor(len(wishes)) as waiting:
@@ -50,17 +50,18 @@ def prepare(name: str, device: torch.device) -> None:
 
 
 @torch.inference_mode()
-def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[str, Inputs]]:
-    """A call of each kind that the queue makes, and the name of its part."""
+def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[torch.nn.Module, Inputs]]:
+    """A call of each kind that the queue makes, behind the part that is called."""
+    denoiser, decoder = Denoiser(family.unet), Decoder(family.vae)
     rows = Rows(family, Job(mix.typical()))
     rows.start()
     latents, time = rows.unet_input()
     times = torch.full((len(latents),), time, device=family.device)
-    yield "network", (latents, times, rows.conditions)
+    yield denoiser, (latents, times, rows.conditions)
     finished = rows.latents.to(family.vae.dtype)
-    yield "decoder", (finished[:1],)
+    yield decoder, (finished[:1],)
     if 2 * mix.pixels**2 <= GPU_PIXELS:
-        yield "decoder", (finished[:2],)
+        yield decoder, (finished[:2],)
 
 
 def side_by_side(names: Sequence[str], device: torch.device) -> float:

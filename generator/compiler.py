@@ -12,27 +12,28 @@ import json
 import logging
 import multiprocessing
 import os
+import pickle
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import partial
+from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import diffusers
 import platformdirs
 import torch
+from diffusers import ModelMixin
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from generator import toolchain
 from generator.compiled import Call, Compile, Inputs, each, named
-from generator.families.parts import Part
-from generator.families.sd import StableDiffusion
-from generator.variants import Variant, Variants
-from storage.catalog import ModelEntry
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,11 @@ QUICKEST = [
 NICENESS = 10
 """The compiler's processes leave the processors to those that draw."""
 
-Make = Callable[[], StableDiffusion]
-"""Loads a model again, wherever it is called: it is sent to another process."""
+FORM = 2
+"""Of the files: another number where they are to be called in another way."""
+
+KEPT_DAYS = 90
+"""A file that nobody has used for so long is of another torch or card, most likely."""
 
 
 def users_folder() -> Path:
@@ -59,82 +63,61 @@ def users_folder() -> Path:
     return platformdirs.user_cache_path("easel") / "compiled"
 
 
-class _Wish(NamedTuple):
-    """What a process of the compiler's is to make."""
-
-    variant: Variant
-    name: str
-    shapes: Inputs
-    file: Path
-    quickest: bool
-
-
 class Compiler:
-    """Of one model. Any thread may ask; several processes may share the folder."""
+    """Any thread may ask; several processes may share the folder."""
 
-    def __init__(self, folder: Path, make: Make, entry: ModelEntry | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._make = make
-        self._entry = entry
-        self._loaded: WeakKeyDictionary[Part, dict[Path, Call]] = WeakKeyDictionary()
+        self._loaded: dict[Path, Any] = {}
 
-    def ways(self, part: Part, variant: Variant, name: str) -> list[Compile]:
+    def ways(self, part: torch.nn.Module) -> list[Compile]:
         """How to compile it, the quickest first; the last needs no look at its numbers."""
-        return [partial(self.compiled, part, variant, name, quickest=quickest) for quickest in (True, False)]
+        return [partial(self.compiled, part, quickest=quickest) for quickest in (True, False)]
 
-    def compiled(self, part: Part, variant: Variant, name: str, example: Inputs, *, quickest: bool) -> Call:
-        """A part, which is the one of this name of this variant of the model, for inputs like these.
+    def compiled(self, part: torch.nn.Module, example: Inputs, *, quickest: bool) -> Call:
+        """A part of a model for inputs like these, with its own weights.
 
-        Its weights are the part's own; what is kept is only how to compute with them. `quickest` puts the
-        quickest attention first, whose numbers have to be looked at.
+        What is kept is only how to compute with them. `quickest` puts the quickest attention first, whose
+        numbers have to be looked at.
 
         Raises:
             RuntimeError: it cannot be compiled; the text says why.
         """
         file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
-        if not file.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            toolchain.let_compilers_find_cuda(self._folder)
-            self._compile(_Wish(variant, name, _shapes(example), file, quickest))
-        loaded = self._loaded.setdefault(part, {})
-        if file not in loaded:
-            loaded[file] = self._load(file, part)
-        return loaded[file]
+        if file not in self._loaded:
+            if not file.exists():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                toolchain.let_compilers_find_cuda(self._folder)
+                _compile(part, example, file, quickest=quickest)
+                self._tidy()
+            file.touch()
+            self._loaded[file] = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)  # noqa: SLF001
+        return partial(self._loaded[file], weights_of(part))
 
-    @staticmethod
-    def _load(file: Path, part: Part) -> Call:
-        package: Any = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)  # noqa: SLF001
-        weights = {name: part.weights[name] for name in package.get_constant_fqns()}
-        package.load_constants(weights, check_full_update=True, user_managed=True)
-        package.weights = weights  # which it only borrows
-        call: Call = package
-        return call
-
-    def _compile(self, wish: _Wish) -> None:
-        context = multiprocessing.get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        work = (sender, self._make, self._entry, wish)
-        # Daemonic: it ends with this process.
-        process = context.Process(target=_work, args=work, name="easel-compiler", daemon=True)
-        process.start()
-        sender.close()
-        try:
-            trouble: str | None = receiver.recv()
-        except EOFError:
-            trouble = "the compiler's process died"
-        process.join()
-        if trouble is not None:
-            raise RuntimeError(trouble)
+    def _tidy(self) -> None:
+        for file in self._folder.glob("*.pt2"):
+            if file.stat().st_mtime < time.time() - KEPT_DAYS * 24 * 60 * 60:
+                file.unlink(missing_ok=True)
 
 
-def key(part: Part, example: Inputs) -> str:
+def weights_of(part: torch.nn.Module) -> dict[str, Tensor]:
+    """In an order that its layout alone decides."""
+    named_weights = {**dict(part.named_parameters()), **dict(part.named_buffers())}
+    return {name: weight.detach() for name, weight in sorted(named_weights.items())}
+
+
+def key(part: torch.nn.Module, example: Inputs) -> str:
     """Names what decides how the part is computed: its networks' layout and settings, the inputs' form."""
-    networks = [(repr(network), _config(network), _processors(network)) for network in part.called]
-    tensors = [*sorted(part.weights.items()), *((name, value[:1]) for name, value in named(example))]
+    networks = [
+        (repr(network), _config(network), _processors(network))
+        for network in part.modules()
+        if isinstance(network, ModelMixin)
+    ]
+    tensors = [*weights_of(part).items(), *((name, value[:1]) for name, value in named(example))]
     forms = [(name, list(value.shape), str(value.dtype), list(value.stride())) for name, value in tensors]
     device = next(named(example))[1].device
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    known = [networks, forms, _rows(example), machine, torch.__version__, diffusers.__version__]
+    known = [FORM, networks, forms, _rows(example, device), machine, torch.__version__, diffusers.__version__]
     return hashlib.sha256(json.dumps(known, default=repr, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -149,55 +132,112 @@ def _processors(network: Any) -> list[tuple[str, str, str]]:
     return [(name, type(one).__name__, str(getattr(one, "scale", ""))) for name, one in processors]
 
 
-def _rows(example: Inputs) -> tuple[int, int] | None:
+def _rows(example: Inputs, device: torch.device) -> tuple[int, int] | None:
     """Which numbers of rows have one version together; a single one is a constant to the compiler."""
-    first = next(named(example))[1]
-    most = MOST_ROWS[first.device.type]
-    if len(first) == 1:
+    rows, most = len(next(named(example))[1]), MOST_ROWS[device.type]
+    if rows == 1:
         return None
-    return (2, most) if len(first) <= most else (most + 1, 1 << 16)
+    return (2, most) if rows <= most else (most + 1, 1 << 16)
 
 
-def _shapes(example: Inputs) -> Inputs:
-    """What may be sent to another process, and takes no memory there."""
-    return each(lambda value: value.new_empty(value.shape, device="meta"), example)
+def _compile(part: torch.nn.Module, example: Inputs, file: Path, *, quickest: bool) -> None:
+    """In a process of its own.
+
+    Raises:
+        RuntimeError: it cannot be compiled; the text says why.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    device = next(named(example))[1].device
+    with TemporaryDirectory(dir=file.parent) as folder:
+        partly = Path(folder) / file.name
+        work = (sender, skeleton(part, example), device, partly, quickest)
+        # Daemonic: it ends with this process.
+        process = context.Process(target=_work, args=work, name="easel-compiler", daemon=True)
+        process.start()
+        sender.close()
+        try:
+            trouble: str | None = receiver.recv()
+        except EOFError:
+            trouble = "the compiler's process died"
+        process.join()
+        if trouble is not None:
+            raise RuntimeError(trouble)
+        partly.replace(file)
 
 
-def _work(sender: Connection, make: Make, entry: ModelEntry | None, wish: _Wish) -> None:
+class _Skeleton(pickle.Pickler):
+    """Tensors without their numbers."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return _numberless, (tuple(value.shape), value.stride(), value.dtype, "meta")
+        return NotImplemented
+
+
+def skeleton(part: torch.nn.Module, example: Inputs) -> bytes:
+    """Both pickled but for all numbers."""
+    written = BytesIO()
+    _Skeleton(written).dump((part, example))
+    return written.getvalue()
+
+
+def _numberless(shape: Iterable[int], stride: Iterable[int], dtype: torch.dtype, device: Any) -> Tensor:
+    return torch.empty_strided(tuple(shape), tuple(stride), dtype=dtype, device=device)
+
+
+def _work(sender: Connection, skeleton: bytes, device: torch.device, file: Path, quickest: bool) -> None:
     try:
         os.nice(NICENESS)
-        family = Variants(make(), entry, lambda *_: None).made(wish.variant)
-        # Whatever the numbers are: nothing of them is kept.
-        example = each(lambda value: torch.ones_like(value, device=family.device), wish.shapes)
-        attention = sdpa_kernel(QUICKEST, set_priority=True) if wish.quickest else nullcontext()
-        with attention, TemporaryDirectory(dir=wish.file.parent) as folder:
-            partly = Path(folder) / wish.file.name
-            package(family.parts()[wish.name], example, partly)
-            partly.replace(wish.file)
+        part, example = pickle.loads(skeleton)  # noqa: S301  from the process that started this one
+        attention = sdpa_kernel(QUICKEST, set_priority=True) if quickest else nullcontext()
+        with attention:
+            package(exported(part, example, device), file)
     except Exception:  # noqa: BLE001  told to the process that waits
         sender.send(traceback.format_exc())
     else:
         sender.send(None)
 
 
-def package(part: Part, example: Inputs, file: Path) -> None:
-    """Compile into a file, without weights, for every number of rows that has one version with the example's.
+class _Pure(torch.nn.Module):
+    """A part as a function of its weights as well."""
 
-    The way is torch's own: `torch.export`, then AOTInductor
-    (https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html).
+    def __init__(self, part: torch.nn.Module) -> None:
+        super().__init__()
+        self._part = (part,)  # in a tuple its weights are not this module's
+
+    def forward(self, weights: dict[str, Tensor], *inputs: Any) -> Tensor:
+        made: Tensor = torch.func.functional_call(self._part[0], weights, inputs)
+        return made
+
+
+def exported(part: torch.nn.Module, example: Inputs, device: torch.device) -> torch.export.ExportedProgram:
+    """A part for inputs of this form on a device, with its weights as the first of them.
+
+    Neither needs any numbers, and none of the device's memory is taken.
     """
-    bounds = _rows(example)
-    rows = None if bounds is None else torch.export.Dim("rows", min=bounds[0], max=bounds[1])
-    options = {
-        "aot_inductor.package_constants_in_so": False,
-        # What calls the kernels is run once, while a graph records them.
-        "aot_inductor.compile_wrapper_opt_level": "O0",
-        # Short biases would be written into the code otherwise.
-        "always_keep_tensor_constants": True,
-    }
+
+    def on_device(value: Tensor) -> Tensor:
+        return _numberless(value.shape, value.stride(), value.dtype, device)
+
+    forms = (weights_of(part), *example)
+    with FakeTensorMode():
+        weights, *inputs = each(on_device, forms)
+    bounds = _rows(example, device)
+    rows = None if bounds is None else {0: torch.export.Dim("rows", min=bounds[0], max=bounds[1])}
+    sizes = (dict.fromkeys(weights), each(lambda _: rows, example))
     with torch.no_grad():
-        shapes = (each(lambda _: None if rows is None else {0: rows}, example),)
-        exported = torch.export.export(part, example, dynamic_shapes=shapes, strict=False)
+        return torch.export.export(_Pure(part), (weights, *inputs), dynamic_shapes=sizes, strict=False)
+
+
+def package(program: torch.export.ExportedProgram, file: Path) -> None:
+    """Compile it into a file, by torch's own way for this.
+
+    AOTInductor: https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html
+    """
+    # What calls the kernels is run once, while a graph records them.
+    options = {"aot_inductor.compile_wrapper_opt_level": "O0"}
+    with torch.no_grad():
         torch._inductor.aoti_compile_and_package(  # noqa: SLF001  it has no other name
-            exported, package_path=str(file), inductor_configs=options
+            program, package_path=str(file), inductor_configs=options
         )

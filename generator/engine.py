@@ -26,7 +26,7 @@ from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from generator.rows import NOTHING, Given, Job, Pictures, Progress, Rows
-from generator.variants import PLAIN, Variant, Variants
+from generator.variants import Variants
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Role
 from storage.errors import CatalogError
@@ -50,7 +50,7 @@ class Engine:
         self.device_thread = device_thread
         device_thread.meter.loaded(family, family.size_bytes)
         self._compiler = compiler if family.device.type == "cuda" else None
-        self._compile(family, PLAIN)
+        self._compile(family)
         self._variants = Variants(family, entry, self._compile)
         self._lexicon = Lexicon.of(entry) if entry else Lexicon()
         self._unfinished: set[Future[Pictures]] = set()
@@ -67,9 +67,9 @@ class Engine:
             CatalogError: it cannot be loaded, or there is no such device.
         """
         chosen = loading.choose_device(device)
-        make = partial(loading.load, str(source), chosen, entry.family if entry else "sd")
-        compiler = Compiler(users_folder(), make, entry) if compiled else None
-        return cls(make(), DeviceThread(chosen), entry, compiler=compiler)
+        family = loading.load(str(source), chosen, entry.family if entry else "sd")
+        compiler = Compiler(users_folder()) if compiled else None
+        return cls(family, DeviceThread(chosen), entry, compiler=compiler)
 
     def submit(
         self,
@@ -104,16 +104,16 @@ class Engine:
             self.device_thread.admit(rows)
         return job.future
 
-    def _compile(self, family: StableDiffusion, variant: Variant) -> None:
+    def _compile(self, family: StableDiffusion) -> None:
         """What a variant shares with its model is compiled already."""
         compiler = self._compiler
         if compiler is None:
             return
-        for name, part in family.parts().items():
-            if not isinstance(getattr(family, name), CompiledCall):
-                ways = compiler.ways(part, variant, name)
+        for name in ("denoiser", "decoder"):
+            part = getattr(family, name)
+            if not isinstance(part, CompiledCall):
                 record = partial(record_graph, part, self.device_thread.call)
-                setattr(family, name, CompiledCall(part, partial(first_right, ways, record)))
+                setattr(family, name, CompiledCall(part, partial(first_right, compiler.ways(part), record)))
 
     @property
     def size_bytes(self) -> int:

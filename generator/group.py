@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from generator.clock import Clock
-from generator.families.sd import Conditions, StableDiffusion
+from generator.families.parts import Conditions
+from generator.families.sd import StableDiffusion
 from generator.host_copies import unwaited
 from generator.meter import Meter
 from generator.rows import Rows

@@ -74,7 +74,7 @@ class Models:
         transformers.utils.logging.disable_progress_bar()
         self.device_thread = DeviceThread(self.device)
         self.previews = PreviewPace()
-        self._compiled_dir = compiled_dir
+        self._compiler = Compiler(compiled_dir) if compiled_dir else None
 
     def names(self) -> frozenset[str]:
         return frozenset(self._catalog.models)
@@ -172,11 +172,9 @@ class Models:
 
     def _load(self, entry: ModelEntry) -> Engine:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        make = partial(loading.load, entry.source, self.device, entry.family)
-        family = self._fitted(make)
+        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
         self._make_room(family.size_bytes)
-        compiler = Compiler(self._compiled_dir, make, entry) if self._compiled_dir else None
-        engine = Engine(family, self.device_thread, entry, compiler=compiler)
+        engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
         with self._lock:
             self._engines[entry.name] = engine
         return engine

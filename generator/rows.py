@@ -20,7 +20,8 @@ from torch import Tensor
 from generator.conditioning import noise as noises
 from generator.conditioning import wording
 from generator.conditioning.wording import Lexicon
-from generator.families.sd import Conditions, StableDiffusion
+from generator.families.parts import Conditions
+from generator.families.sd import StableDiffusion
 from generator.host_copies import unwaited
 from generator.inpainting import Mask, shrunk
 from generator.preview import alpha_bar_at, clean_estimate

@@ -75,7 +75,7 @@ class Variants:
         self,
         family: StableDiffusion,
         entry: ModelEntry | None,
-        prepare: Callable[[StableDiffusion, Variant], object],
+        prepare: Callable[[StableDiffusion], object],
     ) -> None:
         self._plain = family
         self._entry = entry
@@ -95,7 +95,7 @@ class Variants:
         return self.made(Variant.of(request))
 
     def made(self, wanted: Variant) -> StableDiffusion:
-        """The same for whoever knows what is wanted."""
+        """The same for whoever knows what is changed about them."""
         if wanted == PLAIN:
             return self._plain  # and waits for nobody who makes another
         with self._lock:
@@ -138,7 +138,7 @@ class Variants:
             return self._plain
         if wanted not in self._made:
             made = self._changed(self._of(wanted.before), wanted)
-            self._prepare(made, wanted)
+            self._prepare(made)
             self._made[wanted] = made
         return self._made[wanted]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -17,10 +16,11 @@ from generator.families.tiling import circular
 from storage.catalog import ControlEntry
 
 
-class Control:
+class Control(torch.nn.Module):
     """One on a device, in diffusers' class. Only the device's thread calls it."""
 
     def __init__(self, network: Any, shown: Callable[[PIL.Image.Image], PIL.Image.Image]) -> None:
+        super().__init__()
         self.network = network
         self.shown = shown
         """Makes of a picture what the network is shown of it."""
@@ -39,11 +39,9 @@ class Control:
 
     def tiling(self) -> Self:
         """The same for pictures whose opposite edges meet; the two share their weights."""
-        twin = copy.copy(self)
-        twin.network = circular(self.network)
-        return twin
+        return type(self)(circular(self.network), self.shown)
 
-    def __call__(
+    def forward(
         self,
         latents: Tensor,
         timesteps: Tensor,

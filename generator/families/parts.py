@@ -1,30 +1,64 @@
-"""A call with the networks that it runs, as one module: what is compiled of a model."""
+"""What a model calls for every row and every picture, and a card has compiled: its denoiser and its decoder.
+
+Modules of their own, that know nothing of the model around them: a compiler in another process is sent one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from generator.families.controls import Control
+from storage.contract import Role
 
-class Part(torch.nn.Module):
-    """Called as the function is; its weights are those of the networks."""
+Conditions = dict[str, Tensor]
+"""UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
 
-    def __init__(self, call: Callable[..., Tensor], *networks: torch.nn.Module) -> None:
+PICTURES = "pictures of "
+"""How the names of conditions begin that an adapter reads; its role follows."""
+
+
+class Denoiser(torch.nn.Module):
+    """A UNet, reading pictures of these roles by its adapters, and perhaps led by a control network."""
+
+    def __init__(self, unet: Any, roles: Sequence[Role] = (), control: Control | None = None) -> None:
         super().__init__()
-        self._call = call
-        self.networks = torch.nn.ModuleList(networks)
+        self.unet = unet
+        self.roles = tuple(roles)
+        self.control = control
 
-    def forward(self, *inputs: Any) -> Tensor:
-        return self._call(*inputs)
+    def forward(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+        """(rows, channels, height, width) at (rows,) timesteps to what the UNet predicts."""
+        added: dict[str, Any] = {
+            name: conditions[name] for name in ("text_embeds", "time_ids") if name in conditions
+        }
+        words = conditions["encoder_hidden_states"]
+        led = {} if self.control is None else self.control(latents, timesteps, words, conditions, added)
+        if self.roles:
+            added["image_embeds"] = [conditions[PICTURES + role] for role in self.roles]
+        output: Tensor = self.unet(
+            latents,
+            timesteps,
+            encoder_hidden_states=words,
+            timestep_cond=conditions.get("timestep_cond"),
+            added_cond_kwargs=added or None,
+            return_dict=False,
+            **led,
+        )[0]
+        return output
 
-    @property
-    def called(self) -> list[Any]:
-        return list(self.networks)
 
-    @property
-    def weights(self) -> dict[str, Tensor]:
-        named = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        return {name: weight.detach() for name, weight in named.items()}
+class Decoder(torch.nn.Module):
+    """An autoencoder's second half."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """(n, channels, height, width) of the autoencoder's own latents to pixels in −1…1."""
+        pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]
+        return pixels

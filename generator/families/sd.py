@@ -19,22 +19,12 @@ from generator.families import adapters
 from generator.families.adapters import ImageEncoder
 from generator.families.controls import Control
 from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
-from generator.families.parts import Part
+from generator.families.parts import PICTURES, Conditions, Decoder, Denoiser
 from generator.families.tiling import circular
 from generator.preview import LatentColours, fit_colours
 from generator.schedulers import Schedulers
 from storage.catalog import AdapterEntry
 from storage.contract import Role
-
-Conditions = dict[str, Tensor]
-"""UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
-
-PICTURES = "pictures of "
-"""How the names of conditions begin that an adapter reads; its role follows."""
-
-UNetCall = Callable[[Tensor, Tensor, Conditions], Tensor]
-"""Latents (rows, channels, height, width), timesteps (rows,) and conditions to what the UNet predicts."""
-
 
 GPU_TEXTS = 8
 """Chunks of prompts in one call of a text encoder on a card, where eight take about as long as one."""
@@ -76,10 +66,13 @@ class StableDiffusion:
             self.vae.to(torch.float32)
         if device.type == "cuda":
             self._suit_card()
-        self.network: UNetCall = self.call_unet
-        """What `predict` calls: the UNet itself, or something quicker that does the same."""
-        self.decoder: Callable[[Tensor], Tensor] = self.call_decoder
-        """The same for `decode`, and the autoencoder's latents."""
+        self.adapters: Mapping[Role, Adapter] = {}
+        """What reads pictures beside the words, by its role, in the order in which the UNet has them."""
+        self.control: Control | None = None
+        self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
+        """What `predict` calls: the networks themselves, or something quicker that does the same."""
+        self.decoder: Callable[[Tensor], Tensor] = Decoder(self.vae)
+        """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
         self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
         """Pixels along one side of a latent."""
@@ -96,9 +89,6 @@ class StableDiffusion:
         self._take_text_encoders(pipeline)
         self.texts_at_once = texts_at_once(device)
         self._remember_prompts()
-        self.adapters: Mapping[Role, Adapter] = {}
-        """What reads pictures beside the words, by its role, in the order in which the UNet has them."""
-        self.control: Control | None = None
         self.colours: LatentColours = fit_colours(self)
 
     def tiling(self) -> Self:
@@ -106,7 +96,7 @@ class StableDiffusion:
         twin = copy.copy(self)
         twin.unet, twin.vae = circular(self.unet), circular(self.vae)
         twin.control = self.control and self.control.tiling()
-        twin.network, twin.decoder = twin.call_unet, twin.call_decoder
+        twin.denoiser, twin.decoder = _denoiser_of(twin), Decoder(twin.vae)
         return twin
 
     def with_loras(self, loras: Sequence[WeightedLora]) -> Self:
@@ -126,35 +116,33 @@ class StableDiffusion:
             CatalogError: one of them cannot be used.
         """
         entries = [adapter.entry for adapter in chosen.values()]
-        twin = self._with_unet_of(adapters.with_adapters(self._pipeline, entries))
-        twin.adapters = dict(chosen)
-        return twin
+        return self._with_unet_of(adapters.with_adapters(self._pipeline, entries), dict(chosen))
 
     def weighed(self, weights: Mapping[Role, float]) -> Self:
         """The same model, its adapters working so strongly, by their roles."""
         entries = [adapter.entry for adapter in self.adapters.values()]
-        return self._with_unet_of(
-            adapters.weighed(self._pipeline, entries, [weights[role] for role in self.adapters])
-        )
+        pipeline = adapters.weighed(self._pipeline, entries, [weights[role] for role in self.adapters])
+        return self._with_unet_of(pipeline, self.adapters)
 
     def with_control(self, control: Control) -> Self:
         """The same model, led by a control network."""
         twin = copy.copy(self)
         twin.control = control
-        twin.network = twin.call_unet
+        twin.denoiser = _denoiser_of(twin)
         return twin
 
-    def _with_unet_of(self, pipeline: Any) -> Self:
+    def _with_unet_of(self, pipeline: Any, chosen: Mapping[Role, Adapter]) -> Self:
         twin = copy.copy(self)
         twin._pipeline = pipeline  # noqa: SLF001  one of its own kind
         twin.unet = pipeline.unet
-        twin.network = twin.call_unet
+        twin.adapters = chosen
+        twin.denoiser = _denoiser_of(twin)
         return twin
 
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
         self.unet = self._pipeline.unet
-        self.network = self.call_unet
+        self.denoiser = _denoiser_of(self)
         if self.device.type == "cuda":
             self.unet.fuse_qkv_projections()
         if any(
@@ -286,26 +274,7 @@ class StableDiffusion:
 
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """One UNet call: (rows, channels, height, width) at (rows,) timesteps."""
-        return self.network(latents, timesteps, conditions)
-
-    def call_unet(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
-        added: dict[str, Any] = {
-            name: conditions[name] for name in ("text_embeds", "time_ids") if name in conditions
-        }
-        words = conditions["encoder_hidden_states"]
-        led = {} if self.control is None else self.control(latents, timesteps, words, conditions, added)
-        if self.adapters:
-            added["image_embeds"] = [conditions[PICTURES + role] for role in self.adapters]
-        output: Tensor = self.unet(
-            latents,
-            timesteps,
-            encoder_hidden_states=words,
-            timestep_cond=conditions.get("timestep_cond"),
-            added_cond_kwargs=added or None,
-            return_dict=False,
-            **led,
-        )[0]
-        return output
+        return self.denoiser(latents, timesteps, conditions)
 
     @torch.inference_mode()
     def is_sound(self) -> bool:
@@ -361,18 +330,6 @@ class StableDiffusion:
         mean, std = self._latent_statistics(latents)
         return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
 
-    def parts(self) -> dict[str, Part]:
-        """What is compiled of it, by the name of the attribute that calls it."""
-        led_by = () if self.control is None else (self.control.network,)
-        return {
-            "network": Part(self.call_unet, self.unet, *led_by),
-            "decoder": Part(self.call_decoder, self.vae),
-        }
-
-    def call_decoder(self, latents: Tensor) -> Tensor:
-        pixels: Tensor = self.vae.decode(latents, return_dict=False)[0]
-        return pixels
-
     def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:
         """Pixels in −1…1 on any device as pictures; any thread may do it."""
         pictures: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
@@ -384,6 +341,10 @@ class StableDiffusion:
             return 0.0, 1.0
         shape = (1, -1, 1, 1)
         return latents.new_tensor(mean).view(shape), latents.new_tensor(std).view(shape)
+
+
+def _denoiser_of(family: StableDiffusion) -> Denoiser:
+    return Denoiser(family.unet, tuple(family.adapters), family.control)
 
 
 def guidance_embedding(scales: Tensor, width: int) -> Tensor:

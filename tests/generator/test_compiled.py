@@ -47,8 +47,8 @@ def traced(call: Call) -> Call:
 @pytest.mark.parametrize("rows", [1, 3, 5, 8, 33])
 def test_a_filled_call_is_the_bare_call(family: StableDiffusion, rows: int) -> None:
     given = inputs(family, rows)
-    network = CompiledCall(family.call_unet, lambda _: family.call_unet)
-    expected = family.call_unet(*given)
+    network = CompiledCall(family.denoiser, lambda _: family.denoiser)
+    expected = family.denoiser(*given)
     assert network(*given).shape == expected.shape
     assert (network(*given) - expected).abs().max() < 1e-4
 
@@ -73,7 +73,7 @@ def test_nobody_waits_for_the_compiler(sd_folder: Path) -> None:
 
     def slowly(_: Inputs) -> Call:
         assert may_finish.wait(60)
-        compiled = traced(family.call_unet)
+        compiled = traced(family.denoiser)
 
         def counted(*given: object) -> Tensor:
             compiled_calls.append(1)
@@ -82,9 +82,9 @@ def test_nobody_waits_for_the_compiler(sd_folder: Path) -> None:
         finished.set()
         return counted
 
-    network = CompiledCall(family.call_unet, slowly)
+    network = CompiledCall(family.denoiser, slowly)
     given = inputs(family, 3)
-    expected = family.call_unet(*given)
+    expected = family.denoiser(*given)
     for _ in range(2 * WORTH_COMPILING):
         network(*given)
     assert not compiled_calls
@@ -103,12 +103,12 @@ def test_where_compiling_fails_calls_stay_as_they_were(
     def fail(_: Inputs) -> Call:
         raise RuntimeError("no compiler here")
 
-    network = CompiledCall(family.call_unet, fail)
+    network = CompiledCall(family.denoiser, fail)
     given = inputs(family, 2)
     for _ in range(WORTH_COMPILING):
         network(*given)
     wait_for(lambda: "stay uncompiled" in caplog.text)
-    assert (network(*given) - family.call_unet(*given)).abs().max() < 1e-4
+    assert (network(*given) - family.denoiser(*given)).abs().max() < 1e-4
 
 
 def test_what_suits_a_card_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
@@ -118,7 +118,7 @@ def test_what_suits_a_card_changes_no_number(request: pytest.FixtureRequest, fam
     attention = next(module for module in suited.unet.modules() if hasattr(module, "fused_projections"))
     assert attention.fused_projections
     given = inputs(family, 3)
-    assert (suited.call_unet(*given) - family.call_unet(*given)).abs().max() < 1e-4
+    assert (suited.denoiser(*given) - family.denoiser(*given)).abs().max() < 1e-4
     latents = torch.randn((2, *family.latent_shape(64, 64)), generator=torch.Generator().manual_seed(0))
     assert (suited.decode(latents) - family.decode(latents)).abs().max() < 1e-4
 

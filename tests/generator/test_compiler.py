@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from generator.compiled import Call, Inputs
-from generator.compiler import Compiler, Make, key
+from generator.compiled import Call, Inputs, each
+from generator.compiler import Compiler, exported, key, skeleton, weights_of
 from generator.families import loading
+from generator.families.parts import Decoder, Denoiser
 from generator.families.sd import StableDiffusion
+from generator.rows import Given, Job, Rows
 from generator.variants import PLAIN, Variant, Variants
-from storage.contract import Lora, Role
+from storage.contract import Control, GenerationRequest, Lora, Reference, Role
 from tests.generator import tiny
+from tests.generator.sharing import noisy
 
 CPU = torch.device("cpu")
 
@@ -38,57 +42,59 @@ def latents(rows: int, side: int = 8) -> Tensor:
 
 
 def decoder_of(compiler: Compiler, family: StableDiffusion, rows: int) -> Call:
-    part = family.parts()["decoder"]
-    return compiler.compiled(part, PLAIN, "decoder", (latents(rows),), quickest=False)
+    return compiler.compiled(Decoder(family.vae), (latents(rows),), quickest=False)
 
 
-def fail() -> StableDiffusion:
-    raise ValueError("no such model here")
+class Failing(torch.nn.Module):
+    def forward(self, _: Tensor) -> Tensor:
+        raise ValueError("no such network here")
 
 
-def die() -> StableDiffusion:
-    os._exit(3)
+class Deadly(torch.nn.Module):
+    def forward(self, _: Tensor) -> Tensor:
+        os._exit(3)
 
 
 @pytest.mark.timeout(400)
 def test_one_version_serves_all_rows_and_all_weights(
     family: StableDiffusion, sd_folder: Path, sd2_folder: Path, tmp_path: Path
 ) -> None:
-    compiler = Compiler(tmp_path, partial(loading.load, str(sd_folder), CPU))
+    unused = tmp_path / "unused.pt2"
+    unused.touch()
+    os.utime(unused, (0, 0))
+    compiler = Compiler(tmp_path)
     compiled = decoder_of(compiler, family, 2)
     for rows in (2, 4, 8):
-        assert (compiled(latents(rows)) - family.call_decoder(latents(rows))).abs().max() < 1e-4
+        assert (compiled(latents(rows)) - family.decoder(latents(rows))).abs().max() < 1e-4
     (file,) = tmp_path.iterdir()
-    before = file.stat().st_mtime_ns
+    assert file != unused
+    os.utime(file, (0, 0))
     other = loading.load(str(sd2_folder), CPU)
-    with_others = Compiler(tmp_path, die).compiled(
-        other.parts()["decoder"], PLAIN, "decoder", (latents(4),), quickest=False
-    )
-    assert (with_others(latents(4)) - other.call_decoder(latents(4))).abs().max() < 1e-4
+    with_others = decoder_of(Compiler(tmp_path), other, 4)
+    assert (with_others(latents(4)) - other.decoder(latents(4))).abs().max() < 1e-4
     assert (with_others(latents(4)) - compiled(latents(4))).abs().max() > 0.1
-    assert [(each, each.stat().st_mtime_ns) for each in tmp_path.iterdir()] == [(file, before)]
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.stat().st_mtime > 0, "who uses it keeps it"
 
 
-@pytest.mark.parametrize(("make", "reason"), [(fail, "no such model here"), (die, "process died")])
-def test_why_nothing_was_compiled_is_said(
-    family: StableDiffusion, tmp_path: Path, make: Make, reason: str
-) -> None:
+@pytest.mark.parametrize(("part", "reason"), [(Failing(), "no such network"), (Deadly(), "process died")])
+def test_why_nothing_was_compiled_is_said(part: torch.nn.Module, tmp_path: Path, reason: str) -> None:
     with pytest.raises(RuntimeError, match=reason):
-        Compiler(tmp_path, make).compiled(
-            family.parts()["decoder"], PLAIN, "decoder", (latents(2),), quickest=False
-        )
+        Compiler(tmp_path).compiled(part, (latents(2),), quickest=False)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_version_is_for_what_changes_the_computation_alone(
     family: StableDiffusion, sd_folder: Path, tmp_path: Path
 ) -> None:
-    variants = Variants(family, tiny.make_steered(tmp_path, sd_folder), lambda *_: None)
+    variants = Variants(family, tiny.make_steered(tmp_path, sd_folder), lambda _: None)
 
     def of(variant: Variant, rows: int = 2, side: int = 8) -> str:
         words = {"encoder_hidden_states": torch.ones(rows, 77, tiny.TEXT_WIDTH)}
         example: Inputs = (latents(rows, side), torch.ones(rows), words)
-        return key(variants.made(variant).parts()["network"], example)
+        part = variants.made(variant).denoiser
+        assert isinstance(part, Denoiser)
+        return key(part, example)
 
     plain = of(PLAIN)
     assert of(PLAIN, rows=8) == plain
@@ -102,3 +108,40 @@ def test_a_version_is_for_what_changes_the_computation_alone(
         of(Variant(roles=(Role.STYLE,), weights=(0.9,))),
     }
     assert len({plain, *others}) == 7
+
+
+STEERED: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "an adapter": {"references": (Reference(role=Role.STYLE, keys=("k",), weight=0.8),)},
+    "all of it, tiling": {
+        "loras": (Lora(name="ink", weight=1.0),),
+        "references": (Reference(role=Role.IMAGE, keys=("k",)), Reference(role=Role.STYLE, keys=("k",))),
+        "control": Control(kind="whole", weight=0.8, key="k"),
+        "tile": True,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("folder", "steered"),
+    [("sd_folder", "an adapter"), ("sd2_folder", "nothing"), ("sdxl_folder", "all of it, tiling")],
+)
+def test_what_another_process_is_sent_computes_the_same(
+    folder: str, steered: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    source: Path = request.getfixturevalue(folder)
+    fields = {"prompt": "a cat", "width": 64, "height": 64, "seed": 7, "num_images_per_prompt": 2}
+    wish = GenerationRequest.model_validate(fields | STEERED[steered])
+    variants = Variants(loading.load(str(source), CPU), tiny.make_steered(tmp_path, source), lambda _: None)
+    given = Given(control=noisy(1), references={each.role: [noisy(2)] for each in wish.references})
+    rows = Rows(variants.of(wish), Job(wish, given))
+    rows.start()
+    latents, time = rows.unet_input()
+    part, inputs = rows.family.denoiser, (latents, torch.full((len(latents),), time), rows.conditions)
+    assert isinstance(part, Denoiser)
+    sent = skeleton(part, inputs)
+    assert len(sent) < 300_000
+    received, example = pickle.loads(sent)
+    program = exported(received, example, CPU).module()
+    more = each(lambda value: torch.cat([value, value.flip(0)]), inputs)
+    assert (program(weights_of(part), *more) - part(*more)).abs().max() < 1e-4

@@ -19,7 +19,7 @@ from generator import schedulers
 from generator.device_thread import EngineClosed
 from generator.engine import Engine, Progress
 from generator.families import loading
-from generator.families.sd import Conditions
+from generator.families.parts import Conditions
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 

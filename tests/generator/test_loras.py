@@ -157,7 +157,7 @@ def test_only_so_many_sets_are_kept_and_all_go_when_room_is_needed(
 ) -> None:
     family = loading.load(str(folder), CPU)
     prepared = list[object]()
-    variants = Variants(family, entry(folder, **loras), lambda made, _: prepared.append(made))
+    variants = Variants(family, entry(folder, **loras), prepared.append)
     assert variants.of(asked()) is family
     assert variants.of(asked(("unet", 0.0))) is family
     first = variants.of(asked(("unet", 0.1)))

@@ -83,7 +83,7 @@ def test_compiled_calls_draw_the_same(folder: Path, tmp_path: Path, monkeypatch:
         before = [engine.submit(request).result() for request in _several()]
     monkeypatch.setattr(compiled, "WORTH_COMPILING", 2)
     with Engine.open(str(folder), device="cuda") as engine:
-        network = engine.family.network
+        network = engine.family.denoiser
         assert isinstance(network, compiled.CompiledCall)
 
         def is_compiled() -> bool:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from generator import schedulers
 from generator.families import loading
-from generator.families.sd import Conditions, StableDiffusion
+from generator.families.parts import Conditions
+from generator.families.sd import StableDiffusion
 from generator.preview import alpha_bar_at
 from generator.rows import Given, Job, Rows
 from storage.contract import GenerationRequest, Task
@@ -63,7 +64,7 @@ def test_what_is_decoded_is_the_models_own_estimate(
         bar = torch.from_numpy(1 / (1 + np.exp(log_ratio))).view(-1, 1, 1, 1)
         return ((latents - bar.sqrt() * truth) / (1 - bar).sqrt()).float()
 
-    monkeypatch.setattr(family, "network", knowing)
+    monkeypatch.setattr(family, "denoiser", knowing)
     request = asked(scheduler=sampler, stop=60, guidance_scale=1.0, num_images_per_prompt=1)
     source = None
     if task is Task.IMAGE_TO_IMAGE:

@@ -60,8 +60,8 @@ def unmoved(call: Call, given: Inputs) -> float:
 
 def test_the_network_sees_no_border(family: StableDiffusion) -> None:
     given = inputs(family)
-    assert unmoved(family.tiling().call_unet, given) < 1e-3
-    assert unmoved(family.call_unet, given) > 0.05
+    assert unmoved(family.tiling().denoiser, given) < 1e-3
+    assert unmoved(family.denoiser, given) > 0.05
 
 
 @torch.inference_mode()
@@ -95,8 +95,8 @@ def test_a_compiled_network_tiles_too_and_the_plain_one_does_not(sd_folder: Path
     family = loading.load(str(sd_folder), CPU)
     given = inputs(family)
     for each, near in ((family, False), (family.tiling(), True), (family, False)):
-        traced = torch.compile(each.call_unet, backend="eager", dynamic=False, fullgraph=True)
-        network = CompiledCall(each.call_unet, lambda _, traced=traced: traced)  # type: ignore[misc]
+        traced = torch.compile(each.denoiser, backend="eager", dynamic=False, fullgraph=True)
+        network = CompiledCall(each.denoiser, lambda _, traced=traced: traced)  # type: ignore[misc]
         with torch.inference_mode():
             wait_for(lambda network=network: bool((network(*given), network._compiled)[1]))  # type: ignore[misc]
         assert (unmoved(network, given) < 1e-3) is near
