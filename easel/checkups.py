@@ -106,12 +106,19 @@ def device(settings: Config) -> Iterator[Finding]:
             yield Finding("good", "device", f"{card.name}, {card.total_memory / 2**30:.0f} GiB")
     else:
         yield Finding("good", "device", f"CPU, {os.cpu_count()} cores")
-    if cards and settings.compile == "on" and not (os.environ.get("CXX") or shutil.which("g++")):
-        mend = "apt-get install g++, or set EASEL_COMPILE=off."
-        yield Finding("note", "EASEL_COMPILE", "no C++ compiler: networks stay as slow as they are", mend)
+    if cards and wanted != "cpu" and settings.compile == "on":
+        yield from _compiler()
     if not cards and sys.platform == "linux" and shutil.which("nvidia-smi"):
         mend = "pip install --force-reinstall torch (the CPU build was installed)."
         yield Finding("note", "device", "there is an NVIDIA driver, but torch cannot use it", mend)
+
+
+def _compiler() -> Iterator[Finding]:
+    from generator import toolchain
+
+    for what, mend in toolchain.missing():
+        text = f"{what}: networks stay as slow as they are"
+        yield Finding("note", "EASEL_COMPILE", text, f"{mend}, or set EASEL_COMPILE=off.")
 
 
 def models(settings: Config) -> Iterator[Finding]:

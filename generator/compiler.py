@@ -116,9 +116,16 @@ def key(part: torch.nn.Module, example: Inputs) -> str:
     tensors = [*weights_of(part).items(), *((name, value[:1]) for name, value in named(example))]
     forms = [(name, list(value.shape), str(value.dtype), list(value.stride())) for name, value in tensors]
     device = next(named(example))[1].device
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    known = [FORM, networks, forms, _rows(example, device), machine, torch.__version__, diffusers.__version__]
+    versions = [FORM, torch.__version__, diffusers.__version__]
+    known = [versions, networks, forms, _rows(example, device), _machine(device)]
     return hashlib.sha256(json.dumps(known, default=repr, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _machine(device: torch.device) -> list[str]:
+    """The card's name and what the processor can do: what calls the kernels is compiled for just that."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    abilities = torch.cpu.get_capabilities()
+    return [name, *sorted(ability for ability, has in abilities.items() if has is True)]
 
 
 def _config(network: Any) -> dict[str, Any]:

@@ -1,42 +1,68 @@
-"""What torch's compiler needs to find on a machine with a card, where nobody installed CUDA itself."""
+"""What torch's compiler needs on a machine with a card, where nobody may have installed CUDA itself."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 INSTALLED_AT = Path("/usr/local/cuda")
 
+HEADERS = ("cuda.h", "crt/host_defines.h", "nv/target")
+"""What compiled networks include of CUDA; the last two are not in the packages that torch itself asks for."""
+
 
 def let_compilers_find_cuda(folder: Path) -> None:
-    """Point this process's children to the headers that torch's own packages bring, and to the card's driver.
+    """Point this process's children to CUDA's headers and to the card's driver.
 
-    An installed CUDA stays what it was. `folder` is where a link to the driver may lie.
+    `folder` is where a link to the driver may lie.
     """
-    if "CUDA_HOME" in os.environ or shutil.which("nvcc") or INSTALLED_AT.exists():
-        return
-    home = cuda_of_torch()
+    home = cuda_home()
     if home is not None:
         os.environ["CUDA_HOME"] = str(home)
     driver = loaded_library("libcuda.so")
     if driver is not None:
-        link = folder / "libcuda.so"
+        # Other workers may share the folder: the link is never missing.
+        link = folder / f"libcuda.so.{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(driver)
-        os.environ["LIBRARY_PATH"] = os.pathsep.join(
-            filter(None, [str(folder), os.environ.get("LIBRARY_PATH")])
-        )
+        link.replace(folder / "libcuda.so")
+        known = os.environ.get("LIBRARY_PATH", "").split(os.pathsep)
+        others = [place for place in known if place and place != str(folder)]
+        os.environ["LIBRARY_PATH"] = os.pathsep.join([str(folder), *others])
 
 
-def cuda_of_torch() -> Path | None:
-    """Where the packages that PyPI's torch depends on keep CUDA's headers and libraries."""
+def missing() -> Iterator[tuple[str, str]]:
+    """What there is not, and how to get it."""
+    if not (os.environ.get("CXX") or shutil.which("g++")):
+        yield "no C++ compiler", "apt-get install g++"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        yield "no headers of Python's", "apt-get install python3-dev"
+    if cuda_home() is None:
+        yield "no headers of CUDA's", "pip install 'cuda-toolkit[cccl,crt]'"
+
+
+def cuda_home() -> Path | None:
+    """Where all of the headers are: what is installed, or else what packages bring."""
+    for home in _homes():
+        if all((home / "include" / header).exists() for header in HEADERS):
+            return home
+    return None
+
+
+def _homes() -> Iterator[Path]:
+    if named := os.environ.get("CUDA_HOME"):
+        yield Path(named)
+    if compiler := shutil.which("nvcc"):
+        yield Path(compiler).parent.parent
+    yield INSTALLED_AT
     packages = find_spec("nvidia")
     for place in packages.submodule_search_locations or [] if packages else []:
-        for header in sorted(Path(place).glob("*/include/cuda.h")):
-            return header.parent.parent
-    return None
+        for header in sorted(Path(place).glob(f"*/include/{HEADERS[0]}")):
+            yield header.parent.parent
 
 
 def loaded_library(name: str) -> Path | None:

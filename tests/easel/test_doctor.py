@@ -99,10 +99,9 @@ def test_a_card_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     findings = list(checkups.device(Config(device="cuda")))
-    assert [(each.state, each.subject) for each in findings] == [
-        ("good", "device"),
-        ("note", "EASEL_COMPILE"),
-    ]
+    assert findings[0].state == "good"
+    assert {(each.state, each.subject) for each in findings[1:]} == {("note", "EASEL_COMPILE")}
+    assert "g++" in findings[1].mend
     assert [each.state for each in checkups.device(Config(device="cuda", compile="off"))] == ["good"]
 
 

@@ -11,11 +11,18 @@ import pytest
 from generator import toolchain
 
 
+def install(home: Path) -> Path:
+    for header in toolchain.HEADERS:
+        file = home / "include" / header
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return home
+
+
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of packages as PyPI's torch brings them, and no CUDA anywhere else."""
-    (tmp_path / "nvidia" / "cu13" / "include").mkdir(parents=True)
-    (tmp_path / "nvidia" / "cu13" / "include" / "cuda.h").touch()
+    install(tmp_path / "nvidia" / "cu13")
     monkeypatch.setattr(toolchain, "INSTALLED_AT", tmp_path / "nowhere")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -32,15 +39,28 @@ def test_the_headers_are_those_of_torchs_packages(packages: Path) -> None:
 
 
 def test_an_installed_cuda_stays(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_HOME", "/opt/cuda")
+    installed = install(packages / "opt")
+    monkeypatch.setenv("CUDA_HOME", str(installed))
     toolchain.let_compilers_find_cuda(packages)
-    assert os.environ["CUDA_HOME"] == "/opt/cuda"
+    assert os.environ["CUDA_HOME"] == str(installed)
 
 
-def test_without_either_nothing_is_set(packages: Path) -> None:
-    (packages / "nvidia" / "cu13" / "include" / "cuda.h").unlink()
+@pytest.mark.parametrize("header", toolchain.HEADERS)
+def test_a_home_without_all_headers_is_none(packages: Path, header: str) -> None:
+    (packages / "nvidia" / "cu13" / "include" / header).unlink()
     toolchain.let_compilers_find_cuda(packages)
     assert "CUDA_HOME" not in os.environ
+    assert "no headers of CUDA's" in dict(toolchain.missing())
+
+
+def test_the_compiler_beside_the_headers_tells_where_they_are(packages: Path) -> None:
+    (packages / "nvidia").rename(packages / "elsewhere")
+    home = packages / "elsewhere" / "cu13"
+    (packages / "bin").mkdir()
+    (home / "bin").mkdir()
+    (home / "bin" / "nvcc").touch(mode=0o755)
+    os.environ["PATH"] = str(home / "bin")
+    assert toolchain.cuda_home() == home
 
 
 def test_a_loaded_library_is_found_and_linked(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,4 +72,5 @@ def test_a_loaded_library_is_found_and_linked(packages: Path, monkeypatch: pytes
     for _ in range(2):
         toolchain.let_compilers_find_cuda(packages)
     assert (packages / "libcuda.so").resolve() == libc.resolve()
-    assert os.environ["LIBRARY_PATH"].split(os.pathsep)[0] == str(packages)
+    assert os.environ["LIBRARY_PATH"] == str(packages)
+    assert {each.name for each in packages.iterdir() if not each.is_dir()} == {"libcuda.so"}
