@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.compiled import Call, CompiledCall, Inputs
+from generator.compiled import Call, Inputs
 from generator.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
@@ -21,7 +21,6 @@ from generator.upscale import Upscaler
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 from tests.generator.sharing import drawn_together, noisy
-from tests.generator.working import wait_for
 
 CPU = torch.device("cpu")
 SHIFT = (2, 4)
@@ -89,17 +88,6 @@ def test_the_weights_are_shared(family: StableDiffusion) -> None:
     assert {layer.padding_mode for layer in family.unet.modules() if hasattr(layer, "padding_mode")} == {
         "zeros"
     }
-
-
-def test_a_compiled_network_tiles_too_and_the_plain_one_does_not(sd_folder: Path) -> None:
-    family = loading.load(str(sd_folder), CPU)
-    given = inputs(family)
-    for each, near in ((family, False), (family.tiling(), True), (family, False)):
-        traced = torch.compile(each.denoiser, backend="eager", dynamic=False, fullgraph=True)
-        network = CompiledCall(each.denoiser, lambda _, traced=traced: traced)  # type: ignore[misc]
-        with torch.inference_mode():
-            wait_for(lambda network=network: bool((network(*given), network._compiled)[1]))  # type: ignore[misc]
-        assert (unmoved(network, given) < 1e-3) is near
 
 
 def test_a_tiling_job_has_a_group_of_its_own_and_changes_no_bit_of_another(sd_folder: Path) -> None:
