@@ -18,7 +18,7 @@ import torch
 import transformers
 
 from benchmarks import published
-from benchmarks.pipeline import Pipeline
+from benchmarks.pipeline import Pipeline, any_attention
 from generator.compiler import Compiler, users_folder
 from generator.device_thread import DeviceThread
 from generator.engine import Engine
@@ -70,7 +70,7 @@ def family(model: Model, device: torch.device) -> StableDiffusion:
 
 def open_pipeline(model: Model, device: torch.device) -> Pipeline:
     """In the engine's precision, otherwise as diffusers makes it."""
-    return Pipeline(model.make(loading.choose_dtype(device), device).to(device))
+    return Pipeline(model.make(loading.choose_dtype(device), device).to(device), any_attention)
 
 
 def _in_folder(name: str, title: str, folder: Path) -> Model:

@@ -16,7 +16,6 @@ import pickle
 import time
 import traceback
 from collections.abc import Iterable
-from contextlib import nullcontext
 from functools import partial
 from io import BytesIO
 from multiprocessing.connection import Connection
@@ -30,23 +29,15 @@ import torch
 from diffusers import ModelMixin
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 
-from generator import toolchain
+from generator import attention, toolchain
 from generator.compiled import Call, Compile, Inputs, each, named
 
 log = logging.getLogger(__name__)
 
 MOST_ROWS = {"cuda": 63, "cpu": 15}
 """In one version; for more, diffusers' UNets take another way on a card, and torch on a processor."""
-
-QUICKEST = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]
-"""cuDNN's attention is up to twice as quick as what torch tries first (an H200, 40 to 160 numbers a head)."""
 
 NICENESS = 10
 """The compiler's processes leave the processors to those that draw."""
@@ -197,8 +188,8 @@ def _work(sender: Connection, skeleton: bytes, device: torch.device, file: Path,
     try:
         os.nice(NICENESS)
         part, example = pickle.loads(skeleton)  # noqa: S301  from the process that started this one
-        attention = sdpa_kernel(QUICKEST, set_priority=True) if quickest else nullcontext()
-        with attention:
+        chosen = attention.QUICKEST if quickest else attention.TRUSTED
+        with sdpa_kernel(chosen, set_priority=True):
             package(exported(part, example, device), file)
     except Exception:  # noqa: BLE001  told to the process that waits
         sender.send(traceback.format_exc())

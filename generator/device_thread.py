@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from generator import attention
 from generator.clock import Tell, clock_of
 from generator.decoding import Decoder
 from generator.group import BatchGroup
@@ -46,6 +47,7 @@ class DeviceThread:
     """
 
     def __init__(self, device: torch.device) -> None:
+        attention.trust(device)
         self.meter = Meter(device)
         self._device = device
         self._clock = clock_of(device)

@@ -16,7 +16,6 @@ from generator.engine import Engine
 from generator.families import loading
 from storage.contract import GenerationRequest
 
-
 CASES = [
     *product(["sd_folder", "sd2_folder", "sdxl_folder"], ["ddim", "euler_a", "dpm++2m", "unipc"]),
     ("picturebook_folder", "unipc"),  # a processor takes its time for so much float16
