@@ -82,7 +82,10 @@ class Compiler:
                 _compile(part, example, file, quickest=quickest)
                 self._tidy()
             file.touch()
-            self._loaded[file] = torch._inductor.aoti_load_package(str(file), run_single_threaded=True)  # noqa: SLF001
+            device = next(named(example))[1].device
+            self._loaded[file] = torch._inductor.aoti_load_package(  # noqa: SLF001  it has no other name
+                str(file), run_single_threaded=True, device_index=-1 if device.index is None else device.index
+            )
         return partial(self._loaded[file], weights_of(part))
 
     def _tidy(self) -> None:

@@ -118,6 +118,8 @@ class DeviceThread:
 
     @torch.inference_mode()
     def _run(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)  # graphs are recorded on a thread's own
         try:
             while self._wait_for_work():
                 begin = time.perf_counter()
