@@ -22,7 +22,7 @@ from benchmarks.models import Model
 from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
-from generator.compiled import CompiledCall
+from generator.compiling.calls import CompiledCall
 from generator.engine import Engine
 
 PARTS = ("alone", "first_tick", "previews", "around", "likeness", "first_picture")

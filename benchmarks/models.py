@@ -19,7 +19,7 @@ import transformers
 
 from benchmarks import published
 from benchmarks.pipeline import Pipeline, any_attention
-from generator.compiler import Compiler, users_folder
+from generator.compiling.compiler import Compiler, users_folder
 from generator.device_thread import DeviceThread
 from generator.engine import Engine
 from generator.families import loading

@@ -18,8 +18,8 @@ import torch
 from benchmarks import models
 from benchmarks.clock import Clock
 from benchmarks.workload import Mix
-from generator.compiled import Call, Inputs, check, first_right
-from generator.compiler import Compiler, users_folder
+from generator.compiling.calls import Call, Inputs, check, first_right
+from generator.compiling.compiler import Compiler, users_folder
 from generator.decoding import GPU_PIXELS
 from generator.families import loading
 from generator.families.parts import Decoder, Denoiser

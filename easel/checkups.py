@@ -114,7 +114,7 @@ def device(settings: Config) -> Iterator[Finding]:
 
 
 def _compiler() -> Iterator[Finding]:
-    from generator import toolchain
+    from generator.compiling import toolchain
 
     for what, mend in toolchain.missing():
         text = f"{what}: networks stay as slow as they are"

@@ -16,8 +16,8 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from generator import attention
 from generator.clock import Tell, clock_of
+from generator.compiling import attention
 from generator.decoding import Decoder
 from generator.group import BatchGroup
 from generator.meter import Meter

@@ -19,8 +19,8 @@ from typing import Self
 import PIL.Image
 import torch
 
-from generator.compiled import CompiledCall, first_right, record_graph
-from generator.compiler import Compiler, users_folder
+from generator.compiling.calls import CompiledCall, first_right, record_graph
+from generator.compiling.compiler import Compiler, users_folder
 from generator.conditioning.wording import Lexicon
 from generator.device_thread import DeviceThread, EngineClosed
 from generator.families import loading

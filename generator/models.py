@@ -16,7 +16,7 @@ import torch
 import transformers
 
 from generator.companion import Companion
-from generator.compiler import Compiler
+from generator.compiling.compiler import Compiler
 from generator.describe import Describer
 from generator.device_thread import DeviceThread
 from generator.engine import Engine

@@ -7,9 +7,9 @@ import torch
 from benchmarks import models, prepare
 from benchmarks.models import Model
 from benchmarks.workload import Mix
-from generator import compiled
-from generator.compiled import Call, CompiledCall, Inputs
-from generator.compiler import key
+from generator.compiling import calls
+from generator.compiling.calls import Call, CompiledCall, Inputs
+from generator.compiling.compiler import key
 from tests.generator.working import wait_for
 
 
@@ -26,7 +26,7 @@ def test_an_engine_finds_what_was_prepared(model: Model) -> None:
                 return part
 
             setattr(engine.family, name, CompiledCall(part, compile_))
-        for number in range(compiled.WORTH_COMPILING):
+        for number in range(calls.WORTH_COMPILING):
             engine.submit(mix.typical(number)).result()
         wait_for(lambda: all(asked.values()))
     assert set.union(*asked.values()) <= prepared

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from generator import attention
+from generator.compiling import attention
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.compiled import Call, Inputs, each
-from generator.compiler import Compiler, exported, key, skeleton, weights_of
+from generator.compiling.calls import Call, Inputs, each
+from generator.compiling.compiler import Compiler, exported, key, skeleton, weights_of
 from generator.families import loading
 from generator.families.parts import Decoder, Denoiser
 from generator.families.sd import StableDiffusion

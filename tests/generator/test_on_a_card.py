@@ -14,7 +14,8 @@ from diffusers import DiffusionPipeline
 
 from benchmarks.likeness import LEAST_DB, decibels
 from benchmarks.pipeline import Pipeline
-from generator import compiled, schedulers
+from generator import schedulers
+from generator.compiling import calls
 from generator.engine import Engine
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
 from tests.generator import tiny
@@ -81,10 +82,10 @@ def test_compiled_calls_draw_the_same(folder: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with Engine.open(str(folder), device="cuda", compiled=False) as engine:
         before = [engine.submit(request).result() for request in _several()]
-    monkeypatch.setattr(compiled, "WORTH_COMPILING", 2)
+    monkeypatch.setattr(calls, "WORTH_COMPILING", 2)
     with Engine.open(str(folder), device="cuda") as engine:
         network = engine.family.denoiser
-        assert isinstance(network, compiled.CompiledCall)
+        assert isinstance(network, calls.CompiledCall)
 
         def is_compiled() -> bool:
             after = [engine.submit(request).result() for request in _several()]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.compiled import Call, Inputs
+from generator.compiling.calls import Call, Inputs
 from generator.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from generator import toolchain
+from generator.compiling import toolchain
 
 
 def install(home: Path) -> Path:

@@ -31,8 +31,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import sdpa_kernel
 
-from generator import attention, toolchain
-from generator.compiled import Call, Compile, Inputs, each, named
+from generator.compiling import attention, toolchain
+from generator.compiling.calls import Call, Compile, Inputs, each, named
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator import compiled
-from generator.compiled import WORTH_COMPILING, Call, CompiledCall, Inputs
+from generator.compiling import calls
+from generator.compiling.calls import WORTH_COMPILING, Call, CompiledCall, Inputs
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from tests.generator.working import wait_for
@@ -130,20 +130,20 @@ def test_the_first_way_with_the_right_numbers_is_taken(caplog: pytest.LogCapture
         raise RuntimeError("no such kernel")
 
     def record(call: Call, inputs: Inputs) -> Call:
-        compiled.check(call(*inputs), torch.sin(*inputs))
+        calls.check(call(*inputs), torch.sin(*inputs))
         return call
 
     ways = [fails, lambda _: torch.cos, lambda _: torch.sin, lambda _: torch.tan]
-    assert compiled.first_right(ways, record, given) is torch.sin
+    assert calls.first_right(ways, record, given) is torch.sin
     assert "no such kernel" in caplog.text
     assert "differs from the network" in caplog.text
     with pytest.raises(ArithmeticError):
-        compiled.first_right([fails, lambda _: torch.cos], record, given)
+        calls.first_right([fails, lambda _: torch.cos], record, given)
 
 
 def test_what_differs_is_not_used() -> None:
     expected = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    compiled.check(expected * 1.002, expected)
+    calls.check(expected * 1.002, expected)
     for made in (expected * 1.1, expected.roll(1, dims=0), expected * torch.nan):
         with pytest.raises(ArithmeticError, match="differs from the network"):
-            compiled.check(made, expected)
+            calls.check(made, expected)
