@@ -5,7 +5,8 @@
 
 Jobs of one model and size share UNet calls, whatever their steps, guidance, sampler and seed; each picture
 is what diffusers' own pipeline would draw alone. `device_thread.py` has the loop, `group.py` the shared call,
-`rows.py` one job's part of it, `decoding.py` its end and `families/` the networks.
+`rows.py` one job's part of it, `decoding.py` its end, `families/` the networks and `compiling/` what a card
+calls in their place.
 """
 
 from __future__ import annotations
