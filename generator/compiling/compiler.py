@@ -225,7 +225,8 @@ def exported(part: torch.nn.Module, example: Inputs, device: torch.device) -> to
     with FakeTensorMode():
         weights, *inputs = each(on_device, forms)
     bounds = _rows(example, device)
-    rows = None if bounds is None else {0: torch.export.Dim("rows", min=bounds[0], max=bounds[1])}
+    # DYNAMIC: of large pictures diffusers asks whether they are too many, at a number that is not whole.
+    rows = None if bounds is None else {0: torch.export.Dim.DYNAMIC(min=bounds[0], max=bounds[1])}
     sizes = (dict.fromkeys(weights), each(lambda _: rows, example))
     with torch.no_grad():
         return torch.export.export(_Pure(part), (weights, *inputs), dynamic_shapes=sizes, strict=False)

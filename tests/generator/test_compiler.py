@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 
 from generator.compiling.calls import Call, Inputs, each
@@ -108,6 +109,19 @@ def test_a_version_is_for_what_changes_the_computation_alone(
         of(Variant(roles=(Role.STYLE,), weights=(0.9,))),
     }
     assert len({plain, *others}) == 7
+
+
+@pytest.mark.parametrize("shape", [(96, 64), (128, 128)])
+def test_a_decoder_of_published_size_is_exported_for_pictures_of_any_ratio(shape: tuple[int, int]) -> None:
+    with torch.device("meta"):
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+        )
+        example = (torch.empty(2, 4, *shape),)
+    assert exported(Decoder(vae.eval()), example, CPU).range_constraints
 
 
 STEERED: dict[str, dict[str, Any]] = {
