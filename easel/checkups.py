@@ -110,6 +110,8 @@ def device(settings: Config) -> Iterator[Finding]:
         yield from _compiler()
     if not cards and sys.platform == "linux" and shutil.which("nvidia-smi"):
         mend = "pip install --force-reinstall torch (the CPU build was installed)."
+        if torch.version.cuda is not None:
+            mend = f"Install a driver for CUDA {torch.version.cuda}; in a container, let it see the card."
         yield Finding("note", "device", "there is an NVIDIA driver, but torch cannot use it", mend)
 
 

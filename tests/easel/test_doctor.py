@@ -105,6 +105,19 @@ def test_a_card_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, t
     assert [each.state for each in checkups.device(Config(device="cuda", compile="off"))] == ["good"]
 
 
+@pytest.mark.parametrize(("cuda", "mend"), [(None, "force-reinstall"), ("13.0", "driver for CUDA 13.0")])
+def test_a_driver_that_torch_cannot_use_is_noticed(
+    cuda: str | None, mend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    *_, finding = checkups.device(Config())
+    assert (finding.state, finding.subject) == ("note", "device")
+    assert mend in finding.mend
+
+
 def test_services_that_do_not_answer(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     nowhere = f"127.0.0.1:{unused_tcp_port}"
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
