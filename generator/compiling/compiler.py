@@ -208,6 +208,9 @@ class _Pure(torch.nn.Module):
         self._part = (part,)  # in a tuple its weights are not this module's
 
     def forward(self, weights: dict[str, Tensor], *inputs: Any) -> Tensor:
+        (_, first), *others = named(inputs)
+        for _, other in others:
+            torch._check(other.shape[0] == first.shape[0])  # noqa: SLF001  says of all that their rows are as many
         made: Tensor = torch.func.functional_call(self._part[0], weights, inputs)
         return made
 
