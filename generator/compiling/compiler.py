@@ -13,8 +13,10 @@ import logging
 import multiprocessing
 import os
 import pickle
+import shutil
 import time
 import traceback
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from io import BytesIO
@@ -44,6 +46,9 @@ NICENESS = 10
 
 FORM = 2
 """Of the files: another number where they are to be called in another way."""
+
+UNFINISHED = "unfinished-"
+"""How the names of folders begin in which a file is being made."""
 
 KEPT_DAYS = 90
 """A file that nobody has used for so long is of another torch or card, most likely."""
@@ -81,17 +86,18 @@ class Compiler:
                 toolchain.let_compilers_find_cuda(self._folder)
                 _compile(part, example, file, quickest=quickest)
                 self._tidy()
-            file.touch()
-            device = next(named(example))[1].device
-            self._loaded[file] = torch._inductor.aoti_load_package(  # noqa: SLF001  it has no other name
-                str(file), run_single_threaded=True, device_index=-1 if device.index is None else device.index
-            )
+            self._loaded[file] = _load(file, next(named(example))[1].device)
         return partial(self._loaded[file], weights_of(part))
 
     def _tidy(self) -> None:
-        for file in self._folder.glob("*.pt2"):
-            if file.stat().st_mtime < time.time() - KEPT_DAYS * 24 * 60 * 60:
-                file.unlink(missing_ok=True)
+        """Remove what nobody uses, and what processes left that were killed."""
+        for place in [*self._folder.glob("*.pt2"), *self._folder.glob(f"{UNFINISHED}*")]:
+            if place.stat().st_mtime > time.time() - KEPT_DAYS * 24 * 60 * 60:
+                continue
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                place.unlink(missing_ok=True)
 
 
 def weights_of(part: torch.nn.Module) -> dict[str, Tensor]:
@@ -111,7 +117,7 @@ def key(part: torch.nn.Module, example: Inputs) -> str:
     forms = [(name, list(value.shape), str(value.dtype), list(value.stride())) for name, value in tensors]
     device = next(named(example))[1].device
     versions = [FORM, torch.__version__, diffusers.__version__]
-    known = [versions, networks, forms, _rows(example, device), _machine(device)]
+    known = [versions, type(part).__name__, networks, forms, _rows(example, device), _machine(device)]
     return hashlib.sha256(json.dumps(known, default=repr, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -141,6 +147,20 @@ def _rows(example: Inputs, device: torch.device) -> tuple[int, int] | None:
     return (2, most) if rows <= most else (most + 1, 1 << 16)
 
 
+def _load(file: Path, device: torch.device) -> Any:
+    """Raises:
+    RuntimeError: it is torn; it is made anew the next time.
+    """
+    file.touch()
+    try:
+        return torch._inductor.aoti_load_package(  # noqa: SLF001  it has no other name
+            str(file), run_single_threaded=True, device_index=-1 if device.index is None else device.index
+        )
+    except RuntimeError:
+        file.unlink(missing_ok=True)
+        raise
+
+
 def _compile(part: torch.nn.Module, example: Inputs, file: Path, *, quickest: bool) -> None:
     """In a process of its own.
 
@@ -150,7 +170,7 @@ def _compile(part: torch.nn.Module, example: Inputs, file: Path, *, quickest: bo
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     device = next(named(example))[1].device
-    with TemporaryDirectory(dir=file.parent) as folder:
+    with TemporaryDirectory(prefix=UNFINISHED, dir=file.parent) as folder:
         partly = Path(folder) / file.name
         work = (sender, skeleton(part, example), device, partly, quickest)
         # Daemonic: it ends with this process.
@@ -190,6 +210,7 @@ def _numberless(shape: Iterable[int], stride: Iterable[int], dtype: torch.dtype,
 def _work(sender: Connection, skeleton: bytes, device: torch.device, file: Path, quickest: bool) -> None:
     try:
         os.nice(NICENESS)
+        warnings.simplefilter("ignore")  # torch's of itself
         part, example = pickle.loads(skeleton)  # noqa: S301  from the process that started this one
         chosen = attention.QUICKEST if quickest else attention.TRUSTED
         with sdpa_kernel(chosen, set_priority=True):

@@ -60,9 +60,11 @@ class Deadly(torch.nn.Module):
 def test_one_version_serves_all_rows_and_all_weights(
     family: StableDiffusion, sd_folder: Path, sd2_folder: Path, tmp_path: Path
 ) -> None:
-    unused = tmp_path / "unused.pt2"
+    unused, left = tmp_path / "unused.pt2", tmp_path / "unfinished-1"
     unused.touch()
-    os.utime(unused, (0, 0))
+    left.mkdir()
+    for place in (unused, left):
+        os.utime(place, (0, 0))
     compiler = Compiler(tmp_path)
     compiled = decoder_of(compiler, family, 2)
     for rows in (2, 4, 8):
@@ -76,6 +78,14 @@ def test_one_version_serves_all_rows_and_all_weights(
     assert (with_others(latents(4)) - compiled(latents(4))).abs().max() > 0.1
     assert list(tmp_path.iterdir()) == [file]
     assert file.stat().st_mtime > 0, "who uses it keeps it"
+
+
+def test_a_torn_file_is_made_anew_the_next_time(family: StableDiffusion, tmp_path: Path) -> None:
+    torn = tmp_path / f"{key(Decoder(family.vae), (latents(2),))}.pt2"
+    torn.write_bytes(b"torn")
+    with pytest.raises(RuntimeError):
+        decoder_of(Compiler(tmp_path), family, 2)
+    assert not torn.exists()
 
 
 @pytest.mark.parametrize(("part", "reason"), [(Failing(), "no such network"), (Deadly(), "process died")])
