@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Iterable
 from functools import partial
 from io import BytesIO
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ import diffusers
 import platformdirs
 import torch
 from diffusers import ModelMixin
+from filelock import FileLock
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import sdpa_kernel
@@ -81,17 +83,19 @@ class Compiler:
         """
         file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
         if file not in self._loaded:
-            if not file.exists():
-                self._folder.mkdir(parents=True, exist_ok=True)
-                toolchain.let_compilers_find_cuda(self._folder)
-                _compile(part, example, file, quickest=quickest)
-                self._tidy()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # The workers of several cards begin at the same time: one compiles, the others wait for its file.
+            with FileLock(file.with_suffix(".lock")):
+                if not file.exists():
+                    toolchain.let_compilers_find_cuda(self._folder)
+                    _compile(part, example, file, quickest=quickest)
+                    self._tidy()
             self._loaded[file] = _load(file, next(named(example))[1].device)
         return partial(self._loaded[file], weights_of(part))
 
     def _tidy(self) -> None:
         """Remove what nobody uses, and what processes left that were killed."""
-        for place in [*self._folder.glob("*.pt2"), *self._folder.glob(f"{UNFINISHED}*")]:
+        for place in chain.from_iterable(map(self._folder.glob, ("*.pt2", "*.lock", f"{UNFINISHED}*"))):
             if place.stat().st_mtime > time.time() - KEPT_DAYS * 24 * 60 * 60:
                 continue
             if place.is_dir():

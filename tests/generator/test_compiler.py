@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from generator.compiling import compiler
 from generator.compiling.calls import Call, Inputs, each
 from generator.compiling.compiler import Compiler, exported, key, skeleton, weights_of
 from generator.families import loading
@@ -57,26 +59,36 @@ class Deadly(torch.nn.Module):
 
 
 @pytest.mark.timeout(400)
-def test_one_version_serves_all_rows_and_all_weights(
-    family: StableDiffusion, sd_folder: Path, sd2_folder: Path, tmp_path: Path
+def test_one_version_serves_all_rows_and_all_weights_and_workers(
+    family: StableDiffusion, sd2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun: list[Path] = []
+    compile_ = compiler._compile
+
+    def counted(part: torch.nn.Module, example: Inputs, file: Path, *, quickest: bool) -> None:
+        begun.append(file)
+        compile_(part, example, file, quickest=quickest)
+
+    monkeypatch.setattr(compiler, "_compile", counted)
     unused, left = tmp_path / "unused.pt2", tmp_path / "unfinished-1"
     unused.touch()
     left.mkdir()
     for place in (unused, left):
         os.utime(place, (0, 0))
-    compiler = Compiler(tmp_path)
-    compiled = decoder_of(compiler, family, 2)
+    with ThreadPoolExecutor(2) as workers:
+        compiled, other_workers = workers.map(lambda _: decoder_of(Compiler(tmp_path), family, 2), range(2))
     for rows in (2, 4, 8):
         assert (compiled(latents(rows)) - family.decoder(latents(rows))).abs().max() < 1e-4
-    (file,) = tmp_path.iterdir()
-    assert file != unused
+        assert (other_workers(latents(rows)) - compiled(latents(rows))).abs().max() == 0
+    (file,) = begun
+    assert not unused.exists()
+    assert not left.exists()
     os.utime(file, (0, 0))
     other = loading.load(str(sd2_folder), CPU)
     with_others = decoder_of(Compiler(tmp_path), other, 4)
     assert (with_others(latents(4)) - other.decoder(latents(4))).abs().max() < 1e-4
     assert (with_others(latents(4)) - compiled(latents(4))).abs().max() > 0.1
-    assert list(tmp_path.iterdir()) == [file]
+    assert begun == [file]
     assert file.stat().st_mtime > 0, "who uses it keeps it"
 
 
@@ -92,7 +104,7 @@ def test_a_torn_file_is_made_anew_the_next_time(family: StableDiffusion, tmp_pat
 def test_why_nothing_was_compiled_is_said(part: torch.nn.Module, tmp_path: Path, reason: str) -> None:
     with pytest.raises(RuntimeError, match=reason):
         Compiler(tmp_path).compiled(part, (latents(2),), quickest=False)
-    assert not list(tmp_path.iterdir())
+    assert [place.suffix for place in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_version_is_for_what_changes_the_computation_alone(
