@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import signal
 import time
 import traceback
 import warnings
@@ -214,6 +215,7 @@ def _numberless(shape: Iterable[int], stride: Iterable[int], dtype: torch.dtype,
 def _work(sender: Connection, skeleton: bytes, device: torch.device, file: Path, quickest: bool) -> None:
     try:
         os.nice(NICENESS)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's, which ends this process too
         warnings.simplefilter("ignore")  # torch's of itself
         part, example = pickle.loads(skeleton)  # noqa: S301  from the process that started this one
         chosen = attention.QUICKEST if quickest else attention.TRUSTED
