@@ -233,7 +233,10 @@ class Rows:
 
     def _steering(self) -> Conditions:
         """What is read and followed of pictures, in every row."""
-        steering = self.family.reference_conditions(self.job.given.references, self.count, guided=self.guided)
+        weights = {reference.role: reference.weight for reference in self.job.request.references}
+        steering = self.family.reference_conditions(
+            self.job.given.references, weights, self.count, guided=self.guided
+        )
         control = self.job.request.control
         if control is not None and self._control_pixels is not None:
             steering |= self.family.control_conditions(self._control_pixels, control.weight, self.batch_rows)

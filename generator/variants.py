@@ -30,18 +30,14 @@ class Variant(NamedTuple):
 
     loras: tuple[Lora, ...] = ()
     roles: tuple[Role, ...] = ()
-    weights: tuple[float, ...] = ()
-    """Of the roles' adapters."""
     control: str | None = None
     tile: bool = False
 
     @classmethod
     def of(cls, request: GenerationRequest) -> Variant:
-        references = sorted(request.references, key=lambda reference: reference.role)
         return cls(
             loras=tuple(sorted((lora for lora in request.loras if lora.weight), key=lambda lora: lora.name)),
-            roles=tuple(reference.role for reference in references),
-            weights=tuple(reference.weight for reference in references),
+            roles=tuple(sorted(reference.role for reference in request.references)),
             control=None if request.control is None else request.control.kind,
             tile=request.tile,
         )
@@ -53,8 +49,6 @@ class Variant(NamedTuple):
             return self._replace(tile=False)
         if self.control is not None:
             return self._replace(control=None)
-        if self.weights:
-            return self._replace(weights=())
         return self._replace(roles=()) if self.roles else PLAIN
 
     def line(self) -> list[Variant]:
@@ -148,8 +142,6 @@ class Variants:
             return before.tiling()
         if wanted.control is not None:
             return before.with_control(self._control(wanted.control))
-        if wanted.weights:
-            return before.weighed(dict(zip(wanted.roles, wanted.weights, strict=True)))
         if wanted.roles:
             return before.with_adapters({role: self._adapter(role) for role in wanted.roles})
         return before.with_loras([self._lora(lora) for lora in wanted.loras])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import torch
+from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from diffusers.models.embeddings import ImageProjection
 from safetensors import SafetensorError
 from torch import Tensor
@@ -93,17 +95,42 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
     except _UNREADABLE as error:
         named = ", ".join("/".join(filter(None, place)) for place in places)
         raise CatalogError(f"The image adapter at {named} cannot be used: {_reason(error)}") from error
+    found.set_ip_adapter_scale([_scale(entry) for entry in entries])
     return found
 
 
-def weighed(pipeline: Any, entries: Sequence[AdapterEntry], weights: Sequence[float]) -> Any:
-    """The same pipeline with its adapters at these weights, times their own scales."""
-    found = copy.copy(pipeline)
-    found.unet = twin_of(pipeline.unet)
-    found.set_ip_adapter_scale(
-        [_scale(entry, weight) for entry, weight in zip(entries, weights, strict=True)]
-    )
-    return found
+class _RowScale:
+    """Where diffusers multiplies what a layer read of an adapter's pictures by a number: one for each row."""
+
+    def __init__(self, weights: Tensor, scale: float) -> None:
+        self._weights = weights
+        self._scale = scale
+
+    def __eq__(self, other: object) -> bool:
+        return False  # to 0, at which it would leave the pictures out for all rows
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __mul__(self, read: Tensor) -> Tensor:
+        return (self._weights * self._scale).to(read.dtype) * read
+
+
+def readers(unet: torch.nn.Module) -> list[IPAdapterAttnProcessor2_0]:
+    """The UNet's layers that read pictures."""
+    return [layer for layer in unet.modules() if isinstance(layer, IPAdapterAttnProcessor2_0)]
+
+
+@contextmanager
+def weighed(layers: Sequence[IPAdapterAttnProcessor2_0], weights: Sequence[Tensor]) -> Iterator[None]:
+    """Within it each row's pictures work as strongly as its weights say: (rows, 1, 1) for each adapter."""
+    scales = [layer.scale for layer in layers]
+    for layer, own in zip(layers, scales, strict=True):
+        layer.scale = [scale and _RowScale(*pair) for scale, *pair in zip(own, weights, own, strict=True)]
+    try:
+        yield
+    finally:
+        for layer, own in zip(layers, scales, strict=True):
+            layer.scale = own
 
 
 def reads_whole(unet: Any, place: int) -> bool:
@@ -111,12 +138,11 @@ def reads_whole(unet: Any, place: int) -> bool:
     return isinstance(unet.encoder_hid_proj.image_projection_layers[place], ImageProjection)
 
 
-def _scale(entry: AdapterEntry, weight: float) -> Any:
-    scale = entry.scale * weight
+def _scale(entry: AdapterEntry) -> Any:
     if entry.blocks is None:
-        return scale
+        return entry.scale
     return {
-        side: {block: [scale * part for part in parts] for block, parts in blocks.items()}
+        side: {block: [entry.scale * part for part in parts] for block, parts in blocks.items()}
         for side, blocks in entry.blocks.items()
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generator.families import adapters
 from generator.families.controls import Control
 from storage.contract import Role
 
@@ -20,6 +21,9 @@ Conditions = dict[str, Tensor]
 PICTURES = "pictures of "
 """How the names of conditions begin that an adapter reads; its role follows."""
 
+WEIGHTS = "weights of "
+"""The same for how strongly it works: (rows, 1, 1)."""
+
 
 class Denoiser(torch.nn.Module):
     """A UNet, reading pictures of these roles by its adapters, and perhaps led by a control network."""
@@ -28,6 +32,7 @@ class Denoiser(torch.nn.Module):
         super().__init__()
         self.unet = unet
         self.roles = tuple(roles)
+        self._readers = adapters.readers(unet) if roles else []
         self.control = control
 
     def forward(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
@@ -39,15 +44,16 @@ class Denoiser(torch.nn.Module):
         led = {} if self.control is None else self.control(latents, timesteps, words, conditions, added)
         if self.roles:
             added["image_embeds"] = [conditions[PICTURES + role] for role in self.roles]
-        output: Tensor = self.unet(
-            latents,
-            timesteps,
-            encoder_hidden_states=words,
-            timestep_cond=conditions.get("timestep_cond"),
-            added_cond_kwargs=added or None,
-            return_dict=False,
-            **led,
-        )[0]
+        with adapters.weighed(self._readers, [conditions[WEIGHTS + role] for role in self.roles]):
+            output: Tensor = self.unet(
+                latents,
+                timesteps,
+                encoder_hidden_states=words,
+                timestep_cond=conditions.get("timestep_cond"),
+                added_cond_kwargs=added or None,
+                return_dict=False,
+                **led,
+            )[0]
         return output
 
 

@@ -19,7 +19,7 @@ from generator.families import adapters
 from generator.families.adapters import ImageEncoder
 from generator.families.controls import Control
 from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
-from generator.families.parts import PICTURES, Conditions, Decoder, Denoiser
+from generator.families.parts import PICTURES, WEIGHTS, Conditions, Decoder, Denoiser
 from generator.families.tiling import circular
 from generator.preview import LatentColours, fit_colours
 from generator.schedulers import Schedulers
@@ -116,26 +116,17 @@ class StableDiffusion:
             CatalogError: one of them cannot be used.
         """
         entries = [adapter.entry for adapter in chosen.values()]
-        return self._with_unet_of(adapters.with_adapters(self._pipeline, entries), dict(chosen))
-
-    def weighed(self, weights: Mapping[Role, float]) -> Self:
-        """The same model, its adapters working so strongly, by their roles."""
-        entries = [adapter.entry for adapter in self.adapters.values()]
-        pipeline = adapters.weighed(self._pipeline, entries, [weights[role] for role in self.adapters])
-        return self._with_unet_of(pipeline, self.adapters)
+        twin = copy.copy(self)
+        twin._pipeline = adapters.with_adapters(self._pipeline, entries)  # noqa: SLF001  one of its own kind
+        twin.unet = twin._pipeline.unet  # noqa: SLF001
+        twin.adapters = dict(chosen)
+        twin.denoiser = _denoiser_of(twin)
+        return twin
 
     def with_control(self, control: Control) -> Self:
         """The same model, led by a control network."""
         twin = copy.copy(self)
         twin.control = control
-        twin.denoiser = _denoiser_of(twin)
-        return twin
-
-    def _with_unet_of(self, pipeline: Any, chosen: Mapping[Role, Adapter]) -> Self:
-        twin = copy.copy(self)
-        twin._pipeline = pipeline  # noqa: SLF001  one of its own kind
-        twin.unet = pipeline.unet
-        twin.adapters = chosen
         twin.denoiser = _denoiser_of(twin)
         return twin
 
@@ -250,9 +241,17 @@ class StableDiffusion:
         return {}
 
     def reference_conditions(
-        self, references: Mapping[Role, Sequence[PIL.Image.Image]], count: int, *, guided: bool
+        self,
+        references: Mapping[Role, Sequence[PIL.Image.Image]],
+        weights: Mapping[Role, float],
+        count: int,
+        *,
+        guided: bool,
     ) -> Conditions:
-        """What each adapter reads of its role's pictures, the same in `count` rows; negative ones first."""
+        """What each adapter reads of its role's pictures, and how strongly, the same for `count` pictures.
+
+        Where there is guidance the negative rows come first.
+        """
         rows: Conditions = {}
         for place, (role, adapter) in enumerate(self.adapters.items()):
             shown, unseen = adapter.encoder.read(
@@ -260,6 +259,7 @@ class StableDiffusion:
             )
             sides = [unseen] * count * guided + [shown] * count
             rows[PICTURES + role] = torch.cat(sides).to(self.dtype)
+            rows[WEIGHTS + role] = torch.full((len(sides), 1, 1), weights[role], device=self.device)
         return rows
 
     def control_pixels(self, picture: PIL.Image.Image, width: int, height: int) -> Tensor:

@@ -21,8 +21,8 @@ from tests.bot.processes import Processes
 from tests.bot.studio import Studio
 from tests.generator import working
 
-LONG_ENOUGH_TO_BE_SEEN = 300
-"""Steps of the tiny model."""
+LONG_ENOUGH_TO_BE_SEEN = 900
+"""Steps of the tiny model: some seconds, on whatever machine."""
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +80,23 @@ def press(studio: Studio, message: Message, button: str) -> Message:
     return result
 
 
-def imagine_to_history(studio: Studio) -> tuple[Message, Message]:
-    """Everything a member does with one prompt; returns the grid and a variation of it."""
-    interaction = studio.imagine(prompt=f"a red castle --steps {LONG_ENOUGH_TO_BE_SEEN}")
+def see_one_form(studio: Studio) -> Message:
+    """Imagine a picture that takes its time; returns its grid."""
+    interaction = studio.imagine(prompt=f"a blue castle --steps {LONG_ENOUGH_TO_BE_SEEN}")
     grid = next_picture(studio, 1)
     assert interaction.original is not None
     seen = [version for version in interaction.original.versions if "%)" in version.content]
     assert seen, "progress was shown"
     assert any(version.files for version in seen), "with a preview"
     assert grid.pinged == {studio.ada.id}
+    return grid
+
+
+def imagine_to_history(studio: Studio) -> tuple[Message, Message]:
+    """Everything a member does with one prompt; returns the grid and a variation of it."""
+    number = len(studio.pictures()) + 1
+    studio.imagine(prompt="a red castle --steps 20")
+    grid = next_picture(studio, number)
 
     single = press(studio, grid, "U2")
     assert "Image #2" in single.content
@@ -112,6 +120,7 @@ def test_bot_and_worker_apart_on_redis_and_postgresql(
 ) -> None:
     with installed(discord_server, on_many_machines) as (studio, processes):
         worker, bot = processes.start("worker"), processes.start_bot()
+        see_one_form(studio)
         grid, varied = imagine_to_history(studio)
         processes.stop(bot)
         processes.stop(worker)
@@ -131,9 +140,10 @@ def test_all_in_one_process_killed_in_the_middle(
 ) -> None:
     with installed(discord_server, on_one_machine) as (studio, processes):
         easel = processes.start_bot("run")
-        grid, _ = imagine_to_history(studio)
+        slow = see_one_form(studio)
+        imagine_to_history(studio)
         number = len(studio.pictures())
-        interaction = studio.server.press(studio.bob, grid, "V1")
+        interaction = studio.server.press(studio.bob, slow, "V1")
         message = studio.wait(lambda: interaction.original, what="an answer")
         studio.wait(lambda: "%)" in message.content, what="progress")
         processes.kill(easel)

@@ -127,8 +127,8 @@ def test_a_version_is_for_what_changes_the_computation_alone(
         of(PLAIN, side=16),
         of(Variant(tile=True)),
         of(Variant(control="whole")),
-        of(Variant(roles=(Role.STYLE,), weights=(0.5,))),
-        of(Variant(roles=(Role.STYLE,), weights=(0.9,))),
+        of(Variant(roles=(Role.STYLE,))),
+        of(Variant(roles=(Role.SUBJECT,))),
     }
     assert len({plain, *others}) == 7
 
