@@ -132,6 +132,11 @@ class Dispatch:
     def _token_lives(self) -> bool:
         return time.time() * 1000 < (self._row.token_expires_at or 0)
 
+    def _token_is_new(self) -> bool:
+        """Whether Discord may not know it yet: what is sent for at once can be quicker than the answer."""
+        born = (self._row.token_expires_at or 0) - posting.TOKEN_MS
+        return time.time() * 1000 - born < posting.ANSWERED_WITHIN_S * 1000
+
     def _post_pictures(self) -> None:
         row = self._row
         with self._outbox.backends.database.reading() as session:
@@ -175,6 +180,10 @@ class Dispatch:
                     return None
                 if problem not in (Failure.NO_PLACE, Failure.EXPIRED):
                     raise self._wait(problem, error) from error
+                if posting.knows_no_token(error) and self._token_is_new():
+                    raise Later(
+                        "the interaction is not answered yet", ANSWER_MS, refused=self._clean
+                    ) from error
                 reasons.append(str(error))
         raise self._elsewhere("; ".join(reasons) or "the answer's time is over")
 

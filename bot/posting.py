@@ -33,13 +33,17 @@ class _Original:
 
 ORIGINAL = cast("int", _Original())
 
+TOKEN_MS = 15 * 60_000
+"""How long an interaction's token lives."""
+
 HANDOVER_MS = 120_000
 """So long before its end a token is used no more: what was begun with it must still be finished."""
 
 ANSWERED_WITHIN_S = 15.0
 """A job may be finished before its command is answered; so long its progress message is waited for."""
 
-_DEAD_TOKEN = frozenset({50027, 10015, 10062, 40094})
+_UNKNOWN_WEBHOOK = 10015
+_DEAD_TOKEN = frozenset({50027, _UNKNOWN_WEBHOOK, 10062, 40094})
 """Expired, unknown; or it has posted as many messages as it may."""
 _UNKNOWN_MESSAGE = 10008
 _NO_PLACE = frozenset({10003, 10004, 10013, 50001, 50007, 50013, 50083, 160005})
@@ -95,6 +99,11 @@ def failure(error: BaseException) -> Failure:
         return Failure.NO_PLACE
     # 401 without a code is the bot's own token: its operator has to act, and may.
     return Failure.LIMITED if error.status == 401 else Failure.INVALID
+
+
+def knows_no_token(error: BaseException) -> bool:
+    """Whether Discord knows no such token: no more, or not before its interaction is answered."""
+    return isinstance(error, discord.HTTPException) and error.code == _UNKNOWN_WEBHOOK
 
 
 class ClientLoop:

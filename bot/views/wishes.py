@@ -6,6 +6,7 @@ import time
 
 import discord
 
+from bot import posting
 from bot.checks import Permission, Place
 from bot.submit import Wish
 from bot.views.press import Interaction, locale_of
@@ -17,7 +18,6 @@ _FLAGS = {
     "send_messages_in_threads": Permission.SEND_MESSAGES_IN_THREADS,
     "attach_files": Permission.ATTACH_FILES,
 }
-TOKEN_MS = 15 * 60_000
 
 
 def wish_of(interaction: Interaction, press: str | None = None) -> Wish:
@@ -42,7 +42,7 @@ def address_of(interaction: Interaction) -> Address:
         upload_limit=interaction.filesize_limit,
         user_install=is_user_install(interaction),
         interaction_token=interaction.token,
-        token_expires_at=int(time.time() * 1000) + TOKEN_MS,
+        token_expires_at=int(time.time() * 1000) + posting.TOKEN_MS,
     )
 
 

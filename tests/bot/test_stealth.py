@@ -15,7 +15,7 @@ from storage.contract import ErrorCode
 from storage.tables import Delivery, Favorite, Job
 from storage.tables import Message as ShownMessage
 from tests.bot import drawing
-from tests.bot.discord_server import Interaction, Message, User
+from tests.bot.discord_server import Interaction, Message, Refusal, User
 from tests.bot.discord_server.world import EPHEMERAL
 from tests.bot.simulated import World, answer, press, texts, use
 from tests.bot.studio import PROMPT, Studio
@@ -84,6 +84,15 @@ def test_what_is_made_of_a_stealth_picture_is_stealth(studio: Studio, label: str
         assert interaction.original.ephemeral
     hidden_picture(studio, interaction)
     assert studio.channel.shown() == []
+
+
+def test_a_picture_that_is_quicker_than_the_answer_to_its_press_waits_for_it(studio: Studio) -> None:
+    _, grid = drawn_in_stealth(studio)
+    unknown = Refusal(404, 10015, "Unknown Webhook")
+    studio.server.faults.add("POST", "/webhooks/{webhook_id}/{webhook_token}", refusal=unknown)
+    interaction = studio.server.press(studio.ada, grid, "U2")
+    hidden_picture(studio, interaction)
+    assert studio.pictures(studio.server.dm(studio.ada)) == []
 
 
 def test_after_the_token_the_result_comes_by_direct_message(studio: Studio) -> None:
