@@ -96,14 +96,32 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
         named = ", ".join("/".join(filter(None, place)) for place in places)
         raise CatalogError(f"The image adapter at {named} cannot be used: {_reason(error)}") from error
     found.set_ip_adapter_scale([_scale(entry) for entry in entries])
+    _let_rows_weigh(found.unet)
     return found
+
+
+class RowWeights:
+    """How strongly the pictures of a call's rows work: (rows, 1, 1) for each adapter of one UNet."""
+
+    def __init__(self) -> None:
+        self.now: Sequence[Tensor] = ()
+
+    @contextmanager
+    def during(self, weights: Sequence[Tensor]) -> Iterator[None]:
+        """Only within it the UNet may be called, on one thread at a time."""
+        self.now = weights
+        try:
+            yield
+        finally:
+            self.now = ()
 
 
 class _RowScale:
     """Where diffusers multiplies what a layer read of an adapter's pictures by a number: one for each row."""
 
-    def __init__(self, weights: Tensor, scale: float) -> None:
-        self._weights = weights
+    def __init__(self, rows: RowWeights, place: int, scale: float) -> None:
+        self._rows = rows
+        self._place = place
         self._scale = scale
 
     def __eq__(self, other: object) -> bool:
@@ -111,26 +129,21 @@ class _RowScale:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        return repr(self._scale)
+
     def __mul__(self, read: Tensor) -> Tensor:
-        return (self._weights * self._scale).to(read.dtype) * read
+        return (self._rows.now[self._place] * self._scale).to(read.dtype) * read
 
 
-def readers(unet: torch.nn.Module) -> list[IPAdapterAttnProcessor2_0]:
-    """The UNet's layers that read pictures."""
-    return [layer for layer in unet.modules() if isinstance(layer, IPAdapterAttnProcessor2_0)]
-
-
-@contextmanager
-def weighed(layers: Sequence[IPAdapterAttnProcessor2_0], weights: Sequence[Tensor]) -> Iterator[None]:
-    """Within it each row's pictures work as strongly as its weights say: (rows, 1, 1) for each adapter."""
-    scales = [layer.scale for layer in layers]
-    for layer, own in zip(layers, scales, strict=True):
-        layer.scale = [scale and _RowScale(*pair) for scale, *pair in zip(own, weights, own, strict=True)]
-    try:
-        yield
-    finally:
-        for layer, own in zip(layers, scales, strict=True):
-            layer.scale = own
+def _let_rows_weigh(unet: Any) -> None:
+    """From now on its adapters work as strongly as `unet.row_weights` say, times their own scales."""
+    unet.row_weights = rows = RowWeights()
+    for layer in unet.modules():
+        if isinstance(layer, IPAdapterAttnProcessor2_0):
+            layer.scale = [
+                _RowScale(rows, place, scale) if scale else scale for place, scale in enumerate(layer.scale)
+            ]
 
 
 def reads_whole(unet: Any, place: int) -> bool:

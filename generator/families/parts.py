@@ -6,12 +6,12 @@ Modules of their own, that know nothing of the model around them: a compiler in 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from generator.families import adapters
 from generator.families.controls import Control
 from storage.contract import Role
 
@@ -32,7 +32,6 @@ class Denoiser(torch.nn.Module):
         super().__init__()
         self.unet = unet
         self.roles = tuple(roles)
-        self._readers = adapters.readers(unet) if roles else []
         self.control = control
 
     def forward(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
@@ -44,7 +43,8 @@ class Denoiser(torch.nn.Module):
         led = {} if self.control is None else self.control(latents, timesteps, words, conditions, added)
         if self.roles:
             added["image_embeds"] = [conditions[PICTURES + role] for role in self.roles]
-        with adapters.weighed(self._readers, [conditions[WEIGHTS + role] for role in self.roles]):
+        weights = [conditions[WEIGHTS + role] for role in self.roles]
+        with self.unet.row_weights.during(weights) if self.roles else nullcontext():
             output: Tensor = self.unet(
                 latents,
                 timesteps,
