@@ -8,31 +8,25 @@ from typing import Any
 
 import PIL.Image
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 
 from generator import schedulers
+from generator.compiling import attention
 from storage.contract import GenerationRequest
 
 
 def any_attention() -> AbstractContextManager[None]:
     """Torch's own choice of all there are, whatever an engine in this process has set."""
-    return sdpa_kernel(
-        [
-            SDPBackend.CUDNN_ATTENTION,
-            SDPBackend.FLASH_ATTENTION,
-            SDPBackend.EFFICIENT_ATTENTION,
-            SDPBackend.MATH,
-        ]
-    )
+    return sdpa_kernel(attention.QUICKEST)  # in no order but torch's
 
 
 class Pipeline:
     """A text-to-image pipeline of diffusers', called for one request at a time."""
 
     def __init__(
-        self, pipeline: Any, attention: Callable[[], AbstractContextManager[None]] = nullcontext
+        self, pipeline: Any, within: Callable[[], AbstractContextManager[None]] = nullcontext
     ) -> None:
-        self._attention = attention
+        self._within = within
         self.unet: Any = pipeline.unet
         self._pipeline = pipeline
         self._pipeline.set_progress_bar_config(disable=True)
@@ -41,7 +35,7 @@ class Pipeline:
     def draw(self, request: GenerationRequest) -> list[PIL.Image.Image]:
         self._pipeline.scheduler = schedulers.build(request.scheduler, self._scheduler_config)
         count = request.num_images_per_prompt
-        with self._attention():
+        with self._within():
             output = self._pipeline(
                 request.prompt,
                 negative_prompt=request.negative_prompt or None,

@@ -139,7 +139,7 @@ def _config(network: Any) -> dict[str, Any]:
 
 
 def _processors(network: Any) -> list[tuple[str, str, str]]:
-    """What runs in each attention; an adapter's weight is a number in the code."""
+    """What runs in each attention; an adapter's own scale is a number in the code."""
     processors = sorted(getattr(network, "attn_processors", {}).items())
     return [(name, type(one).__name__, str(getattr(one, "scale", ""))) for name, one in processors]
 
@@ -212,12 +212,12 @@ def _numberless(shape: Iterable[int], stride: Iterable[int], dtype: torch.dtype,
     return torch.empty_strided(tuple(shape), tuple(stride), dtype=dtype, device=device)
 
 
-def _work(sender: Connection, skeleton: bytes, device: torch.device, file: Path, quickest: bool) -> None:
+def _work(sender: Connection, sent: bytes, device: torch.device, file: Path, quickest: bool) -> None:
     try:
         os.nice(NICENESS)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's, which ends this process too
         warnings.simplefilter("ignore")  # torch's of itself
-        part, example = pickle.loads(skeleton)  # noqa: S301  from the process that started this one
+        part, example = pickle.loads(sent)  # noqa: S301  from the process that started this one
         chosen = attention.QUICKEST if quickest else attention.TRUSTED
         with sdpa_kernel(chosen, set_priority=True):
             package(exported(part, example, device), file)
