@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import importlib.util
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -230,7 +232,7 @@ def _prepare_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) 
     def _(connection: Any, _: Any) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         # Not NORMAL: a power cut must not take back a commit, else an id that Discord has seen is given out
         # again.
         connection.execute("PRAGMA synchronous = FULL")
@@ -244,6 +246,20 @@ def _prepare_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _use_wal(connection: Any) -> None:
+    """While another process makes the database, SQLite does not wait for it, whatever its timeout."""
+    end = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _lower(value: object) -> object:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,6 +109,21 @@ def test_two_that_upgrade_at_once_do_it_once(empty_url: str) -> None:
     assert databases[0].check() == []
     for database in databases:
         database.close()
+
+
+def test_who_comes_while_another_makes_the_file_waits(tmp_path: Path) -> None:
+    file = tmp_path / "easel.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE other (id INTEGER)")
+    released = threading.Timer(0.5, other.execute, ["COMMIT"])
+    released.start()
+    database = Database(f"sqlite:///{file}")
+    database.upgrade()
+    assert released.finished.is_set()
+    assert database.revision() is not None
+    database.close()
+    other.close()
 
 
 def test_check_names_what_differs(database: Database) -> None:
