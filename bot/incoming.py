@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import PIL.Image
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from bot.public_addresses import is_public
 from storage.backends import Backends
 from storage.errors import Refused
 from storage.images import INCOMING, ImageStore
@@ -34,7 +34,6 @@ REDIRECTS = 3
 WITHIN_S = 20.0
 
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class PictureRefused(Refused):
@@ -248,19 +247,3 @@ def _is_private_literal(url: yarl.URL) -> bool:
         return not is_public(url.host or "")
     except ValueError:
         return False
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also as seen through IPv6's ways to IPv4.
-
-    Raises:
-        ValueError: it is no address.
-    """
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return found.is_global and not found.is_multicast
