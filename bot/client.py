@@ -27,6 +27,7 @@ from bot.views.press import Interaction, locale_of
 from storage import members
 from storage.backends import Backends
 from storage.config import DISCORD_URL
+from storage.private_files import make_private_folder
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class EaselBot(discord.Client):
         if remembered.exists() and remembered.read_text() == digest and await self._lists_our_commands():
             return
         await self.tree.sync()
-        remembered.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(remembered.parent)
         remembered.write_text(digest)
         log.info("sent %s commands to Discord", len(payload))
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from rich.console import Console
 
 from storage.config import Config
+from storage.private_files import make_private_folder
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -22,6 +23,8 @@ _PATTERNS = (
     re.compile(r"(?<=://)[^/\s@]*:[^/\s]*(?=@)"),
     re.compile(r"(?<=/interactions/)\d+/[\w.~-]{20,}"),
     re.compile(r"(?<=/webhooks/)\d+/[\w.~-]{20,}"),
+    # An interaction's token is base64 of "interaction:" and more, wherever it stands.
+    re.compile(r"\baW50ZXJhY3Rpb246[\w.~=-]{8,}"),
     re.compile(r"\b[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}"),
 )
 
@@ -43,8 +46,8 @@ class SecretFreeFormatter(logging.Formatter):
 
 
 def secrets_of(config: Config) -> list[str]:
-    """The token, and the passwords of database and broker as they are written and as they are meant."""
-    found = [config.discord_token.get_secret_value()] if config.discord_token else []
+    """Token and key, and the passwords of database and broker as they are written and as they are meant."""
+    found = [secret.get_secret_value() for secret in (config.discord_token, config.key) if secret]
     for url in (config.database, config.broker):
         password = urlsplit(url).password
         if password:
@@ -62,7 +65,7 @@ def set_up(config: Config, file: Path | None = None, *, quiet: bool = False) -> 
     screen.setLevel(logging.ERROR if file else level)
     handlers: list[logging.Handler] = [screen]
     if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
         handlers.append(logging.FileHandler(file, encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(formatter)

@@ -23,6 +23,8 @@ from simcord.builders import ChannelHandle
 from simcord.env import Env
 from simcord.preview import Preview
 
+from storage.private_files import make_private_folder
+
 log = logging.getLogger(__name__)
 
 SETTLE_S = 60.0
@@ -109,7 +111,7 @@ def _keep(env: Env, channel_id: int, folder: Path) -> None:
         message for message in env.backend.messages[channel_id].values() if not message.flags & EPHEMERAL_FLAG
     ]
     files = folder / "attachments"
-    files.mkdir(parents=True, exist_ok=True)
+    make_private_folder(files)
     wanted = set()
     for message in kept:
         for attachment in message.attachments:

@@ -23,7 +23,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, BigInteger, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
@@ -31,6 +41,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from storage.errors import ConfigError
+from storage.private_files import make_private_file, make_private_folder
 from storage.tables import Table
 
 P = ParamSpec("P")
@@ -159,7 +170,7 @@ class Database:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """A connection in a transaction of its own, in which tables may be altered, one process at a time."""
-        engine = create_engine(self._writer.url, poolclass=NullPool)
+        engine = create_engine(self._writer.url, poolclass=NullPool, hide_parameters=True)
         on_sqlite = engine.dialect.name == "sqlite"
         if on_sqlite:
             # Altering a table on SQLite means building it anew, which foreign keys would take for deletions.
@@ -209,20 +220,52 @@ def _alembic() -> AlembicConfig:
 
 
 def _postgresql(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"options": f"-c idle_in_transaction_session_timeout={POSTGRES_IDLE_MS}"},
     )
+    event.listen(engine, "handle_error", _forget_values)
+    return engine
+
+
+def _forget_values(context: ExceptionContext) -> None:
+    """PostgreSQL repeats a row that breaks a rule in its message, with the prompt and the token."""
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    diagnosis = getattr(error, "diag", None)  # psycopg's, which SQLite's users need not have
+    if wrapped is None or diagnosis is None or not diagnosis.sqlstate:
+        return
+    # A value that is no number, or out of range, stands in the first line too.
+    is_of_data = diagnosis.sqlstate.startswith("22")
+    brief = type(error).__name__ if is_of_data else str(diagnosis.message_primary)
+    whole = str(error)
+    wrapped.args = tuple(
+        brief.join(arg.split(whole)) if isinstance(arg, str) else arg for arg in wrapped.args
+    )
+    error.args = (brief,)
 
 
 def _sqlite(url: URL, *, writes: bool) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("EASEL_DATABASE_URL cannot be used: it names no file, and memory forgets.")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    _make_sqlite_file(Path(url.database))
+    engine = create_engine(url, hide_parameters=True)
     _prepare_sqlite(engine, writes=writes)
     return engine
+
+
+def _make_sqlite_file(path: Path) -> None:
+    """Its log and index, made by SQLite itself, get the same permissions.
+
+    Raises:
+        ConfigError: the file can be neither read nor made.
+    """
+    try:
+        make_private_folder(path.parent)
+        make_private_file(path)
+    except OSError as error:
+        raise ConfigError(f"EASEL_DATABASE_URL: {path} cannot be used: {error.strerror}.") from None
 
 
 def _prepare_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from storage.errors import ConfigError, ImageMissing
+from storage.private_files import make_private_folder
 
 _KEY = re.compile(r"[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)*\.[a-z0-9]+")
 _ABANDONED_S = 3600
@@ -48,7 +49,7 @@ class ImageStore:
         self.folder = Path(url2pathname(urlsplit(url).path))
         self._incoming = self.folder / ".incoming"
         try:
-            self._incoming.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._incoming)
         except OSError as error:
             raise ConfigError(f"EASEL_IMAGES_URL cannot be used: {self.folder}: {error.strerror}.") from None
         if not os.access(self._incoming, os.W_OK):

@@ -38,6 +38,7 @@ from torch.nn.attention import sdpa_kernel
 
 from generator.compiling import attention, toolchain
 from generator.compiling.calls import Call, Compile, Inputs, each, named
+from storage.private_files import make_private_folder
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Compiler:
         """
         file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
         if file not in self._loaded:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._folder)
             # The workers of several cards begin at the same time: one compiles, the others wait for its file.
             with FileLock(file.with_suffix(".lock")):
                 if not file.exists():

@@ -1,0 +1,39 @@
+"""Folders and files that only the user who runs Easel may read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_OTHERS = 0o077
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for its owner alone.
+
+    One that is there already keeps its permissions: its owner may share it on purpose.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        # Not mkdir's `parents`: those would get the process's own permissions.
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for its owner alone; take one that is there, and is ours, away from others' eyes.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    status = path.stat()
+    if status.st_mode & _OTHERS and status.st_uid == os.getuid():
+        path.chmod(0o600)
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether users other than the owner may read, write or enter a file or folder."""
+    return bool(path.stat().st_mode & _OTHERS)
