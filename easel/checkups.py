@@ -22,11 +22,12 @@ from sqlalchemy import select
 from easel import logs, start
 from easel.invitation import invitation
 from easel.models import missing_files
-from storage import catalog
+from storage import catalog, secret_key
 from storage.catalog import ModelEntry
 from storage.config import Config
 from storage.database import Database, now
 from storage.errors import CatalogError, ConfigError
+from storage.private_files import make_private_folder, open_to_others
 from storage.tables import Worker
 
 PATIENCE_S = 5
@@ -157,7 +158,7 @@ def _catalog_of(settings: Config) -> dict[str, ModelEntry]:
 def database(settings: Config) -> Iterator[Finding]:
     name = urlsplit(settings.database).scheme
     if name == "sqlite":
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(settings.data_dir)
     opened = None
     try:
         with start.reachable(settings):
@@ -207,10 +208,30 @@ def broker(settings: Config) -> Iterator[Finding]:
         yield Finding("good", "broker", f"{scheme} answers")
 
 
+def key(settings: Config) -> Iterator[Finding]:
+    if settings.key is not None:
+        yield Finding("good", "key", "EASEL_KEY is set; it must be the same for the bot and all workers")
+    elif urlsplit(settings.broker).scheme != "memory":
+        kept = secret_key.kept_in(settings.data_dir)
+        mend = "On several machines: set EASEL_KEY alike for bot and workers, or copy this file to each."
+        yield Finding("note", "EASEL_KEY", f"is not set: this machine's own is used, {kept}", mend)
+
+
+def private_folder(settings: Config) -> Iterator[Finding]:
+    folder = settings.data_dir
+    if folder.exists() and open_to_others(folder):
+        yield Finding(
+            "note",
+            "EASEL_DATA_DIR",
+            f"{folder} is open to other users of this machine",
+            f"chmod 700 {folder}",
+        )
+
+
 def pictures(settings: Config) -> Iterator[Finding]:
     folder = Path(url2pathname(urlsplit(settings.images).path))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         probe = folder / f".doctor-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()

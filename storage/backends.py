@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from storage import catalog
+from storage import catalog, secret_key
 from storage.broker import Tickets
 from storage.catalog import Catalog
 from storage.config import Config
 from storage.database import Database
 from storage.events import Events
 from storage.images import ImageStore
+from storage.secret_key import SecretKey
 
 
 @dataclass
 class Backends:
     config: Config
+    key: SecretKey
     catalog: Catalog
     database: Database
     images: ImageStore
@@ -30,13 +32,15 @@ class Backends:
         Raises:
             ConfigError, CatalogError: with a sentence that says what to mend.
         """
+        key = secret_key.load(config)
         return cls(
             config=config,
+            key=key,
             catalog=catalog.load(config.catalog),
             database=Database(config.database),
             images=ImageStore(config.images),
             tickets=Tickets(config.broker),
-            events=Events(config.broker),
+            events=Events(config.broker, key.derive("events")),
         )
 
     def close(self) -> None:

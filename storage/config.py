@@ -16,6 +16,7 @@ DISCORD_URL = "https://discord.com/api/v10"
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
 BROKER_SCHEMES = ("memory", "redis", "rediss", "amqp", "amqps")
 IMAGE_SCHEMES = ("file",)
+LEAST_KEY_CHARACTERS = 32
 
 
 class Config(BaseSettings):
@@ -31,6 +32,9 @@ class Config(BaseSettings):
     discord_token_file: Path | None = Field(
         None, validation_alias=AliasChoices("DISCORD_TOKEN_FILE", "discord_token_file")
     )
+    key: SecretStr | None = None
+    """What processes sign with for each other (`storage/secret_key.py`); None: the one in `data_dir`."""
+    key_file: Path | None = None
     discord_url: str = DISCORD_URL
     """Another address of Discord's HTTP API: a test server or a proxy."""
 
@@ -53,14 +57,28 @@ class Config(BaseSettings):
     metrics_host: str = "127.0.0.1"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("discord_token_file")
+    @field_validator("discord_token_file", "key_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None:
             try:
-                value.read_text(encoding="utf-8")
+                _text(value)
             except OSError as error:
                 raise ValueError(f"{value}: {error.strerror}") from None
+        return value
+
+    @field_validator("key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < LEAST_KEY_CHARACTERS:
+            raise ValueError(f"it has fewer than {LEAST_KEY_CHARACTERS} characters")
+        return value
+
+    @field_validator("key_file")
+    @classmethod
+    def _holds_a_key(cls, value: Path | None) -> Path | None:
+        if value is not None and len(_text(value)) < LEAST_KEY_CHARACTERS:
+            raise ValueError(f"{value} holds fewer than {LEAST_KEY_CHARACTERS} characters")
         return value
 
     @field_validator("data_dir")
@@ -97,7 +115,9 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _fill_from_data_dir(self) -> Config:
         if self.discord_token is None and self.discord_token_file is not None:
-            self.discord_token = SecretStr(self.discord_token_file.read_text(encoding="utf-8").strip())
+            self.discord_token = SecretStr(_text(self.discord_token_file))
+        if self.key is None and self.key_file is not None:
+            self.key = SecretStr(_text(self.key_file))
         if self.database_url is None:
             self.database_url = SecretStr(f"sqlite:///{self.data_dir / 'easel.db'}")
         if self.images_url is None:
@@ -126,6 +146,10 @@ class Config(BaseSettings):
     def images(self) -> str:
         assert self.images_url is not None
         return self.images_url
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _check_scheme(url: str, known: tuple[str, ...]) -> None:

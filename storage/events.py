@@ -1,11 +1,13 @@
 """Events: hints from one process to all others that something moved, over kombu fanout.
 
 An event is never the truth. Those sent while a listener was away are lost to it, so `on_reconnect` is the
-word to read again what matters.
+word to read again what matters. Each is signed: who merely reaches the broker can neither stop a job nor put
+a picture of their own into a member's message.
 """
 
 from __future__ import annotations
 
+import hmac
 import logging
 import secrets
 import threading
@@ -26,15 +28,18 @@ log = logging.getLogger(__name__)
 
 EXCHANGE = Exchange("easel.events", type="fanout", durable=True, delivery_mode="transient")
 _HEARTBEAT_SECONDS = 10.0
+_SIGNATURE = "easel-signature"
+_FORGED_EVERY_SECONDS = 60.0
 
 _event: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 class Events:
-    """One process's end of the fanout."""
+    """One process's end of the fanout; `key` is the same in all processes that hear each other."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: bytes) -> None:
         self._url = url
+        self._key = key
         self._sender = Sender(url, "events")
 
     def publish(self, event: Event) -> None:
@@ -44,6 +49,7 @@ class Events:
             lambda producer: producer.publish(
                 body,
                 exchange=EXCHANGE,
+                headers={_SIGNATURE: signature_of(self._key, body)},
                 declare=[EXCHANGE],
                 content_type="application/json",
                 content_encoding="utf-8",
@@ -57,7 +63,7 @@ class Events:
         Both are called on the listener's thread, one after the other. It returns at once; events sent before
         `Listener.wait_ready` says so may be missed.
         """
-        listener = Listener(self._url, on_event, on_reconnect)
+        listener = Listener(self._url, self._key, on_event, on_reconnect)
         listener.start()
         return listener
 
@@ -68,8 +74,12 @@ class Events:
 class Listener:
     """A thread that receives events and comes back by itself when the broker does."""
 
-    def __init__(self, url: str, on_event: Callable[[Event], None], on_reconnect: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, key: bytes, on_event: Callable[[Event], None], on_reconnect: Callable[[], None]
+    ) -> None:
         self._url = url
+        self._key = key
+        self._forged_at = -_FORGED_EVERY_SECONDS
         self._on_event = on_event
         self._on_reconnect = on_reconnect
         self._ready = threading.Event()
@@ -151,6 +161,9 @@ class Listener:
         broker.heartbeat_check()
 
     def _arrived(self, message: Message) -> None:
+        if not self._is_ours(message):
+            self._warn_of_forgery()
+            return
         try:
             event = _event.validate_json(message.body)
         except ValidationError:
@@ -158,8 +171,29 @@ class Listener:
             return
         self._call(lambda: self._on_event(event))
 
+    def _is_ours(self, message: Message) -> bool:
+        signature, body = message.headers.get(_SIGNATURE), message.body
+        body = body.encode() if isinstance(body, str) else bytes(body)
+        return isinstance(signature, str) and hmac.compare_digest(
+            signature.encode(), signature_of(self._key, body).encode()
+        )
+
+    def _warn_of_forgery(self) -> None:
+        if monotonic() - self._forged_at < _FORGED_EVERY_SECONDS:
+            return
+        self._forged_at = monotonic()
+        log.warning(
+            "events: ignored what is not signed with this installation's key; "
+            "EASEL_KEY must be the same for the bot and all workers"
+        )
+
     def _call(self, callback: Callable[[], None]) -> None:
         try:
             callback()
         except Exception:
             log.exception("events: a listener's callback failed")
+
+
+def signature_of(key: bytes, body: bytes) -> str:
+    """Signature of an event's body: HMAC-SHA256 in hexadecimal digits."""
+    return hmac.digest(key, body, "sha256").hex()

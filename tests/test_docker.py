@@ -67,12 +67,21 @@ def test_its_settings_make_a_configuration(
         if name.startswith(("EASEL_", "DISCORD_")):
             monkeypatch.delenv(name)
     for key, value in compose["services"]["bot"]["environment"].items():
-        value = re.sub(r"\$\{POSTGRES_PASSWORD:\?[^}]*\}", "secret", str(value))
+        value = re.sub(r"\$\{\w+_PASSWORD:\?[^}]*\}", "secret", str(value))
         monkeypatch.setenv(key, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
     monkeypatch.setenv("DISCORD_TOKEN_FILE", str(token))
     settings = config.load()
     assert settings.database == "postgresql+psycopg://easel:secret@postgres:5432/easel"
+    assert settings.broker == "redis://:secret@redis:6379/0"
     assert settings.images == "file:///data/images"
+
+
+def test_nobody_speaks_to_redis_without_its_password(compose: dict[str, Any]) -> None:
+    redis = compose["services"]["redis"]
+    password = redis["environment"]["REDISCLI_AUTH"]
+    assert password.startswith("${REDIS_PASSWORD:?")
+    assert '--requirepass "$$REDISCLI_AUTH"' in redis["command"][-1]
+    assert f":{password}@redis" in compose["services"]["bot"]["environment"]["EASEL_BROKER_URL"]
 
 
 def test_what_must_be_up_first_is_waited_for(compose: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ def _named() -> list[str]:
 
 
 def test_the_example_has_one_line_for_each_setting() -> None:
-    of_compose = ["POSTGRES_PASSWORD"]
+    of_compose = ["POSTGRES_PASSWORD", "REDIS_PASSWORD"]
     assert sorted(_named()) == sorted([*map(config.variable, Config.model_fields), *of_compose])
 
 
@@ -34,7 +34,10 @@ def test_the_example_itself_is_a_good_configuration(tmp_path: Path, monkeypatch:
     text = re.sub(r"^#([A-Z_]+=)", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     token = tmp_path / "token"
     token.write_text("of-the-file\n")
-    (tmp_path / ".env").write_text(text.replace("/run/secrets/discord_token", str(token)))
+    key = tmp_path / "key"
+    key.write_text("k" * 40)
+    text = text.replace("/run/secrets/discord_token", str(token)).replace("/run/secrets/easel_key", str(key))
+    (tmp_path / ".env").write_text(text)
     monkeypatch.chdir(tmp_path)
     settings = config.load()
     assert settings.discord_token is not None

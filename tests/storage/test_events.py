@@ -11,10 +11,11 @@ from kombu.transport.memory import Channel
 
 from storage.broker import connection
 from storage.contract import CancelEvent, ChangedEvent, Event, ProgressEvent
-from storage.events import EXCHANGE, Events, Listener
+from storage.events import EXCHANGE, Events, Listener, signature_of
 from tests.brokers import OwnBroker, free_port, wait_until
 
 PROGRESS = ProgressEvent(job_id=2**40, attempt=2, fraction=0.31, preview=bytes(range(256)) * 80)
+KEY = b"the installation's"
 LONG_S = 5
 """Longer than a busy machine needs for what waits for no broker, and shorter than a broker is waited for."""
 
@@ -49,8 +50,8 @@ class Room:
         self._events: list[Events] = []
         self._listeners: list[Listener] = []
 
-    def join(self, url: str) -> Events:
-        self._events.append(Events(url))
+    def join(self, url: str, key: bytes = KEY) -> Events:
+        self._events.append(Events(url, key))
         return self._events[-1]
 
     def listen(self, url: str) -> tuple[Heard, Listener]:
@@ -161,10 +162,41 @@ def test_a_failing_callback_does_not_end_the_listener(room: Room, caplog: pytest
 def test_an_event_of_a_newer_version_is_ignored(own_redis: OwnBroker, room: Room) -> None:
     heard, listener = room.listen(own_redis.url)
     assert listener.wait_ready(30)
-    with connection(own_redis.url) as broker:
-        broker.Producer().publish({"kind": "praised", "job_id": 1}, exchange=EXCHANGE, declare=[EXCHANGE])
+    body = b'{"kind": "praised", "job_id": 1}'
+    _put(own_redis.url, body, signature_of(KEY, body))
     room.join(own_redis.url).publish(CancelEvent(job_id=3))
     assert heard.wait(lambda: heard.events == [CancelEvent(job_id=3)])
+
+
+def _put(url: str, body: bytes, signature: object) -> None:
+    """Publish as somebody who reaches the broker can."""
+    headers = {} if signature is None else {"easel-signature": signature}
+    with connection(url) as broker:
+        broker.Producer().publish(
+            body,
+            exchange=EXCHANGE,
+            declare=[EXCHANGE],
+            headers=headers,
+            content_type="application/json",
+            content_encoding="utf-8",
+        )
+
+
+def test_an_event_that_is_not_ours_is_ignored_and_told_once(
+    broker_url: str, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard, listener = room.listen(broker_url)
+    assert listener.wait_ready(30)
+    forged = CancelEvent(job_id=7).model_dump_json().encode()
+    other = CancelEvent(job_id=8).model_dump_json().encode()
+    for signature in (None, "", 7, "é", signature_of(b"another's", forged), signature_of(KEY, other)):
+        _put(broker_url, forged, signature)
+    room.join(broker_url, b"another's").publish(PROGRESS)
+    room.join(broker_url).publish(CancelEvent(job_id=9))
+    assert heard.wait(lambda: CancelEvent(job_id=9) in heard.events)
+    listener.stop()
+    assert heard.events == [CancelEvent(job_id=9)]
+    assert caplog.text.count("EASEL_KEY") == 1
 
 
 def test_a_stopped_listener_leaves_no_queue_behind_in_memory(room: Room) -> None:
