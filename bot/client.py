@@ -21,6 +21,7 @@ from discord.utils import MISSING
 from bot import commands, errors, reactions
 from bot.delivery import Delivery
 from bot.languages import CommandTranslator, Languages
+from bot.rehearsal import rehearse
 from bot.translation import speak
 from bot.views import Press, submitted
 from bot.views.press import Interaction, locale_of
@@ -79,6 +80,7 @@ class EaselBot(discord.Client):
         if self.backends.config.discord_url != DISCORD_URL:
             await self._find_gateway()
         self.languages.load(await self.backends.database.read(members.languages))
+        await asyncio.to_thread(rehearse, self.backends)
         await self.tree.set_translator(CommandTranslator())
         await self._sync_commands()
         self.delivery.start()

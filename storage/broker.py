@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, NoReturn
 
 import celery.worker.state
@@ -184,6 +185,7 @@ class Tickets:
         self._on_ticket: Callable[[], None] = lambda: None
         self._ticket = self._ticket_task()
         self._sender = Sender(url, "tickets")
+        self._import_all()
 
     def _ticket_task(self) -> Task:
         def ticket() -> None:
@@ -191,6 +193,10 @@ class Tickets:
 
         # Shared, which is Celery's default, would give it to every other Celery app of the process too.
         return self.app.task(ticket, name=TICKET, shared=False)
+
+    def _import_all(self) -> None:
+        """Import what Celery would import with the first ticket, which is somebody's first press."""
+        attrgetter("amqp.send_task_message", "backend", "loader")(self.app)
 
     def send(self) -> None:
         """Wake one worker. Never waits for the broker and never raises."""

@@ -51,6 +51,13 @@ T = TypeVar("T")
 SQLITE_BUSY_MS = 30_000
 # A process that is stopped inside a transaction holds a member's row: nobody waits longer for it than this.
 POSTGRES_IDLE_MS = 5_000
+READERS = 2
+WRITERS = {"sqlite": 1, "postgresql": 4}
+"""Threads for what event loops await.
+
+More would only compete for the interpreter, and SQLite's writers for the file: whoever finds it locked
+sleeps, and may be passed for long.
+"""
 MIGRATION_LOCK = 0x6561_7365_6C
 
 
@@ -103,7 +110,11 @@ class Database:
                 )
             case other:
                 raise ConfigError(f"EASEL_DATABASE_URL cannot be used: {other} is no database Easel knows.")
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="database")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="database reader")
+        self._writers = ThreadPoolExecutor(
+            WRITERS[self._url.get_backend_name()], thread_name_prefix="database writer"
+        )
+        self._under_way = 0
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -124,7 +135,7 @@ class Database:
             with self.reading() as session:
                 return query(session, *args, **kwargs)
 
-        return await self._on_a_thread(run)
+        return await self._on_a_thread(self._readers, run)
 
     async def write(
         self, change: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
@@ -135,15 +146,25 @@ class Database:
             with self.writing() as session:
                 return change(session, *args, **kwargs)
 
-        return await self._on_a_thread(run)
+        return await self._on_a_thread(self._writers, run)
 
-    async def _on_a_thread(self, run: Callable[[], T]) -> T:
+    async def _on_a_thread(self, threads: ThreadPoolExecutor, run: Callable[[], T]) -> T:
         """In the caller's context, as `asyncio.to_thread` has it, but on a thread of our own."""
         run_there = contextvars.copy_context().run
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run_there, run)
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, run_there, run)
+        finally:
+            self._under_way -= 1
+
+    @property
+    def under_way(self) -> int:
+        """Number of reads and writes that are awaited; to be asked on the event loop that awaits them."""
+        return self._under_way
 
     def close(self) -> None:
-        self._threads.shutdown()
+        self._readers.shutdown()
+        self._writers.shutdown()
         self._reader.dispose()
         self._writer.dispose()
 

@@ -11,15 +11,21 @@ from weakref import WeakValueDictionary
 import discord
 from discord.utils import MISSING
 
-from bot.views.press import Interaction
+from bot.views.press import Interaction, host
 from bot.views.wishes import is_user_install
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PATIENCE = 1.5
+PATIENCE = 0.5
 """Seconds after which the answer is deferred; Discord forgets an interaction after three."""
+
+FORM_PATIENCE = 2.2
+"""Seconds after which it is too late for a form."""
+
+BUSY = 8
+"""Reads and writes under way at which an answer is deferred at once: the work for it would take too long."""
 
 FORGOTTEN_S = 3.0
 _PRIVATE = "private"
@@ -32,20 +38,44 @@ async def in_time(
 ) -> T:
     """Await `work`; where it takes long, tell Discord that the answer follows.
 
-    `thinking` promises a new message; False promises a change of the pressed one.
+    `thinking` promises a new message; False promises a change of the pressed one. On a busy bot that is told
+    before the work begins: many answers at once are then given before any of the work for them.
     """
+    if host(interaction).backends.database.under_way >= BUSY:
+        await _defer(interaction, thinking=thinking, ephemeral=ephemeral)
+        return await work
+    return await _within(PATIENCE, interaction, work, thinking=thinking, ephemeral=ephemeral)
+
+
+async def in_time_for_form(interaction: Interaction, work: Awaitable[T], *, ephemeral: bool = True) -> T:
+    """Await what a form is made of, or that none is to be opened.
+
+    A form can only be the first answer, so it is waited for until that is nearly too late. The answer that is
+    promised then can say that the form came too late; it is `ephemeral` where no job may come of it.
+    """
+    return await _within(FORM_PATIENCE, interaction, work, thinking=True, ephemeral=ephemeral)
+
+
+async def _within(
+    seconds: float, interaction: Interaction, work: Awaitable[T], *, thinking: bool, ephemeral: bool
+) -> T:
     task = asyncio.ensure_future(work)
-    done, _ = await asyncio.wait({task}, timeout=max(0.0, PATIENCE - _age_s(interaction)))
+    done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds - _age_s(interaction)))
     if not done:
-        await interaction.response.defer(thinking=thinking, ephemeral=ephemeral)
-        interaction.extras[_PRIVATE] = ephemeral
+        await _defer(interaction, thinking=thinking, ephemeral=ephemeral)
     return await task
+
+
+async def _defer(interaction: Interaction, *, thinking: bool, ephemeral: bool) -> None:
+    if interaction.response.is_done():
+        return
+    await interaction.response.defer(thinking=thinking, ephemeral=ephemeral)
+    interaction.extras[_PRIVATE] = ephemeral
 
 
 async def promise(interaction: Interaction) -> None:
     """Tell Discord at once that a private answer follows, for work that surely takes long."""
-    await interaction.response.defer(thinking=True, ephemeral=True)
-    interaction.extras[_PRIVATE] = True
+    await _defer(interaction, thinking=True, ephemeral=True)
 
 
 def _age_s(interaction: Interaction) -> float:

@@ -19,7 +19,7 @@ from bot.derived import Cell, Derived, Upscaling, Variation
 from bot.messages import forms
 from bot.redrawn import Outpainting
 from bot.submit import Asked, Derive, Wish
-from bot.views.answering import in_time, repaint, say
+from bot.views.answering import in_time, in_time_for_form, repaint, say
 from bot.views.cancels import cancel
 from bot.views.custom_ids import CustomId
 from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
@@ -184,17 +184,14 @@ async def _do(pressed: Pressed) -> None:
     interaction, backends, custom_id = pressed.interaction, pressed.backends, pressed.custom_id
     deed, member_id = DEEDS[custom_id.verb], interaction.user.id
 
-    async def work() -> Asked | Form:
-        form = await backends.database.read(_remix_form, member_id, deed, custom_id)
-        make = _making(deed, custom_id, member_id)
-        return form or await submit.derive(backends, _wish(pressed), make, incoming.fetching(backends))
-
-    outcome = await in_time(interaction, work())
-    if isinstance(outcome, Form):
-        await open_form(interaction, outcome)
+    look = backends.database.read(_remix_form, member_id, deed, custom_id)
+    form = await in_time_for_form(interaction, look, ephemeral=False)
+    if form is not None:
+        await open_form(interaction, form)
         return
-    await announce(interaction, outcome)
-    await _colour(interaction, custom_id)
+    make = _making(deed, custom_id, member_id)
+    work = submit.derive(backends, _wish(pressed), make, incoming.fetching(backends))
+    await begin(interaction, custom_id, work)
 
 
 for _verb in DEEDS:

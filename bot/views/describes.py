@@ -99,5 +99,5 @@ async def _again(pressed: Pressed) -> None:
 @on_press("da")
 async def _imagine_all(pressed: Pressed) -> None:
     member_id = pressed.interaction.user.id
-    text = await pressed.backends.database.read(readings.all_prompts, pressed.id, member_id)
-    await prompts.imagine(pressed.interaction, text)
+    work = pressed.backends.database.read(readings.all_prompts, pressed.id, member_id)
+    await prompts.imagine(pressed.interaction, await in_time(pressed.interaction, work))

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from bot import readings, submit
 from bot.messages import pictures
-from bot.submit import Asked, Found
-from bot.views.answering import in_time, repaint
+from bot.submit import Found
+from bot.views.answering import in_time, in_time_for_form, repaint
 from bot.views.custom_ids import CustomId, parse
 from bot.views.deeds import announce
 from bot.views.modals import Form, imagine_form, open_form
@@ -51,18 +51,13 @@ async def _draw(pressed: Pressed) -> None:
         remix = member is not None and member.settings.get("remix")
         return imagine_form(found.job_id, text, pressed.n) if remix else text
 
-    async def work() -> Asked | Form:
-        prompt = await backends.database.read(read)
-        if isinstance(prompt, Form):
-            return prompt
-        press = f"{member_id}:{pressed.custom_id}"
-        return await submit.imagine(backends, wish_of(interaction, press), prompt, found=found)
-
-    outcome = await in_time(interaction, work())
-    if isinstance(outcome, Form):
-        await open_form(interaction, outcome)
+    prompt = await in_time_for_form(interaction, backends.database.read(read), ephemeral=False)
+    if isinstance(prompt, Form):
+        await open_form(interaction, prompt)
         return
-    await announce(interaction, outcome)
+    press = f"{member_id}:{pressed.custom_id}"
+    work = submit.imagine(backends, wish_of(interaction, press), prompt, found=found)
+    await announce(interaction, await in_time(interaction, work))
     await colour_numbers(interaction, found.job_id)
 
 

@@ -11,7 +11,7 @@ from bot import derived, messages
 from bot.messages import deeds
 from bot.submit import Found
 from bot.translation import _
-from bot.views.answering import in_time, say
+from bot.views.answering import in_time, in_time_for_form, say
 from bot.views.found import colour_numbers
 from bot.views.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
 from bot.views.press import Pressed, button, on_press
@@ -53,14 +53,14 @@ def _form(session: Session, job_id: int, member_id: int) -> Form:
 @on_press("er")
 async def _edit(pressed: Pressed) -> None:
     work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
-    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
 
 
 @on_submit("fi")
 async def _run(form: Submitted) -> None:
     """The words are drawn as they stand: its member's settings were written out in them the first time."""
     interaction, backends = form.interaction, form.backends
-    job = await backends.database.read(jobs.seen, form.id, interaction.user.id)
+    job = await in_time(interaction, backends.database.read(jobs.seen, form.id, interaction.user.id))
     model = derived.own_model(backends.catalog, job)
     n = form.custom_id.n
     if n is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import discord
 from sqlalchemy.orm import Session
@@ -23,6 +24,8 @@ from storage.contract import JobState
 from storage.errors import AlreadyFinished, NoSuchBatch, NoSuchJob
 from storage.members import Totals
 from storage.tables import Batch, Job, Member
+
+T = TypeVar("T")
 
 SHOWN = 10
 """Entries of one list: three components each of the 40 that a message may have."""
@@ -146,16 +149,15 @@ def _stop_button(verb: str, id_: int, *, stopping: bool) -> Press:
     return button(verb, id_, label=_("Stopping…") if stopping else _(LABEL), disabled=stopping)
 
 
-async def _stop(pressed: Pressed, work: Awaitable[None]) -> None:
-    """Stop it; what has ended meanwhile is left out of the list that follows."""
+async def _read_after(pressed: Pressed, stopped: Awaitable[None], read: Callable[[], Awaitable[T]]) -> T:
+    """Stop it, then read what the panel shows; what has ended meanwhile is left out of it."""
 
-    async def unless_ended() -> None:
-        try:
-            await work
-        except (AlreadyFinished, NoSuchJob, NoSuchBatch):
-            return
+    async def work() -> T:
+        with suppress(AlreadyFinished, NoSuchJob, NoSuchBatch):
+            await stopped
+        return await read()
 
-    await in_time(pressed.interaction, unless_ended(), thinking=False)
+    return await in_time(pressed.interaction, work(), thinking=False)
 
 
 def _stopped_job(pressed: Pressed) -> Awaitable[None]:
@@ -167,22 +169,24 @@ def _stopped_batch(pressed: Pressed) -> Awaitable[None]:
 
 
 async def _info_without(pressed: Pressed, stopped: Callable[[Pressed], Awaitable[None]]) -> None:
-    await _stop(pressed, stopped(pressed))
-    found = await pressed.backends.database.write(read_info, pressed.interaction.user.id)
+    database, member_id = pressed.backends.database, pressed.interaction.user.id
+    found = await _read_after(pressed, stopped(pressed), lambda: database.write(read_info, member_id))
     await update(pressed.interaction, info(found))
 
 
 async def _queue_without(pressed: Pressed, stopped: Callable[[Pressed], Awaitable[None]]) -> None:
-    await _stop(pressed, stopped(pressed))
-    queue = await pressed.backends.database.read(Queue.of_member, pressed.interaction.user.id)
+    database, member_id = pressed.backends.database, pressed.interaction.user.id
+    queue = await _read_after(pressed, stopped(pressed), lambda: database.read(Queue.of_member, member_id))
     await update(pressed.interaction, own_queue(queue))
 
 
 async def _guild_queue_without(pressed: Pressed, stopped: Callable[[Pressed], Awaitable[None]]) -> None:
     may_moderate(pressed.interaction)
-    assert pressed.interaction.guild_id is not None
-    await _stop(pressed, stopped(pressed))
-    queue, paused = await pressed.backends.database.read(read_guild_queue, pressed.interaction.guild_id)
+    database, guild_id = pressed.backends.database, pressed.interaction.guild_id
+    assert guild_id is not None
+    queue, paused = await _read_after(
+        pressed, stopped(pressed), lambda: database.read(read_guild_queue, guild_id)
+    )
     await update(pressed.interaction, guild_queue(queue, paused=paused))
 
 

@@ -12,7 +12,7 @@ from bot.messages import forms
 from bot.redrawn import Region
 from bot.submit import Asked
 from bot.translation import _
-from bot.views.answering import in_time
+from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import begin
 from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
@@ -76,7 +76,7 @@ def mask_form(session: Session, image_id: int, member_id: int) -> Form:
 async def _open(pressed: Pressed) -> None:
     backends, member_id = pressed.backends, pressed.interaction.user.id
     work = backends.database.read(_form, backends.catalog, pressed.id, member_id)
-    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
 
 
 @on_submit("fr")

@@ -16,7 +16,7 @@ from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
 from bot.translation import _
 from bot.twins import NoTwin
-from bot.views.answering import in_time, promise, say
+from bot.views.answering import in_time, in_time_for_form, promise, say
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import announce
 from bot.views.describes import describe
@@ -108,7 +108,7 @@ async def _open_mask(pressed: Pressed) -> None:
     if pressed.id == 0:
         raise NoTwin
     work = pressed.backends.database.read(mask_form, pressed.id, pressed.interaction.user.id)
-    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
 
 
 @on_submit("fm")

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from bot import incoming, redrawn, submit
 from bot.messages import forms
-from bot.views.answering import in_time
+from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import begin
 from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
@@ -24,7 +24,7 @@ def _form(session: Session, image_id: int, member_id: int) -> Form:
 @on_press("zc")
 async def _open(pressed: Pressed) -> None:
     work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
-    await open_form(pressed.interaction, await in_time(pressed.interaction, work, ephemeral=True))
+    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
 
 
 @on_submit("fz")

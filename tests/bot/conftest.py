@@ -48,6 +48,7 @@ sizes = [[64, 64]]
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer is deferred or refused because the machine is busy: `test_slow_database.py` sees to that."""
     monkeypatch.setattr(answering, "PATIENCE", 20.0)
+    monkeypatch.setattr(answering, "FORM_PATIENCE", 20.0)
     monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", 60.0)
 
 

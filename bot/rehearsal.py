@@ -1,0 +1,52 @@
+"""The first `/imagine`, rehearsed before anybody can type it.
+
+Statements are put together and compiled once, sentences' languages are read once. Were that left to the first
+members who come after a start, all at once perhaps, their answers would wait for it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from bot import flags, messages, submit
+from bot.checks import Place
+from bot.submit import Wish
+from bot.translation import LANGUAGES, spoken
+from storage import jobs, submissions
+from storage.backends import Backends
+from storage.contract import Action
+from storage.errors import Refused
+from storage.tables import Address
+
+_PROMPT = "a picture"
+_NOBODY = 0
+"""The id of no member and no guild."""
+
+
+class _Over(Exception):
+    """Takes back what was written."""
+
+
+def rehearse(backends: Backends) -> None:
+    """Parse, check and write a job, and take it back. Blocks for a tenth of a second or so."""
+    address = Address(_NOBODY, guild_id=_NOBODY, channel_id=_NOBODY, token_expires_at=0)
+    wish = Wish(address, "", _NOBODY, Place(_NOBODY), press="rehearsal")
+    with backends.database.reading() as session:
+        preferences = submit.preferences_of(session, _NOBODY)
+    try:
+        (parsed,) = flags.parse_all(_PROMPT, backends.catalog, preferences)
+        messages.hints([parsed], backends.catalog)
+        with backends.database.writing() as session:
+            _write(session, wish, parsed)
+    except (_Over, Refused):
+        return
+
+
+def _write(session: Session, wish: Wish, parsed: flags.Parsed) -> None:
+    draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
+    submission = submissions.submit(session, draft)
+    jobs.set_progress_message(session, submission.job.id, _NOBODY)
+    for language in LANGUAGES:
+        with spoken(language):
+            messages.waiting(submission.job, submission.ahead)
+    raise _Over
