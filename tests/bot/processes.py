@@ -30,7 +30,7 @@ class Processes:
             "EASEL_BROKER_URL": config.broker,
             "EASEL_IMAGES_URL": config.images,
             "EASEL_DATA_DIR": str(config.data_dir),
-            "EASEL_CATALOG": str(config.catalog),
+            "EASEL_CATALOG": str(config.catalog or ""),
             "EASEL_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
         }

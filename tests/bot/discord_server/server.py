@@ -27,7 +27,9 @@ PREFIX = "/api/v10"
 
 
 class DiscordServer:
-    def __init__(self) -> None:
+    def __init__(self, *, judges: bool = True) -> None:
+        """With `judges` every request is compared with Discord's document, which takes as long as a bot does."""
+        self._judges = judges
         self.token = "a-token-of-the-loopback-server"
         self.bot = User("Easel", bot=True)
         self.application_id = self.bot.id
@@ -117,7 +119,8 @@ class DiscordServer:
         open_to_all = call.template.startswith(("/interactions", "/webhooks", "/gateway"))
         if not open_to_all and call.authorization != f"Bot {self.token}":
             raise Refusal(401, 0, "401: Unauthorized")
-        call.violations.extend(judge(call))
+        if self._judges:
+            call.violations.extend(judge(call))
         if call.violations:
             raise Refusal(400, 50035, "Invalid Form Body", errors={"violations": call.violations})
         return route[2](self, call)
