@@ -28,7 +28,7 @@ PREFIX = "/api/v10"
 
 class DiscordServer:
     def __init__(self, *, judges: bool = True) -> None:
-        """With `judges` every request is compared with Discord's document, which takes as long as a bot does."""
+        """With `judges` each request is held against Discord's document, which takes as long as the bot."""
         self._judges = judges
         self.token = "a-token-of-the-loopback-server"
         self.bot = User("Easel", bot=True)
