@@ -14,7 +14,7 @@ from typing import Any
 import discord
 from sqlalchemy.orm import Session
 
-from bot import derived, incoming, messages, redrawn, submit
+from bot import derived, messages, redrawn, submit
 from bot.derived import Cell, Derived, Upscaling, Variation
 from bot.messages import forms
 from bot.redrawn import Outpainting
@@ -187,7 +187,7 @@ async def _do(pressed: Pressed) -> None:
     async def work() -> Asked | Form:
         form = await backends.database.read(_remix_form, member_id, deed, custom_id)
         make = _making(deed, custom_id, member_id)
-        return form or await submit.derive(backends, _wish(pressed), make, incoming.fetching(backends))
+        return form or await submit.derive(backends, _wish(pressed), make)
 
     outcome = await in_time(interaction, work())
     if isinstance(outcome, Form):
@@ -210,7 +210,7 @@ async def _remixed(form: Submitted) -> None:
         raise UnknownButton(str(form.custom_id))
 
     make = _making(deed, custom_id, interaction.user.id, form.text(PROMPT))
-    work = submit.derive(backends, wish_of(interaction), make, incoming.fetching(backends))
+    work = submit.derive(backends, wish_of(interaction), make)
     await begin(interaction, custom_id, work)
 
 
@@ -220,7 +220,6 @@ async def _upscale(pressed: Pressed) -> None:
         pressed.backends,
         _wish(pressed),
         lambda session, catalog: derived.upscale(session, catalog, pressed.id, action),
-        incoming.fetching(pressed.backends),
     )
     await begin(pressed.interaction, pressed.custom_id, work)
 

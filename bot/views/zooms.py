@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from bot import incoming, redrawn, submit
+from bot import redrawn, submit
 from bot.messages import forms
 from bot.views.answering import in_time
 from bot.views.custom_ids import CustomId
@@ -34,6 +34,5 @@ async def _zoom(form: Submitted) -> None:
         form.backends,
         wish_of(form.interaction),
         lambda session, catalog: redrawn.custom_zoom(session, catalog, form.id, text),
-        incoming.fetching(form.backends),
     )
     await begin(form.interaction, form.custom_id, work)

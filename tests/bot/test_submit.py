@@ -30,19 +30,15 @@ ADA, BOB, GUILD = 11, 12, 900
 PLACE = Place(guild_id=GUILD, permissions=frozenset(Permission))
 
 
-async def nothing(link: str) -> str:
-    raise AssertionError(f"nothing links to {link}")
-
-
 def reroll(backends: Backends, wish: Wish, job_id: int, image_id: int | None = None) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.reroll(session, catalog, job_id, image_id), nothing
+        backends, wish, lambda session, catalog: derived.reroll(session, catalog, job_id, image_id)
     )
 
 
 def vary(backends: Backends, wish: Wish, picture: Cell | int, action: derived.Variation) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.vary(session, catalog, picture, action), nothing
+        backends, wish, lambda session, catalog: derived.vary(session, catalog, picture, action)
     )
 
 
@@ -50,7 +46,7 @@ def upscale(
     backends: Backends, wish: Wish, picture: Cell | int, action: derived.Upscaling
 ) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.upscale(session, catalog, picture, action), nothing
+        backends, wish, lambda session, catalog: derived.upscale(session, catalog, picture, action)
     )
 
 
