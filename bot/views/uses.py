@@ -63,9 +63,11 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     picture = picture_of(message)
     if picture.size > interaction.filesize_limit:
         raise PictureTooLarge(interaction.filesize_limit)
-    await promise(interaction)
     database = host(interaction).backends.database
-    await database.read(holds.check_banned, interaction.user.id, interaction.guild_id)
+    may = database.read(holds.check_banned, interaction.user.id, interaction.guild_id)
+    await in_time(interaction, may, ephemeral=True)
+    if not interaction.response.is_done():
+        await promise(interaction)
     data = await picture.read()
     twin = await _twin(interaction, message, data)
     view = discord.ui.View(timeout=None)

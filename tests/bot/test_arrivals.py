@@ -198,10 +198,10 @@ def _bringings(world: World) -> int:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_who_is_refused_brings_nothing(stage: Stage, fetched: list[str], way: str) -> None:
-    bring = await WAYS[way](stage)
-    fetched.clear()
     before, jobs = _files(stage.world.backends.images), len(job_rows(stage.world))
     for refusing in (_banned, _paused, _full):
+        bring = await WAYS[way](stage)
+        fetched.clear()
         with refusing(stage) as sentence:
             result = await bring(stage)
         assert answer(result).content == sentence
@@ -209,7 +209,7 @@ async def test_who_is_refused_brings_nothing(stage: Stage, fetched: list[str], w
         assert _files(stage.world.backends.images) == before
         assert _bringings(stage.world) == 0
         assert len(job_rows(stage.world)) == jobs
-    await bring(stage)
+    await (await WAYS[way](stage))(stage)
     assert fetched or stage.site.asked or way == "zoom", "else the table would prove nothing"
     assert _files(stage.world.backends.images) > before
     assert _bringings(stage.world) >= 1
