@@ -21,7 +21,7 @@ import discord
 from bot import archives, posting
 from bot.archives import Entry, Group
 from bot.messages import privacy as said
-from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, ClientLoop, Failure, Letter, Place
+from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, ClientLoop, Letter, Place
 from bot.translation import spoken
 from bot.uploads import MARGIN, Upload
 from bot.views.press import button
@@ -180,7 +180,7 @@ class Exports:
             try:
                 self._answer(token, letter, first=parcel.place == 0)
             except FAILURES as error:
-                if posting.failure(error) is not Failure.EXPIRED:
+                if posting.failure(error) in TRANSIENT:
                     raise
             else:
                 return

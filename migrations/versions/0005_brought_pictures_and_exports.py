@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("member_id", name=op.f("uq_exports_member_id")),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_deliveries_member_id", "deliveries", ["member_id"])
     _bring_along()
 
 
@@ -105,5 +106,6 @@ def _keys(part: Any) -> Iterator[str]:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_deliveries_member_id", "deliveries")
     for table in ("exports", "fillings", "job_pictures", "bringings"):
         op.drop_table(table)
