@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,8 @@ from bot.incoming import Incoming
 from storage import brought
 from storage.backends import Backends
 from storage.images import COMPOSED
+
+log = logging.getLogger(__name__)
 
 
 class Arrivals:
@@ -37,8 +40,13 @@ class Arrivals:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        if kind is not None and self._bringings:
+        if kind is None or not self._bringings:
+            return
+        try:
             await asyncio.to_thread(brought.let_go, self._backends, self._bringings)
+        except Exception:
+            # What refused the command is what its member should read; the sweep comes later.
+            log.exception("what a refused command brought could not be let go")
 
     async def receive(self, source: discord.Attachment | str) -> Incoming:
         """Fetch and keep the picture of an attachment, or behind a link as it was typed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, event, func, or_, select
@@ -59,14 +59,13 @@ def bring(session: Session, member_id: int, key: str) -> int:
     return row.id
 
 
-def let_go(backends: Backends, bringings: Iterable[int]) -> None:
+def let_go(backends: Backends, bringings: Collection[int]) -> None:
     """A command came to nothing: what nobody else counts on is deleted. Blocks; not for the event loop."""
-    for id_ in bringings:
-        with backends.database.writing() as session:
-            gone = delete(Bringing).where(Bringing.id == id_).returning(Bringing.key)
-            key = session.scalar(gone)
-        if key is not None:
-            forget(backends, key)
+    with backends.database.writing() as session:
+        gone = delete(Bringing).where(Bringing.id.in_(bringings)).returning(Bringing.key)
+        keys = set(session.scalars(gone, execution_options=_UNTRACKED))
+    for key in sorted(keys):
+        forget(backends, key)
 
 
 def forget(backends: Backends, key: str) -> bool:

@@ -62,15 +62,17 @@ class Sweep:
         """What was brought a day ago belongs to the jobs that it became part of, or to nobody."""
         with self._backends.database.reading() as session:
             over = brought.outlived(session, MOST)
-        brought.let_go(self._backends, over)
+        if over:
+            brought.let_go(self._backends, over)
 
 
 def _ours(session: Session, files: Sequence[Kept]) -> list[str]:
     """The keys of files that this database may have known."""
-    first, last = session.execute(select(func.min(Job.id), func.max(Job.id))).one()
-    if first is None:
+    first = session.scalar(select(Job.created_at).order_by(Job.id).limit(1))
+    last = session.scalar(select(func.max(Job.id)))
+    if first is None or last is None:
         return []
-    since = session.scalars(select(Job.created_at).where(Job.id == first)).one() / 1000 - AGE_S
+    since = first / 1000 - AGE_S
     return [file.key for file in files if file.at >= since and (job_of(file.key) or 0) <= last]
 
 
