@@ -32,7 +32,7 @@ def ask(session: Session, address: Address, after: int | None) -> tuple[Export, 
 
 
 def begin(session: Session, export_id: int) -> None:
-    """Its member was told that it is being put together."""
+    """It may be taken: its member was told, or who was at it is so no more."""
     session.execute(update(Export).where(Export.id == export_id).values(due_at=epoch_ms()))
 
 
