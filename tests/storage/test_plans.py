@@ -20,7 +20,6 @@ from storage import (
     jobs,
     members,
     moderation,
-    privacy,
     states,
     submissions,
     turns,
@@ -173,7 +172,6 @@ SCAN = re.compile(rf"SCAN {LONG}(?! USING (COVERING )?INDEX {QUEUE})|Seq Scan on
         lambda session: brought._is_named(session, "77"),
         lambda session: brought.named_of(session, ["77", "78"]),
         lambda session: brought.outlived(session, 10),
-        lambda session: privacy.delete_rows(session, 5),
     ],
 )
 def test_no_history_is_scanned(filled: Database, ask: Callable[[Session], object]) -> None:
