@@ -9,14 +9,13 @@ import asyncio
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, TracebackType
+from typing import Any, Protocol, Self
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
 from bot import checks, derived, flags, messages, moderation, picture_prompts
-from bot.arrivals import Arrivals
 from bot.checks import Place
 from bot.derived import Cell, Derived, Sheet
 from bot.grammar import divide
@@ -31,6 +30,22 @@ __all__ = ["Asked", "Cell", "Derive", "Place", "Wish", "derive", "enqueue", "ima
 
 Derive = Callable[[Session, Catalog], Derived]
 """Makes a request of an earlier job's or picture's."""
+
+
+class Arriving(Protocol):
+    """Brings a command's pictures into the store, and lets them go if it comes to nothing: `arrivals.py`."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None: ...
+
+    async def fetch(self, link: str) -> str:
+        """The key of what is behind a link."""
+
+    async def compose(self, png: bytes) -> str:
+        """The key of a sheet or mask."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +149,7 @@ async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Foun
     return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))
 
 
-async def derive(backends: Backends, wish: Wish, make: Derive) -> Asked:
+async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arriving) -> Asked:
     """Draw or enlarge what `make` derives from an earlier job or picture.
 
     What a changed prompt links to, and the parent's did not, is fetched.
@@ -171,7 +186,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive) -> Asked:
             stealth=made.stealth or parent.stealth,
         )
 
-    async with Arrivals(backends, wish.member_id) as arrivals:
+    async with arrivals:
         keys.update({url: await arrivals.fetch(url) for url in missing})
         composed = {} if first.sheet is None else await _composed(backends, first.sheet, arrivals)
         asked = await enqueue(backends, lambda session: draft(session, composed))
@@ -180,7 +195,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive) -> Asked:
     return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
 
 
-async def _composed(backends: Backends, sheet: Sheet, arrivals: Arrivals) -> dict[str, Any]:
+async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> dict[str, Any]:
     """The sheet in the image store, as the request names it."""
     source, mask = await asyncio.to_thread(_drawn_up, backends, sheet)
     keys: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": await arrivals.compose(mask)}

@@ -15,6 +15,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import derived, messages, redrawn, submit
+from bot.arrivals import Arrivals
 from bot.derived import Cell, Derived, Upscaling, Variation
 from bot.messages import forms
 from bot.redrawn import Outpainting
@@ -187,7 +188,9 @@ async def _do(pressed: Pressed) -> None:
     async def work() -> Asked | Form:
         form = await backends.database.read(_remix_form, member_id, deed, custom_id)
         make = _making(deed, custom_id, member_id)
-        return form or await submit.derive(backends, _wish(pressed), make)
+        if form is not None:
+            return form
+        return await submit.derive(backends, _wish(pressed), make, Arrivals(backends, member_id))
 
     outcome = await in_time(interaction, work())
     if isinstance(outcome, Form):
@@ -210,7 +213,8 @@ async def _remixed(form: Submitted) -> None:
         raise UnknownButton(str(form.custom_id))
 
     make = _making(deed, custom_id, interaction.user.id, form.text(PROMPT))
-    work = submit.derive(backends, wish_of(interaction), make)
+    arrivals = Arrivals(backends, interaction.user.id)
+    work = submit.derive(backends, wish_of(interaction), make, arrivals)
     await begin(interaction, custom_id, work)
 
 
@@ -220,6 +224,7 @@ async def _upscale(pressed: Pressed) -> None:
         pressed.backends,
         _wish(pressed),
         lambda session, catalog: derived.upscale(session, catalog, pressed.id, action),
+        Arrivals(pressed.backends, pressed.interaction.user.id),
     )
     await begin(pressed.interaction, pressed.custom_id, work)
 

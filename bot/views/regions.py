@@ -8,6 +8,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import derived, incoming, redrawn, submit
+from bot.arrivals import Arrivals
 from bot.messages import forms
 from bot.redrawn import Region
 from bot.submit import Asked
@@ -100,4 +101,5 @@ async def draw_region(form: Submitted, painted: discord.Attachment | None) -> As
         form.backends,
         wish,
         lambda session, catalog: redrawn.region(session, catalog, form.id, form.text(PROMPT), where),
+        Arrivals(form.backends, wish.member_id),
     )

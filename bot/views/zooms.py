@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from bot import redrawn, submit
+from bot.arrivals import Arrivals
 from bot.messages import forms
 from bot.views.answering import in_time
 from bot.views.custom_ids import CustomId
@@ -34,5 +35,6 @@ async def _zoom(form: Submitted) -> None:
         form.backends,
         wish_of(form.interaction),
         lambda session, catalog: redrawn.custom_zoom(session, catalog, form.id, text),
+        Arrivals(form.backends, form.interaction.user.id),
     )
     await begin(form.interaction, form.custom_id, work)

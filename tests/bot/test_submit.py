@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot import derived, submit
+from bot.arrivals import Arrivals
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError
@@ -32,13 +33,19 @@ PLACE = Place(guild_id=GUILD, permissions=frozenset(Permission))
 
 def reroll(backends: Backends, wish: Wish, job_id: int, image_id: int | None = None) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.reroll(session, catalog, job_id, image_id)
+        backends,
+        wish,
+        lambda session, catalog: derived.reroll(session, catalog, job_id, image_id),
+        Arrivals(backends, wish.member_id),
     )
 
 
 def vary(backends: Backends, wish: Wish, picture: Cell | int, action: derived.Variation) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.vary(session, catalog, picture, action)
+        backends,
+        wish,
+        lambda session, catalog: derived.vary(session, catalog, picture, action),
+        Arrivals(backends, wish.member_id),
     )
 
 
@@ -46,7 +53,10 @@ def upscale(
     backends: Backends, wish: Wish, picture: Cell | int, action: derived.Upscaling
 ) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.upscale(session, catalog, picture, action)
+        backends,
+        wish,
+        lambda session, catalog: derived.upscale(session, catalog, picture, action),
+        Arrivals(backends, wish.member_id),
     )
 
 
