@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Self
 
@@ -45,26 +45,44 @@ class Entry:
 
     @classmethod
     def of_text(cls, name: str, text: str) -> Self:
-        data = text.encode()
-        return cls(name, len(zlib.compress(data)), lambda: data, deflated=True)
+        # Kept small: an archive's worth of rows is ten times as large.
+        small = zlib.compress(text.encode())
+        return cls(name, len(small), lambda: zlib.decompress(small), deflated=True)
 
 
-def split(entries: Iterable[Entry], limit: int) -> tuple[list[list[Entry]], list[Entry]]:
-    """Groups of entries, in order, whose archives have at most `limit` bytes; and the entries too large."""
-    groups: list[list[Entry]] = []
-    left_out = []
-    room = 0
+@dataclass
+class Group:
+    """Entries that fit one archive, and what was met on the way to them."""
+
+    entries: list[Entry] = field(default_factory=list)
+    left_out: list[Entry] = field(default_factory=list)
+    """Too large for any."""
+    following: Entry | None = None
+    """What the next group begins with; None for the last one."""
+
+
+def grouped(entries: Iterable[Entry], limit: int) -> Iterator[Group]:
+    """Groups of entries, in order, whose archives have at most `limit` bytes; made as they are asked for."""
+    group, room = Group(), limit - _FRAME
     for entry in entries:
         needed = entry.size + _FRAME
         if needed > limit - _FRAME:
-            left_out.append(entry)
+            group.left_out.append(entry)
             continue
         if needed > room:
-            groups.append([])
-            room = limit - _FRAME
-        groups[-1].append(entry)
+            group.following = entry
+            yield group
+            group, room = Group(), limit - _FRAME
+        group.entries.append(entry)
         room -= needed
-    return groups, left_out
+    yield group
+
+
+def split(entries: Iterable[Entry], limit: int) -> tuple[list[list[Entry]], list[Entry]]:
+    """All groups that have entries; and the entries too large for any."""
+    groups = list(grouped(entries, limit))
+    left_out = [entry for group in groups for entry in group.left_out]
+    return [group.entries for group in groups if group.entries], left_out
 
 
 @dataclass(frozen=True)

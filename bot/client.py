@@ -20,8 +20,10 @@ from discord.utils import MISSING
 
 from bot import commands, errors, reactions
 from bot.delivery import Delivery
+from bot.exports import Exports
 from bot.languages import CommandTranslator, Languages
 from bot.rehearsal import rehearse
+from bot.sweeper import Sweeper
 from bot.translation import speak
 from bot.views import Press, submitted
 from bot.views.press import Interaction, locale_of
@@ -74,6 +76,8 @@ class EaselBot(discord.Client):
             self.tree.add_command(command)
         self.add_dynamic_items(Press)
         self.delivery = Delivery(self, backends)
+        self.exports = Exports(self, backends)
+        self.sweeper = Sweeper(backends)
         self._use_endpoint(backends.config.discord_url)
 
     async def setup_hook(self) -> None:
@@ -84,6 +88,8 @@ class EaselBot(discord.Client):
         await self.tree.set_translator(CommandTranslator())
         await self._sync_commands()
         self.delivery.start()
+        self.exports.start()
+        self.sweeper.start()
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """A form that was submitted. discord.py has found commands and buttons by itself before."""
@@ -94,7 +100,8 @@ class EaselBot(discord.Client):
         await reactions.react(self, self.backends, reaction)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self.delivery.stop)
+        for part in (self.delivery, self.exports, self.sweeper):
+            await asyncio.to_thread(part.stop)
         await super().close()
 
     async def explain(self, interaction: Interaction, error: Exception) -> None:

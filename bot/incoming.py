@@ -1,4 +1,6 @@
-"""Pictures that come from members: an attachment's, or what is behind a link, looked at and kept.
+"""Pictures that come from members: an attachment's, or what is behind a link, fetched and looked at.
+
+`arrivals` keeps them.
 
 A link is whatever a member typed. So that it cannot reach into the operator's own network, the very addresses
 that are connected to are checked, after every redirect again.
@@ -10,8 +12,8 @@ import asyncio
 import hashlib
 import io
 import socket
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import aiohttp
 import discord
@@ -22,7 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bot.public_addresses import is_public
 from storage.backends import Backends
 from storage.errors import Refused
-from storage.images import INCOMING, ImageStore
+from storage.images import INCOMING
 from storage.pictures import as_seen, png_bytes
 
 MOST_BYTES = 20 * 2**20
@@ -37,7 +39,7 @@ _REDIRECT = frozenset({301, 302, 303, 307, 308})
 
 
 class PictureRefused(Refused):
-    """A picture that cannot be taken; nothing was kept."""
+    """A picture that cannot be taken."""
 
 
 class TooManyBytes(PictureRefused):
@@ -74,34 +76,25 @@ class NotALink(PictureRefused):
 
 @dataclass(frozen=True)
 class Incoming:
-    """A kept picture: RGB, upright, without metadata. The same picture has the same key."""
+    """A picture as it is kept: RGB, upright, without metadata. The same picture has the same key."""
 
     key: str
     width: int
     height: int
+    png: bytes = field(repr=False)
 
 
-async def receive(backends: Backends, source: discord.Attachment | str) -> Incoming:
-    """Keep the picture of an attachment, or behind an http(s) link as it was typed.
+async def fetch(backends: Backends, source: discord.Attachment | str) -> Incoming:
+    """The picture of an attachment, or behind an http(s) link as it was typed; nothing is kept.
 
     Raises:
-        PictureRefused: any of its kinds; nothing was kept.
-        OSError: the store is full.
+        PictureRefused: any of its kinds.
     """
     if isinstance(source, str):
         data = await _download(source, backends.config.trusted_link_hosts)
     else:
         data = await _read(source)
-    return await asyncio.to_thread(keep, backends.images, data)
-
-
-def fetching(backends: Backends) -> Callable[[str], Awaitable[str]]:
-    """What keeps the picture behind a link, as `receive` does, and tells its key."""
-
-    async def fetch(link: str) -> str:
-        return (await receive(backends, link)).key
-
-    return fetch
+    return await asyncio.to_thread(convert, data)
 
 
 async def look(attachment: discord.Attachment) -> PIL.Image.Image:
@@ -113,8 +106,8 @@ async def look(attachment: discord.Attachment) -> PIL.Image.Image:
     return await asyncio.to_thread(decode, await _read(attachment))
 
 
-def keep(images: ImageStore, data: bytes) -> Incoming:
-    """Decode a file and keep it as PNG. Takes a second or so of processor time for a large one.
+def convert(data: bytes) -> Incoming:
+    """Decode a file and make it a PNG. Takes a second or so of processor time for a large one.
 
     Raises:
         TooManyBytes, TooManyPixels, NotAPicture
@@ -124,9 +117,7 @@ def keep(images: ImageStore, data: bytes) -> Incoming:
     picture = decode(data)
     png = png_bytes(picture)
     key = f"{INCOMING}{hashlib.sha256(png).hexdigest()}.png"
-    if not images.exists(key):
-        images.save(key, png)
-    return Incoming(key, picture.width, picture.height)
+    return Incoming(key, picture.width, picture.height, png)
 
 
 def decode(data: bytes) -> PIL.Image.Image:

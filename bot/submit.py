@@ -6,12 +6,11 @@ Anyone who may see a picture may ask for more of it; the new job is theirs, and 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, TracebackType
+from typing import Any, Protocol, Self
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
@@ -33,8 +32,20 @@ Derive = Callable[[Session, Catalog], Derived]
 """Makes a request of an earlier job's or picture's."""
 
 
-Fetch = Callable[[str], Awaitable[str]]
-"""Keeps what is behind a link, and says under which key of the image store."""
+class Arriving(Protocol):
+    """Brings a command's pictures into the store, and lets them go if it comes to nothing: `arrivals.py`."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None: ...
+
+    async def fetch(self, link: str) -> str:
+        """The key of what is behind a link."""
+
+    async def compose(self, png: bytes) -> str:
+        """The key of a sheet or mask."""
 
 
 @dataclass(frozen=True)
@@ -138,13 +149,13 @@ async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Foun
     return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))
 
 
-async def derive(backends: Backends, wish: Wish, make: Derive, fetch: Fetch) -> Asked:
+async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arriving) -> Asked:
     """Draw or enlarge what `make` derives from an earlier job or picture.
 
-    `fetch` brings what a changed prompt links to, and the parent's did not.
+    What a changed prompt links to, and the parent's did not, is fetched.
 
     Raises:
-        Refused: any of its kinds; no job was written.
+        Refused: any of its kinds; nothing was written or kept.
     """
     check_place(backends, wish)
 
@@ -155,12 +166,13 @@ async def derive(backends: Backends, wish: Wish, make: Derive, fetch: Fetch) -> 
         return what, parent
 
     first, _ = await backends.database.read(look)
-    composed = {} if first.sheet is None else await asyncio.to_thread(_composed, backends, first.sheet)
     keys = dict(first.known)
-    for url in picture_prompts.links([first.parsed] if first.parsed else []):
-        keys[url] = keys.get(url) or await fetch(url)
+    linked = picture_prompts.links([first.parsed] if first.parsed else [])
+    missing = [url for url in linked if url not in keys]
+    if missing or first.sheet is not None:
+        await check_asker(backends, wish)
 
-    def draft(session: Session) -> JobDraft:
+    def draft(session: Session, composed: Mapping[str, Any]) -> JobDraft:
         what, parent = look(session)
         request = what.request.model_copy(update=composed)
         if what.parsed is not None:
@@ -174,27 +186,29 @@ async def derive(backends: Backends, wish: Wish, make: Derive, fetch: Fetch) -> 
             stealth=made.stealth or parent.stealth,
         )
 
-    asked = await enqueue(backends, draft)
+    async with arrivals:
+        keys.update({url: await arrivals.fetch(url) for url in missing})
+        composed = {} if first.sheet is None else await _composed(backends, first.sheet, arrivals)
+        asked = await enqueue(backends, lambda session: draft(session, composed))
     if first.parsed is None:
         return asked
     return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
 
 
-def _composed(backends: Backends, sheet: Sheet) -> dict[str, Any]:
-    """The sheet in the image store, as the request names it. The same sheet has the same keys."""
-    with PilImage.open(io.BytesIO(backends.images.load(sheet.key))) as stored:
-        source, mask = sheet.compose(stored.convert("RGB"))
-    keys: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": _stored(backends, mask)}
+async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> dict[str, Any]:
+    """The sheet in the image store, as the request names it."""
+    source, mask = await asyncio.to_thread(_drawn_up, backends, sheet)
+    keys: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": await arrivals.compose(mask)}
     if source is not None:
-        keys["source_key"] = _stored(backends, source)
+        keys["source_key"] = await arrivals.compose(source)
     return keys
 
 
-def _stored(backends: Backends, picture: PilImage.Image) -> str:
-    data = pictures.png_bytes(picture)
-    key = f"inputs/{hashlib.sha256(data).hexdigest()}.png"
-    backends.images.save(key, data)
-    return key
+def _drawn_up(backends: Backends, sheet: Sheet) -> tuple[bytes | None, bytes]:
+    """The sheet, where it is another than the picture, and its mask, as PNGs."""
+    with PilImage.open(io.BytesIO(backends.images.load(sheet.key))) as stored:
+        source, mask = sheet.compose(stored.convert("RGB"))
+    return None if source is None else pictures.png_bytes(source), pictures.png_bytes(mask)
 
 
 async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
@@ -218,6 +232,18 @@ async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
 
 def check_place(backends: Backends, wish: Wish) -> None:
     checks.check(wish.place, safety=backends.config.safety == "on")
+
+
+async def check_asker(backends: Backends, wish: Wish) -> None:
+    """Whether who asks would be refused, whatever they ask for: to be known before anything is fetched.
+
+    The rows are asked once more when the job is written.
+
+    Raises:
+        Banned, Paused, QueueFull, MissingPermissions, NotAgeRestricted
+    """
+    check_place(backends, wish)
+    await backends.database.read(submissions.check, wish.address, wish.interaction_id, wish.press)
 
 
 def preferences_of(session: Session, member_id: int) -> flags.Preferences:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from storage import brought
 from storage.contract import Action, GenerationRequest, Speed
-from storage.tables import Address, Image, Job
+from storage.tables import Address, Image, Job, JobPicture
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class JobDraft:
     def row(self, at: int) -> Job:
         """The job's row, waiting since `at` (epoch milliseconds)."""
         request = self.request
+        stored = request.model_dump(mode="json")
         return Job(
             **self.address.columns_of(Job),
             batch_id=self.batch_id,
@@ -40,8 +42,9 @@ class JobDraft:
             text=self.text,
             model=request.model,
             batch_group=request.batch_group,
-            request=request.model_dump(mode="json"),
+            request=stored,
             request_version=request.version,
+            uses=[JobPicture(key=key) for key in sorted(brought.named(stored))],
             created_at=at,
             interaction_id=self.interaction_id,
             press=self.press,

@@ -7,6 +7,8 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -18,6 +20,8 @@ _KEY = re.compile(r"[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)*\.[a-z0-9]+")
 _ABANDONED_S = 3600
 INCOMING = "incoming/"
 """Where the pictures lie that members brought."""
+COMPOSED = "inputs/"
+"""Where those lie that were composed for a job: sheets and masks."""
 
 
 def key_for(job_id: int, attempt: int, index: int) -> str:
@@ -32,6 +36,23 @@ def movie_key_for(job_id: int, attempt: int) -> str:
 
 def _folder_of(job_id: int) -> str:
     return f"{job_id // 1000:06d}/{job_id}"
+
+
+_OF_JOB = re.compile(r"\d{6,}/(\d+)/[^/]+")
+
+
+def job_of(key: str) -> int | None:
+    """The job of which a file was kept; None for one that a job starts from."""
+    found = _OF_JOB.fullmatch(key)
+    return None if found is None else int(found[1])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of the store; `at` is when it was last written, in epoch seconds of the store's own clock."""
+
+    key: str
+    at: float
 
 
 class ImageStore:
@@ -103,6 +124,38 @@ class ImageStore:
     def delete_job(self, job_id: int) -> None:
         """Remove whatever was kept of a job, by any of its attempts."""
         shutil.rmtree(self.folder / _folder_of(job_id), ignore_errors=True)
+
+    def older_than(self, age_s: float) -> Iterator[Kept]:
+        """The files that are older, looked for as they are asked for: there may be millions.
+
+        What is not laid out as pictures are is passed over.
+        """
+        before = self._now() - age_s
+        tops = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir())
+        for top in tops:
+            if top.isdecimal() or f"{top}/" in (INCOMING, COMPOSED):
+                yield from self._older(top, before)
+
+    def _older(self, folder: str, before: float) -> Iterator[Kept]:
+        with os.scandir(self.folder / folder) as entries:
+            for entry in entries:
+                key = f"{folder}/{entry.name}"
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        yield from self._older(key, before)
+                    elif _KEY.fullmatch(key) and (at := entry.stat().st_mtime) < before:
+                        yield Kept(key, at)
+                except FileNotFoundError:
+                    continue
+
+    def _now(self) -> float:
+        """By the clock that dates the files, which may be another machine's."""
+        probe = self._incoming / f"{secrets.token_hex(8)}.part"
+        try:
+            probe.touch()
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -1,4 +1,4 @@
-"""A member's data: all that is stored about them, and all of it deleted.
+"""A member's data deleted; `belongings` reads it.
 
 What stays after a deletion is what moderation and other members' pictures need: the member's Discord id,
 bans, reports and the audit log, and rows of jobs without a word in them, which messages and other jobs point
@@ -7,35 +7,18 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, Text, cast, delete, or_, select, text, update
+from sqlalchemy import Select, delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import members, states
+from storage import brought, members, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.database import now
-from storage.tables import LIVE, OPEN, Batch, Delivery, Favorite, Image, Job, Member, MemberUsage
-from storage.tables import Table as Base
-
-SENT = ("incoming/", "inputs/")
-"""How the keys of pictures begin that jobs start from: sent by members, or composed for one job."""
-
-_NAMES_MEMBER = ("member_id", "reporter_id", "target_id")
-_LEFT_OUT = {"interaction_token", "worker_id", "banned_by", "actor_id", "decided_by", "prev_hash", "hash"}
-"""Secrets, and who the moderators were."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Where the image store has files of a member's."""
-
-    job_ids: frozenset[int]
-    sent: frozenset[str]
-    """Keys of pictures that their jobs start from and no other member's does."""
+from storage.tables import LIVE, OPEN, Batch, Delivery, Export, Favorite, Image, Job, MemberUsage
 
 
 @dataclass(frozen=True)
@@ -43,94 +26,41 @@ class Deleted:
     jobs: int
     interrupted: Sequence[Job | Batch]
     """What waited or ran, as it was: its message in a channel is about nothing now."""
-
-
-def export(session: Session, member_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Every row about the member, by its table's name."""
-    document = {}
-    for table in Base.metadata.sorted_tables:
-        theirs = _theirs(table, member_id)
-        if theirs is None:
-            continue
-        columns = [column for column in table.c if column.name not in _LEFT_OUT]
-        rows = session.execute(select(*columns).where(theirs).order_by(*table.primary_key.columns))
-        document[table.name] = [dict(row) for row in rows.mappings()]
-    return document
-
-
-def _theirs(table: Table, member_id: int) -> ColumnElement[bool] | None:
-    """Which rows of a table are about the member; None for a table that is about nobody."""
-    if table is Member.__table__:
-        return table.c.id == member_id
-    for name in _NAMES_MEMBER:
-        if name in table.c:
-            return table.c[name] == member_id
-    return table.c.job_id.in_(_job_ids(member_id)) if "job_id" in table.c else None
+    started_from: Sequence[str]
+    """Keys of the pictures that their jobs started from, or were to."""
 
 
 def _job_ids(member_id: int) -> Select[int]:
     return select(Job.id).where(Job.member_id == member_id)
 
 
-def pictures(session: Session, member_id: int, after: int = 0) -> list[tuple[Image, Job]]:
-    """The member's pictures that may be shown, oldest first: those with an id above `after`."""
-    shown = (
-        select(Image, Job)
-        .join(Job, Job.id == Image.job_id)
-        .where(Job.member_id == member_id, Image.deleted_at.is_(None), ~Image.withheld, Image.id > after)
-    )
-    return [(image, job) for image, job in session.execute(shown.order_by(Image.id))]
-
-
-def stored(session: Session, member_id: int) -> Stored:
-    """Which files of the image store are the member's."""
-    mine = session.execute(select(Job.id, Job.request).where(Job.member_id == member_id)).all()
-    sent = {key for _, request in mine for key in _sent(request)}
-    shared = {key for key in sent if _used_by_others(session, member_id, key)}
-    return Stored(frozenset(job_id for job_id, _ in mine), frozenset(sent - shared))
-
-
-def _sent(request: Any) -> Iterator[str]:
-    """The keys of such pictures that a request names anywhere."""
-    if isinstance(request, str):
-        if request.startswith(SENT):
-            yield request
-    elif isinstance(request, dict | list):
-        for part in request.values() if isinstance(request, dict) else request:
-            yield from _sent(part)
-
-
-def _used_by_others(session: Session, member_id: int, key: str) -> bool:
-    names = cast(Job.request, Text).contains(key, autoescape=True)
-    others = select(Job.id).where(Job.member_id != member_id, Job.deleted_at.is_(None), names)
-    return session.scalar(others.limit(1)) is not None
-
-
 def erase(backends: Backends, member_id: int) -> Deleted:
     """Delete a member's data from the store and the database, and stop their jobs.
 
-    The files go first: who is interrupted may ask again, and finds the rest. They go once more at the end,
-    for what a worker saved meanwhile. Blocks; not for the event loop.
+    The jobs' files go first: who is interrupted may ask again, and finds the rest. They go once more at the
+    end, for what a worker saved meanwhile. What their jobs start from goes once no row of theirs names it,
+    unless another member's does; were that interrupted, the sweep finds it. Blocks; not for the event loop.
     """
-    _drop_files(backends, member_id)
+    brought.fill(backends.database)
+    _drop_drawn(backends, member_id)
     with backends.database.writing() as session:
         deleted = delete_rows(session, member_id)
     for job in deleted.interrupted:
         if isinstance(job, Job):
             backends.events.publish(CancelEvent(job_id=job.id))
             backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
-    _drop_files(backends, member_id)
+    _drop_drawn(backends, member_id)
+    for key in deleted.started_from:
+        brought.forget(backends, key)
     backends.database.checkpoint()
     return deleted
 
 
-def _drop_files(backends: Backends, member_id: int) -> None:
+def _drop_drawn(backends: Backends, member_id: int) -> None:
     with backends.database.reading() as session:
-        files = stored(session, member_id)
-    for job_id in files.job_ids:
+        job_ids = session.scalars(_job_ids(member_id)).all()
+    for job_id in job_ids:
         backends.images.delete_job(job_id)
-    for key in files.sent:
-        backends.images.delete(key)
 
 
 def delete_rows(session: Session, member_id: int) -> Deleted:
@@ -143,16 +73,19 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
     interrupted: list[Job | Batch] = [*_open_batches(session, member_id), *states.discard(session, member)]
     for row in interrupted:
         session.expunge(row)
+    started_from = brought.disown(session, member_id)
     mine = _job_ids(member_id)
-    of_theirs = or_(Delivery.member_id == member_id, Delivery.job_id.in_(mine))
+    # One after the other: of "either or" a planner makes a scan.
+    of_theirs = (Delivery.member_id == member_id, Delivery.job_id.in_(mine))
     marked = Favorite.image_id.in_(select(Image.id).where(Image.job_id.in_(mine)))
     jobs_left = update(Job).where(Job.member_id == member_id, Job.deleted_at.is_(None))
     changes = (
         update(Batch).where(Batch.member_id == member_id).values(_NO_BATCH),
-        update(Delivery).where(of_theirs, text(OPEN)).values(state="given_up"),
-        update(Delivery).where(of_theirs).values(_NO_DELIVERY),
+        *(update(Delivery).where(theirs, text(OPEN)).values(state="given_up") for theirs in of_theirs),
+        *(update(Delivery).where(theirs).values(_NO_DELIVERY) for theirs in of_theirs),
         delete(Favorite).where(or_(Favorite.member_id == member_id, marked)),
         delete(MemberUsage).where(MemberUsage.member_id == member_id),
+        delete(Export).where(Export.member_id == member_id),
         update(Image).where(Image.job_id.in_(mine)).values({**_NO_IMAGE, "deleted_at": at}),
     )
     for change in changes:
@@ -161,7 +94,7 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
     count = len(session.scalars(emptied, execution_options=_UNTRACKED).all())
     member.name, member.locale, member.settings, member.deleted_at = "", None, {}, at
     session.flush()
-    return Deleted(count, interrupted)
+    return Deleted(count, interrupted, started_from)
 
 
 def _open_batches(session: Session, member_id: int) -> list[Batch]:

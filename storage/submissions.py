@@ -34,7 +34,7 @@ def submit(session: Session, draft: JobDraft) -> Submission:
     """
     member = asker(session, draft.address, draft.member_name)
     at = now(session)
-    existing = _same(session, draft)
+    existing = _same(session, draft.address, draft.interaction_id, draft.press)
     if existing is not None:
         return Submission(existing, jobs.ahead(session, existing.id), fresh=False)
     may_ask(session, member, draft.address.guild_id)
@@ -52,27 +52,44 @@ def asker(session: Session, address: Address, name: str = "") -> Member:
     return members.member(session, address.member_id, name, address.locale)
 
 
+def check(
+    session: Session, address: Address, interaction_id: int | None = None, press: str | None = None
+) -> None:
+    """Whether `submit` would refuse whoever asks; nobody is locked, so it may still.
+
+    Raises:
+        Banned, Paused, QueueFull
+    """
+    if _same(session, address, interaction_id, press) is None:
+        _may_ask(session, address.member_id, address.guild_id, session.get(Member, address.member_id))
+
+
 def may_ask(session: Session, member: Member, guild_id: int | None) -> None:
     """Whether a member, locked by `asker`, may have one more entry in the queue.
 
     Raises:
         Banned, Paused, QueueFull
     """
-    holds.check_banned(session, member.id, guild_id)
+    _may_ask(session, member.id, guild_id, member)
+
+
+def _may_ask(session: Session, member_id: int, guild_id: int | None, member: Member | None) -> None:
+    """`member` is None for who was never seen."""
+    holds.check_banned(session, member_id, guild_id)
     if holds.is_paused(session, guild_id):
         raise Paused
-    if _entries(session, member.id) >= member.waiting_limit:
+    if member is not None and _entries(session, member_id) >= member.waiting_limit:
         raise QueueFull(member.waiting_limit)
 
 
-def _same(session: Session, draft: JobDraft) -> Job | None:
-    if draft.interaction_id is not None:
-        job = session.scalar(select(Job).where(Job.interaction_id == draft.interaction_id))
+def _same(session: Session, address: Address, interaction_id: int | None, press: str | None) -> Job | None:
+    if interaction_id is not None:
+        job = session.scalar(select(Job).where(Job.interaction_id == interaction_id))
         if job is not None:
             return job
-    if draft.press is None:
+    if press is None:
         return None
-    pressed = select(Job).where(Job.press == draft.press, draft.address.same_moment(Job))
+    pressed = select(Job).where(Job.press == press, address.same_moment(Job))
     return session.scalar(pressed.order_by(Job.id.desc()).limit(1))
 
 

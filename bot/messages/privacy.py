@@ -38,6 +38,30 @@ def exported(*, begins: bool, more: bool, missing: int, too_large: int) -> str:
     return "\n".join(lines)
 
 
+def export_begun(*, continued: bool) -> str:
+    """Said at once; the first archive takes its place."""
+    title = _("### Your data, continued") if continued else _("### Your data")
+    what = _(
+        "It is being put together, which may take some minutes. The ZIP files come here, or by direct "
+        "message where that takes longer than a quarter of an hour."
+    )
+    return f"{title}\n{what}"
+
+
+def export_under_way() -> str:
+    return _(
+        "Your data is being put together already: the ZIP files come where you asked for them first, or by "
+        "direct message."
+    )
+
+
+def export_failed(number: int) -> str:
+    return _(
+        "Your data could not be put together (export {number}). Type `/privacy export` to try it again; if "
+        "that does not help, tell whoever runs Easel here."
+    ).format(number=number)
+
+
 def nothing_stored() -> str:
     return _("Nothing is stored about you: type `/imagine` to begin.")
 

@@ -14,7 +14,8 @@ from typing import Any
 import discord
 from sqlalchemy.orm import Session
 
-from bot import derived, incoming, messages, redrawn, submit
+from bot import derived, messages, redrawn, submit
+from bot.arrivals import Arrivals
 from bot.derived import Cell, Derived, Upscaling, Variation
 from bot.messages import forms
 from bot.redrawn import Outpainting
@@ -190,7 +191,7 @@ async def _do(pressed: Pressed) -> None:
         await open_form(interaction, form)
         return
     make = _making(deed, custom_id, member_id)
-    work = submit.derive(backends, _wish(pressed), make, incoming.fetching(backends))
+    work = submit.derive(backends, _wish(pressed), make, Arrivals(backends, member_id))
     await begin(interaction, custom_id, work)
 
 
@@ -207,7 +208,8 @@ async def _remixed(form: Submitted) -> None:
         raise UnknownButton(str(form.custom_id))
 
     make = _making(deed, custom_id, interaction.user.id, form.text(PROMPT))
-    work = submit.derive(backends, wish_of(interaction), make, incoming.fetching(backends))
+    arrivals = Arrivals(backends, interaction.user.id)
+    work = submit.derive(backends, wish_of(interaction), make, arrivals)
     await begin(interaction, custom_id, work)
 
 
@@ -217,7 +219,7 @@ async def _upscale(pressed: Pressed) -> None:
         pressed.backends,
         _wish(pressed),
         lambda session, catalog: derived.upscale(session, catalog, pressed.id, action),
-        incoming.fetching(pressed.backends),
+        Arrivals(pressed.backends, pressed.interaction.user.id),
     )
     await begin(pressed.interaction, pressed.custom_id, work)
 

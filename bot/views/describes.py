@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
-from bot import incoming, readings, submit
+from bot import readings, submit
+from bot.arrivals import Arrivals
 from bot.readings import Brought
 from bot.submit import Asked
 from bot.translation import _
@@ -16,7 +17,6 @@ from bot.views.deeds import announce
 from bot.views.found import numbers
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
-from storage.backends import Backends
 from storage.errors import Refused
 from storage.tables import Job
 
@@ -56,8 +56,9 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     backends, wish = host(interaction).backends, wish_of(interaction)
 
     async def work() -> Asked:
-        submit.check_place(backends, wish)
-        return await readings.describe(backends, wish, await _brought(backends, source))
+        await submit.check_asker(backends, wish)
+        async with Arrivals(backends, wish.member_id) as arrivals:
+            return await readings.describe(backends, wish, await _brought(arrivals, source))
 
     await announce(interaction, await in_time(interaction, work()))
 
@@ -71,15 +72,16 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
     backends, wish = host(interaction).backends, wish_of(interaction)
 
     async def work() -> Asked:
-        submit.check_place(backends, wish)
-        brought = [await _brought(backends, image) for image in images]
-        return await readings.blend(backends, wish, brought, dimensions)
+        await submit.check_asker(backends, wish)
+        async with Arrivals(backends, wish.member_id) as arrivals:
+            brought = [await _brought(arrivals, image) for image in images]
+            return await readings.blend(backends, wish, brought, dimensions)
 
     await announce(interaction, await in_time(interaction, work()))
 
 
-async def _brought(backends: Backends, source: discord.Attachment | str) -> Brought:
-    kept = await incoming.receive(backends, source)
+async def _brought(arrivals: Arrivals, source: discord.Attachment | str) -> Brought:
+    kept = await arrivals.receive(source)
     # What a link says behind its path may be a key that lets its bearer in.
     name = source.partition("?")[0].strip("<> ") if isinstance(source, str) else source.filename
     return Brought(kept.key, kept.width, kept.height, name[:LONGEST_NAME])

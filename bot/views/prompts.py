@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import discord
 
-from bot import batches, incoming, submit
+from bot import batches, submit
+from bot.arrivals import Arrivals
 from bot.batches import Proposal
 from bot.flags import Parsed, Preferences
 from bot.picture_prompts import beginning_with, links, reading
@@ -51,10 +52,13 @@ async def imagine(
         understood = await submit.understand(
             backends, wish, typed, options, preferences=preferences, attached=bool(attachments)
         )
-        parsed = await with_pictures(backends, understood, attachments)
-        if len(parsed) == 1:
-            return await submit.draw(backends, wish, parsed[0], found)
-        return await batches.propose(backends, wish, typed, parsed)
+        if attachments or any(one.images or one.linked for one in understood):
+            await submit.check_asker(backends, wish)
+        async with Arrivals(backends, wish.member_id) as arrivals:
+            parsed = await with_pictures(backends, arrivals, understood, attachments)
+            if len(parsed) == 1:
+                return await submit.draw(backends, wish, parsed[0], found)
+            return await batches.propose(backends, wish, typed, parsed)
 
     outcome = await in_time(interaction, work())
     if isinstance(outcome, Asked):
@@ -64,7 +68,10 @@ async def imagine(
 
 
 async def with_pictures(
-    backends: Backends, parsed: Sequence[Parsed], attachments: Sequence[discord.Attachment]
+    backends: Backends,
+    arrivals: Arrivals,
+    parsed: Sequence[Parsed],
+    attachments: Sequence[discord.Attachment],
 ) -> list[Parsed]:
     """What was understood, with the pictures that were attached or linked to.
 
@@ -74,10 +81,9 @@ async def with_pictures(
     for one in parsed:
         # Who is refused for their number should not wait until all of them are there.
         beginning_with(one, ["?"] * (len(attachments) + len(one.images)), backends.catalog)
-    fetch = incoming.fetching(backends)
     urls = [link.url for one in parsed for link in one.images]
-    keys = {url: await fetch(url) for url in dict.fromkeys([*urls, *links(parsed)])}
-    attached = [(await incoming.receive(backends, attachment)).key for attachment in attachments]
+    keys = {url: await arrivals.fetch(url) for url in dict.fromkeys([*urls, *links(parsed)])}
+    attached = [(await arrivals.receive(attachment)).key for attachment in attachments]
     begun = (
         beginning_with(one, [*attached, *(keys[link.url] for link in one.images)], backends.catalog)
         for one in parsed

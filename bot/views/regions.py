@@ -8,6 +8,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import derived, incoming, redrawn, submit
+from bot.arrivals import Arrivals
 from bot.messages import forms
 from bot.redrawn import Region
 from bot.submit import Asked
@@ -91,11 +92,14 @@ async def draw_region(form: Submitted, painted: discord.Attachment | None) -> As
         PictureRefused, RegionEmpty, and any other Refused: no job was written.
     """
     places = [int(place) for place in form.chosen(PLACES) if place in forms.PLACES]
-    copy = None if painted is None else await incoming.look(painted)
+    wish, copy = wish_of(form.interaction), None
+    if painted is not None:
+        await submit.check_asker(form.backends, wish)
+        copy = await incoming.look(painted)
     where = Region(form.text(WHERE), places, copy)
     return await submit.derive(
         form.backends,
-        wish_of(form.interaction),
+        wish,
         lambda session, catalog: redrawn.region(session, catalog, form.id, form.text(PROMPT), where),
-        incoming.fetching(form.backends),
+        Arrivals(form.backends, wish.member_id),
     )

@@ -24,6 +24,7 @@ from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.prompts import imagine
 from bot.views.regions import draw_region, mask_form
+from storage import holds
 from storage.errors import Refused
 from storage.tables import Image
 
@@ -57,12 +58,16 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     """Answer with the message's picture and what may be done with it.
 
     Raises:
-        NoPicture, PictureTooLarge: nothing was answered.
+        NoPicture, PictureTooLarge, Banned: nothing was fetched, nothing answered.
     """
     picture = picture_of(message)
     if picture.size > interaction.filesize_limit:
         raise PictureTooLarge(interaction.filesize_limit)
-    await promise(interaction)
+    database = host(interaction).backends.database
+    may = database.read(holds.check_banned, interaction.user.id, interaction.guild_id)
+    await in_time(interaction, may, ephemeral=True)
+    if not interaction.response.is_done():
+        await promise(interaction)
     data = await picture.read()
     twin = await _twin(interaction, message, data)
     view = discord.ui.View(timeout=None)

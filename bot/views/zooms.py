@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from bot import incoming, redrawn, submit
+from bot import redrawn, submit
+from bot.arrivals import Arrivals
 from bot.messages import forms
 from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
@@ -34,6 +35,6 @@ async def _zoom(form: Submitted) -> None:
         form.backends,
         wish_of(form.interaction),
         lambda session, catalog: redrawn.custom_zoom(session, catalog, form.id, text),
-        incoming.fetching(form.backends),
+        Arrivals(form.backends, form.interaction.user.id),
     )
     await begin(form.interaction, form.custom_id, work)

@@ -3,7 +3,9 @@
 from storage.tables.addresses import SAME_PRESS_MS, UPLOAD_LIMIT, Address
 from storage.tables.base import Table
 from storage.tables.batches import LIVE, Batch
+from storage.tables.brought import Bringing, Filling, JobPicture
 from storage.tables.deliveries import OPEN, Delivery, Message
+from storage.tables.exports import Export
 from storage.tables.images import Favorite, Image
 from storage.tables.jobs import QUEUED, RELAXED, RUNNING, UNFINISHED, Job
 from storage.tables.members import Member, MemberUsage
@@ -25,11 +27,15 @@ __all__ = [
     "AuditEntry",
     "Ban",
     "Batch",
+    "Bringing",
     "Delivery",
+    "Export",
     "Favorite",
+    "Filling",
     "Guild",
     "Image",
     "Job",
+    "JobPicture",
     "Member",
     "MemberUsage",
     "Message",

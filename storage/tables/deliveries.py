@@ -28,6 +28,7 @@ class Delivery(Addressed, Table):
         one_of("state", ("open", "done", "given_up")),
         partial_index("ix_deliveries_open", "due_at", where=OPEN),
         Index("ix_deliveries_job_id", "job_id"),
+        Index("ix_deliveries_member_id", "member_id"),
         filled_index("ix_deliveries_image_id", "image_id"),
         UniqueConstraint("once"),
         AUTOINCREMENT,

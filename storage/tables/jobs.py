@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from storage.contract import JobState, Speed
 from storage.tables.addresses import UPLOAD_LIMIT, Asked
@@ -19,6 +19,7 @@ from storage.tables.base import (
     one_of,
     partial_index,
 )
+from storage.tables.brought import JobPicture
 
 # Written into the statements as they stand here: with a bound value a planner may not see that the index
 # fits. So are the other tables' conditions.
@@ -85,6 +86,9 @@ class Job(Asked, Table):
     """What it found out in words: a description's prompts, a prompt's weights, a blend's descriptions."""
     movie_key: Mapped[str | None] = mapped_column(String(200))
     """Where the image store keeps the movie of its forming pictures (animated WebP), if one was asked for."""
+
+    uses: Mapped[list[JobPicture]] = relationship(lazy="raise", passive_deletes="all")
+    """What its request names: written with it, and never read through it."""
 
     started_at: Mapped[int | None] = mapped_column(Millis)
     finished_at: Mapped[int | None] = mapped_column(Millis)

@@ -15,6 +15,7 @@ from aiohttp import web
 from PIL import Image
 
 from bot import errors, incoming
+from bot.arrivals import Arrivals
 from bot.incoming import (
     LONGEST_SIDE,
     MOST_BYTES,
@@ -40,6 +41,18 @@ def images(config: Config) -> ImageStore:
     return ImageStore(config.images)
 
 
+def keep(images: ImageStore, data: bytes) -> Incoming:
+    converted = incoming.convert(data)
+    images.save(converted.key, converted.png)
+    return converted
+
+
+async def receive(backends: Backends, link: str) -> Incoming:
+    """The picture behind a link, kept for a command that goes well."""
+    async with Arrivals(backends, 1) as arrivals:
+        return await arrivals.receive(link)
+
+
 def stored(images: ImageStore, kept: Incoming) -> Image.Image:
     return Image.open(io.BytesIO(images.load(kept.key)))
 
@@ -60,7 +73,7 @@ RED, LIME, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_each_format_is_kept_as_png_under_a_key_of_its_content(images: ImageStore, kind: str) -> None:
-    kept = incoming.keep(images, photos.file(photos.quarters(), kind))
+    kept = keep(images, photos.file(photos.quarters(), kind))
     data = images.load(kept.key)
     assert kept.key == f"incoming/{hashlib.sha256(data).hexdigest()}.png"
     picture = stored(images, kept)
@@ -70,10 +83,10 @@ def test_each_format_is_kept_as_png_under_a_key_of_its_content(images: ImageStor
 
 
 def test_the_same_picture_has_the_same_key_and_another_another(images: ImageStore) -> None:
-    first = incoming.keep(images, photos.png())
-    assert incoming.keep(images, photos.png()) == first
-    assert incoming.keep(images, photos.file(photos.quarters(), "WEBP", lossless=True)) == first
-    assert incoming.keep(images, photos.png(colour="gold")).key != first.key
+    first = keep(images, photos.png())
+    assert keep(images, photos.png()) == first
+    assert keep(images, photos.file(photos.quarters(), "WEBP", lossless=True)) == first
+    assert keep(images, photos.png(colour="gold")).key != first.key
 
 
 @pytest.mark.parametrize(
@@ -88,7 +101,7 @@ def test_the_same_picture_has_the_same_key_and_another_another(images: ImageStor
 def test_photos_stand_upright_and_forget_where_they_were_made(
     images: ImageStore, orientation: int, size: tuple[int, int], wanted: list[tuple[int, ...]]
 ) -> None:
-    kept = incoming.keep(images, photos.jpeg(orientation))
+    kept = keep(images, photos.jpeg(orientation))
     assert (kept.width, kept.height) == size
     picture = stored(images, kept)
     assert near(corners(picture), wanted)
@@ -99,29 +112,29 @@ def test_photos_stand_upright_and_forget_where_they_were_made(
 def test_what_is_transparent_is_white(images: ImageStore) -> None:
     clear = photos.quarters().convert("RGBA")
     clear.putalpha(Image.new("L", clear.size, 0))
-    assert corners(stored(images, incoming.keep(images, photos.file(clear)))) == [(255, 255, 255)] * 4
+    assert corners(stored(images, keep(images, photos.file(clear)))) == [(255, 255, 255)] * 4
     palette = photos.quarters().quantize(8)
     palette.info["transparency"] = palette.getpixel((4, 4))
-    seen = corners(stored(images, incoming.keep(images, photos.file(palette))))
+    seen = corners(stored(images, keep(images, photos.file(palette))))
     assert seen[0] == (255, 255, 255)
     assert seen[1] == LIME
 
 
 def test_sixteen_bits_are_not_cut_off(images: ImageStore) -> None:
     deep = Image.new("I;16", (32, 32), 128 * 256)
-    picture = stored(images, incoming.keep(images, photos.file(deep)))
+    picture = stored(images, keep(images, photos.file(deep)))
     assert near(corners(picture), [(128, 128, 128)] * 4)
 
 
 def test_only_the_first_frame_counts(images: ImageStore) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     data = photos.file(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert corners(stored(images, incoming.keep(images, data)))[0] == RED
+    assert corners(stored(images, keep(images, data)))[0] == RED
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_large_pictures_become_smaller_in_proportion(images: ImageStore, kind: str) -> None:
-    kept = incoming.keep(images, photos.file(photos.quarters(4600, 2300), kind))
+    kept = keep(images, photos.file(photos.quarters(4600, 2300), kind))
     assert (kept.width, kept.height) == (LONGEST_SIDE, LONGEST_SIDE // 2)
     assert near(corners(stored(images, kept)), [RED, LIME, BLUE, YELLOW])
 
@@ -141,7 +154,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
     images: ImageStore, width: int, height: int
 ) -> None:
     with pytest.raises(TooManyPixels):
-        incoming.keep(images, _bomb(width, height))
+        keep(images, _bomb(width, height))
 
 
 @pytest.mark.parametrize(
@@ -161,13 +174,13 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 )
 def test_what_is_no_picture_is_refused(images: ImageStore, data: bytes) -> None:
     with pytest.raises(NotAPicture):
-        incoming.keep(images, data)
+        keep(images, data)
     assert not (images.folder / "incoming").exists()
 
 
 def test_too_many_bytes_are_refused(images: ImageStore) -> None:
     with pytest.raises(TooManyBytes):
-        incoming.keep(images, bytes(MOST_BYTES + 1))
+        keep(images, bytes(MOST_BYTES + 1))
 
 
 def _to(address: str) -> web.Response:
@@ -252,15 +265,15 @@ def trusting(backends: Backends, site: Site) -> Backends:
 
 @pytest.mark.parametrize("typed", ["{}", "<{}>", "  {} "])
 async def test_a_link_is_fetched(trusting: Backends, site: Site, typed: str) -> None:
-    kept = await incoming.receive(trusting, typed.format(site("/picture.png?size=large")))
+    kept = await receive(trusting, typed.format(site("/picture.png?size=large")))
     assert (kept.width, kept.height) == (64, 48)
     assert trusting.images.exists(kept.key)
 
 
 async def test_three_redirects_are_followed_and_no_more(trusting: Backends, site: Site) -> None:
-    assert await incoming.receive(trusting, site("/hops/3"))
+    assert await receive(trusting, site("/hops/3"))
     with pytest.raises(Unreachable):
-        await incoming.receive(trusting, site("/hops/4"))
+        await receive(trusting, site("/hops/4"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"])
@@ -268,20 +281,20 @@ async def test_links_into_the_own_network_are_refused_unasked(
     backends: Backends, site: Site, host: str
 ) -> None:
     with pytest.raises(PrivateAddress):
-        await incoming.receive(backends, site("/picture.png", host))
+        await receive(backends, site("/picture.png", host))
     assert site.asked == []
 
 
 async def test_a_redirect_into_the_own_network_is_refused(trusting: Backends, site: Site) -> None:
     with pytest.raises(PrivateAddress):
-        await incoming.receive(trusting, site("/inside"))
+        await receive(trusting, site("/inside"))
     assert site.asked == ["/inside"]
 
 
 @pytest.mark.parametrize("path", ["/claims", "/endless", "/packed"])
 async def test_no_more_is_read_than_may_be_kept(trusting: Backends, site: Site, path: str) -> None:
     with pytest.raises(TooManyBytes):
-        await incoming.receive(trusting, site(path))
+        await receive(trusting, site(path))
 
 
 @pytest.mark.parametrize("path", ["/missing", "/nowhere"])
@@ -289,12 +302,12 @@ async def test_what_does_not_answer_with_a_picture_is_unreachable(
     trusting: Backends, site: Site, path: str
 ) -> None:
     with pytest.raises(Unreachable):
-        await incoming.receive(trusting, site(path))
+        await receive(trusting, site(path))
 
 
 async def test_nobody_there(backends: Backends) -> None:
     with pytest.raises(Unreachable):
-        await incoming.receive(backends, "https://nobody.invalid/picture.png")
+        await receive(backends, "https://nobody.invalid/picture.png")
 
 
 @pytest.mark.parametrize(
@@ -311,17 +324,17 @@ async def test_nobody_there(backends: Backends) -> None:
 )
 async def test_what_is_no_link_is_refused(backends: Backends, link: str) -> None:
     with pytest.raises(NotALink):
-        await incoming.receive(backends, link)
+        await receive(backends, link)
 
 
 async def test_a_redirect_to_what_is_no_link_is_refused(trusting: Backends, site: Site) -> None:
     with pytest.raises(NotALink):
-        await incoming.receive(trusting, site("/elsewhere"))
+        await receive(trusting, site("/elsewhere"))
 
 
 async def test_a_page_is_no_picture(trusting: Backends, site: Site) -> None:
     with pytest.raises(NotAPicture):
-        await incoming.receive(trusting, site("/page"))
+        await receive(trusting, site("/page"))
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,51 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from bot import exports as bot_exports
+from bot import parcels
 from bot.messages import privacy as said
-from storage import attempts, images
+from storage import attempts, belongings, images
 from storage.contract import JobState
 from storage.errors import Stale
-from storage.tables import Delivery, Job, Member
+from storage.tables import Delivery, Export, Job, Member
 from tests.bot import drawing
 from tests.bot.simulated import World, answer, interactions_with, labels, press, texts
 
 SECRET = "zanzibarine"
 
 
+async def _names(message: Any) -> list[str]:
+    return [*await _files(message)]
+
+
 async def _files(message: Any) -> dict[str, bytes]:
     """What is in the one ZIP file of a message."""
-    (attachment,) = message.message.attachments
+    (attachment,) = getattr(message, "message", message).attachments
     with zipfile.ZipFile(io.BytesIO(await attachment.read())) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _waiting(world: World) -> Export | None:
+    with world.backends.database.reading() as session:
+        return session.scalar(select(Export))
+
+
+async def _handed_over(world: World, result: Any) -> list[Any]:
+    """The messages of an export, once the last of them is there."""
+    await world.until(lambda: _waiting(world) is None or None)
+    return [answer(result), *result.followups]
+
+
+async def _exported(world: World, member: Any) -> list[Any]:
+    return await _handed_over(world, await member.slash(world.channel, "privacy export"))
 
 
 async def _drawn(
@@ -47,8 +70,9 @@ async def test_the_export_has_the_rows_and_the_originals(world: World) -> None:
     job, _ = await _drawn(world, alice), await _drawn(world, bob, "a blue boat")
     result = await alice.slash(world.channel, "privacy export")
     assert result.ephemeral
-    assert answer(result).content == said.exported(begins=True, more=False, missing=0, too_large=0)
-    found = await _files(answer(result))
+    (message,) = await _handed_over(world, result)
+    assert message.content == said.exported(begins=True, more=False, missing=0, too_large=0)
+    found = await _files(message)
     (row,) = json.loads(found["jobs.json"])
     assert (row["id"], row["text"]) == (job.id, f"a {SECRET} castle")
     assert "interaction_token" not in row
@@ -59,6 +83,30 @@ async def test_the_export_has_the_rows_and_the_originals(world: World) -> None:
     ]
 
 
+async def test_it_is_said_at_once_that_the_export_is_being_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And several asked for at once are one."""
+    let_go = threading.Event()
+    pages = belongings.rows
+
+    def slowly(*args: Any) -> Any:
+        assert let_go.wait(60)
+        return pages(*args)
+
+    monkeypatch.setattr(belongings, "rows", slowly)
+    alice = world.member("alice")
+    await _drawn(world, alice)
+    first, second = [await alice.slash(world.channel, "privacy export") for _ in range(2)]
+    assert answer(first).content == said.export_begun(continued=False)
+    assert answer(second).content == said.export_under_way()
+    assert second.ephemeral
+    let_go.set()
+    (message,) = await _handed_over(world, first)
+    assert "jobs.json" in await _files(message)
+    assert answer(second).content == said.export_under_way()
+
+
 async def test_the_export_has_the_movies(world: World) -> None:
     alice = world.member("alice")
     jobs = [await _drawn(world, alice, f"castle {number}") for number in range(2)]
@@ -66,11 +114,12 @@ async def test_the_export_has_the_movies(world: World) -> None:
     world.backends.images.save(key, movie)
     with world.backends.database.writing() as session:
         session.get_one(Job, jobs[1].id).movie_key = key
-    found = await _files(answer(await alice.slash(world.channel, "privacy export")))
+    (message,) = await _exported(world, alice)
+    found = await _files(message)
     assert [data for name, data in found.items() if name.endswith(".webp")] == [movie]
     world.backends.images.delete(key)
-    result = await alice.slash(world.channel, "privacy export")
-    assert answer(result).content == said.exported(begins=True, more=False, missing=1, too_large=0)
+    (message,) = await _exported(world, alice)
+    assert message.content == said.exported(begins=True, more=False, missing=1, too_large=0)
 
 
 async def test_who_has_nothing_reads_so(world: World) -> None:
@@ -80,22 +129,22 @@ async def test_who_has_nothing_reads_so(world: World) -> None:
     assert texts(answer(result)).strip() == said.really_delete(0, 0)
 
 
-async def test_a_large_export_comes_in_parts_also_after_a_restart(world: World) -> None:
+async def test_a_large_export_comes_in_parts_also_after_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parcels, "PARTS", 3)
     alice = world.member("alice")
     for number in range(3):
         await _drawn(world, alice, f"castle {number}", noise=True)
     size = drawing.images(world.backends, 1)[0].size
     with interactions_with(attachment_size_limit=size * 2):
-        result = await alice.slash(world.channel, "privacy export")
-        messages = [answer(result), *result.followups]
-        assert len(messages) == 4
-        assert [labels(message) for message in messages] == [[], [], [], ["Next part"]]
+        messages = await _exported(world, alice)
+        assert [labels(message) for message in messages] == [[], [], ["Next part"]]
         assert all(message.ephemeral for message in messages)
         await world.restart_bot()
         last = messages[-1]
         while labels(last):
-            result = await press(alice, last, "Next part")
-            messages += [answer(result), *result.followups]
+            messages += await _handed_over(world, await press(alice, last, "Next part"))
             last = messages[-1]
     names = [name for message in messages if message.attachments for name in await _files(message)]
     assert len(names) == len(set(names))
@@ -104,16 +153,89 @@ async def test_a_large_export_comes_in_parts_also_after_a_restart(world: World) 
         assert all(attachment.size <= size * 2 for attachment in message.message.attachments)
 
 
+async def test_an_export_goes_on_after_a_restart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is left of it, where the answer was, or else by direct message."""
+    alice = world.member("alice")
+    for number in range(2):
+        await _drawn(world, alice, f"castle {number}", noise=True)
+    size = drawing.images(world.backends, 1)[0].size
+    ending, told = world.bot.exports, bot_exports.Exports._send
+
+    def ends(self: Any, row: Export, parcel: Any) -> None:
+        if self is ending and parcel.place == 1:
+            raise CancelledError  # as the end of the process does it
+        told(self, row, parcel)
+
+    monkeypatch.setattr(bot_exports.Exports, "_send", ends)
+    with interactions_with(attachment_size_limit=size * 2):
+        result = await alice.slash(world.channel, "privacy export")
+        await world.until(lambda: answer(result).attachments)
+        with world.backends.database.writing() as session:
+            session.execute(update(Export).values(token_expires_at=0))
+        await world.restart_bot()
+        (first,) = await _handed_over(world, result)
+    home = [message for message in alice.user.dm_channel.history() if message.attachments]
+    names = [name for message in (first, *home) for name in await _names(message)]
+    assert len(names) == len(set(names))
+    assert len([name for name in names if name.endswith(".png")]) == 8
+    assert "jobs.json" in await _files(first)
+
+
+async def test_an_export_that_fails_again_and_again_is_told_of(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot_exports, "MOST_TRIES", 1)
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a row that nobody can read")
+
+    monkeypatch.setattr(belongings, "rows", broken)
+    alice = world.member("alice")
+    await _drawn(world, alice)
+    (message,) = await _exported(world, alice)
+    assert message.content == said.export_failed(1)
+    monkeypatch.undo()
+    (message,) = await _exported(world, alice)
+    assert "jobs.json" in await _files(message)
+
+
+async def test_who_deletes_their_data_gets_no_export_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+    pages = belongings.rows
+
+    def slowly(*args: Any) -> Any:
+        found = list(pages(*args))
+        begun.set()
+        assert let_go.wait(60)
+        return iter(found)
+
+    monkeypatch.setattr(belongings, "rows", slowly)
+    alice = world.member("alice")
+    await _drawn(world, alice)
+    result = await alice.slash(world.channel, "privacy export")
+    await world.until(lambda: begun.is_set() or None)
+    question = await alice.slash(world.channel, "privacy delete")
+    await press(alice, answer(question), said.delete_label())
+    let_go.set()
+    await world.until(lambda: not world.bot.exports._under_way or None)
+    assert answer(result).content == said.export_begun(continued=False)
+    assert result.followups == []
+
+
 async def test_what_is_lost_or_too_large_is_said(world: World) -> None:
     alice = world.member("alice")
     job = await _drawn(world, alice, noise=True)
     lost = drawing.images(world.backends, job.id)[0]
     world.backends.images.delete(lost.key)
-    result = await alice.slash(world.channel, "privacy export")
-    assert answer(result).content == said.exported(begins=True, more=False, missing=1, too_large=0)
+    (message,) = await _exported(world, alice)
+    assert message.content == said.exported(begins=True, more=False, missing=1, too_large=0)
     with interactions_with(attachment_size_limit=lost.size):
-        result = await alice.slash(world.channel, "privacy export")
-    assert answer(result).content == said.exported(begins=True, more=False, missing=0, too_large=4)
+        messages = await _exported(world, alice)
+    assert messages[-1].content == said.exported(
+        begins=len(messages) == 1, more=False, missing=0, too_large=4
+    )
 
 
 async def test_deleting_asks_once_more(world: World) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bot import derived, submit
+from bot.arrivals import Arrivals
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError
@@ -30,19 +31,21 @@ ADA, BOB, GUILD = 11, 12, 900
 PLACE = Place(guild_id=GUILD, permissions=frozenset(Permission))
 
 
-async def nothing(link: str) -> str:
-    raise AssertionError(f"nothing links to {link}")
-
-
 def reroll(backends: Backends, wish: Wish, job_id: int, image_id: int | None = None) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.reroll(session, catalog, job_id, image_id), nothing
+        backends,
+        wish,
+        lambda session, catalog: derived.reroll(session, catalog, job_id, image_id),
+        Arrivals(backends, wish.member_id),
     )
 
 
 def vary(backends: Backends, wish: Wish, picture: Cell | int, action: derived.Variation) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.vary(session, catalog, picture, action), nothing
+        backends,
+        wish,
+        lambda session, catalog: derived.vary(session, catalog, picture, action),
+        Arrivals(backends, wish.member_id),
     )
 
 
@@ -50,7 +53,10 @@ def upscale(
     backends: Backends, wish: Wish, picture: Cell | int, action: derived.Upscaling
 ) -> Awaitable[Asked]:
     return submit.derive(
-        backends, wish, lambda session, catalog: derived.upscale(session, catalog, picture, action), nothing
+        backends,
+        wish,
+        lambda session, catalog: derived.upscale(session, catalog, picture, action),
+        Arrivals(backends, wish.member_id),
     )
 
 

@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, create_engine, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, create_engine, inspect, select, text
+from sqlalchemy import Table as Reflected
 from sqlalchemy.pool import NullPool
 
+from storage import brought
 from storage import database as module
 from storage.database import Database
 from storage.errors import ConfigError
-from storage.tables import Table
+from storage.tables import Bringing, JobPicture, Table
 from tests.services import fresh_postgres
 
 ROOT = Path(__file__).parents[2]
@@ -93,10 +96,11 @@ def test_every_id_that_the_database_gives_is_autoincrement_on_sqlite(sqlite_data
 def test_upgrading_again_changes_nothing(empty_url: str) -> None:
     database = Database(empty_url)
     assert database.revision() is None
-    assert database.check() == ["The database is at nothing, this version needs 0001: easel db upgrade."]
+    head = ScriptDirectory.from_config(module._alembic()).get_current_head()
+    assert database.check() == [f"The database is at nothing, this version needs {head}: easel db upgrade."]
     database.upgrade()
     database.upgrade()
-    assert database.revision() == "0001"
+    assert database.revision() == head
     assert database.check() == []
     database.close()
 
@@ -164,3 +168,40 @@ def test_the_alembic_command_agrees(sqlite_url: str) -> None:
     done = subprocess.run(alembic, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "No new upgrade operations detected" in done.stdout
+
+
+def _insert(connection: Connection, name: str, **values: Any) -> None:
+    """A row of a table as it is at this revision; what must be there and is not given is empty."""
+    table = Reflected(name, MetaData(), autoload_with=connection)
+    empty: dict[str, Any] = {"INTEGER": 0, "BIGINT": 0, "BOOLEAN": False, "JSON": {}}
+    needed = {
+        column.name: empty.get(str(column.type), "")
+        for column in table.c
+        if not column.nullable and not (column.primary_key and column.name not in values)
+    }
+    connection.execute(table.insert().values({**needed, **values}))
+
+
+def test_older_pictures_come_along(empty_url: str) -> None:
+    """Those of jobs beside running work, those of a question that waits for its yes at once."""
+    database = Database(empty_url)
+    config = module._alembic()
+    brought_key, composed_key = f"incoming/{'a' * 64}.png", f"inputs/{'b' * 64}.png"
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        _insert(connection, "members", id=1)
+        request = {"prompt": "a castle", "source_key": brought_key, "mask_key": composed_key}
+        for asked in (request, {"prompt": brought_key}, {}):
+            _insert(connection, "jobs", member_id=1, request=asked, state="succeeded", speed="fast")
+        for state in ("proposed", "declined"):
+            wish = {"text": "", "request": {"source_key": brought_key}}
+            _insert(connection, "batches", member_id=1, wishes=[wish, wish], state=state, created_at=7)
+    database.upgrade()
+    brought.fill(database)
+    with database.reading() as session:
+        (bringing,) = session.scalars(select(Bringing))
+        assert (bringing.key, bringing.member_id, bringing.created_at) == (brought_key, 1, 7)
+        uses = {(use.job_id, use.key) for use in session.scalars(select(JobPicture))}
+    assert uses == {(1, brought_key), (1, composed_key)}
+    database.close()

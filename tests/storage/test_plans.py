@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from storage import (
     attempts,
     batches,
+    brought,
     counters,
     deliveries,
     jobs,
@@ -25,7 +26,7 @@ from storage import (
     workers,
 )
 from storage.database import Database
-from storage.tables import Delivery, Image, Job, Member, Message, Table, Worker
+from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Member, Message, Table, Worker
 from tests.storage import asking
 
 JOBS = 8_000
@@ -71,6 +72,11 @@ def _fill(session: Session) -> None:
     session.add(Message(id=1, channel_id=900, job_id=1, created_at=0))
     session.flush()
     _copy(session, Message, JOBS - WAITING, id="i", job_id="i")
+    session.add(JobPicture(key="1", job_id=1))
+    session.add(Bringing(key="1", member_id=1, created_at=0))
+    session.flush()
+    _copy(session, JobPicture, JOBS, key="i", job_id="i")
+    _copy(session, Bringing, JOBS, id="i", key="i", member_id=f"i % {MEMBERS} + 1", created_at="i")
     counters.verify(session, repair=True)
     if session.get_bind().dialect.name == "postgresql":
         for name in ("jobs", "deliveries", "turns"):
@@ -101,14 +107,14 @@ _TYPES = {int: "BIGINT", str: "TEXT"}
 
 @contextmanager
 def plans(database: Database) -> Iterator[list[str]]:
-    """The plan of every SELECT and UPDATE that runs inside, as the database tells it."""
+    """The plan of every SELECT, UPDATE and DELETE that runs inside, as the database tells it."""
     told: list[str] = []
     explaining = False
 
     def explain(connection: Connection, *args: Any) -> None:
         nonlocal explaining
         _, statement, parameters, _, executemany = args
-        if explaining or not statement.startswith(("SELECT", "UPDATE")) or "nextval" in statement:
+        if explaining or not statement.startswith(("SELECT", "UPDATE", "DELETE")) or "nextval" in statement:
             return
         explaining = True
         word = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
@@ -125,7 +131,7 @@ def plans(database: Database) -> Iterator[list[str]]:
         event.remove(database._writer, "before_cursor_execute", explain)
 
 
-LONG = "(jobs|images|deliveries|messages)"
+LONG = "(jobs|images|deliveries|messages|job_pictures|bringings)"
 # The indexes of what waits and runs are as short as the queue.
 QUEUE = "ix_jobs_(queued|relaxed|running|unfinished)"
 SCAN = re.compile(rf"SCAN {LONG}(?! USING (COVERING )?INDEX {QUEUE})|Seq Scan on {LONG}")
@@ -163,6 +169,9 @@ SCAN = re.compile(rf"SCAN {LONG}(?! USING (COVERING )?INDEX {QUEUE})|Seq Scan on
         lambda session: workers.renew(session, 1),
         lambda session: workers.stop(session, 1),
         lambda session: workers.Reaper().sweep(session),
+        lambda session: brought._is_named(session, "77"),
+        lambda session: brought.named_of(session, ["77", "78"]),
+        lambda session: brought.outlived(session, 10),
     ],
 )
 def test_no_history_is_scanned(filled: Database, ask: Callable[[Session], object]) -> None:

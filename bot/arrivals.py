@@ -1,0 +1,79 @@
+"""What a command brings into the image store: pictures of its member's, and what is composed for its job.
+
+Each has a row before it has a file, so that nobody takes it away meanwhile; both go again where the command
+comes to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from types import TracebackType
+from typing import Self
+
+import discord
+
+from bot import incoming
+from bot.incoming import Incoming
+from storage import brought
+from storage.backends import Backends
+from storage.images import COMPOSED
+
+log = logging.getLogger(__name__)
+
+
+class Arrivals:
+    """The pictures of one command: `async with`, around all that may still refuse it."""
+
+    def __init__(self, backends: Backends, member_id: int) -> None:
+        self._backends = backends
+        self._member_id = member_id
+        self._bringings: list[int] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        if kind is None or not self._bringings:
+            return
+        try:
+            await asyncio.to_thread(brought.let_go, self._backends, self._bringings)
+        except Exception:
+            # What refused the command is what its member should read; the sweep comes later.
+            log.exception("what a refused command brought could not be let go")
+
+    async def receive(self, source: discord.Attachment | str) -> Incoming:
+        """Fetch and keep the picture of an attachment, or behind a link as it was typed.
+
+        Raises:
+            PictureRefused: any of its kinds; nothing was kept.
+            OSError: the store is full.
+        """
+        found = await incoming.fetch(self._backends, source)
+        await self._keep(found.key, found.png)
+        return found
+
+    async def fetch(self, link: str) -> str:
+        """As `receive`: the key of what is behind a link."""
+        return (await self.receive(link)).key
+
+    async def compose(self, png: bytes) -> str:
+        """Keep a sheet or mask; the same one has the same key."""
+        key = f"{COMPOSED}{hashlib.sha256(png).hexdigest()}.png"
+        await self._keep(key, png)
+        return key
+
+    async def _keep(self, key: str, png: bytes) -> None:
+        database = self._backends.database
+        self._bringings.append(await database.write(brought.bring, self._member_id, key))
+        await asyncio.to_thread(self._save, key, png)
+
+    def _save(self, key: str, png: bytes) -> None:
+        if not self._backends.images.exists(key):
+            self._backends.images.save(key, png)

@@ -1,0 +1,213 @@
+"""Members' data put together in the background and handed over: through the command's answer, or directly.
+
+It is made on threads of its own, an archive at a time: neither the bot's memory nor the threads that
+everybody's commands need grow with what a member has. What was begun is a row, and goes on after a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import discord
+
+from bot import posting
+from bot.messages import privacy as said
+from bot.parcels import Parcel, parcels
+from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, ClientLoop, Letter, Place
+from bot.translation import spoken
+from bot.views.press import button
+from storage import exports
+from storage.backends import Backends
+from storage.errors import Stale
+from storage.tables import Export
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+THREADS = 2
+POLL_S = 1.0
+HOLD_MS = 60_000
+"""After this another bot goes on with what this one had begun, should it have died."""
+RENEW_S = 10.0
+REQUEST_S = 300.0
+MOST_TRIES = 6
+"""Of one archive, later and later."""
+
+
+class Unreachable(Exception):
+    """Neither the answer nor the member's direct messages take anything."""
+
+
+class Exports:
+    """Looks for exports that members wait for, and hands them over."""
+
+    def __init__(self, client: discord.Client, backends: Backends) -> None:
+        self._client = client
+        self._backends = backends
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="export")
+        self._under_way: set[int] = set()
+        self._requests: set[Future[Any]] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
+
+    def start(self) -> None:
+        """Begin. Called on the client's event loop, after login."""
+        self._loop = ClientLoop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; what is under way is found again at the next start. Blocks for a moment."""
+        self._stopping.set()
+        with self._lock:
+            pending = list(self._requests)
+        for request in pending:
+            request.cancel()
+        self._pool.shutdown(cancel_futures=True)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            try:
+                self._take()
+            except Exception:
+                log.exception("exports: the database did not answer; trying again")
+
+    def _take(self) -> None:
+        with self._lock:
+            free = THREADS - len(self._under_way)
+        if free <= 0:
+            return
+        with self._backends.database.reading() as session:
+            if not exports.is_due(session):
+                return
+        for row in self._write(exports.take, free, HOLD_MS):
+            with self._lock:
+                if row.id in self._under_way or self._stopping.is_set():
+                    continue
+                self._under_way.add(row.id)
+            self._pool.submit(self._hand_over, row)
+
+    def _write(self, change: Callable[..., T], *args: Any) -> T:
+        with self._backends.database.writing() as session:
+            return change(session, *args)
+
+    def _hand_over(self, row: Export) -> None:
+        """One try at one export, on a thread of the pool."""
+        try:
+            with spoken(row.locale):
+                self._try(row)
+        except CancelledError:
+            log.info("export %s goes on at the next start", row.id)
+            self._write(exports.begin, row.id)
+        except Stale:
+            log.info("export %s: its member deleted their data", row.id)
+        except Exception:
+            # Perhaps the database is away: it is taken again when its hold is over.
+            log.exception("export %s failed", row.id)
+        finally:
+            with self._lock:
+                self._under_way.discard(row.id)
+
+    def _try(self, row: Export) -> None:
+        try:
+            for parcel in parcels(self._backends, row, self._alive(row)):
+                if parcel.place >= row.sent:
+                    self._write(exports.hold, row.id, HOLD_MS)
+                    self._send(row, parcel)
+                    self._write(exports.sent, row.id, parcel.place + 1, HOLD_MS)
+        except (Stale, CancelledError):
+            raise
+        except Unreachable as reason:
+            log.warning("export %s: member %s cannot be reached: %s", row.id, row.member_id, reason)
+        except Exception:
+            log.exception("export %s: try %s failed", row.id, row.tries)
+            if row.tries < MOST_TRIES:
+                self._write(exports.later, row.id, 1000 * 2**row.tries)
+                return
+            self._tell_failure(row)
+        self._write(exports.end, row.id)
+
+    def _alive(self, row: Export) -> Callable[[], None]:
+        """What is called between two pages: keeps others away, and ends it when the bot ends."""
+        renewed = time.monotonic()
+
+        def go_on() -> None:
+            nonlocal renewed
+            if self._stopping.is_set():
+                raise CancelledError
+            if time.monotonic() - renewed > RENEW_S:
+                self._write(exports.hold, row.id, HOLD_MS)
+                renewed = time.monotonic()
+
+        return go_on
+
+    def _send(self, row: Export, parcel: Parcel) -> None:
+        """Through the command's answer while its token lives, or else by direct message.
+
+        Raises:
+            Unreachable
+        """
+        following = parcel.next_after
+        view = None if following is None else lambda: _next(following)
+        letter = Letter(parcel.content, row.member_id, parcel.upload, view)
+        token = row.interaction_token
+        if token is not None and (row.token_expires_at or 0) - time.time() * 1000 > HANDOVER_MS:
+            try:
+                self._answer(token, letter, first=parcel.place == 0)
+            except FAILURES as error:
+                if posting.failure(error) in TRANSIENT:
+                    raise
+            else:
+                return
+        try:
+            channel_id = self._request(posting.open_dm(self._client, row.member_id))
+            nonce = f"x{row.id}-{parcel.place}"
+            self._request(posting.post(self._client, channel_id, None, letter, nonce))
+        except FAILURES as error:
+            if posting.failure(error) in TRANSIENT:
+                raise
+            raise Unreachable(str(error)) from error
+
+    def _answer(self, token: str, letter: Letter, *, first: bool) -> None:
+        """The first archive takes the place of what was said at once: a change may be repeated."""
+        if first:
+            place = Place(token)
+            work = posting.edit(self._client, place, letter.content, view=letter.view, upload=letter.upload)
+            self._request(work)
+        else:
+            self._request(posting.follow_up(self._client, token, letter, ephemeral=True))
+
+    def _tell_failure(self, row: Export) -> None:
+        try:
+            self._send(row, Parcel(row.sent, said.export_failed(row.id), None, None))
+        except (Unreachable, *FAILURES) as error:
+            log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
+
+    def _request(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await a request on the client's loop, from a thread of the pool."""
+        with self._lock:
+            if self._stopping.is_set():
+                work.close()
+                raise CancelledError
+            future = self._loop.run(work)
+            self._requests.add(future)
+        try:
+            return future.result(REQUEST_S)
+        finally:
+            future.cancel()
+            with self._lock:
+                self._requests.discard(future)
+
+
+def _next(after: int) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    view.add_item(button("yp", after, label=said.next_part()))
+    return view
