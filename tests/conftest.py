@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+
+from hypothesis import settings
 
 from tests.brokers import broker, broker_url, own_rabbitmq, own_redis
 from tests.services import amqp_url, postgres_url, redis_url
+from tests.timing import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_deselected,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
-__all__ = ["amqp_url", "broker", "broker_url", "own_rabbitmq", "own_redis", "postgres_url", "redis_url"]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show why a test needed its second try, so that the cause can be found."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.section(f"first try of {report.nodeid}")
-        terminalreporter.write_line(report.longreprtext)
+__all__ = [
+    "amqp_url",
+    "broker",
+    "broker_url",
+    "own_rabbitmq",
+    "own_redis",
+    "postgres_url",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_deselected",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "redis_url",
+]
