@@ -277,6 +277,7 @@ async def test_picturebook_keeps_what_its_world_forbids(picturebook_world: World
     assert buttons(message) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 async def test_picturebook_draws_anew_what_words_name_and_leaves_the_rest(picturebook_world: World) -> None:
     world = picturebook_world

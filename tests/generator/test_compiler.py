@@ -184,7 +184,17 @@ STEERED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("folder", "steered"),
-    [("sd_folder", "an adapter"), ("sd2_folder", "nothing"), ("sdxl_folder", "all of it, tiling")],
+    [
+        ("sd_folder", "all of it, tiling"),
+        *(
+            pytest.param(*case, marks=pytest.mark.exhaustive)
+            for case in (
+                ("sd_folder", "an adapter"),
+                ("sd2_folder", "nothing"),
+                ("sdxl_folder", "all of it, tiling"),
+            )
+        ),
+    ],
 )
 def test_what_another_process_is_sent_computes_the_same(
     folder: str, steered: str, tmp_path: Path, request: pytest.FixtureRequest

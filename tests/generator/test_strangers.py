@@ -20,7 +20,12 @@ from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 from tests.generator.sharing import noisy
 
-FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder", "picturebook_folder")
+FOLDERS = (
+    "sd_folder",
+    "sd2_folder",
+    "sdxl_folder",
+    pytest.param("picturebook_folder", marks=pytest.mark.exhaustive),
+)
 STRANGERS = 15
 TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING)
 
