@@ -1,8 +1,9 @@
-"""Fixtures for every test: the real services, and brokers that may be killed."""
+"""Fixtures for every test: the real services, and brokers that may be killed.
+
+Hypothesis tries the same examples at each `make test`, and many others at each `make test-all`.
+"""
 
 from __future__ import annotations
-
-import os
 
 from hypothesis import settings
 
@@ -17,6 +18,10 @@ from tests.timing import (
     pytest_terminal_summary,
     pytest_testnodedown,
 )
+
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("many", deadline=None, max_examples=1_000)
+settings.load_profile("same")
 
 __all__ = [
     "amqp_url",

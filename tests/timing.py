@@ -1,6 +1,6 @@
 """How long the suite takes: dear files first, the dearest named in the summary, a full run kept in a file.
 
-`make test` leaves out what is marked `exhaustive`; `make test-all` runs everything and writes `LAST_FULL_RUN`.
+`make test` leaves out what is marked `exhaustive`; `make test-all` runs all and writes `LAST_FULL_RUN`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def pytest_testnodedown(node: Any) -> None:
     node.config.stash[_deselected] = max(node.config.stash[_deselected], deselected)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
     _show_first_tries(terminalreporter)
     tests = Tests(_reports(terminalreporter))
     if not tests.seconds:
@@ -82,9 +84,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line, yellow=True, bold=True)
     if config.stash[_deselected]:
         terminalreporter.write_line(
-            f"{config.stash[_deselected]} tests were left out by -m or -k; `make test-all` runs every one."
+            f"Left out by -m or -k: {config.stash[_deselected]}. `make test-all` runs every test."
         )
-    if config.getoption("--keep-result"):
+    if config.getoption("--keep-result") and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         counts = {name: len(terminalreporter.stats.get(name, ())) for name in OUTCOMES}
         LAST_FULL_RUN.write_text(tests.kept(counts, time.monotonic() - config.stash[_began]))
 
@@ -125,7 +127,7 @@ class Tests:
     def long(self) -> list[str]:
         """Only named: on a busy machine anything may take so long."""
         return [
-            f"{report.nodeid} took {report.duration:.0f} s by itself. Make it quicker, or mark it `exhaustive`."
+            f"{report.nodeid} took {report.duration:.0f} s by itself: make it quicker or `exhaustive`"
             for report in self.reports
             if report.when == "call" and report.duration > LONG_S and "exhaustive" not in report.keywords
         ]

@@ -94,7 +94,7 @@ def come_and_go(engine: Engine, stranger: Stranger) -> Future[list[PIL.Image.Ima
     return future
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings().max_examples // 50, suppress_health_check=list(HealthCheck))
 @given(
     jobs=one_of_every_sampler,
     crowd=st.lists(strangers, min_size=STRANGERS, max_size=STRANGERS),

@@ -62,7 +62,9 @@ def test_tokenizer_loads(kind: type[CLIPTokenizer]) -> None:
     assert tokenizer.tokenize("a red castle") == ["a</w>", "red</w>", "castle</w>"]
 
 
-@pytest.mark.parametrize("colour", ["red", *(pytest.param(each, marks=pytest.mark.exhaustive) for each in ("blue", "yellow"))])
+@pytest.mark.parametrize(
+    "colour", ["red", *(pytest.param(each, marks=pytest.mark.exhaustive) for each in ("blue", "yellow"))]
+)
 def test_a_castle_has_its_colour(pipeline: StableDiffusionPipeline, judge: Judge, colour: str) -> None:
     read = read_pictures(judge, unchecked(pipeline, [f"a {colour} castle on green hills by day"] * 4))
     assert sum(row["subject"] == "castle" for row in read) >= 3
