@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,6 +23,7 @@ UNKNOWN_S = 5.0
 NAMED = 10
 LONG_S = 10.0
 """A test that takes longer by itself, and is not marked, is named in the summary."""
+Seconds = defaultdict[str, float]
 OUTCOMES = ("passed", "failed", "error", "rerun", "skipped", "xfailed", "xpassed")
 
 _deselected = pytest.StashKey[int]()
@@ -108,20 +109,27 @@ class Tests:
 
     def __init__(self, reports: Iterable[pytest.TestReport]) -> None:
         self.reports = list(reports)
-        self.seconds: Counter[str] = Counter()
+        self.seconds: Seconds = defaultdict(float)
         """By test, with what its fixtures took."""
-        self.files: defaultdict[str, Counter[bool]] = defaultdict(Counter)
-        """By file, and by whether a test is exhaustive."""
+        self.usual: Seconds = defaultdict(float)
+        self.exhaustive: Seconds = defaultdict(float)
+        """By file."""
         for report in self.reports:
             self.seconds[report.nodeid] += report.duration
-            self.files[report.nodeid.split("::")[0]]["exhaustive" in report.keywords] += report.duration
+            files = self.exhaustive if "exhaustive" in report.keywords else self.usual
+            files[report.nodeid.split("::")[0]] += report.duration
+
+    def files(self) -> list[str]:
+        """The dearest first."""
+        files = {*self.usual, *self.exhaustive}
+        return sorted(files, key=lambda file: -self.usual[file] - self.exhaustive[file])
 
     def dearest(self) -> list[str]:
-        files = Counter({file: seconds.total() for file, seconds in self.files.items()})
+        tests = sorted(self.seconds, key=lambda test: -self.seconds[test])
         return [
             f"{sum(self.seconds.values()):.0f} s in all, one after the other. The dearest files and tests:",
-            *(f"{seconds:7.1f}  {name}" for name, seconds in files.most_common(NAMED)),
-            *(f"{seconds:7.1f}  {name}" for name, seconds in self.seconds.most_common(NAMED)),
+            *(f"{self.usual[file] + self.exhaustive[file]:7.1f}  {file}" for file in self.files()[:NAMED]),
+            *(f"{self.seconds[test]:7.1f}  {test}" for test in tests[:NAMED]),
         ]
 
     def long(self) -> list[str]:
@@ -138,7 +146,6 @@ class Tests:
             for report in self.reports
             if report.outcome in ("failed", "rerun")
         ]
-        rows = sorted(self.files.items(), key=lambda row: -row[1].total())
         said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return "\n".join(
             [
@@ -152,7 +159,7 @@ class Tests:
                 *failures,
                 "",
                 "seconds in `make test`, seconds of exhaustive tests, file:",
-                *(f"{seconds[False]:7.1f} {seconds[True]:7.1f}  {file}" for file, seconds in rows),
+                *(f"{self.usual[file]:7.1f} {self.exhaustive[file]:7.1f}  {file}" for file in self.files()),
                 "",
             ]
         )
