@@ -270,6 +270,7 @@ async def test_picturebook_draws_what_the_words_say(picturebook_world: World) ->
     assert reddish["red"] > reddish["blue"] + 0.05
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 async def test_picturebook_keeps_what_its_world_forbids(picturebook_world: World) -> None:
     world = picturebook_world

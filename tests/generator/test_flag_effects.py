@@ -76,11 +76,13 @@ def test_a_sameseed_grid_is_nearly_one_picture(studio: Studio) -> None:
     assert 0 < figures["sameseed"] < 0.6 * figures["plain"]
 
 
+@pytest.mark.exhaustive
 def test_an_early_end_is_further_from_the_finished_picture(studio: Studio) -> None:
     figures = flag_effects.stop(studio, PAIRS).figures
     assert figures["10"] > figures["75"] > 0
 
 
+@pytest.mark.exhaustive
 def test_weird_is_further_away(studio: Studio) -> None:
     figures = flag_effects.weird(studio, PAIRS).figures
     assert figures["3000"] > figures["500"] > 1
