@@ -1,5 +1,6 @@
 # make demo   Easel on a Discord of its own, in the browser
-# make test   every check that CI runs
+# make test   every check that CI runs, in less than ten minutes on two cores
+# make test-all  the exhaustive tests too; what came of it is kept in tests/last-full-run.txt
 # make fix    format and mend what ruff can
 # make messages  bring the sentences in other languages up to date
 
@@ -12,16 +13,24 @@ BIN    := $(VENV)/bin
 TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test check fix messages clean
+.PHONY: demo test test-all check fix messages clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/easel demo
 
-# Most tests wait more than they compute: two at a time, of one thread each, do not fight for the cores.
-# The files with few tests are the long ones: in their own order they do not all come at the end.
-# Tests kill processes and race against real clocks, so one that fails is tried again; the summary names it.
+# Tests wait as much as they compute: three at a time, of one thread each, keep two cores busy.
+# The dearest files come first (tests/timing.py), so that the workers end together.
+# Where Python may write no bytecode, every process that a test starts would compile us anew.
+WORKERS ?= 3
+RERUNS  ?= 0
+PYTEST  := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest \
+	-n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS) -raR
+
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --reruns 1 -raR
+	$(PYTEST) -m "not exhaustive"
+
+test-all: check
+	$(PYTEST) --hypothesis-profile=many --keep-result
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -30,6 +30,8 @@ EXCHANGE = Exchange("easel.events", type="fanout", durable=True, delivery_mode="
 _HEARTBEAT_SECONDS = 10.0
 _SIGNATURE = "easel-signature"
 _FORGED_EVERY_SECONDS = 60.0
+_RECEIVE_SECONDS = 0.05
+"""After so long a listener looks whether it is to stop."""
 
 _event: TypeAdapter[Event] = TypeAdapter(Event)
 
@@ -156,7 +158,7 @@ class Listener:
         started = monotonic()
         with suppress(TimeoutError):
             while monotonic() - started < 1.0 and not self._stopping.is_set():
-                broker.drain_events(timeout=0.25)
+                broker.drain_events(timeout=_RECEIVE_SECONDS)
         # Once a second, and not only in silence: a listener that only ever receives would be cut off.
         broker.heartbeat_check()
 

@@ -1,17 +1,41 @@
-"""Fixtures for every test: the real services, and brokers that may be killed."""
+"""Fixtures for every test: the real services, and brokers that may be killed.
+
+Hypothesis tries the same examples at each `make test`, and many others at each `make test-all`.
+"""
 
 from __future__ import annotations
 
-import pytest
+from hypothesis import settings
 
 from tests.brokers import broker, broker_url, own_rabbitmq, own_redis
 from tests.services import amqp_url, postgres_url, redis_url
+from tests.timing import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_deselected,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
-__all__ = ["amqp_url", "broker", "broker_url", "own_rabbitmq", "own_redis", "postgres_url", "redis_url"]
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("many", deadline=None, max_examples=1_000)
+settings.load_profile("same")
 
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show why a test needed its second try, so that the cause can be found."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.section(f"first try of {report.nodeid}")
-        terminalreporter.write_line(report.longreprtext)
+__all__ = [
+    "amqp_url",
+    "broker",
+    "broker_url",
+    "own_rabbitmq",
+    "own_redis",
+    "postgres_url",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_deselected",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "redis_url",
+]

@@ -155,7 +155,7 @@ def test_edits_of_a_busy_batch_keep_apart(studio: Studio) -> None:
         calls = [call for call in studio.server.calls[before:] if call.method == "PATCH"]
         return [call for call in calls if "done" in call.payload["content"]]
 
-    end = time.monotonic() + 5
+    end = time.monotonic() + 2.5 * progress.EVERY_S
     step = 0
     while time.monotonic() < end or len(edits()) < 2:
         step += 1

@@ -73,14 +73,20 @@ async def working_world(
         yield world
 
 
+@pytest.fixture(scope="module")
+def shipped_models() -> Iterator[Models]:
+    with closing(Models(catalog.load(), "cpu", "on")) as models:
+        yield models
+
+
 @pytest_asyncio.fixture
-async def picturebook_world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
+async def picturebook_world(
+    tmp_path: Path, empty_database: Path, shipped_models: Models
+) -> AsyncIterator[World]:
     """With the model that ships."""
     shutil.copy(empty_database, tmp_path / "easel.db")
-    config = Config(data_dir=tmp_path, device="cpu")
-    with closing(Models(catalog.load(), "cpu", "on")) as models:
-        async with working(config, models) as world:
-            yield world
+    async with working(Config(data_dir=tmp_path, device="cpu"), shipped_models) as world:
+        yield world
 
 
 def job_rows(world: World) -> list[Job]:
@@ -264,6 +270,7 @@ async def test_picturebook_draws_what_the_words_say(picturebook_world: World) ->
     assert reddish["red"] > reddish["blue"] + 0.05
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 async def test_picturebook_keeps_what_its_world_forbids(picturebook_world: World) -> None:
     world = picturebook_world
@@ -277,6 +284,7 @@ async def test_picturebook_keeps_what_its_world_forbids(picturebook_world: World
     assert buttons(message) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 async def test_picturebook_draws_anew_what_words_name_and_leaves_the_rest(picturebook_world: World) -> None:
     world = picturebook_world

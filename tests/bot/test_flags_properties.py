@@ -31,7 +31,7 @@ from storage import samplers
 from tests.bot.catalogs import catalog
 
 CATALOG = catalog()
-relaxed = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(suppress_health_check=[HealthCheck.too_slow])
 
 pieces = st.one_of(
     st.sampled_from(

@@ -1,4 +1,4 @@
-"""Two hundred members press at once: each is answered in time, each double press is one job."""
+"""Many members press at once: each is answered in time, each double press is one job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.bot.discord_server.world import LOADING
 from tests.bot.processes import Processes
 from tests.bot.studio import Studio
 
-MEMBERS = 200
+MEMBERS = 40
+CROWD = 200
 LONG_S = 400
 
 
@@ -38,17 +39,28 @@ def settled(studio: Studio, press: Interaction) -> bool:
     return answer.id not in studio.channel.messages or not answer.flags & LOADING
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.flaky(reruns=3)
 def test_every_press_is_answered_and_every_double_press_is_one_job(
     studio: Studio, processes: Processes
 ) -> None:
+    press_at_once(studio, processes, MEMBERS)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+def test_two_hundred_are_answered_in_time(studio: Studio, processes: Processes) -> None:
+    took = press_at_once(studio, processes, CROWD)
+    print(f"answers took {statistics.median(took):.2f} s in the median, {max(took):.2f} s at most")
+    assert max(took) < ANSWER_WITHIN_S, f"median {statistics.median(took):.2f} s"
+
+
+def press_at_once(studio: Studio, processes: Processes, members: int) -> list[float]:
+    """So many members press twice, and each is one job; returns the seconds until each answer."""
     processes.start_bot()
     studio.imagine()
     drawing.draw(studio.backends)
     grid = studio.picture()
     studio.settled()
-    crowd = [User(f"member {number}") for number in range(MEMBERS)]
+    crowd = [User(f"member {number}") for number in range(members)]
     studio.guild.members.extend(crowd)
     presses = [studio.server.press(user, grid, "V1") for user in crowd for _ in range(2)]
     studio.wait(lambda: all(settled(studio, press) for press in presses), LONG_S, what="every answer")
@@ -59,7 +71,5 @@ def test_every_press_is_answered_and_every_double_press_is_one_job(
     assert sorted(made) == sorted(user.id for user in crowd)
     assert all(waiting[user.id] == 1 for user in crowd)
     told = [message for message in studio.channel.shown() if "(Waiting to start)" in message.content]
-    assert len(told) == MEMBERS
-    took = [press.took for press in presses]
-    print(f"answers took {statistics.median(took):.2f} s in the median, {max(took):.2f} s at most")
-    assert max(took) < ANSWER_WITHIN_S, f"median {statistics.median(took):.2f} s"
+    assert len(told) == members
+    return [press.took for press in presses]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import errors
@@ -61,13 +61,11 @@ def test_a_refusal_names_the_words_and_gives_the_prompt_back() -> None:
     check("a spider", {}, echo="a spider")
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=200), st.lists(st.text(max_size=20), max_size=5))
 def test_any_prompt_and_any_list_can_be_compared(prompt: str, banned: list[str]) -> None:
     assert set(forbidden_words(prompt, banned)) >= set(forbidden_words(prompt))
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.from_regex(r"[a-zA-Zéüñ]{3,12}", fullmatch=True))
 def test_a_banned_word_is_found_in_itself(word: str) -> None:
     assert word in forbidden_words(f"draw {word.upper()} now", [word])

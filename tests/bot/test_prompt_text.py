@@ -6,13 +6,12 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.grammar import clean
 from bot.prompt_text import code, fence, file_name, length, show_prompt
 
-relaxed = settings(deadline=None, max_examples=150)
 LIVE = (
     "https://a.b/c_d*e", "HTTP://x.y", "discord.gg/abc", "<@123>", "<#7>", "</imagine:1>", "<t:0:R>",
     "@everyone", "https://@here", "||", "**", "```", "1. ", "-# ", "[x](http://y.z)", "🦊",
@@ -37,7 +36,6 @@ def unescaped(shown: str) -> str:
     return "".join(parts)
 
 
-@relaxed
 @given(texts)
 def test_what_is_shown_reads_like_what_was_typed_and_does_nothing(text: str) -> None:
     shown = show_prompt(text, 100_000)
@@ -50,7 +48,6 @@ def test_what_is_shown_reads_like_what_was_typed_and_does_nothing(text: str) -> 
     assert not re.search(r"https?://\w|discord\.gg/", plain)
 
 
-@relaxed
 @given(texts, st.integers(0, 60))
 def test_it_is_cut_to_its_budget_after_escaping(text: str, budget: int) -> None:
     whole, shown = show_prompt(text, 100_000), show_prompt(text, budget)
@@ -105,7 +102,6 @@ def test_a_few_words_in_a_sentence_cannot_break_out() -> None:
     assert code("x" * 500).endswith("…`")
 
 
-@relaxed
 @given(st.text(max_size=40), texts, st.integers(1, 2**62))
 def test_any_member_and_prompt_make_a_file_name(member: str, text: str, job_id: int) -> None:
     name = file_name(member, text, job_id)

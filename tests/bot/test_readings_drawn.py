@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,13 +23,17 @@ from tests.bot.test_end_to_end import GRID, PATIENCE_S, working
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
-    shutil.copy(empty_database, tmp_path / "easel.db")
-    config = Config(data_dir=tmp_path, device="cpu")
+@pytest.fixture(scope="module")
+def models() -> Iterator[Models]:
     with closing(Models(catalog.load(), "cpu", "on")) as models:
-        async with working(config, models) as world:
-            yield world
+        yield models
+
+
+@pytest_asyncio.fixture
+async def world(tmp_path: Path, empty_database: Path, models: Models) -> AsyncIterator[World]:
+    shutil.copy(empty_database, tmp_path / "easel.db")
+    async with working(Config(data_dir=tmp_path, device="cpu"), models) as world:
+        yield world
 
 
 def scene(subject: str, colour: str, seed: int = 1) -> tuple[str, bytes]:

@@ -134,6 +134,7 @@ def test_bot_and_worker_apart_on_redis_and_postgresql(
             assert "Traceback" not in processes.log(command)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_all_in_one_process_killed_in_the_middle(
     discord_server: DiscordServer, on_one_machine: Config
@@ -162,6 +163,7 @@ def tally(studio: Studio) -> Tally:
         return batches.tally(session, 1)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_a_batch_goes_on_when_everything_was_killed_in_the_middle(
     discord_server: DiscordServer, on_one_machine: Config

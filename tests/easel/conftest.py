@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from easel.__main__ import app
 
 Easel = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -37,5 +40,18 @@ def easel() -> Easel:
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def easel_here() -> Easel:
+    """Run it in this process, which takes no second to start; what would be a traceback is raised."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        answer = CliRunner().invoke(app, arguments)
+        if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+            raise answer.exception
+        return subprocess.CompletedProcess(arguments, answer.exit_code, answer.stdout, answer.stderr)
 
     return run

@@ -86,10 +86,10 @@ def test_drawing_without_torch_says_what_to_install(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["run", "bot", "worker", "doctor", "demo"])
 def test_wrong_configuration_stops_without_a_traceback(
-    easel: Easel, monkeypatch: pytest.MonkeyPatch, command: str
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("EASEL_WORKER_SLOTS", "many")
-    answer = easel(command)
+    answer = easel_here(command)
     words = " ".join((answer.stdout + answer.stderr).split())
     assert answer.returncode == (1 if command == "doctor" else 2)
     assert "EASEL_WORKER_SLOTS cannot be used" in words
@@ -123,22 +123,22 @@ def test_a_database_of_another_version_stops_the_bot(easel: Easel, monkeypatch: 
     assert "easel db upgrade" in answer.stderr
 
 
-def test_database_commands(easel: Easel, clean_environment: Path) -> None:
-    before = easel("db", "check")
+def test_database_commands(easel: Easel, easel_here: Easel, clean_environment: Path) -> None:
+    before = easel_here("db", "check")
     assert before.returncode == 1
     assert "easel db upgrade" in before.stderr
     assert easel("db", "upgrade").returncode == 0
-    assert easel("db", "check").returncode == 0
-    assert easel("db", "verify").returncode == 0
+    assert easel_here("db", "check").returncode == 0
+    assert easel_here("db", "verify").returncode == 0
     database = sqlite3.connect(clean_environment / "data" / "easel.db")
     with database:
         database.execute("INSERT INTO members VALUES (7, '', NULL, '{}', 0, 4, 0, 3, 10, 0, NULL)")
     database.close()
-    off = easel("db", "verify")
+    off = easel_here("db", "verify")
     assert off.returncode == 1
     assert "7" in off.stderr
-    assert easel("db", "verify", "--repair").returncode == 0
-    assert easel("db", "verify").returncode == 0
+    assert easel_here("db", "verify", "--repair").returncode == 0
+    assert easel_here("db", "verify").returncode == 0
 
 
 def test_stopping_a_run_takes_no_longer_than_it_should(
@@ -165,9 +165,9 @@ def test_stopping_a_run_takes_no_longer_than_it_should(
 
 
 def test_models_name_what_may_be_chosen_and_say_what_is_missing(
-    easel: Easel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    easel_here: Easel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "blueprint" in easel("models", "list").stdout
+    assert "blueprint" in easel_here("models", "list").stdout
     catalog = tmp_path / "catalog.toml"
     catalog.write_text(
         f"""
@@ -181,10 +181,10 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
         """
     )
     monkeypatch.setenv("EASEL_CATALOG", str(catalog))
-    listed = easel("models", "list").stdout
+    listed = easel_here("models", "list").stdout
     assert "soft, crisp" in listed
     assert "oil, ink" in listed
-    checked = easel("models", "check")
+    checked = easel_here("models", "check")
     assert checked.returncode == 1
     assert f"the LoRA ink is not there: {tmp_path}/ink.safetensors does not exist" in checked.stderr
     assert f"{tmp_path}/crisp does not exist" in checked.stderr

@@ -44,8 +44,32 @@ def latents(rows: int, side: int = 8) -> Tensor:
     return torch.randn((rows, 4, side, side), generator=torch.Generator().manual_seed(rows))
 
 
-def decoder_of(compiler: Compiler, family: StableDiffusion, rows: int) -> Call:
-    return compiler.compiled(Decoder(family.vae), (latents(rows),), quickest=False)
+def compiled(part: torch.nn.Module, folder: Path, rows: int) -> Call:
+    return Compiler(folder).compiled(part, (latents(rows),), quickest=False)
+
+
+class Small(torch.nn.Module):
+    """Compiled in a third of the time that the smallest decoder takes."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.layer = torch.nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        computed: Tensor = torch.nn.functional.silu(self.layer(latents))
+        return computed
+
+
+@pytest.fixture(params=["small", pytest.param("decoder", marks=pytest.mark.exhaustive)])
+def twins(
+    request: pytest.FixtureRequest, sd_folder: Path, sd2_folder: Path
+) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Two parts of one layout and of other weights."""
+    if request.param == "small":
+        return Small(0), Small(1)
+    one, other = (loading.load(str(folder), CPU) for folder in (sd_folder, sd2_folder))
+    return Decoder(one.vae), Decoder(other.vae)
 
 
 class Failing(torch.nn.Module):
@@ -60,7 +84,7 @@ class Deadly(torch.nn.Module):
 
 @pytest.mark.timeout(400)
 def test_one_version_serves_all_rows_and_all_weights_and_workers(
-    family: StableDiffusion, sd2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    twins: tuple[torch.nn.Module, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Path] = []
     compile_ = compiler._compile
@@ -75,19 +99,19 @@ def test_one_version_serves_all_rows_and_all_weights_and_workers(
     left.mkdir()
     for place in (unused, left):
         os.utime(place, (0, 0))
+    part, other = twins
     with ThreadPoolExecutor(2) as workers:
-        compiled, other_workers = workers.map(lambda _: decoder_of(Compiler(tmp_path), family, 2), range(2))
+        one, same = workers.map(lambda _: compiled(part, tmp_path, 2), range(2))
     for rows in (2, 4, 8):
-        assert (compiled(latents(rows)) - family.decoder(latents(rows))).abs().max() < 1e-4
-        assert (other_workers(latents(rows)) - compiled(latents(rows))).abs().max() == 0
+        assert (one(latents(rows)) - part(latents(rows))).abs().max() < 1e-4
+        assert (same(latents(rows)) - one(latents(rows))).abs().max() == 0
     (file,) = begun
     assert not unused.exists()
     assert not left.exists()
     os.utime(file, (0, 0))
-    other = loading.load(str(sd2_folder), CPU)
-    with_others = decoder_of(Compiler(tmp_path), other, 4)
-    assert (with_others(latents(4)) - other.decoder(latents(4))).abs().max() < 1e-4
-    assert (with_others(latents(4)) - compiled(latents(4))).abs().max() > 0.1
+    with_others = compiled(other, tmp_path, 4)
+    assert (with_others(latents(4)) - other(latents(4))).abs().max() < 1e-4
+    assert (with_others(latents(4)) - one(latents(4))).abs().max() > 0.1
     assert begun == [file]
     assert file.stat().st_mtime > 0, "who uses it keeps it"
 
@@ -96,14 +120,14 @@ def test_a_torn_file_is_made_anew_the_next_time(family: StableDiffusion, tmp_pat
     torn = tmp_path / f"{key(Decoder(family.vae), (latents(2),))}.pt2"
     torn.write_bytes(b"torn")
     with pytest.raises(RuntimeError):
-        decoder_of(Compiler(tmp_path), family, 2)
+        compiled(Decoder(family.vae), tmp_path, 2)
     assert not torn.exists()
 
 
 @pytest.mark.parametrize(("part", "reason"), [(Failing(), "no such network"), (Deadly(), "process died")])
 def test_why_nothing_was_compiled_is_said(part: torch.nn.Module, tmp_path: Path, reason: str) -> None:
     with pytest.raises(RuntimeError, match=reason):
-        Compiler(tmp_path).compiled(part, (latents(2),), quickest=False)
+        compiled(part, tmp_path, 2)
     assert [place.suffix for place in tmp_path.iterdir()] == [".lock"]
 
 
@@ -160,7 +184,17 @@ STEERED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("folder", "steered"),
-    [("sd_folder", "an adapter"), ("sd2_folder", "nothing"), ("sdxl_folder", "all of it, tiling")],
+    [
+        ("sd_folder", "all of it, tiling"),
+        *(
+            pytest.param(*case, marks=pytest.mark.exhaustive)
+            for case in (
+                ("sd_folder", "an adapter"),
+                ("sd2_folder", "nothing"),
+                ("sdxl_folder", "all of it, tiling"),
+            )
+        ),
+    ],
 )
 def test_what_another_process_is_sent_computes_the_same(
     folder: str, steered: str, tmp_path: Path, request: pytest.FixtureRequest

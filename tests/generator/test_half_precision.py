@@ -16,10 +16,12 @@ from generator.engine import Engine
 from generator.families import loading
 from storage.contract import GenerationRequest
 
-CASES = [
+CHOSEN = [("sd_folder", "euler_a"), ("sd2_folder", "unipc"), ("sdxl_folder", "dpm++2m")]
+EVERY = [
     *product(["sd_folder", "sd2_folder", "sdxl_folder"], ["ddim", "euler_a", "dpm++2m", "unipc"]),
     ("picturebook_folder", "unipc"),  # a processor takes its time for so much float16
 ]
+CASES = [pytest.param(*case, marks=() if case in CHOSEN else pytest.mark.exhaustive) for case in EVERY]
 
 
 @pytest.fixture(scope="module")

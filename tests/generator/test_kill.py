@@ -23,6 +23,7 @@ def ended_once(place: Place, job_id: int, *, attempt: int) -> None:
     assert place.files(job_id) == [f"{attempt}-0.png"]
 
 
+@pytest.mark.exhaustive
 def test_two_workers_race_and_every_job_is_done_once(place: Place) -> None:
     ids = [
         place.ask(member=member, num_inference_steps=10, num_images_per_prompt=1)
@@ -88,3 +89,6 @@ def test_sigterm_hands_the_job_back_and_ends_in_peace(place: Place) -> None:
         assert time.monotonic() - started < 30
     job = place.job(job_id)
     assert (job.state, job.attempts, job.handbacks) == (JobState.QUEUED, 1, 1)
+    with place.backends.database.reading() as session:
+        (row,) = session.query(WorkerRow).all()
+    assert row.stopped_at is not None

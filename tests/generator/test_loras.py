@@ -78,16 +78,30 @@ def solo(folder: Path, loras: dict[str, LoraEntry], request: GenerationRequest, 
     return reference.draw(request, *rest)
 
 
+CHOSEN = [("kohya", 0.7), ("unet", -0.5), ("whole", 0.3)]
 SETS = [
     [("whole", 1.0)],
     [("whole", -0.6)],
     [("unet", 0.8)],
     [("kohya", 1.5)],
-    [("kohya", 0.7), ("unet", -0.5), ("whole", 0.3)],
+    CHOSEN,
 ]
 
 
-@pytest.mark.parametrize("chosen", SETS, ids=str)
+@pytest.mark.parametrize(
+    ("folder", "chosen"),
+    [
+        pytest.param(
+            folder,
+            chosen,
+            marks=() if folder == "sd_folder" or chosen == CHOSEN else pytest.mark.exhaustive,
+            id=f"{folder}-{chosen}",
+        )
+        for folder in ("sd_folder", "sdxl_folder")
+        for chosen in SETS
+    ],
+    indirect=["folder"],
+)
 def test_a_picture_with_loras_is_what_the_pipeline_draws(
     engine: Engine, folder: Path, loras: dict[str, LoraEntry], chosen: list[tuple[str, float]]
 ) -> None:
@@ -199,7 +213,18 @@ def colours(pictures: list[PIL.Image.Image]) -> np.ndarray[Any, Any]:
     return np.stack([np.asarray(picture, float).mean(axis=(0, 1)) for picture in pictures])
 
 
-def test_picturebook_draws_blueprints() -> None:
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        ("a red castle on green hills",),
+        pytest.param(
+            ("a red castle on green hills", "a boat by the sea at dusk", "a flower in a meadow"),
+            marks=pytest.mark.exhaustive,
+        ),
+    ],
+    ids=len,
+)
+def test_picturebook_draws_blueprints(prompts: tuple[str, ...]) -> None:
     shipped = catalog.load()["picturebook"]
     wish = {
         "width": 128,
@@ -212,11 +237,7 @@ def test_picturebook_draws_blueprints() -> None:
         blue = []
         for weight in (0.0, 0.5, 1.0):
             drawn: list[PIL.Image.Image] = []
-            for prompt in (
-                "a red castle on green hills",
-                "a boat by the sea at dusk",
-                "a flower in a meadow",
-            ):
+            for prompt in prompts:
                 request = asked(("blueprint", weight), prompt=prompt, **wish)
                 drawn += engine.submit(request).result()
                 if weight == 1.0 and len(drawn) == 2:

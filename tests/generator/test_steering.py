@@ -40,7 +40,10 @@ def asked(
     return GenerationRequest.model_validate(fields | {"num_images_per_prompt": 2} | wish | steering)
 
 
-@pytest.fixture(scope="module", params=["sd_folder", "sd2_folder", "sdxl_folder"])
+@pytest.fixture(
+    scope="module",
+    params=["sd_folder", pytest.param("sd2_folder", marks=pytest.mark.exhaustive), "sdxl_folder"],
+)
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found

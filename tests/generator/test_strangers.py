@@ -20,7 +20,12 @@ from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 from tests.generator.sharing import noisy
 
-FOLDERS = ("sd_folder", "sd2_folder", "sdxl_folder", "picturebook_folder")
+FOLDERS = (
+    "sd_folder",
+    "sd2_folder",
+    "sdxl_folder",
+    pytest.param("picturebook_folder", marks=pytest.mark.exhaustive),
+)
 STRANGERS = 15
 TASKS = (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING)
 
@@ -89,7 +94,7 @@ def come_and_go(engine: Engine, stranger: Stranger) -> Future[list[PIL.Image.Ima
     return future
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings().max_examples // 50, suppress_health_check=list(HealthCheck))
 @given(
     jobs=one_of_every_sampler,
     crowd=st.lists(strangers, min_size=STRANGERS, max_size=STRANGERS),

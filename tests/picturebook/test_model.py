@@ -62,7 +62,9 @@ def test_tokenizer_loads(kind: type[CLIPTokenizer]) -> None:
     assert tokenizer.tokenize("a red castle") == ["a</w>", "red</w>", "castle</w>"]
 
 
-@pytest.mark.parametrize("colour", ["red", "blue", "yellow"])
+@pytest.mark.parametrize(
+    "colour", ["red", *(pytest.param(each, marks=pytest.mark.exhaustive) for each in ("blue", "yellow"))]
+)
 def test_a_castle_has_its_colour(pipeline: StableDiffusionPipeline, judge: Judge, colour: str) -> None:
     read = read_pictures(judge, unchecked(pipeline, [f"a {colour} castle on green hills by day"] * 4))
     assert sum(row["subject"] == "castle" for row in read) >= 3
@@ -70,7 +72,12 @@ def test_a_castle_has_its_colour(pipeline: StableDiffusionPipeline, judge: Judge
 
 
 @pytest.mark.parametrize(
-    "sampler", [DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, UniPCMultistepScheduler]
+    "sampler",
+    [
+        UniPCMultistepScheduler,
+        pytest.param(DPMSolverMultistepScheduler, marks=pytest.mark.exhaustive),
+        pytest.param(EulerAncestralDiscreteScheduler, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_other_samplers_draw_it_too(pipeline: StableDiffusionPipeline, judge: Judge, sampler: Any) -> None:
     usual = pipeline.scheduler

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from picturebook import words
@@ -63,7 +63,6 @@ def test_every_quality_is_seen(quality: str) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=400, deadline=None)
 def test_held_out_scenes_never_in_training(seed: int) -> None:
     training = random_scene(random.Random(seed))
     assert not words.is_held_out(training.subject, training.colour, training.ground)

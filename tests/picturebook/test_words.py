@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from picturebook import words
@@ -30,7 +30,6 @@ def test_article(phrase: str, whole: str) -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=300, deadline=None)
 def test_articles_stand_right_in_every_caption(seed: int) -> None:
     rng = random.Random(seed)
     text = caption(scene_of(seed), rng)
@@ -40,7 +39,6 @@ def test_articles_stand_right_in_every_caption(seed: int) -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=300, deadline=None)
 def test_captions_hold_known_words_and_at_most_one_unknown(seed: int) -> None:
     text = caption(scene_of(seed), random.Random(seed))
     unknown = [word for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in KNOWN]
@@ -48,7 +46,6 @@ def test_captions_hold_known_words_and_at_most_one_unknown(seed: int) -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=100, deadline=None)
 def test_full_caption_names_everything(seed: int) -> None:
     scene = scene_of(seed)
     text = full_caption(scene)
@@ -67,7 +64,6 @@ def test_merges_build_every_word() -> None:
 
 
 @given(st.text(max_size=400))
-@settings(max_examples=200, deadline=None)
 def test_any_text_tokenises(text: str) -> None:
     row = TOKENIZER(text, padding="max_length", max_length=LENGTH, truncation=True).input_ids
     assert len(row) == LENGTH

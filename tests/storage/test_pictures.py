@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -74,7 +74,6 @@ def test_a_veil_leaves_nothing_to_recognise_and_says_why(size: tuple[int, int]) 
     assert np.asarray(pictures.veil(secret)).max() > 200
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.tuples(st.integers(1, 400), st.integers(1, 400)),
     st.integers(pictures.SMALLEST_LIMIT, 60_000),

@@ -27,7 +27,7 @@ def race() -> Iterator[racers.Race]:
 
 
 def test_each_job_is_claimed_once_within_limits(database: Database, database_url: str, race: Race) -> None:
-    per_member = dict.fromkeys(range(1, 9), 12)
+    per_member = dict.fromkeys(range(1, 9), 6)
     for member_id, count in per_member.items():
         asking.submit_many(database, member_id, count)
     total = sum(per_member.values())
@@ -50,7 +50,7 @@ def test_each_job_is_claimed_once_within_limits(database: Database, database_url
 
 def test_members_take_turns(database: Database, database_url: str, race: Race) -> None:
     """Nobody is served again before all others were, but for the claims that ran at the same time."""
-    members, rounds = 30, 5
+    members, rounds = 30, 3
     for member_id in range(1, members + 1):
         asking.submit_many(database, member_id, rounds)
 

@@ -165,6 +165,8 @@ def test_any_order_of_events_keeps_the_books(sqlite_template: Path) -> None:
         template = sqlite_template
 
     TestedJobs.TestCase.settings = settings(
-        max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=settings().max_examples // 10,
+        stateful_step_count=25,
+        suppress_health_check=list(HealthCheck),
     )
     TestedJobs.TestCase("runTest").runTest()
