@@ -31,7 +31,7 @@ class JobDraft:
         """The job's row, waiting since `at` (epoch milliseconds)."""
         request = self.request
         return Job(
-            **self.address.columns_of(Job),
+            **self.address.columns_of(Job, at),
             batch_id=self.batch_id,
             action=self.action.value,
             parent_job_id=self.parent_job_id,

@@ -34,7 +34,7 @@ def submit(session: Session, draft: JobDraft) -> Submission:
     """
     member = asker(session, draft.address, draft.member_name)
     at = now(session)
-    existing = _same(session, draft)
+    existing = _same(session, draft, at)
     if existing is not None:
         return Submission(existing, jobs.ahead(session, existing.id), fresh=False)
     may_ask(session, member, draft.address.guild_id)
@@ -65,14 +65,14 @@ def may_ask(session: Session, member: Member, guild_id: int | None) -> None:
         raise QueueFull(member.waiting_limit)
 
 
-def _same(session: Session, draft: JobDraft) -> Job | None:
+def _same(session: Session, draft: JobDraft, at: int) -> Job | None:
     if draft.interaction_id is not None:
         job = session.scalar(select(Job).where(Job.interaction_id == draft.interaction_id))
         if job is not None:
             return job
     if draft.press is None:
         return None
-    pressed = select(Job).where(Job.press == draft.press, draft.address.same_moment(Job))
+    pressed = select(Job).where(Job.press == draft.press, draft.address.same_moment(Job, at))
     return session.scalar(pressed.order_by(Job.id.desc()).limit(1))
 
 
