@@ -40,6 +40,7 @@ THREADS = 8
 """Deliveries under way at a time; each waits for Discord's rate limits by itself."""
 RENEW_S = 3.0
 REQUEST_S = 300.0
+FIRST_DELAY_MS = 1_000
 LONGEST_DELAY_MS = 300_000
 
 
@@ -156,7 +157,7 @@ class Delivery:
         try:
             kind(self._outbox, row, clock).run()
         except Later as wait:
-            delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, 1000 * 2 ** min(row.tries, 10))
+            delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** min(row.tries, 10))
             log.info("job %s: delivery %s waits %s ms: %s", row.job_id, row.id, delay_ms, wait)
             self._write(deliveries.later, row.id, str(wait), delay_ms, refused=wait.refused)
             return
@@ -185,7 +186,7 @@ class Delivery:
         if row.failures > UNFORESEEN_TRIES:
             self._write(deliveries.give_up, row.id, error)
         else:
-            self._write(deliveries.failed, row.id, error, 1000 * 2**row.failures)
+            self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
 
     def _request(self, work: Coroutine[Any, Any, T], /) -> T:
         """Await a request on the client's loop, from a thread of the pool."""

@@ -93,14 +93,18 @@ class Dispatch:
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""
+        if self._row.kind == deliveries.DIRECT:
+            self._say_privately(preferences.closed_messages())
+
+    def _say_privately(self, sentence: str) -> None:
         row = self._row
-        if row.kind != deliveries.DIRECT or row.interaction_token is None or not self._token_lives():
+        if row.interaction_token is None or not self._token_lives():
             return
-        letter = Letter(preferences.closed_messages(), row.member_id)
+        letter = Letter(sentence, row.member_id)
         try:
             self._request(posting.follow_up(self._client, row.interaction_token, letter, ephemeral=True))
         except FAILURES as error:
-            log.info("job %s: its member could not be told of closed messages: %s", row.job_id, error)
+            log.info("job %s: its member could not be told: %s", row.job_id, error)
 
     def _token_lives(self) -> bool:
         return self._clock.until(self._row.token_expires_at or 0) > 0
@@ -270,6 +274,9 @@ class Dispatch:
         log.warning("job %s: delivery %s may be posted already, and that cannot be seen", job.id, row.id)
         if self._point_to_show(job):
             return Undeliverable("perhaps posted; the member was told how to see it")
+        if row.attempted_by == TOKEN:
+            self._say_privately(messages.not_posted(job))
+            return Undeliverable("perhaps posted, and that is not to be seen")
         if self._clock.since(row.created_at) > GIVE_UP_MS:
             return Undeliverable("perhaps posted, and the channel's history cannot be read")
         return Later("perhaps posted; the channel's history cannot be read", HELD_UP_MS)
