@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, Text, cast, delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import members, states
+from storage import deliveries, members, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.database import now
@@ -147,18 +147,23 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
     of_theirs = or_(Delivery.member_id == member_id, Delivery.job_id.in_(mine))
     marked = Favorite.image_id.in_(select(Image.id).where(Image.job_id.in_(mine)))
     jobs_left = update(Job).where(Job.member_id == member_id, Job.deleted_at.is_(None))
+    # In the order that everybody locks rows in: batches, jobs, deliveries.
+    session.execute(
+        update(Batch).where(Batch.member_id == member_id).values(_NO_BATCH), execution_options=_UNTRACKED
+    )
+    emptied = jobs_left.values({**_NO_JOB, "deleted_at": at}).returning(Job.id)
+    count = len(session.scalars(emptied, execution_options=_UNTRACKED).all())
+    # What was withdrawn keeps its place until its messages are deleted.
+    ended = Delivery.id.in_(deliveries.lock(session, of_theirs, Delivery.state != deliveries.WITHDRAWN))
     changes = (
-        update(Batch).where(Batch.member_id == member_id).values(_NO_BATCH),
-        update(Delivery).where(of_theirs, text(OPEN)).values(state="given_up"),
-        update(Delivery).where(of_theirs).values(_NO_DELIVERY),
+        update(Delivery).where(ended, text(OPEN)).values(state="given_up"),
+        update(Delivery).where(ended).values(_NO_DELIVERY),
         delete(Favorite).where(or_(Favorite.member_id == member_id, marked)),
         delete(MemberUsage).where(MemberUsage.member_id == member_id),
         update(Image).where(Image.job_id.in_(mine)).values({**_NO_IMAGE, "deleted_at": at}),
     )
     for change in changes:
         session.execute(change, execution_options=_UNTRACKED)
-    emptied = jobs_left.values({**_NO_JOB, "deleted_at": at}).returning(Job.id)
-    count = len(session.scalars(emptied, execution_options=_UNTRACKED).all())
     member.name, member.locale, member.settings, member.deleted_at = "", None, {}, at
     session.flush()
     return Deleted(count, interrupted)

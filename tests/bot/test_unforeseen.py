@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from bot import delivery, dispatch, polling
+from bot import delivery, dispatch, polling, progress
 from bot.polling import Outage
 from bot.progress import ProgressBoard
 from storage.database import Database
@@ -113,6 +113,8 @@ def test_a_database_that_is_away_is_one_line_a_try(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(polling, "FIRST_S", 0.05)
+    monkeypatch.setattr(polling, "LONGEST_S", 0.2)
+    monkeypatch.setattr(progress, "SWEEP_S", 0.1)
     caplog.set_level(logging.INFO)
     studio.imagine()
     with away(monkeypatch):
