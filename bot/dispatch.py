@@ -226,7 +226,7 @@ class Dispatch:
             new = posting.follow_up(self._client, row.interaction_token, letter, ephemeral=row.ephemeral)
             return self._request(new)
         assert row.channel_id is not None
-        nonce = f"easel:{row.id}"
+        nonce = nonce_of(row)
         try:
             return self._request(posting.post(self._client, row.channel_id, row.guild_id, letter, nonce))
         except FAILURES as error:
@@ -330,6 +330,11 @@ class Dispatch:
         message_id = self._post(Letter(sentence, job.member_id), job)
         if message_id is not None:
             self._note(deliveries.told, message_id)
+
+
+def nonce_of(row: tables.Delivery) -> str:
+    """By which Discord knows a delivery's message in a channel again, for a few minutes."""
+    return f"easel:{row.id}"
 
 
 def _said_by_batch(job: Job) -> bool:

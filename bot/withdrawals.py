@@ -10,14 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import finding, posting, views
-from bot.dispatch import CLOCK_MARGIN_MS, GIVE_UP_MS, HELD_UP_MS, TIDY_TRIES
+from bot.dispatch import CLOCK_MARGIN_MS, GIVE_UP_MS, HELD_UP_MS, NONCE_MS, TIDY_TRIES, nonce_of
 from bot.finding import CannotLook, Marks
 from bot.outbox import Later, Outbox, remove_progress
-from bot.posting import FAILURES, TRANSIENT, Failure, Place
+from bot.posting import FAILURES, TRANSIENT, Failure, Letter, Place
 from storage import deliveries, tables
 from storage.clock import Clock
 from storage.contract import Action
-from storage.deliveries import ANSWER, Used
+from storage.deliveries import ANSWER, CHANNEL, Used
 from storage.tables import Image, Job
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class Withdrawal:
         try:
             found = self._outbox.request(_search(self._outbox.client, row, job, images, since))
         except CannotLook:
+            if row.attempted_by == CHANNEL and self._clock.since(row.attempted_at) < NONCE_MS:
+                return [self._by_nonce(row.channel_id)]
             if self._clock.since(row.created_at) < GIVE_UP_MS:
                 raise Later("the channel's history cannot be read", HELD_UP_MS) from None
             log.warning("job %s: what delivery %s has perhaps posted may not be looked for", job.id, row.id)
@@ -64,6 +66,17 @@ class Withdrawal:
                 raise Later(str(error)) from error
             return []
         return self._outbox.read(deliveries.unknown, found)
+
+    def _by_nonce(self, channel_id: int) -> int:
+        """The message of an attempt whose nonce Discord still knows; where there is none, another."""
+        row = self._row
+        posted = posting.post(
+            self._outbox.client, channel_id, row.guild_id, Letter("…", row.member_id), nonce_of(row)
+        )
+        try:
+            return self._outbox.request(posted)
+        except FAILURES as error:
+            raise Later(str(error)) from error
 
     def _delete(self, message_id: int) -> None:
         row = self._row

@@ -153,3 +153,16 @@ def test_a_sentence_that_was_cut_is_found_again(studio: Studio) -> None:
     (row,) = studio.settled()
     assert len(studio.server.posts()) == 1
     assert studio.channel.messages[row.message_id or 0].content.endswith(f"-# {row.job_id}-{row.id}")
+
+
+def test_a_picture_sent_home_that_discord_posted_before_it_erred(studio: Studio) -> None:
+    """discord.py repeats what the bot posts by itself too; there a nonce keeps it single."""
+    grid = studio.grid()
+    studio.server.press(studio.ada, grid, "U1")
+    single = studio.picture(2)
+    studio.settled()
+    erred = studio.server.faults.add(*POST, then=GATEWAY)
+    pressed = studio.server.press(studio.ada, single, "✉️")
+    studio.wait(lambda: pressed.original, what="an answer")
+    assert erred.met == 1
+    assert len(studio.server.dm(studio.ada).shown()) == 1

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from storage import removals
 from storage.tables import Delivery
 from tests.bot import drawing
+from tests.bot.discord_server.world import READ_MESSAGE_HISTORY
 from tests.bot.processes import Processes
 from tests.bot.studio import PROMPT, Studio
 
@@ -44,6 +45,17 @@ def test_a_message_whose_answer_was_cut(studio: Studio, how: Callable[..., Any])
     take_down(studio, job.id, how)
     nothing_is_shown(studio)
     assert len(studio.server.posts()) == 1
+
+
+def test_a_message_in_a_channel_whose_history_may_not_be_read(studio: Studio) -> None:
+    """Discord tells which it is by its nonce."""
+    studio.imagine()
+    studio.channel.bot_permissions &= ~READ_MESSAGE_HISTORY
+    studio.server.faults.add(*POST, cut=True)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    take_down(studio, job.id, removals.withhold)
+    nothing_is_shown(studio)
 
 
 @pytest.mark.parametrize("how", WAYS)
