@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from storage import attempts, submissions
@@ -126,7 +128,7 @@ def test_two_like_failures_are_both_told(studio: Studio) -> None:
     studio.stop_bot()
     with studio.backends.database.writing() as session:
         for _ in range(2):
-            where = {"guild_id": studio.guild.id, "channel_id": studio.channel.id}
+            where: dict[str, Any] = {"guild_id": studio.guild.id, "channel_id": studio.channel.id}
             submissions.submit(session, draft(studio.ada.id, text="one wish", **where))
     for _ in range(2):
         taken = drawing.claim(studio.backends)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from bot import delivery, dispatch, polling, progress
+from bot import delivery, dispatch, letters, polling, progress
 from bot.polling import Outage
 from bot.progress import ProgressBoard
 from storage.database import Database
@@ -33,7 +33,7 @@ def test_a_torn_file_is_told(studio: Studio, left: int) -> None:
     studio.stop_bot()
     job = drawing.finish(studio.backends, taken)
     for image in drawing.images(studio.backends, job.id):
-        path = studio.backends.images.folder / image.key  # type: ignore[attr-defined]
+        path = studio.backends.images.folder / image.key
         path.write_bytes(path.read_bytes()[:left])
     studio.start_bot()
     (row,) = studio.settled()
@@ -48,7 +48,7 @@ def test_a_torn_file_is_told(studio: Studio, left: int) -> None:
 @pytest.mark.usefixtures("soon")
 def test_what_passes_is_not_told(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
-    real = dispatch.letters.pictures
+    real = letters.pictures
 
     def hiccup(*arguments: Any) -> Any:
         tries.append(1)
@@ -56,7 +56,7 @@ def test_what_passes_is_not_told(studio: Studio, monkeypatch: pytest.MonkeyPatch
             raise ValueError("a hiccup")
         return real(*arguments)
 
-    monkeypatch.setattr(dispatch.letters, "pictures", hiccup)
+    monkeypatch.setattr(letters, "pictures", hiccup)
     studio.imagine()
     drawing.draw(studio.backends)
     studio.picture()
