@@ -109,12 +109,17 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_a_database_that_is_away_is_one_line_a_try(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the bot is started, which looks at these when it goes to sleep."""
     monkeypatch.setattr(polling, "FIRST_S", 0.05)
     monkeypatch.setattr(polling, "LONGEST_S", 0.2)
     monkeypatch.setattr(progress, "SWEEP_S", 0.1)
+
+
+def test_a_database_that_is_away_is_one_line_a_try(
+    quick: None, studio: Studio, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     studio.imagine()
     with away(monkeypatch):
