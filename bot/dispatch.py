@@ -38,7 +38,7 @@ HELD_UP_MS = 600_000
 GIVE_UP_MS = 24 * 3_600_000
 TIDY_TRIES = 12
 INVALID_TRIES = 4
-UNFORESEEN_TRIES = 5
+UNFORESEEN_TRIES = 4
 """After so many errors that nobody foresaw a sentence takes the pictures' place."""
 SMALLEST_UPLOAD = 16 * 2**10
 
