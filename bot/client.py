@@ -18,7 +18,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from discord.utils import MISSING
 
-from bot import commands, errors, reactions
+from bot import commands, errors, reactions, webhooks
 from bot.delivery import Delivery
 from bot.exports import Exports
 from bot.languages import CommandTranslator, Languages
@@ -81,6 +81,7 @@ class EaselBot(discord.Client):
         self._use_endpoint(backends.config.discord_url)
 
     async def setup_hook(self) -> None:
+        webhooks.install()
         if self.backends.config.discord_url != DISCORD_URL:
             await self._find_gateway()
         self.languages.load(await self.backends.database.read(members.languages))

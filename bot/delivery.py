@@ -14,13 +14,18 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import discord
+from sqlalchemy.orm import Session
 
-from bot.dispatch import Dispatch, Later, Outbox, Redirected, Undeliverable
+from bot.dispatch import UNFORESEEN_TRIES, Dispatch
+from bot.outbox import Later, Outbox, Redirected, Undeliverable
+from bot.polling import UNREACHABLE, Outage, reason
 from bot.posting import ClientLoop
 from bot.progress import ProgressBoard
 from bot.translation import spoken
+from bot.withdrawals import Withdrawal
 from storage import deliveries, tables
 from storage.backends import Backends
+from storage.clock import Clock
 from storage.contract import ChangedEvent, Event, ProgressEvent
 from storage.errors import DataDeleted, Stale
 from storage.events import Listener
@@ -33,10 +38,9 @@ R = TypeVar("R")
 POLL_S = 1.0
 THREADS = 8
 """Deliveries under way at a time; each waits for Discord's rate limits by itself."""
-HOLD_MS = 10_000
-"""After this another bot may take up what this one had taken, should it have died."""
 RENEW_S = 3.0
 REQUEST_S = 300.0
+FIRST_DELAY_MS = 1_000
 LONGEST_DELAY_MS = 300_000
 
 
@@ -97,13 +101,16 @@ class Delivery:
         self._wake.set()
 
     def _run(self) -> None:
+        outage = Outage("delivery")
         while not self._stopping.is_set():
             try:
                 self._hold()
                 self._take()
-            except Exception:
-                log.exception("delivery: the database did not answer; trying again")
-            self._wake.wait(POLL_S)
+            except Exception as error:  # noqa: BLE001 - logged there
+                self._stopping.wait(outage.met(error))
+            else:
+                outage.over()
+                self._wake.wait(POLL_S)
             self._wake.clear()
 
     def _write(self, change: Callable[..., R], *args: Any, **kwargs: Any) -> R:
@@ -114,7 +121,7 @@ class Delivery:
         with self._lock:
             mine = set(self._under_way)
         if mine and time.monotonic() - self._renewed > RENEW_S:
-            self._write(deliveries.hold, mine, HOLD_MS)
+            self._write(deliveries.hold, mine, deliveries.HOLD_MS)
             self._renewed = time.monotonic()
 
     def _take(self) -> None:
@@ -122,31 +129,35 @@ class Delivery:
             free = THREADS - len(self._under_way)
         if free <= 0:
             return
-        for row in self._write(deliveries.take, free, HOLD_MS):
+        rows, clock = self._write(_take, free)
+        for row in rows:
             with self._lock:
                 if row.id in self._under_way or self._stopping.is_set():
                     continue
                 self._under_way.add(row.id)
-                self._pool.submit(self._deliver, row)
+                self._pool.submit(self._deliver, row, clock)
 
-    def _deliver(self, row: tables.Delivery) -> None:
+    def _deliver(self, row: tables.Delivery, clock: Clock) -> None:
         """One try at one delivery, on a thread of the pool."""
         try:
             with spoken(row.locale):
-                self._try(row)
+                self._try(row, clock)
+        except UNREACHABLE as error:
+            # The row stays as it is, and is taken again when its hold is over.
+            log.warning("job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error))
         except Exception:
-            # Perhaps the database is away: the row stays open, and is taken again when its hold is over.
-            log.exception("job %s: delivery %s failed", row.job_id, row.id)
+            log.exception("job %s: delivery %s failed, and that could not be noted", row.job_id, row.id)
         finally:
             with self._lock:
                 self._under_way.discard(row.id)
             self._wake.set()
 
-    def _try(self, row: tables.Delivery) -> None:
+    def _try(self, row: tables.Delivery, clock: Clock) -> None:
+        kind = Withdrawal if row.state == deliveries.WITHDRAWN else Dispatch
         try:
-            Dispatch(self._outbox, row).run()
+            kind(self._outbox, row, clock).run()
         except Later as wait:
-            delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, 1000 * 2 ** min(row.tries, 10))
+            delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** min(row.tries, 10))
             log.info("job %s: delivery %s waits %s ms: %s", row.job_id, row.id, delay_ms, wait)
             self._write(deliveries.later, row.id, str(wait), delay_ms, refused=wait.refused)
             return
@@ -157,12 +168,25 @@ class Delivery:
             log.warning("job %s: delivery %s is given up: %s", row.job_id, row.id, reason)
             self._write(deliveries.give_up, row.id, str(reason))
         except Stale:
-            log.info("job %s: delivery %s is another bot's", row.job_id, row.id)
+            log.info("job %s: delivery %s is closed, or another bot's", row.job_id, row.id)
         except DataDeleted:
             log.info("job %s: delivery %s is of a member who deleted their data", row.job_id, row.id)
         except CancelledError:
             log.info("job %s: delivery %s was interrupted", row.job_id, row.id)
+        except UNREACHABLE:
+            raise
+        except Exception as error:
+            log.exception("job %s: delivery %s failed", row.job_id, row.id)
+            self._failed(row, f"{type(error).__name__}: {error}")
+            return
         self._board.forget(row.job_id)
+
+    def _failed(self, row: tables.Delivery, error: str) -> None:
+        """Try again a few times, the last with a sentence in the pictures' place."""
+        if row.failures > UNFORESEEN_TRIES:
+            self._write(deliveries.give_up, row.id, error)
+        else:
+            self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
 
     def _request(self, work: Coroutine[Any, Any, T], /) -> T:
         """Await a request on the client's loop, from a thread of the pool."""
@@ -178,3 +202,8 @@ class Delivery:
             future.cancel()
             with self._lock:
                 self._requests.discard(future)
+
+
+def _take(session: Session, limit: int) -> tuple[list[tables.Delivery], Clock]:
+    """What is due, and the clock by which it is dated."""
+    return deliveries.take(session, limit, deliveries.HOLD_MS), Clock.read(session)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-import discord
-
-from bot import letters, messages, posting
+from bot import finding, letters, messages, posting
+from bot.finding import CannotLook
 from bot.messages import preferences
-from bot.posting import FAILURES, TRANSIENT, CannotLook, Failure, Letter, Place
-from bot.progress import ProgressBoard
+from bot.outbox import (
+    ANSWER_MS,
+    Later,
+    Outbox,
+    Redirected,
+    TooLarge,
+    Undeliverable,
+    check,
+    places,
+    remove_progress,
+)
+from bot.posting import FAILURES, TRANSIENT, Failure, Letter, Place
 from storage import deliveries, jobs, tables
-from storage.backends import Backends
+from storage.clock import Clock
 from storage.contract import JobState
-from storage.tables import Job
+from storage.deliveries import ANSWER, CHANNEL, TOKEN
+from storage.errors import Stale
+from storage.tables import TOKEN_MS, Job
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 NONCE_MS = 110_000
 """For so long Discord surely knows a nonce again ("a few minutes")."""
@@ -29,81 +36,47 @@ CLOCK_MARGIN_MS = 60_000
 """How far the database's clock may be from Discord's, in a search for what was posted."""
 HELD_UP_MS = 600_000
 GIVE_UP_MS = 24 * 3_600_000
-ANSWER_MS = 1_000
 TIDY_TRIES = 12
 INVALID_TRIES = 4
+UNFORESEEN_TRIES = 4
+"""After so many errors that nobody foresaw a sentence takes the pictures' place."""
 SMALLEST_UPLOAD = 16 * 2**10
-
-
-class Later(Exception):
-    """To be tried again; `refused` where Discord surely posted nothing."""
-
-    def __init__(self, reason: str, delay_ms: int | None = None, *, refused: bool = False) -> None:
-        super().__init__(reason)
-        self.delay_ms = delay_ms
-        self.refused = refused
-
-
-class Undeliverable(Exception):
-    """There is no place where this can be posted."""
-
-
-class Redirected(Exception):
-    """It goes to the member's direct messages from now on."""
-
-
-class TooLarge(Exception):
-    """Discord takes no file of this size here."""
-
-
-class Request(Protocol):
-    def __call__(self, work: Coroutine[Any, Any, T], /) -> T:
-        """Await a request to Discord, from a thread."""
-
-
-@dataclass(frozen=True)
-class Outbox:
-    """What a delivery needs to be sent."""
-
-    client: discord.Client
-    backends: Backends
-    board: ProgressBoard
-    request: Request
 
 
 class Dispatch:
     """One try at one delivery, on a thread. Raises Later, Redirected, Undeliverable or Stale."""
 
-    def __init__(self, outbox: Outbox, row: tables.Delivery) -> None:
+    def __init__(self, outbox: Outbox, row: tables.Delivery, clock: Clock) -> None:
         self._outbox = outbox
         self._client = outbox.client
         self._request = outbox.request
         self._row = row
-        self._clean = row.attempted_at is None
-        """Nothing was posted by an earlier try, for sure."""
+        self._clock = clock
+        self._clean = row.attempted_by in (None, ANSWER)
+        """No message was made by an earlier try, for sure."""
 
     def run(self) -> None:
         row = self._row
-        with self._outbox.backends.database.reading() as session:
-            job = jobs.get(session, row.job_id)
+        job = self._outbox.read(jobs.get, row.job_id)
         has_pictures = row.kind == deliveries.SINGLE or job.state == JobState.SUCCEEDED
-        if row.message_id is None and has_pictures:
-            try:
-                self._address()
-                self._post_pictures()
-            except Undeliverable:
-                self._point_to_show(job)
-                self._say_closed()
-                raise
-        elif row.message_id is None and not _said_by_batch(job):
-            self._say_in_place(job)
-        if has_pictures and row.kind == deliveries.RESULT:
-            self._remove_progress(job)
-        self._write(deliveries.done, row.id)
+        if row.state == "open":
+            self._deliver(job, has_pictures=has_pictures)
+        if has_pictures and row.kind == deliveries.RESULT and row.attempted_by != ANSWER:
+            remove_progress(self._outbox, job, self._clock, patient=row.tries < TIDY_TRIES)
+        self._outbox.write(deliveries.done, row.id)
 
-    def _write(self, change: Callable[..., object], *args: Any, **kwargs: Any) -> None:
-        with self._outbox.backends.database.writing() as session:
-            change(session, *args, **kwargs)
+    def _deliver(self, job: Job, *, has_pictures: bool) -> None:
+        if not has_pictures:
+            if not _said_by_batch(job):
+                self._say_in_place(job)
+            return
+        try:
+            self._address()
+            self._post_pictures()
+        except Undeliverable:
+            self._point_to_show(job)
+            self._say_closed()
+            raise
 
     def _address(self) -> None:
         """Find the channel of a copy for direct messages."""
@@ -116,43 +89,39 @@ class Dispatch:
             if posting.failure(error) in TRANSIENT:
                 raise Later(str(error), refused=self._clean) from error
             raise Undeliverable(f"no direct message: {error}") from error
-        self._write(deliveries.set_channel, row.id, row.channel_id)
+        self._outbox.write(deliveries.set_channel, row.id, row.channel_id)
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""
+        if self._row.kind == deliveries.DIRECT:
+            self._say_privately(preferences.closed_messages())
+
+    def _say_privately(self, sentence: str) -> None:
         row = self._row
-        if row.kind != deliveries.DIRECT or row.interaction_token is None or not self._token_lives():
+        if row.interaction_token is None or not self._token_lives():
             return
-        letter = Letter(preferences.closed_messages(), row.member_id)
+        letter = Letter(sentence, row.member_id)
         try:
             self._request(posting.follow_up(self._client, row.interaction_token, letter, ephemeral=True))
         except FAILURES as error:
-            log.info("job %s: its member could not be told of closed messages: %s", row.job_id, error)
+            log.info("job %s: its member could not be told: %s", row.job_id, error)
 
     def _token_lives(self) -> bool:
-        return time.time() * 1000 < (self._row.token_expires_at or 0)
+        return self._clock.until(self._row.token_expires_at or 0) > 0
 
     def _token_is_new(self) -> bool:
         """Whether Discord may not know it yet: what is sent for at once can be quicker than the answer."""
-        born = (self._row.token_expires_at or 0) - posting.TOKEN_MS
-        return time.time() * 1000 - born < posting.ANSWERED_WITHIN_S * 1000
+        left = self._clock.until(self._row.token_expires_at or 0)
+        return left > TOKEN_MS - posting.ANSWERED_WITHIN_MS
 
     def _post_pictures(self) -> None:
         row = self._row
-        with self._outbox.backends.database.reading() as session:
-            contents = letters.read(session, row)
-        limit = row.upload_limit
-        letter, message_id = None, None
-        while letter is None:
-            letter = letters.pictures(self._outbox.backends, row, contents, limit)
-            try:
-                message_id = self._post(letter, contents.job)
-            except TooLarge:
-                limit = 0 if letter.upload is None else len(letter.upload.data) // 2
-                letter = None
-                if limit < SMALLEST_UPLOAD:
-                    raise Undeliverable("no file is small enough for this channel") from None
-        if message_id is None or letter.view is None or row.channel_id is None or row.ephemeral:
+        contents = self._outbox.read(letters.read, row)
+        letter, message_id = self._post_fitting(contents)
+        if message_id is None:
+            return
+        if letter.view is None or row.channel_id is None:
+            self._note(deliveries.told, message_id)
             return
         image_id = contents.images[0].id if len(contents.images) == 1 else None
         message = tables.Message(
@@ -161,46 +130,103 @@ class Dispatch:
             guild_id=row.guild_id,
             job_id=row.job_id,
             image_id=image_id,
+            ephemeral=row.ephemeral,
         )
-        self._write(deliveries.posted, row.id, message)
+        self._note(deliveries.posted, message)
+
+    def _post_fitting(self, contents: letters.Contents) -> tuple[Letter, int | None]:
+        """Post the pictures, or the words, as large as Discord takes them here."""
+        limit = self._row.upload_limit
+        while True:
+            letter = self._letter(contents, limit)
+            try:
+                return letter, self._post(letter, contents.job)
+            except TooLarge:
+                limit = 0 if letter.upload is None else len(letter.upload.data) // 2
+                if limit < SMALLEST_UPLOAD:
+                    raise Undeliverable("no file is small enough for this channel") from None
+
+    def _letter(self, contents: letters.Contents, limit: int) -> Letter:
+        row = self._row
+        if row.failures >= UNFORESEEN_TRIES:
+            return Letter(messages.pictures_damaged(contents.job), row.member_id)
+        return letters.pictures(self._outbox.backends, row, contents, limit)
+
+    def _note(self, note: Callable[..., str], message: object) -> None:
+        """Write down at once what was posted.
+
+        Raises:
+            Stale: it is somebody else's to tidy up.
+        """
+        if self._outbox.write(note, self._row.id, message) != "posted":
+            raise Stale
 
     def _post(self, letter: Letter, job: Job) -> int | None:
         """Post a letter unless it is there already; returns its id, None where it was deleted meanwhile."""
-        found = None if self._row.attempted_at is None else self._look(letter, job)
+        row = self._row
+        if letter.view is None:
+            letter = replace(letter, content=f"{letter.content}\n-# {row.job_id}-{row.id}")
+        found = None if self._clean else self._look(letter, job)
         if found is not None:
             return found
-        self._write(deliveries.attempt, self._row.id, tries=self._row.tries)
         reasons = []
-        for route in self._routes():
+        for route in self._routes(job):
+            self._outbox.write(deliveries.attempt, row.id, route, tries=row.tries)
+            row.attempted_by = route
             try:
-                return self._send(route, letter)
+                return self._send(route, letter, job)
             except FAILURES as error:
                 problem = posting.failure(error)
-                if problem is Failure.NO_MESSAGE:
+                if problem is Failure.NO_MESSAGE and route != ANSWER:
                     return None
-                if problem not in (Failure.NO_PLACE, Failure.EXPIRED):
-                    raise self._wait(problem, error) from error
-                if posting.knows_no_token(error) and self._token_is_new():
-                    raise Later(
-                        "the interaction is not answered yet", ANSWER_MS, refused=self._clean
-                    ) from error
+                self._may_be_elsewhere(problem, error, job)
                 reasons.append(str(error))
         raise self._elsewhere("; ".join(reasons) or "the answer's time is over")
 
-    def _routes(self) -> Iterator[str | None]:
-        """Tokens, or None for the channel itself, in the order in which they are tried."""
-        row = self._row
-        if not row.by_token_alone and row.channel_id is not None:
-            yield None
-        if row.interaction_token is not None and self._token_lives() and row.kind != deliveries.DIRECT:
-            yield row.interaction_token
+    def _may_be_elsewhere(self, problem: Failure, error: BaseException, job: Job) -> None:
+        """Raise what a failure means for this try, unless another place is to be tried in the same one."""
+        if problem is Failure.NO_MESSAGE:
+            check(error, job, self._clock, refused=self._clean)
+        elif problem not in (Failure.NO_PLACE, Failure.EXPIRED):
+            raise self._wait(problem, error) from error
+        elif posting.knows_no_token(error) and self._token_is_new():
+            raise Later("the interaction is not answered yet", ANSWER_MS, refused=self._clean) from error
+        elif not self._clean:
+            raise self._cannot_tell(job)
 
-    def _send(self, token: str | None, letter: Letter) -> int:
+    def _routes(self, job: Job) -> Iterator[str]:
+        """The ways in which it may be posted, in the order in which they are tried.
+
+        By the token it is an edit of the answer where it can be one: that may be repeated.
+        """
         row = self._row
-        if token is not None:
-            return self._request(posting.follow_up(self._client, token, letter, ephemeral=row.ephemeral))
+        by_answer = row.attempted_by == ANSWER
+        if not row.by_token_alone and row.channel_id is not None and not by_answer:
+            yield CHANNEL
+        if row.interaction_token is None or not self._token_lives() or row.kind == deliveries.DIRECT:
+            return
+        if self._answer(job) is not None:
+            yield ANSWER
+        yield TOKEN
+
+    def _answer(self, job: Job) -> Place | None:
+        """The answer to the command, where it tells of this job alone and the token reaches it."""
+        place = Place.of(job, self._clock) if self._row.kind == deliveries.RESULT else None
+        return None if place is None or place.token is None else place
+
+    def _send(self, route: str, letter: Letter, job: Job) -> int:
+        row = self._row
+        if route == ANSWER:
+            place = self._answer(job)
+            assert place is not None
+            self._outbox.board.close(job.id)
+            return self._request(posting.fill_in(self._client, place, letter))
+        if route == TOKEN:
+            assert row.interaction_token is not None
+            new = posting.follow_up(self._client, row.interaction_token, letter, ephemeral=row.ephemeral)
+            return self._request(new)
         assert row.channel_id is not None
-        nonce = f"easel:{row.id}"
+        nonce = nonce_of(row)
         try:
             return self._request(posting.post(self._client, row.channel_id, row.guild_id, letter, nonce))
         except FAILURES as error:
@@ -229,17 +255,16 @@ class Dispatch:
             raise self._cannot_tell(job)
         since = row.attempted_at - CLOCK_MARGIN_MS
         try:
-            found = self._request(posting.find(self._client, row.channel_id, letter, since))
+            found = self._request(finding.find(self._client, row.channel_id, letter, since))
         except CannotLook:
-            if time.time() * 1000 - row.attempted_at < NONCE_MS:
+            if row.attempted_by == CHANNEL and self._clock.since(row.attempted_at) < NONCE_MS:
                 return None
             raise self._cannot_tell(job) from None
         except FAILURES as error:
             if posting.failure(error) is not Failure.NO_PLACE:
                 raise Later(str(error)) from error
             found = []
-        with self._outbox.backends.database.reading() as session:
-            own = [id_ for id_ in found if deliveries.shown(session, id_) is None]
+        own = self._outbox.read(deliveries.unknown, found)
         self._clean = not own
         return own[0] if own else None
 
@@ -249,7 +274,10 @@ class Dispatch:
         log.warning("job %s: delivery %s may be posted already, and that cannot be seen", job.id, row.id)
         if self._point_to_show(job):
             return Undeliverable("perhaps posted; the member was told how to see it")
-        if time.time() * 1000 - row.created_at > GIVE_UP_MS:
+        if row.attempted_by == TOKEN:
+            self._say_privately(messages.not_posted(job))
+            return Undeliverable("perhaps posted, and that is not to be seen")
+        if self._clock.since(row.created_at) > GIVE_UP_MS:
             return Undeliverable("perhaps posted, and the channel's history cannot be read")
         return Later("perhaps posted; the channel's history cannot be read", HELD_UP_MS)
 
@@ -258,7 +286,7 @@ class Dispatch:
         if self._row.kind != deliveries.RESULT:
             return False
         self._outbox.board.close(job.id)
-        for place in _places(job):
+        for place in places(job, self._clock):
             try:
                 self._request(posting.edit(self._client, place, messages.not_posted(job)))
             except FAILURES as error:
@@ -281,55 +309,34 @@ class Dispatch:
             if posting.failure(error) in TRANSIENT:
                 return Later(str(error), refused=self._clean)
             return Undeliverable(f"{reason}; and no direct message: {error}")
-        self._write(deliveries.redirect, row.id, channel_id)
+        self._outbox.write(deliveries.redirect, row.id, channel_id)
         return Redirected(reason)
 
     def _has_copy(self) -> bool:
-        with self._outbox.backends.database.reading() as session:
-            return deliveries.has_copy(session, self._row.job_id)
+        return self._outbox.read(deliveries.has_copy, self._row.job_id)
 
     def _say_in_place(self, job: Job) -> None:
         """The sentence why there are no pictures, where the progress was shown, or else as a message."""
         sentence = messages.without_pictures(job)
         self._outbox.board.close(job.id)
         stopped = job.state == JobState.CANCELLED
-        for place in _places(job) if self._row.attempted_at is None else ():
+        for place in places(job, self._clock) if self._clean else ():
             try:
                 self._request(posting.edit(self._client, place, sentence, keep_files=stopped))
             except FAILURES as error:
-                self._check(error, job)
+                check(error, job, self._clock, refused=self._clean)
             else:
                 return
-        self._post(Letter(sentence, job.member_id), job)
+        message_id = self._post(Letter(sentence, job.member_id), job)
+        if message_id is not None:
+            self._note(deliveries.told, message_id)
 
-    def _remove_progress(self, job: Job) -> None:
-        self._outbox.board.close(job.id)
-        for place in _places(job):
-            try:
-                self._request(posting.delete(self._client, place))
-            except FAILURES as error:
-                if self._row.tries < TIDY_TRIES:
-                    self._check(error, job)
-            else:
-                return
 
-    @staticmethod
-    def _check(error: BaseException, job: Job) -> None:
-        """Raise Later where the progress message can be reached in a while."""
-        problem = posting.failure(error)
-        if problem in TRANSIENT:
-            raise Later(str(error), refused=True) from error
-        answered = job.progress_message_id is not None
-        if not answered and time.time() - job.created_at / 1000 < posting.ANSWERED_WITHIN_S:
-            raise Later("the command is not answered yet", ANSWER_MS, refused=True)
+def nonce_of(row: tables.Delivery) -> str:
+    """By which Discord knows a delivery's message in a channel again, for a few minutes."""
+    return f"easel:{row.id}"
 
 
 def _said_by_batch(job: Job) -> bool:
     """Of those of its jobs that were stopped, a batch's own message says enough."""
     return job.batch_id is not None and job.state == JobState.CANCELLED
-
-
-def _places(job: Job) -> list[Place]:
-    """Where the progress message can be reached, best first."""
-    places = [Place.of(job), Place.in_channel(job)]
-    return list(dict.fromkeys(place for place in places if place is not None))

@@ -9,20 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import discord
+from sqlalchemy.orm import Session
 
 from bot import posting
 from bot.messages import privacy as said
 from bot.parcels import Parcel, parcels
+from bot.polling import Outage
 from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, ClientLoop, Letter, Place
 from bot.translation import spoken
 from bot.views.press import button
 from storage import exports
 from storage.backends import Backends
+from storage.clock import Clock
 from storage.errors import Stale
 from storage.tables import Export
 
@@ -74,11 +77,15 @@ class Exports:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(POLL_S):
+        outage, pause = Outage("exports"), POLL_S
+        while not self._stopping.wait(pause):
             try:
                 self._take()
-            except Exception:
-                log.exception("exports: the database did not answer; trying again")
+            except Exception as error:  # noqa: BLE001 - logged there
+                pause = outage.met(error)
+            else:
+                outage.over()
+                pause = POLL_S
 
     def _take(self) -> None:
         with self._lock:
@@ -88,22 +95,23 @@ class Exports:
         with self._backends.database.reading() as session:
             if not exports.is_due(session):
                 return
-        for row in self._write(exports.take, free, HOLD_MS):
+        rows, clock = self._write(_take, free)
+        for row in rows:
             with self._lock:
                 if row.id in self._under_way or self._stopping.is_set():
                     continue
                 self._under_way.add(row.id)
-            self._pool.submit(self._hand_over, row)
+            self._pool.submit(self._hand_over, row, clock)
 
     def _write(self, change: Callable[..., T], *args: Any) -> T:
         with self._backends.database.writing() as session:
             return change(session, *args)
 
-    def _hand_over(self, row: Export) -> None:
+    def _hand_over(self, row: Export, clock: Clock) -> None:
         """One try at one export, on a thread of the pool."""
         try:
             with spoken(row.locale):
-                self._try(row)
+                self._try(row, clock)
         except CancelledError:
             log.info("export %s goes on at the next start", row.id)
             self._write(exports.begin, row.id)
@@ -116,12 +124,12 @@ class Exports:
             with self._lock:
                 self._under_way.discard(row.id)
 
-    def _try(self, row: Export) -> None:
+    def _try(self, row: Export, clock: Clock) -> None:
         try:
             for parcel in parcels(self._backends, row, self._alive(row)):
                 if parcel.place >= row.sent:
                     self._write(exports.hold, row.id, HOLD_MS)
-                    self._send(row, parcel)
+                    self._send(row, parcel, clock)
                     self._write(exports.sent, row.id, parcel.place + 1, HOLD_MS)
         except (Stale, CancelledError):
             raise
@@ -132,7 +140,7 @@ class Exports:
             if row.tries < MOST_TRIES:
                 self._write(exports.later, row.id, 1000 * 2**row.tries)
                 return
-            self._tell_failure(row)
+            self._tell_failure(row, clock)
         self._write(exports.end, row.id)
 
     def _alive(self, row: Export) -> Callable[[], None]:
@@ -149,7 +157,7 @@ class Exports:
 
         return go_on
 
-    def _send(self, row: Export, parcel: Parcel) -> None:
+    def _send(self, row: Export, parcel: Parcel, clock: Clock) -> None:
         """Through the command's answer while its token lives, or else by direct message.
 
         Raises:
@@ -159,7 +167,7 @@ class Exports:
         view = None if following is None else lambda: _next(following)
         letter = Letter(parcel.content, row.member_id, parcel.upload, view)
         token = row.interaction_token
-        if token is not None and (row.token_expires_at or 0) - time.time() * 1000 > HANDOVER_MS:
+        if token is not None and clock.until(row.token_expires_at or 0) > HANDOVER_MS:
             try:
                 self._answer(token, letter, first=parcel.place == 0)
             except FAILURES as error:
@@ -185,9 +193,9 @@ class Exports:
         else:
             self._request(posting.follow_up(self._client, token, letter, ephemeral=True))
 
-    def _tell_failure(self, row: Export) -> None:
+    def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:
-            self._send(row, Parcel(row.sent, said.export_failed(row.id), None, None))
+            self._send(row, Parcel(row.sent, said.export_failed(row.id), None, None), clock)
         except (Unreachable, *FAILURES) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
 
@@ -211,3 +219,8 @@ def _next(after: int) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     view.add_item(button("yp", after, label=said.next_part()))
     return view
+
+
+def _take(session: Session, most: int) -> tuple[Sequence[Export], Clock]:
+    """Exports that are due, and the clock by which they are dated."""
+    return exports.take(session, most, HOLD_MS), Clock.read(session)

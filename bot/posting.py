@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import io
-import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -17,6 +16,7 @@ import discord
 
 from bot.translation import current_locale, speak
 from bot.uploads import Upload
+from storage.clock import Clock
 from storage.tables import Batch, Job
 
 T = TypeVar("T")
@@ -33,13 +33,10 @@ class _Original:
 
 ORIGINAL = cast("int", _Original())
 
-TOKEN_MS = 15 * 60_000
-"""How long an interaction's token lives."""
-
 HANDOVER_MS = 120_000
 """So long before its end a token is used no more: what was begun with it must still be finished."""
 
-ANSWERED_WITHIN_S = 15.0
+ANSWERED_WITHIN_MS = 15_000
 """A job may be finished before its command is answered; so long its progress message is waited for."""
 
 _UNKNOWN_WEBHOOK = 10015
@@ -83,7 +80,7 @@ FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError
 
 def failure(error: BaseException) -> Failure:
     """Which failure an exception of FAILURES is."""
-    if isinstance(error, discord.RateLimited):
+    if isinstance(error, discord.RateLimited | aiohttp.ClientConnectorError):
         return Failure.LIMITED
     if not isinstance(error, discord.HTTPException) or error.status >= 500:
         return Failure.UNCERTAIN
@@ -133,6 +130,11 @@ class Letter:
     view: MakeView | None = None
     reply_to: int | None = None
 
+    @property
+    def reference(self) -> str:
+        """The last line, by which a letter without buttons is known again."""
+        return self.content.rpartition("\n")[2]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -145,14 +147,14 @@ class Place:
     """The token is about to die, and has to be handed over."""
 
     @classmethod
-    def of(cls, job: Job | Batch, margin_ms: int = 0) -> Place | None:
+    def of(cls, job: Job | Batch, clock: Clock, margin_ms: int = 0) -> Place | None:
         """None where it cannot be reached any more, and for one of a batch's jobs, which has none.
 
         `margin_ms`: the token must last so much longer.
         """
         if _told_with_batch(job):
             return None
-        left = (job.token_expires_at or 0) - time.time() * 1000
+        left = clock.until(job.token_expires_at or 0)
         if job.interaction_token is not None and left > margin_ms:
             # Hidden after a deferral for all to see, it is not the interaction's first answer.
             message_id = job.progress_message_id if job.ephemeral else None
@@ -238,10 +240,15 @@ async def follow_up(client: discord.Client, token: str, letter: Letter, *, ephem
     return int(message.id)
 
 
+async def fill_in(client: discord.Client, place: Place, letter: Letter) -> int:
+    """Put a letter in the progress message's place. Returns its id."""
+    return await edit(client, place, letter.content or None, view=letter.view, upload=letter.upload)
+
+
 async def edit(
     client: discord.Client,
     place: Place,
-    content: str,
+    content: str | None,
     *,
     view: MakeView | None = None,
     upload: Upload | None = None,
@@ -281,69 +288,3 @@ async def open_dm(client: discord.Client, member_id: int) -> int:
     """The channel of direct messages with a member."""
     channel = await client.create_dm(discord.Object(member_id))
     return channel.id
-
-
-class CannotLook(Exception):
-    """The channel's history is not to be read."""
-
-
-async def find(client: discord.Client, channel_id: int, letter: Letter, since_ms: int) -> list[int]:
-    """Own messages since a time (epoch milliseconds) that are this letter, oldest first.
-
-    A letter with buttons is known by their custom_ids, which carry the job's or the picture's id.
-
-    Raises:
-        CannotLook: without permission to read the channel's history, where "no messages" says nothing.
-    """
-    channel = client.get_partial_messageable(channel_id)
-    after = _id_at(since_ms)
-    wanted = _custom_ids_of_view(letter)
-    found: list[int] = []
-    empty = True
-    try:
-        async for message in channel.history(after=after, limit=None, oldest_first=True):
-            empty = False
-            own = client.user is not None and message.author.id == client.user.id
-            if own and _is(message, letter, wanted):
-                found.append(message.id)
-        if empty:
-            await _may_read(channel, after)
-    except discord.Forbidden as error:
-        raise CannotLook from error
-    return found
-
-
-def _id_at(milliseconds: int) -> discord.Object:
-    return discord.Object(max(0, milliseconds - discord.utils.DISCORD_EPOCH) << 22)
-
-
-async def _may_read(channel: discord.PartialMessageable, anything: discord.Object) -> None:
-    """Without the permission a channel's history is empty, but one message is forbidden."""
-    try:
-        await channel.fetch_message(anything.id)
-    except discord.NotFound as error:
-        if error.code != _UNKNOWN_MESSAGE:
-            raise
-
-
-def _custom_ids_of_view(letter: Letter) -> frozenset[str]:
-    if letter.view is None:
-        return frozenset()
-    ids = (getattr(item, "custom_id", None) for item in letter.view().walk_children())
-    return frozenset(id_ for id_ in ids if id_ is not None)
-
-
-def _is(message: discord.Message, letter: Letter, wanted: frozenset[str]) -> bool:
-    if not wanted:
-        return message.content == letter.content
-    parts = list(_parts(message.components))
-    ids = {getattr(part, "custom_id", None) for part in parts}
-    texts = [message.content, *(part.content for part in parts if isinstance(part, discord.TextDisplay))]
-    return bool(ids & wanted) and f"<@{letter.member_id}>" in "\n".join(texts)
-
-
-def _parts(components: Iterable[object]) -> Iterator[object]:
-    """Each component, and all that is in it."""
-    for component in components:
-        yield component
-        yield from _parts(getattr(component, "children", ()))

@@ -11,20 +11,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 
 import discord
 
 from bot import posting, progress_messages
+from bot.polling import UNREACHABLE, Outage
 from bot.posting import Failure
 from bot.progress_messages import Said, Told
 from bot.translation import speak
 from bot.uploads import Upload
 from storage import batches, jobs
 from storage.backends import Backends
+from storage.clock import Clock
 from storage.contract import JobState, ProgressEvent
 from storage.errors import NoSuchBatch, NoSuchJob
 from storage.tables import Batch, Job
@@ -74,7 +76,7 @@ class ProgressBoard:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._swept = -SWEEP_S
-        self._changes: SimpleQueue[tuple[Callable[..., None], tuple[int, ...]]] = SimpleQueue()
+        self._changes: deque[tuple[Callable[..., None], tuple[int, ...]]] = deque()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def start(self) -> None:
@@ -145,6 +147,7 @@ class ProgressBoard:
             self._lines.pop(line.subject, None)
 
     def _run(self) -> None:
+        outage = Outage("progress")
         while not self._stopping.is_set():
             self._wake.wait(self._until_due())
             self._wake.clear()
@@ -154,9 +157,10 @@ class ProgressBoard:
                     self._sweep()
                 for line in self._due():
                     self._edit(line)
-            except Exception:
-                log.exception("progress: it could not be read; trying again")
-                self._stopping.wait(1.0)
+            except Exception as error:  # noqa: BLE001 - logged there
+                self._stopping.wait(outage.met(error))
+            else:
+                outage.over()
 
     def _until_due(self) -> float:
         now = time.monotonic()
@@ -172,18 +176,15 @@ class ProgressBoard:
     def _due(self) -> list[Line]:
         now = time.monotonic()
         with self._lock:
-            due = [line for line in self._lines.values() if self._wants_edit(line) and line.due <= now]
-            for line in due:
-                line.changed = False
-        return due
+            return [line for line in self._lines.values() if self._wants_edit(line) and line.due <= now]
 
     def _sweep(self) -> None:
         """Look at all that waits or runs, also for tokens that are about to end."""
-        self._swept = time.monotonic()
         with self._backends.database.reading() as session:
             alone = [Subject(Job, job.id) for job in jobs.unfinished(session) if job.batch_id is None]
             subjects = [*alone, *(Subject(Batch, batch_id) for batch_id in batches.live(session))]
             overdue = batches.overdue(session)
+        self._swept = time.monotonic()
         for subject in subjects:
             self._look(subject)
         for batch_id in overdue:
@@ -191,7 +192,12 @@ class ProgressBoard:
 
     def _edit(self, line: Line) -> None:
         """Begin to edit a message where it says something else by now."""
-        told = self._of_job(line) if line.subject.table is Job else self._of_batch(line)
+        line.changed = False
+        try:
+            told = self._of_job(line) if line.subject.table is Job else self._of_batch(line)
+        except Exception:
+            line.changed = True
+            raise
         if told is None:
             return
         row, place, said = told.row, told.place, told.said
@@ -211,7 +217,7 @@ class ProgressBoard:
         """What is to be said of a job; None where its message is not to be edited."""
         try:
             with self._backends.database.reading() as session:
-                job = jobs.get(session, line.subject.id)
+                job, clock = jobs.get(session, line.subject.id), Clock.read(session)
                 ahead = jobs.ahead(session, job.id) if job.state == JobState.QUEUED else 0
         except NoSuchJob:
             self._drop(line)
@@ -229,14 +235,14 @@ class ProgressBoard:
         current = line.attempt == job.attempts
         fraction, preview = (line.fraction, line.preview) if current else (0.0, None)
         before = None if line.shown is None else line.shown.preview
-        return progress_messages.of_job(job, ahead, fraction, preview, before)
+        return progress_messages.of_job(job, clock, ahead, fraction, preview, before)
 
     def _of_batch(self, line: Line) -> Told | None:
         """What is to be said of a batch; None where its message is not to be edited."""
         try:
             with self._backends.database.reading() as session:
                 batch = batches.get(session, line.subject.id)
-                tally = batches.tally(session, batch.id)
+                tally, clock = batches.tally(session, batch.id), Clock.read(session)
         except NoSuchBatch:
             self._drop(line)
             return None
@@ -244,7 +250,7 @@ class ProgressBoard:
             self._drop(line)
             return None
         speak(batch.locale)
-        told = progress_messages.of_batch(batch, tally)
+        told = progress_messages.of_batch(batch, clock, tally)
         if told is None and tally.finished:
             self._finish(line)
         return told
@@ -298,13 +304,12 @@ class ProgressBoard:
             return BACK_OFF_S
         problem = posting.failure(error)
         log.info("%s: its progress could not be shown: %s", name, error)
-        unanswered = progress_messages.unanswered(row)
-        if problem is Failure.EXPIRED and not unanswered:
+        if problem is Failure.EXPIRED and not told.unanswered:
             self._later(progress_messages.either(row, jobs.forget_token, batches.forget_token), row.id)
             line.changed = True
-        elif problem in posting.TRANSIENT or unanswered:
+        elif problem in posting.TRANSIENT or told.unanswered:
             line.changed = True
-            return EVERY_S if unanswered else BACK_OFF_S
+            return EVERY_S if told.unanswered else BACK_OFF_S
         elif place.token is None or problem is Failure.NO_MESSAGE or told.said.last:
             self._give_up(line)
         return EVERY_S
@@ -319,11 +324,18 @@ class ProgressBoard:
 
     def _later(self, change: Callable[..., None], *arguments: int) -> None:
         """Have the board's own thread write to the database."""
-        self._changes.put((change, arguments))
+        self._changes.append((change, arguments))
         self._wake.set()
 
     def _write_changes(self) -> None:
-        while not self._changes.empty():
-            change, arguments = self._changes.get()
-            with self._backends.database.writing() as session:
-                change(session, *arguments)
+        """Write what was noted, in order; it stays noted while the database does not answer."""
+        while self._changes:
+            change, arguments = self._changes[0]
+            try:
+                with self._backends.database.writing() as session:
+                    change(session, *arguments)
+            except UNREACHABLE:
+                raise
+            except Exception:
+                log.exception("progress: %s%s could not be written", change.__name__, arguments)
+            self._changes.popleft()

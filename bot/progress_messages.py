@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from bot import messages, posting, views
 from bot.messages import batches as batch_messages
 from bot.posting import HANDOVER_MS, Place
 from storage.batches import Tally
+from storage.clock import Clock
 from storage.contract import JobState
 from storage.tables import Batch, Job
 
@@ -40,6 +40,12 @@ class Told:
     said: Said
     answered: bool
     """The answer to the command, or to the press, said it a moment ago."""
+    clock: Clock
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether its message is perhaps not there yet."""
+        return self.row.progress_message_id is None and _just_asked(self.row, self.clock)
 
     def buttons(self) -> discord.ui.View:
         if self.said.handed_over:
@@ -49,18 +55,20 @@ class Told:
         return make(self.row.id, stopping=self.said.stopping)
 
 
-def of_job(job: Job, ahead: int, fraction: float, preview: bytes | None, before: bytes | None) -> Told | None:
+def of_job(
+    job: Job, clock: Clock, ahead: int, fraction: float, preview: bytes | None, before: bytes | None
+) -> Told | None:
     """What is to be said of an unfinished job; None where its message is out of reach.
 
     `ahead` jobs come before it; `fraction` of it is drawn, which looks like `preview`. The message still
     shows the picture `before`.
     """
-    place = _place_of(job)
+    place = _place_of(job, clock)
     if place is None:
         return None
     untouched = job.state == JobState.QUEUED and job.attempts == 0
     said = _said_of_job(job, place, ahead, fraction, preview, before)
-    return Told(job, place, said, untouched and _just_asked(job))
+    return Told(job, place, said, untouched and _just_asked(job, clock), clock)
 
 
 def _said_of_job(
@@ -76,33 +84,28 @@ def _said_of_job(
     return Said(messages.progress(job, fraction), preview)
 
 
-def of_batch(batch: Batch, tally: Tally) -> Told | None:
+def of_batch(batch: Batch, clock: Clock, tally: Tally) -> Told | None:
     """What is to be said of a confirmed batch; None where its message is out of reach."""
-    place = _place_of(batch)
+    place = _place_of(batch, clock)
     if place is None:
         return None
     handed_over = place.ends_soon and batch.by_token_alone and not tally.finished
     say = batch_messages.handed_over if handed_over else batch_messages.progress
     stopping = batch.cancel_requested_at is not None
     said = Said(say(batch, tally), stopping=stopping, handed_over=handed_over, last=tally.finished)
-    return Told(batch, place, said, tally.queued == batch.size and _just_asked(batch))
-
-
-def unanswered(row: Job | Batch) -> bool:
-    """Whether its message is perhaps not there yet."""
-    return row.progress_message_id is None and _just_asked(row)
+    return Told(batch, place, said, tally.queued == batch.size and _just_asked(batch, clock), clock)
 
 
 def either(row: Job | Batch, of_job: T, of_batch: T) -> T:
     return of_batch if isinstance(row, Batch) else of_job
 
 
-def _place_of(row: Job | Batch) -> Place | None:
+def _place_of(row: Job | Batch, clock: Clock) -> Place | None:
     """The token as long as it lives, and the channel in good time before it ends."""
     in_channel = Place.in_channel(row)
-    return Place.of(row, HANDOVER_MS if in_channel is not None else 0)
+    return Place.of(row, clock, HANDOVER_MS if in_channel is not None else 0)
 
 
-def _just_asked(row: Job | Batch) -> bool:
+def _just_asked(row: Job | Batch, clock: Clock) -> bool:
     since = row.confirmed_at or row.created_at if isinstance(row, Batch) else row.created_at
-    return time.time() - since / 1000 < posting.ANSWERED_WITHIN_S
+    return clock.since(since) < posting.ANSWERED_WITHIN_MS

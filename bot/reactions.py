@@ -6,6 +6,7 @@ Needs no privileged intent: Discord tells who reacted to which message, and the 
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 
 import discord
@@ -79,6 +80,7 @@ async def _tell(client: discord.Client, reaction: discord.RawReactionActionEvent
             f"<@{reaction.user_id}> {sentence}",
             reference=message.to_reference(fail_if_not_exists=False),
             allowed_mentions=only(reaction.user_id),
+            nonce=secrets.token_hex(12),
             delete_after=TOLD_S,
         )
     except FAILURES as error:

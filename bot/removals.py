@@ -13,6 +13,7 @@ from bot import posting
 from bot.posting import FAILURES, Failure, Place
 from storage import removals
 from storage.backends import Backends
+from storage.clock import Clock
 from storage.tables import Batch, Image, Job, Message
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,13 @@ async def delete_messages(client: discord.Client, messages: Iterable[Message]) -
     ]
 
 
-async def delete_progress(client: discord.Client, under_way: Iterable[Job | Batch]) -> None:
+async def delete_progress(
+    client: discord.Client, backends: Backends, under_way: Iterable[Job | Batch]
+) -> None:
     """Delete the messages that told of jobs which are no more, as far as Discord lets them go."""
+    clock = await backends.database.read(Clock.read)
     for row in under_way:
-        place = Place.of(row)
+        place = Place.of(row, clock)
         if place is not None:
             await _delete(client, place, row.id)
 

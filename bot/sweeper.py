@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from bot.polling import Outage
 from storage import brought
 from storage.backends import Backends
 from storage.sweep import Sweep
@@ -12,7 +13,6 @@ from storage.sweep import Sweep
 log = logging.getLogger(__name__)
 
 PAUSE_S = 10.0
-TROUBLE_S = 60.0
 PASS_S = 3600.0
 """Between the end of one look at the whole store and the next."""
 
@@ -36,13 +36,14 @@ class Sweeper:
             self._thread.join()
 
     def _run(self) -> None:
-        pause = 0.0
+        outage, pause = Outage("sweeper"), 0.0
         while not self._stopping.wait(pause):
             try:
                 pause = self._round()
-            except Exception:
-                log.exception("the image store could not be swept; trying again")
-                pause = TROUBLE_S
+            except Exception as error:  # noqa: BLE001 - logged there
+                pause = outage.met(error)
+            else:
+                outage.over()
 
     def _round(self) -> float:
         """Seconds until the next one."""

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, members, states, submissions
+from storage import holds, jobs, members, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
 from storage.errors import AlreadyFinished, BatchClosed, NoSuchBatch, NotYours
@@ -85,7 +85,7 @@ def propose(session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict
     submissions.may_ask(session, member, draft.address.guild_id)
     at = now(session)
     batch = Batch(
-        **draft.address.columns_of(Batch),
+        **draft.address.columns_of(Batch, at),
         text=typed,
         size=len(wishes),
         wishes=list(wishes),
@@ -121,7 +121,7 @@ def confirm(session: Session, batch_id: int, draft: Callable[[dict[str, Any]], J
     question_token = batch.interaction_token
     batch.state, batch.confirmed_at, batch.wishes = CONFIRMED, at, []
     pressed = drafts[0].address
-    batch.interaction_token, batch.token_expires_at = pressed.interaction_token, pressed.token_expires_at
+    batch.interaction_token, batch.token_expires_at = pressed.interaction_token, pressed.token_ends(at)
     for one in drafts:
         session.add(replace(one, batch_id=batch.id, interaction_id=None, press=None).row(at))
         session.flush()  # one by one: their ids are their order
@@ -173,7 +173,10 @@ def take_up(session: Session, batch_id: int, message_id: int, fresh: Address) ->
     live_jobs = list(session.scalars(_live_jobs(Job.batch_id == batch_id)))
     left = [states.take_up(session, job_id, None, fresh) for job_id in live_jobs]
     if left:
-        batch.interaction_token, batch.token_expires_at = fresh.interaction_token, fresh.token_expires_at
+        batch.interaction_token, batch.token_expires_at = (
+            fresh.interaction_token,
+            fresh.token_ends(now(session)),
+        )
         batch.progress_message_id = message_id
         session.flush()
     return left
@@ -276,10 +279,12 @@ def forget_message(session: Session, batch_id: int) -> None:
 
 def forget_token(session: Session, batch_id: int) -> None:
     """Wipe the interaction's token of a batch and of its jobs: it is dead."""
-    of_batch = select(Job.id).where(Job.batch_id == batch_id)
+    # Whoever locks several jobs has their member's row.
+    members.lock(session, get(session, batch_id).member_id)
     session.execute(update(Batch).where(Batch.id == batch_id).values(interaction_token=None))
     session.execute(update(Job).where(Job.batch_id == batch_id).values(interaction_token=None))
-    session.execute(update(Delivery).where(Delivery.job_id.in_(of_batch)).values(interaction_token=None))
+    of_batch = select(Job.id).where(Job.batch_id == batch_id)
+    jobs.forget_tokens_of(session, Delivery.job_id.in_(of_batch))
 
 
 def _locked(session: Session, batch_id: int) -> Batch:

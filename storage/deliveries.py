@@ -1,7 +1,10 @@
 """What must reach a member, and the messages that show pictures.
 
-A delivery is open until its message is known. `attempt` is committed before the request to Discord and `done`
-after it: whoever finds one attempted and open looks whether the message is there before posting again.
+A delivery is open until its message is known. `attempt` is committed before the request to Discord and
+`posted` after it: whoever finds one attempted and open looks whether the message is there before posting
+again. One that is posted is never posted again, however long it takes to tidy up.
+
+A job's row is locked before its deliveries', and those in the order of their ids.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import select, text, update
+from sqlalchemy import ColumnElement, TextClause, select, text, update
 from sqlalchemy.orm import Session
 
 from storage import holds, jobs, members
@@ -22,6 +25,15 @@ SINGLE = "single"
 RESULT = "result"
 AGAIN = "again"
 DIRECT = "direct"
+
+CHANNEL = "channel"
+ANSWER = "answer"
+TOKEN = "token"  # noqa: S105 - how a message is posted
+
+WITHDRAWN = "withdrawn"
+UNFINISHED = ("open", "posted", WITHDRAWN)
+HOLD_MS = 10_000
+"""After this another bot may take up what one had taken, should it have died."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,9 @@ def request_single(session: Session, address: Address, *, image_id: int, once: s
     if picture.withheld:
         raise NoSuchImage(image_id)
     holds.check_banned(session, member.id, address.guild_id)
-    known = _known(session, once) or _same_press(session, address, image_id)
-    return known or _add(session, address, job, now(session), kind=SINGLE, once=once, image_id=image_id)
+    at = now(session)
+    known = _known(session, once) or _same_press(session, address, image_id, at)
+    return known or _add(session, address, job, at, kind=SINGLE, once=once, image_id=image_id)
 
 
 def request_again(session: Session, address: Address, *, job_id: int, once: str) -> Delivery:
@@ -76,12 +89,13 @@ def _wants_copy(session: Session, job: Job) -> bool:
     """Whether the member has the pictures that they ask for elsewhere sent to their direct messages too."""
     elsewhere = job.guild_id is not None or job.user_install
     settings = session.get_one(Member, job.member_id).settings
-    return bool(settings.get("auto_dm")) and elsewhere and job.result is None
+    pictured = select(Image.id).where(Image.job_id == job.id).limit(1)
+    return bool(settings.get("auto_dm")) and elsewhere and session.scalar(pictured) is not None
 
 
 def _add(session: Session, address: Address, job: Job, at: int, **what: str | int) -> Delivery:
     delivery = Delivery(
-        **address.columns_of(Delivery),
+        **address.columns_of(Delivery, at),
         **what,
         job_id=job.id,
         ephemeral=address.ephemeral(stealth=job.stealth),
@@ -97,12 +111,12 @@ def _known(session: Session, once: str) -> Delivery | None:
     return session.scalar(select(Delivery).where(Delivery.once == once))
 
 
-def _same_press(session: Session, address: Address, image_id: int) -> Delivery | None:
+def _same_press(session: Session, address: Address, image_id: int, at: int) -> Delivery | None:
     pressed = select(Delivery).where(
         Delivery.image_id == image_id,
         Delivery.member_id == address.member_id,
         Delivery.kind == SINGLE,
-        address.same_moment(Delivery),
+        address.same_moment(Delivery, at),
     )
     return session.scalar(pressed.order_by(Delivery.id.desc()).limit(1))
 
@@ -111,8 +125,8 @@ def get(session: Session, delivery_id: int) -> Delivery:
     return session.get_one(Delivery, delivery_id)
 
 
-def take(session: Session, limit: int, hold_ms: int) -> list[Delivery]:
-    """Open deliveries that are due, the oldest first, kept from other bots for `hold_ms`."""
+def take(session: Session, limit: int, hold_ms: int = HOLD_MS) -> list[Delivery]:
+    """Deliveries that are not closed and due, the oldest first, kept from other bots for `hold_ms`."""
     at = now(session)
     due = (
         select(Delivery)
@@ -130,55 +144,82 @@ def take(session: Session, limit: int, hold_ms: int) -> list[Delivery]:
     return taken
 
 
-def attempt(session: Session, delivery_id: int, *, tries: int | None = None) -> None:
-    """Note that the request is about to go out. Commit before sending it.
+def attempt(session: Session, delivery_id: int, by: str = CHANNEL, *, tries: int | None = None) -> None:
+    """Note that the request is about to go out, and how (CHANNEL, ANSWER, TOKEN). Commit before sending it.
 
     With `tries` as it was when taken, another bot's taking it since is noticed.
 
     Raises:
-        Stale: the delivery is closed, or another bot's.
+        Stale: the delivery is closed, its pictures were taken away, or another bot has it.
     """
-    delivery = _open(session, delivery_id)
-    if delivery is None or (tries is not None and delivery.tries != tries):
+    delivery = _locked(session, delivery_id)
+    if delivery.state != "open" or (tries is not None and delivery.tries != tries):
         raise Stale
     # The first attempt's time stays: a search for what it posted must reach back to it.
     delivery.attempted_at = delivery.attempted_at or now(session)
+    delivery.attempted_by = by
     session.flush()
 
 
-def hold(session: Session, delivery_ids: Collection[int], hold_ms: int) -> None:
+def hold(session: Session, delivery_ids: Collection[int], hold_ms: int = HOLD_MS) -> None:
     """Keep deliveries that are under way from other bots for so much longer."""
-    mine = update(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == "open")
-    session.execute(mine.values(due_at=now(session) + hold_ms))
+    mine = lock(session, Delivery.id.in_(delivery_ids), text(OPEN))
+    session.execute(update(Delivery).where(Delivery.id.in_(mine)).values(due_at=now(session) + hold_ms))
 
 
-def posted(session: Session, delivery_id: int, message: Message) -> None:
-    """The pictures are shown in `message`. The delivery stays open until what is left is tidied up."""
-    delivery = _open(session, delivery_id)
+def posted(session: Session, delivery_id: int, message: Message) -> str:
+    """The pictures are shown in `message`; what is left is to be tidied up. Returns the state it is in then.
+
+    Where they were taken away meanwhile, so has the message to be: `withdrawn` deliveries see to that.
+    """
     message.created_at = message.created_at or now(session)
     session.merge(message)
-    if delivery is not None:
-        delivery.message_id = message.id
+    session.flush()
+    return told(session, delivery_id, message.id)
+
+
+def told(session: Session, delivery_id: int, message_id: int) -> str:
+    """The same for a sentence in place of the pictures."""
+    delivery = _locked(session, delivery_id)
+    delivery.message_id = message_id
+    if delivery.state == "open":
+        # Tidying counts its tries anew.
+        delivery.state, delivery.tries, delivery.error = "posted", 0, None
+    elif delivery.state == WITHDRAWN:
+        delivery.due_at = now(session)
+    session.flush()
+    return delivery.state
+
+
+def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
+    """The pictures of these deliveries were taken away: what is posted of them, or may be, is to be deleted.
+
+    One that is under way is left to whoever has it, for as long as they live.
+    """
+    soon = now(session) + HOLD_MS
+    for delivery in _all_locked(session, text(OPEN), *which):
+        delivery.state, delivery.tries, delivery.failures = WITHDRAWN, 0, 0
+        delivery.due_at = min(delivery.due_at, soon)
     session.flush()
 
 
 def redirect(session: Session, delivery_id: int, channel_id: int) -> None:
     """Deliver to the member's direct messages instead, as if nothing had been tried."""
-    delivery = _open(session, delivery_id)
-    if delivery is None:
+    delivery = _locked(session, delivery_id)
+    if delivery.state != "open":
         return
     delivery.channel_id, delivery.guild_id, delivery.reply_to = channel_id, None, None
     delivery.user_install = delivery.ephemeral = False
     delivery.interaction_token = None
-    delivery.attempted_at = None
+    delivery.attempted_at = delivery.attempted_by = None
     delivery.due_at = now(session)
     session.flush()
 
 
 def set_channel(session: Session, delivery_id: int, channel_id: int) -> None:
     """The channel of a delivery that was written before it was known."""
-    delivery = _open(session, delivery_id)
-    if delivery is not None:
+    delivery = _locked(session, delivery_id)
+    if delivery.state == "open":
         delivery.channel_id = channel_id
         session.flush()
 
@@ -199,32 +240,68 @@ def give_up(session: Session, delivery_id: int, error: str) -> None:
     _close(session, delivery_id, "given_up", error)
 
 
+def withdrawn(session: Session, delivery_id: int) -> None:
+    """Whatever was posted of pictures that were taken away is deleted, as far as it can be."""
+    _close(session, delivery_id, "given_up", "the pictures were taken away", of=(WITHDRAWN,))
+
+
 def later(session: Session, delivery_id: int, error: str, delay_ms: int, *, refused: bool = False) -> None:
     """Try again after `delay_ms`. `refused`: Discord surely posted nothing, so the next try need not look."""
-    delivery = _open(session, delivery_id)
-    if delivery is None:
+    delivery = _locked(session, delivery_id)
+    if delivery.state not in UNFINISHED:
         return
     delivery.error = error
     delivery.due_at = now(session) + delay_ms
-    if refused:
-        delivery.attempted_at = None
+    if refused and delivery.state != "posted":
+        delivery.attempted_at = delivery.attempted_by = None
     session.flush()
 
 
-def _open(session: Session, delivery_id: int) -> Delivery | None:
-    delivery = session.get_one(Delivery, delivery_id, populate_existing=True, with_for_update=True)
-    return delivery if delivery.state == "open" else None
+def failed(session: Session, delivery_id: int, error: str, delay_ms: int) -> None:
+    """An error that nobody foresaw: count it, and try again after `delay_ms`."""
+    later(session, delivery_id, error, delay_ms)
+    _locked(session, delivery_id).failures += 1
+    session.flush()
 
 
-def _close(session: Session, delivery_id: int, state: str, error: str | None) -> None:
-    delivery = _open(session, delivery_id)
-    if delivery is None:
+def lock(session: Session, *which: ColumnElement[bool] | TextClause) -> list[int]:
+    """Lock deliveries in the order of their ids, as everybody does; returns the ids."""
+    return [delivery.id for delivery in _all_locked(session, *which)]
+
+
+def _all_locked(session: Session, *which: ColumnElement[bool] | TextClause) -> list[Delivery]:
+    in_order = select(Delivery).where(*which).order_by(Delivery.id).with_for_update()
+    return list(session.scalars(in_order.execution_options(populate_existing=True)))
+
+
+def _locked(session: Session, delivery_id: int) -> Delivery:
+    return session.get_one(Delivery, delivery_id, populate_existing=True, with_for_update=True)
+
+
+def _close(
+    session: Session,
+    delivery_id: int,
+    state: str,
+    error: str | None,
+    of: Collection[str] = ("open", "posted"),
+) -> None:
+    """Close a delivery in one of the states `of`; in another it is left as it is."""
+    known = session.get_one(Delivery, delivery_id)
+    job = select(Job).where(Job.id == known.job_id).with_for_update(key_share=True)
+    of_result = session.scalar(job) if known.kind == RESULT else None
+    delivery = _locked(session, delivery_id)
+    if delivery.state not in of:
         return
+    if of_result is not None:
+        of_result.interaction_token = None
     delivery.state, delivery.error = state, error
     delivery.interaction_token = None
-    if delivery.kind == RESULT:
-        session.execute(update(Job).where(Job.id == delivery.job_id).values(interaction_token=None))
     session.flush()
+
+
+def unknown(session: Session, message_ids: Collection[int]) -> list[int]:
+    """Those that no delivery has noted as its own."""
+    return [id_ for id_ in message_ids if session.get(Message, id_) is None]
 
 
 def shown(session: Session, message_id: int) -> Message | None:
@@ -256,8 +333,11 @@ def job_of_message(session: Session, message_id: int) -> Job:
 
 
 def messages_of(session: Session, job_id: int) -> list[Message]:
-    """The messages that show a job's pictures, oldest first, without those known to be deleted."""
-    query = select(Message).where(Message.job_id == job_id, Message.deleted_at.is_(None))
+    """The messages that show a job's pictures to others than its member alone, oldest first.
+
+    Those known to be deleted are left out.
+    """
+    query = select(Message).where(Message.job_id == job_id, Message.deleted_at.is_(None), ~Message.ephemeral)
     return list(session.scalars(query.order_by(Message.id)))
 
 

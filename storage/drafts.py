@@ -33,7 +33,7 @@ class JobDraft:
         request = self.request
         stored = request.model_dump(mode="json")
         return Job(
-            **self.address.columns_of(Job),
+            **self.address.columns_of(Job, at),
             batch_id=self.batch_id,
             action=self.action.value,
             parent_job_id=self.parent_job_id,

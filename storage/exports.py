@@ -25,7 +25,7 @@ def ask(session: Session, address: Address, after: int | None) -> tuple[Export, 
     if waiting is not None:
         return waiting, False
     at = now(session)
-    row = Export(**address.columns_of(Export), after=after, created_at=at, due_at=at + ANSWERED_MS)
+    row = Export(**address.columns_of(Export, at), after=after, created_at=at, due_at=at + ANSWERED_MS)
     session.add(row)
     session.flush()
     return row, True

@@ -120,4 +120,11 @@ def set_progress_message(session: Session, job_id: int, message_id: int) -> None
 def forget_token(session: Session, job_id: int) -> None:
     """Wipe the interaction's token: nobody will need it any more."""
     session.execute(update(Job).where(Job.id == job_id).values(interaction_token=None))
-    session.execute(update(Delivery).where(Delivery.job_id == job_id).values(interaction_token=None))
+    forget_tokens_of(session, Delivery.job_id == job_id)
+
+
+def forget_tokens_of(session: Session, *which: ColumnElement[bool]) -> None:
+    """Wipe the tokens of deliveries whose jobs' rows are locked, in the order of their ids."""
+    ids = select(Delivery.id).where(*which).order_by(Delivery.id).with_for_update()
+    wiped = update(Delivery).where(Delivery.id.in_(session.scalars(ids).all()))
+    session.execute(wiped.values(interaction_token=None))

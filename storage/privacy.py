@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import brought, members, states
+from storage import brought, deliveries, members, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.database import now
@@ -75,14 +75,24 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
         session.expunge(row)
     started_from = brought.disown(session, member_id)
     mine = _job_ids(member_id)
-    # One after the other: of "either or" a planner makes a scan.
-    of_theirs = (Delivery.member_id == member_id, Delivery.job_id.in_(mine))
+    # A union: of "either or" a planner makes a scan.
+    to_them, of_theirs = Delivery.member_id == member_id, Delivery.job_id.in_(mine)
+    concerned = select(Delivery.id).where(to_them).union(select(Delivery.id).where(of_theirs))
     marked = Favorite.image_id.in_(select(Image.id).where(Image.job_id.in_(mine)))
     jobs_left = update(Job).where(Job.member_id == member_id, Job.deleted_at.is_(None))
+    # In the order that everybody locks rows in: batches, jobs, deliveries.
+    session.execute(
+        update(Batch).where(Batch.member_id == member_id).values(_NO_BATCH), execution_options=_UNTRACKED
+    )
+    emptied = jobs_left.values({**_NO_JOB, "deleted_at": at}).returning(Job.id)
+    count = len(session.scalars(emptied, execution_options=_UNTRACKED).all())
+    # What was withdrawn keeps its place until its messages are deleted.
+    ended = Delivery.id.in_(
+        deliveries.lock(session, Delivery.id.in_(concerned), Delivery.state != deliveries.WITHDRAWN)
+    )
     changes = (
-        update(Batch).where(Batch.member_id == member_id).values(_NO_BATCH),
-        *(update(Delivery).where(theirs, text(OPEN)).values(state="given_up") for theirs in of_theirs),
-        *(update(Delivery).where(theirs).values(_NO_DELIVERY) for theirs in of_theirs),
+        update(Delivery).where(ended, text(OPEN)).values(state="given_up"),
+        update(Delivery).where(ended).values(_NO_DELIVERY),
         delete(Favorite).where(or_(Favorite.member_id == member_id, marked)),
         delete(MemberUsage).where(MemberUsage.member_id == member_id),
         delete(Export).where(Export.member_id == member_id),
@@ -90,8 +100,6 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
     )
     for change in changes:
         session.execute(change, execution_options=_UNTRACKED)
-    emptied = jobs_left.values({**_NO_JOB, "deleted_at": at}).returning(Job.id)
-    count = len(session.scalars(emptied, execution_options=_UNTRACKED).all())
     member.name, member.locale, member.settings, member.deleted_at = "", None, {}, at
     session.flush()
     return Deleted(count, interrupted, started_from)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from storage import deliveries, jobs
+from storage.contract import JobState
 from storage.database import now
 from storage.tables import Delivery, Image, Message
 
@@ -33,19 +34,21 @@ def withhold(session: Session, job_id: int) -> list[Message]:
 
 
 def _take_away(session: Session, job_id: int, image_id: int | None, **change: object) -> list[Message]:
-    jobs.get(session, job_id)
-    waiting = update(Delivery).where(Delivery.job_id == job_id, Delivery.state == "open")
-    taken = update(Image).where(Image.job_id == job_id, Image.deleted_at.is_(None))
-    shown = deliveries.messages_of(session, job_id)
-    if image_id is not None:
-        waiting = waiting.where(Delivery.image_id == image_id)
-        taken = taken.where(Image.id == image_id)
-        left = [image for image in jobs.images_of(session, job_id) if image.id != image_id]
-        shown = [one for one in shown if one.image_id == image_id or (one.image_id is None and not left)]
-    closed = {"state": "given_up", "interaction_token": None, "error": "the pictures were taken away"}
-    session.execute(waiting.values(closed))
-    session.execute(taken.values(**change))
+    job = jobs.get(session, job_id)
+    at = now(session)
+    whole = image_id is None or [image.id for image in jobs.images_of(session, job_id)] == [image_id]
+    # Where a picture stays, what shows the others stays.
+    delivered = Delivery.job_id == job_id if whole else Delivery.image_id == image_id
+    shows = Message.job_id == job_id if whole else Message.image_id == image_id
+    taken = Image.job_id == job_id if image_id is None else Image.id == image_id
+    if job.state == JobState.SUCCEEDED:
+        deliveries.withdraw(session, delivered)
+    session.execute(update(Image).where(taken, Image.deleted_at.is_(None)).values(**change))
+    shown = list(
+        session.scalars(select(Message).where(shows, Message.deleted_at.is_(None)).order_by(Message.id))
+    )
     for message in shown:
-        message.deleted_at = now(session)
+        message.deleted_at = at
     session.flush()
-    return shown
+    # Those that only their member sees are out of reach.
+    return [message for message in shown if not message.ephemeral]

@@ -67,7 +67,7 @@ def take_up(session: Session, job_id: int, message_id: int | None, fresh: Addres
     """
     _, job = lock(session, job_id)
     if not JobState(job.state).finished:
-        job.interaction_token, job.token_expires_at = fresh.interaction_token, fresh.token_expires_at
+        job.interaction_token, job.token_expires_at = fresh.interaction_token, fresh.token_ends(now(session))
         job.progress_message_id = message_id
         session.flush()
     return job

@@ -34,7 +34,7 @@ def submit(session: Session, draft: JobDraft) -> Submission:
     """
     member = asker(session, draft.address, draft.member_name)
     at = now(session)
-    existing = _same(session, draft.address, draft.interaction_id, draft.press)
+    existing = _same(session, draft.address, draft.interaction_id, draft.press, at)
     if existing is not None:
         return Submission(existing, jobs.ahead(session, existing.id), fresh=False)
     may_ask(session, member, draft.address.guild_id)
@@ -60,7 +60,7 @@ def check(
     Raises:
         Banned, Paused, QueueFull
     """
-    if _same(session, address, interaction_id, press) is None:
+    if _same(session, address, interaction_id, press, now(session)) is None:
         _may_ask(session, address.member_id, address.guild_id, session.get(Member, address.member_id))
 
 
@@ -82,14 +82,16 @@ def _may_ask(session: Session, member_id: int, guild_id: int | None, member: Mem
         raise QueueFull(member.waiting_limit)
 
 
-def _same(session: Session, address: Address, interaction_id: int | None, press: str | None) -> Job | None:
+def _same(
+    session: Session, address: Address, interaction_id: int | None, press: str | None, at: int
+) -> Job | None:
     if interaction_id is not None:
         job = session.scalar(select(Job).where(Job.interaction_id == interaction_id))
         if job is not None:
             return job
     if press is None:
         return None
-    pressed = select(Job).where(Job.press == press, address.same_moment(Job))
+    pressed = select(Job).where(Job.press == press, address.same_moment(Job, at))
     return session.scalar(pressed.order_by(Job.id.desc()).limit(1))
 
 

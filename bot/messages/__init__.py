@@ -20,11 +20,13 @@ __all__ = ["fence", "file_name", "flag_faults", "hints", "length", "notes", "sho
 
 CONTENT = 2000
 """UTF-16 units that a message's content may have."""
+REFERENCE = 48
+"""Kept free of them for a last line, by which a message without buttons is known again."""
 
 
 def _about(job: Job, before: str = "", after: str = "") -> str:
     """The line that every message of a job is: its prompt in bold, cut to what the rest leaves room for."""
-    room = CONTENT - length(before) - length(after) - len("****")
+    room = CONTENT - REFERENCE - length(before) - length(after) - len("****")
     return f"{before}**{show_prompt(job.text, room)}**{after}"
 
 
@@ -176,6 +178,17 @@ def pictures_lost(job: Job) -> str:
         after=_(" - {member}\nSorry, the pictures were drawn, but the store has lost them. {again}").format(
             member=_mention(job.member_id), again=_(_TRY_AGAIN)
         ),
+    )
+
+
+def pictures_damaged(job: Job) -> str:
+    return _about(
+        job,
+        after=_(
+            " - {member}\n"
+            "Sorry, the pictures were drawn, but they cannot be shown: their files may be damaged. {again}\n"
+            "-# Job {id}: quote this number to whoever runs Easel here."
+        ).format(member=_mention(job.member_id), again=_(_TRY_AGAIN), id=job.id),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -76,7 +77,9 @@ async def send_home(
     files = [discord.File(io.BytesIO(upload.data), upload.name) for upload in packed]
     try:
         channel = await client.create_dm(discord.Object(member_id))
-        await channel.send(deeds.letter_home(parcel.job, parcel.images), files=files)
+        # With a nonce Discord makes one message of what discord.py sends again after an error.
+        said = deeds.letter_home(parcel.job, parcel.images)
+        await channel.send(said, files=files, nonce=secrets.token_hex(12))
     except discord.Forbidden as error:
         raise ClosedMessages from error
 

@@ -74,7 +74,7 @@ async def _delete(pressed: Pressed) -> None:
     deleted = await in_time(interaction, work, thinking=False)
     host(interaction).languages.choose(pressed.id, None)
     await update(interaction, _panel(said.deleted(deleted.jobs)))
-    await removals.delete_progress(interaction.client, deleted.interrupted)
+    await removals.delete_progress(interaction.client, backends, deleted.interrupted)
 
 
 @on_press("yk")

@@ -6,7 +6,6 @@ import time
 
 import discord
 
-from bot import posting
 from bot.checks import Permission, Place
 from bot.submit import Wish
 from bot.views.press import Interaction, locale_of
@@ -42,7 +41,7 @@ def address_of(interaction: Interaction) -> Address:
         upload_limit=interaction.filesize_limit,
         user_install=is_user_install(interaction),
         interaction_token=interaction.token,
-        token_expires_at=int(time.time() * 1000) + posting.TOKEN_MS,
+        heard=time.monotonic(),
     )
 
 

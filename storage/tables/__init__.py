@@ -1,6 +1,6 @@
 """The tables. Times are epoch milliseconds of the database's clock; Discord ids are 64-bit."""
 
-from storage.tables.addresses import SAME_PRESS_MS, UPLOAD_LIMIT, Address
+from storage.tables.addresses import SAME_PRESS_MS, TOKEN_MS, UPLOAD_LIMIT, Address
 from storage.tables.base import Table
 from storage.tables.batches import LIVE, Batch
 from storage.tables.brought import Bringing, Filling, JobPicture
@@ -20,6 +20,7 @@ __all__ = [
     "RELAXED",
     "RUNNING",
     "SAME_PRESS_MS",
+    "TOKEN_MS",
     "UNDECIDED",
     "UNFINISHED",
     "UPLOAD_LIMIT",

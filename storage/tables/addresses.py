@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,13 +14,16 @@ from storage.tables.base import Millis, Snowflake
 UPLOAD_LIMIT = 10 * 2**20
 """Bytes that Discord takes in one file everywhere."""
 SAME_PRESS_MS = 3_000
+TOKEN_MS = 15 * 60_000
+"""The life of an interaction's token."""
 
 
 @dataclass(frozen=True)
 class Address:
     """Who asked, where, and how the answer reaches them.
 
-    Ids are Discord's; the token lives until `token_expires_at` (epoch milliseconds).
+    Ids are Discord's; the token lives until `token_expires_at` (epoch milliseconds by the database's clock).
+    An address that was not read from a row has `heard` instead, since only the database can tell the time.
     """
 
     member_id: int
@@ -35,27 +39,37 @@ class Address:
     """Asked for where only the member has installed Easel: results go through the token."""
     interaction_token: str | None = field(default=None, repr=False)
     token_expires_at: int | None = None
+    heard: float | None = field(default=None, compare=False)
+    """Monotonic seconds at which the interaction came in."""
 
-    def columns_of(self, table: type[Addressed]) -> dict[str, Any]:
-        """The address as columns of a new row."""
-        return {name: getattr(self, name) for name in _COLUMNS if hasattr(table, name)}
+    def token_ends(self, at: int) -> int | None:
+        """The end of the token's life, `at` being the present by the database's clock."""
+        if self.token_expires_at is not None or self.heard is None:
+            return self.token_expires_at
+        return at - int((time.monotonic() - self.heard) * 1000) + TOKEN_MS
+
+    def columns_of(self, table: type[Addressed], at: int) -> dict[str, Any]:
+        """The address as columns of a new row, `at` being the present by the database's clock."""
+        columns = {name: getattr(self, name) for name in _COLUMNS if hasattr(table, name)}
+        return {**columns, "token_expires_at": self.token_ends(at)}
 
     def ephemeral(self, *, stealth: bool) -> bool:
         """Whether only the member is to see an answer here; in direct messages nobody else can."""
         return stealth and (self.guild_id is not None or self.user_install)
 
-    def same_moment(self, table: type[Addressed]) -> ColumnElement[bool]:
+    def same_moment(self, table: type[Addressed], at: int) -> ColumnElement[bool]:
         """Which rows were asked for less than three seconds before or after, as the ends of the tokens tell.
 
         When they were written does not: on a busy machine one press waits longer than the other.
         """
-        if self.token_expires_at is None:
+        end = self.token_ends(at)
+        if end is None:
             return false()
-        first, last = self.token_expires_at - SAME_PRESS_MS, self.token_expires_at + SAME_PRESS_MS
+        first, last = end - SAME_PRESS_MS, end + SAME_PRESS_MS
         return (table.token_expires_at > first) & (table.token_expires_at < last)
 
 
-_COLUMNS = tuple(part.name for part in fields(Address))
+_COLUMNS = tuple(part.name for part in fields(Address) if part.name != "heard")
 
 
 class Addressed:

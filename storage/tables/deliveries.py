@@ -17,15 +17,22 @@ from storage.tables.base import (
     partial_index,
 )
 
-OPEN = "state = 'open'"
+STATES = ("open", "posted", "withdrawn", "done", "given_up")
+OPEN = "state IN ('open', 'posted', 'withdrawn')"
+"""Something is left to do: to post, to tidy up, or to take away."""
 
 
 class Delivery(Addressed, Table):
-    """What must reach a member: written before the request to Discord and closed after it."""
+    """What must reach a member: written before the request to Discord and closed after it.
+
+    `open` until its message is known, then `posted` until the progress message is gone, then `done`; or
+    `given_up`. `withdrawn`: its pictures were taken away before it was done, so what an attempt has perhaps
+    posted is looked for and deleted.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        one_of("state", ("open", "done", "given_up")),
+        one_of("state", STATES),
         partial_index("ix_deliveries_open", "due_at", where=OPEN),
         Index("ix_deliveries_job_id", "job_id"),
         Index("ix_deliveries_member_id", "member_id"),
@@ -53,6 +60,11 @@ class Delivery(Addressed, Table):
     """Not before this; pushed on when a try fails, and while a bot holds it."""
     attempted_at: Mapped[int | None] = mapped_column(Millis)
     """Committed before the request: when set, and no message is known, look before posting again."""
+    attempted_by: Mapped[str | None] = mapped_column(String(10))
+    """How: a message in the `channel`, an edit of the `answer` to the command, which may be repeated, or a
+    new message by the interaction's `token`."""
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    """Errors that nobody foresaw, so far: they are bounded, unlike Discord's."""
     message_id: Mapped[int | None] = mapped_column(Snowflake)
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[int] = mapped_column(Millis)
@@ -64,7 +76,7 @@ class Delivery(Addressed, Table):
 
 
 class Message(Table):
-    """A message of ours that shows pictures, so that it can be found and jumped to."""
+    """A message of ours that shows pictures, so that it can be found, jumped to and taken away."""
 
     __tablename__ = "messages"
 
@@ -73,5 +85,7 @@ class Message(Table):
     guild_id: Mapped[int | None] = mapped_column(Snowflake)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id"))
+    ephemeral: Mapped[bool] = mapped_column(default=False)
+    """Seen by its member alone, and reached by its interaction's token alone: nothing to reply or jump to."""
     created_at: Mapped[int] = mapped_column(Millis)
     deleted_at: Mapped[int | None] = mapped_column(Millis)

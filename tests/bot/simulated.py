@@ -21,14 +21,14 @@ from simcord.actors import _dispatch_actor_interaction
 from simcord.backend import serializers
 from simcord.components import walk_components
 from simcord.enums import InteractionType
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from bot.client import EaselBot
 from bot.flags import FlagError
 from storage.backends import Backends
 from storage.config import Config
 from storage.errors import EaselError
-from storage.tables import Delivery
+from storage.tables import OPEN, Delivery
 
 T = TypeVar("T")
 Member = simcord.MemberActor
@@ -149,7 +149,7 @@ class World:
 
         def none_open() -> bool:
             with self.backends.database.reading() as session:
-                return session.scalar(select(Delivery.id).where(Delivery.state == "open")) is None
+                return session.scalar(select(Delivery.id).where(text(OPEN))) is None
 
         await self.until(none_open)
 

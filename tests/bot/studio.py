@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from bot.client import EaselBot
-from storage import attempts, jobs
+from storage import attempts, deliveries, jobs
 from storage.backends import Backends
 from storage.config import Config
 from storage.contract import ProgressEvent
@@ -89,7 +89,7 @@ class Studio:
 
         def closed() -> list[Delivery] | None:
             rows = self.deliveries()
-            return None if any(row.state == "open" for row in rows) else rows
+            return None if any(row.state in deliveries.UNFINISHED for row in rows) else rows
 
         return self.wait(closed, timeout_s=60, what="no open delivery")
 

@@ -13,6 +13,7 @@ from storage.contract import ErrorCode
 from storage.tables import Delivery
 from tests.bot import drawing
 from tests.bot.discord_server import Channel, Interaction, Message, Refusal, User
+from tests.bot.discord_server.faults import unknown_message
 from tests.bot.discord_server.world import (
     ANNOUNCEMENT,
     FORUM,
@@ -161,7 +162,7 @@ def test_where_only_the_member_has_easel_all_goes_through_the_token(studio: Stud
     drawing.finish(studio.backends, taken)
     message = studio.picture(channel=channel)
     studio.settled()
-    assert interaction.followups == [message]
+    assert original(interaction) is message
     assert channel.shown() == [message]
     assert studio.server.posts() == []
     pressed = studio.server.press(studio.bob, message, "U2")
@@ -202,7 +203,7 @@ def test_show_goes_on_with_a_fresh_token(studio: Studio) -> None:
     drawing.finish(studio.backends, taken)
     message = studio.picture(channel=channel)
     studio.settled()
-    assert pressed.followups == [message]
+    assert original(interaction) is original(pressed) is message
     assert channel.shown() == [message]
     assert studio.server.dm(studio.ada).shown() == []
 
@@ -254,7 +255,9 @@ def test_stealth_goes_on_with_a_fresh_token_too(studio: Studio) -> None:
     studio.wait(lambda: studio.job_of(interaction).interaction_token == pressed.token)
     drawing.finish(studio.backends, taken)
     studio.settled()
-    assert [message.ephemeral for message in pressed.followups] == [True]
+    assert original(pressed).ephemeral
+    assert len(original(pressed).files) == 1
+    assert pressed.followups == []
     assert studio.channel.shown() == []
 
 
@@ -262,6 +265,7 @@ def test_a_token_that_may_post_no_more_leaves_direct_messages(studio: Studio) ->
     """Where only the member installed Easel, Discord takes five messages an interaction."""
     channel = foreign(studio, "guild")
     studio.imagine(channel=channel)
+    studio.server.faults.add("PATCH", "@original", refusal=unknown_message())
     spent = Refusal(400, 40094, "Maximum number of follow up messages reached")
     studio.server.faults.add("POST", "/webhooks/{webhook_id}/{webhook_token}", refusal=spent)
     drawing.draw(studio.backends)

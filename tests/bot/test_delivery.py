@@ -199,8 +199,8 @@ def test_where_only_the_member_installed_easel_the_result_comes_through_the_toke
     drawing.draw(studio.backends)
     message = studio.picture(channel=channel)
     studio.settled()
-    assert interaction.followups == [message]
-    assert message.pinged == {studio.ada.id}
+    assert interaction.original is message
+    assert interaction.followups == []
     assert studio.server.posts(channel) == []
     assert channel.shown() == [message]
 

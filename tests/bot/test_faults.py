@@ -93,8 +93,9 @@ def test_lost_permissions_while_the_token_lives(studio: Studio) -> None:
     interaction = studio.imagine()
     studio.channel.bot_permissions &= ~SEND_MESSAGES
     drawing.draw(studio.backends)
-    message = only_picture(studio)
-    assert interaction.followups == [message]
+    studio.settled()
+    (message,) = studio.pictures()
+    assert interaction.original is message
 
 
 def test_lost_permissions_after_the_token_died_go_to_direct_messages(studio: Studio) -> None:
@@ -186,15 +187,15 @@ def test_without_history_and_nonce_the_member_is_told_where_to_look(
     assert "/show" in interaction.original.content
 
 
-def test_where_only_the_member_installed_easel_a_cut_answer_is_not_repeated(studio: Studio) -> None:
+def test_where_only_the_member_installed_easel_a_cut_edit_is_repeated(studio: Studio) -> None:
     channel = studio.server.guild("elsewhere", studio.ada, has_bot=False).channel("theirs")
     interaction = studio.imagine(channel=channel)
-    studio.server.faults.add("POST", "/webhooks/{webhook_id}/{webhook_token}", cut=True)
+    cut = studio.server.faults.add("PATCH", "@original", cut=True)
     drawing.draw(studio.backends)
     studio.settled()
-    assert len(interaction.followups) == 1
-    assert interaction.original is not None
-    assert "/show" in interaction.original.content
+    assert cut.met == 1
+    assert studio.pictures(channel) == [interaction.original]
+    assert interaction.followups == []
 
 
 def test_a_reply_needs_the_history_and_a_message_does_not(studio: Studio) -> None:
@@ -242,7 +243,7 @@ def test_a_delivery_that_discord_never_takes_is_given_up(
 
 def test_a_slow_request_keeps_its_delivery(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is under way is not taken by another bot, however long Discord takes."""
-    monkeypatch.setattr(delivery, "HOLD_MS", 5_000)
+    monkeypatch.setattr(deliveries, "HOLD_MS", 5_000)
     monkeypatch.setattr(delivery, "RENEW_S", 0.3)
     answer = threading.Event()
     studio.server.faults.add(*POST, hold=answer)

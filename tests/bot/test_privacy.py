@@ -161,10 +161,10 @@ async def test_an_export_goes_on_after_a_restart(world: World, monkeypatch: pyte
     size = drawing.images(world.backends, 1)[0].size
     ending, told = world.bot.exports, bot_exports.Exports._send
 
-    def ends(self: Any, row: Export, parcel: Any) -> None:
+    def ends(self: Any, row: Export, parcel: Any, clock: Any) -> None:
         if self is ending and parcel.place == 1:
             raise CancelledError  # as the end of the process does it
-        told(self, row, parcel)
+        told(self, row, parcel, clock)
 
     monkeypatch.setattr(bot_exports.Exports, "_send", ends)
     with interactions_with(attachment_size_limit=size * 2):

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from bot import messages
 from bot.posting import HANDOVER_MS
+from bot.views.links import jump_url
 from bot.views.press import HANDLERS
-from storage import attempts, members
+from storage import attempts, deliveries, members
 from storage.contract import ErrorCode
 from storage.tables import Delivery, Favorite, Job
 from storage.tables import Message as ShownMessage
@@ -25,10 +26,15 @@ STEALTH = f"{PROMPT} --stealth"
 
 
 def hidden_picture(studio: Studio, interaction: Interaction) -> Message:
-    """The follow-up that shows the pictures, once it is there and all is tidy."""
-    studio.wait(lambda: any(message.files for message in interaction.followups), what="a follow-up")
+    """The answer or follow-up that shows the pictures, once it is there and all is tidy."""
+
+    def shown() -> list[Message]:
+        made = [message for message in (interaction.original, *interaction.followups) if message is not None]
+        return [one for one in made if len(one.buttons) > 1 and one.files and one is not interaction.message]
+
+    studio.wait(shown, what="the pictures")
     studio.settled()
-    (message,) = [message for message in interaction.followups if message.files]
+    (message,) = shown()
     assert message.flags & EPHEMERAL
     return message
 
@@ -50,15 +56,19 @@ def test_answer_progress_and_result_are_for_the_member_alone(studio: Studio) -> 
     message = hidden_picture(studio, interaction)
     assert message.content.endswith(f"<@{studio.ada.id}> (fast, stealth)")
     assert [button.get("label") for button in message.buttons][:4] == ["U1", "U2", "U3", "U4"]
-    assert interaction.original.id not in studio.channel.messages, "the progress is gone"
+    assert message is interaction.original, "the progress has become the result"
+    assert interaction.followups == []
     assert studio.channel.shown() == []
     assert studio.server.posts() == []
 
 
 def test_no_message_is_remembered_to_jump_to(studio: Studio) -> None:
-    drawn_in_stealth(studio)
+    job, message = drawn_in_stealth(studio)
     with studio.backends.database.reading() as session:
-        assert session.scalars(select(ShownMessage)).all() == []
+        (remembered,) = session.scalars(select(ShownMessage)).all()
+        assert (remembered.id, remembered.ephemeral) == (message.id, True)
+        assert deliveries.messages_of(session, job.id) == []
+        assert jump_url(session, job) is None
 
 
 def test_the_setting_hides_and_the_flag_shows(studio: Studio) -> None:
@@ -133,13 +143,15 @@ def test_a_late_failure_comes_by_direct_message(studio: Studio) -> None:
 
 def test_a_cut_answer_is_not_repeated(studio: Studio) -> None:
     """What only one member sees cannot be looked for: they are told where it is instead."""
-    interaction = studio.imagine(prompt=STEALTH)
+    _, grid = drawn_in_stealth(studio)
     studio.server.faults.add("POST", "/webhooks/{webhook_id}/{webhook_token}", cut=True)
-    drawing.draw(studio.backends)
+    interaction = studio.server.press(studio.ada, grid, "U2")
+    studio.wait(lambda: len(interaction.followups) == 2, what="the picture, and a sentence")
     studio.settled()
-    assert len(interaction.followups) == 1
-    assert interaction.original is not None
-    assert "/show" in interaction.original.content
+    picture, sentence = interaction.followups
+    assert picture.files
+    assert "/show" in sentence.content
+    assert sentence.ephemeral
     assert studio.server.posts() == []
 
 
@@ -181,8 +193,7 @@ def test_a_slow_database_does_not_show_it_to_everybody(
     studio.progress(taken, 0.5)
     studio.wait(lambda: "(50%)" in waiting.content)
     drawing.finish(studio.backends, taken)
-    hidden_picture(studio, interaction)
-    assert waiting.id not in studio.channel.messages
+    assert hidden_picture(studio, interaction) is waiting
     assert studio.channel.shown() == []
 
 

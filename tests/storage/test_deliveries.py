@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sqlalchemy import func, select, update
 
-from storage import deliveries, jobs, moderation, states
+from storage import deliveries, jobs, moderation, removals, states
 from storage.contract import Action
 from storage.database import Database, now
 from storage.errors import Banned, NoSuchImage, Stale
-from storage.tables import Address, Delivery, Image, Message
+from storage.tables import TOKEN_MS, Address, Delivery, Image, Message
 from tests.storage import asking
 
 
@@ -133,6 +135,111 @@ def test_given_up_is_closed(database: Database) -> None:
     closed = _get(database, taken.id)
     assert (closed.state, closed.error) == ("given_up", "the channel is gone")
     assert _take(database) == []
+
+
+def _posted(database: Database, delivery: Delivery, message_id: int = 2**62) -> str:
+    message = Message(id=message_id, channel_id=900, job_id=delivery.job_id)
+    with database.writing() as session:
+        return deliveries.posted(session, delivery.id, message)
+
+
+def test_what_is_posted_is_tidied_and_never_posted_again(database: Database) -> None:
+    asking.made(database)
+    (taken,) = _take(database, hold_ms=0)
+    with database.writing() as session:
+        deliveries.attempt(session, taken.id, deliveries.TOKEN, tries=taken.tries)
+    assert _posted(database, taken) == "posted"
+    for refused in (False, True):
+        (again,) = _take(database, hold_ms=0)
+        assert (again.state, again.message_id) == ("posted", 2**62)
+        with pytest.raises(Stale), database.writing() as session:
+            deliveries.attempt(session, again.id, tries=again.tries)
+        with database.writing() as session:
+            deliveries.later(session, again.id, "502", 0, refused=refused)
+            deliveries.redirect(session, again.id, 1)
+        kept = _get(database, taken.id)
+        assert kept.attempted_at is not None
+        assert (kept.attempted_by, kept.channel_id) == (deliveries.TOKEN, 900)
+
+
+def test_tidying_counts_its_tries_anew(database: Database) -> None:
+    asking.made(database)
+    for _ in range(5):
+        (taken,) = _take(database, hold_ms=0)
+    assert taken.tries == 5
+    _posted(database, taken)
+    (taken,) = _take(database, hold_ms=0)
+    assert taken.tries == 1
+
+
+@pytest.mark.parametrize("when", ["before", "attempted", "posted"])
+def test_what_is_taken_down_is_withdrawn_and_nothing_closes_it_but_that(
+    database: Database, when: str
+) -> None:
+    job_id = asking.made(database, interaction_token="secret")
+    (taken,) = _take(database, hold_ms=300_000)
+    with database.writing() as session:
+        if when != "before":
+            deliveries.attempt(session, taken.id)
+    if when == "posted":
+        _posted(database, taken)
+    with database.writing() as session:
+        removals.withhold(session, job_id)
+        soon = now(session) + deliveries.HOLD_MS
+    with database.writing() as session:
+        deliveries.done(session, taken.id)
+        deliveries.give_up(session, taken.id, "no")
+        deliveries.later(session, taken.id, "503", 0)
+    row = _get(database, taken.id)
+    assert (row.state, row.interaction_token) == ("withdrawn", "secret")
+    with pytest.raises(Stale), database.writing() as session:
+        deliveries.attempt(session, taken.id)
+    assert _posted(database, taken) == "withdrawn", "it was under way: its message is noted, to be deleted"
+    assert _get(database, taken.id).due_at <= soon
+    (again,) = _take(database)
+    assert again.message_id == 2**62
+    with database.writing() as session:
+        deliveries.withdrawn(session, taken.id)
+    row = _get(database, taken.id)
+    assert (row.state, row.interaction_token) == ("given_up", None)
+
+
+def test_who_holds_what_is_taken_down_keeps_it_while_they_live(database: Database) -> None:
+    job_id = asking.made(database)
+    (taken,) = _take(database)
+    with database.writing() as session:
+        removals.withhold(session, job_id)
+    assert _take(database) == []
+    assert _get(database, taken.id).due_at - taken.due_at < 0, "but not for as long as a delay may be"
+    with database.writing() as session:
+        deliveries.hold(session, [taken.id], 60_000)
+    assert _get(database, taken.id).due_at >= taken.due_at
+
+
+def test_a_job_without_pictures_is_told_of_though_it_is_taken_down(database: Database) -> None:
+    job_id = _cancelled(database)
+    with database.writing() as session:
+        removals.withhold(session, job_id)
+    assert [row.state for row in _take(database)] == ["open"]
+
+
+def test_errors_that_nobody_foresaw_are_counted(database: Database) -> None:
+    asking.made(database)
+    (taken,) = _take(database)
+    with database.writing() as session:
+        deliveries.failed(session, taken.id, "ValueError: torn", 0)
+    (again,) = _take(database)
+    assert (again.failures, again.error) == (1, "ValueError: torn")
+
+
+def test_a_token_ends_by_the_databases_clock(database: Database) -> None:
+    job_id = asking.made(database)
+    with database.writing() as session:
+        at = now(session)
+        heard = Address(1, channel_id=900, heard=time.monotonic() - 5)
+        delivery = deliveries.request_again(session, heard, job_id=job_id, once="again:1")
+    assert delivery.token_expires_at is not None
+    assert abs(delivery.token_expires_at - at - (TOKEN_MS - 5_000)) < 2_000
 
 
 def test_a_picture_is_asked_for_once_a_press(database: Database) -> None:

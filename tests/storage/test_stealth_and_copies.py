@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from storage import attempts, deliveries, jobs, members, states
-from storage.contract import JobState
+from storage.contract import Action, JobState
 from storage.database import Database
 from storage.errors import NotYours
 from storage.tables import Address, Delivery, Job
@@ -105,6 +105,18 @@ def test_words_are_not_copied(database: Database) -> None:
     with database.writing() as session:
         attempts.finish(session, claimed.job_id, claimed.attempt, [], {}, {"prompts": ["a castle"]})
     assert [row.kind for row in _rows(database)] == [deliveries.RESULT]
+
+
+def test_pictures_that_come_with_words_are_copied(database: Database) -> None:
+    """A blend's, for one."""
+    _turn_on(database)
+    asking.submit(database, guild_id=5, action=Action.BLEND)
+    claimed = asking.must_claim(database, asking.worker(database))
+    with database.writing() as session:
+        attempts.finish(
+            session, claimed.job_id, claimed.attempt, asking.pictures(), {}, {"prompts": ["a", "b"]}
+        )
+    assert [row.kind for row in _rows(database)] == [deliveries.RESULT, deliveries.DIRECT]
 
 
 def test_what_is_asked_in_direct_messages_is_not_copied(database: Database) -> None:

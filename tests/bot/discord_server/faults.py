@@ -62,8 +62,9 @@ def expired_token() -> Refusal:
 class Fault:
     """Meets requests of one kind, `times` times.
 
-    `refusal` is answered instead; `cut` does the work and then drops the connection without an answer;
-    `hold` keeps the answer back (after the work was done) until the event is set.
+    `refusal` is answered instead, and `then` after the work was done; `cut` does the work and then drops the
+    connection without an answer; `hold` keeps the answer back (after the work was done) until the event is
+    set.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Fault:
     """How the request's path template ends."""
     times: int = 1
     refusal: Refusal | None = None
+    then: Refusal | None = None
     cut: bool = False
     hold: threading.Event | None = None
     met: int = 0

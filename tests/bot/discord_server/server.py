@@ -94,6 +94,8 @@ class DiscordServer:
         fault = self.faults.take(call)
         try:
             call.answer = await self._answer(call, fault)
+            if fault is not None and fault.then is not None:
+                raise fault.then
             call.status = 200 if call.answer is not None else 204
             headers = {}
         except Refusal as refusal:

@@ -1,0 +1,127 @@
+"""Takedowns reach what is posted and not yet noted, whatever dies in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from storage import removals
+from storage.tables import Delivery
+from tests.bot import drawing
+from tests.bot.discord_server.world import READ_MESSAGE_HISTORY
+from tests.bot.processes import Processes
+from tests.bot.studio import PROMPT, Studio
+
+POST = ("POST", "/channels/{channel_id}/messages")
+HIDDEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
+WAYS = [removals.withhold, removals.remove]
+
+
+def take_down(studio: Studio, job_id: int, how: Callable[..., Any]) -> None:
+    with studio.backends.database.writing() as session:
+        how(session, job_id)
+    if how is removals.remove:
+        studio.backends.images.delete_job(job_id)
+
+
+def nothing_is_shown(studio: Studio) -> None:
+    (row,) = studio.settled()
+    assert (row.state, row.error) == ("given_up", "the pictures were taken away")
+    assert row.interaction_token is None
+    assert studio.channel.messages == {}, "neither pictures nor progress"
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_message_whose_answer_was_cut(studio: Studio, how: Callable[..., Any]) -> None:
+    studio.channel.nonce_memory_s = 0
+    studio.imagine()
+    studio.server.faults.add(*POST, cut=True)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    take_down(studio, job.id, how)
+    nothing_is_shown(studio)
+    assert len(studio.server.posts()) == 1
+
+
+def test_a_message_in_a_channel_whose_history_may_not_be_read(studio: Studio) -> None:
+    """Discord tells which it is by its nonce."""
+    studio.imagine()
+    studio.channel.bot_permissions &= ~READ_MESSAGE_HISTORY
+    studio.server.faults.add(*POST, cut=True)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    take_down(studio, job.id, removals.withhold)
+    nothing_is_shown(studio)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_message_that_is_just_being_posted(studio: Studio, how: Callable[..., Any]) -> None:
+    studio.imagine()
+    answer = threading.Event()
+    studio.server.faults.add(*POST, hold=answer)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    take_down(studio, job.id, how)
+    answer.set()
+    nothing_is_shown(studio)
+
+
+def test_a_message_of_a_bot_that_was_killed(studio_apart: Studio, processes: Processes) -> None:
+    studio = studio_apart
+    studio.channel.nonce_memory_s = 0
+    bot = processes.start_bot()
+    studio.imagine()
+    never = threading.Event()
+    studio.server.faults.add(*POST, hold=never)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    processes.kill(bot)
+    never.set()
+    take_down(studio, job.id, removals.withhold)
+    with studio.backends.database.writing() as session:
+        session.execute(update(Delivery).values(due_at=0))  # its hold is over
+    processes.start_bot()
+    nothing_is_shown(studio)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_what_was_not_posted_yet_never_is(studio: Studio, how: Callable[..., Any]) -> None:
+    studio.imagine()
+    taken = drawing.claim(studio.backends)
+    studio.stop_bot()
+    job = drawing.finish(studio.backends, taken)
+    take_down(studio, job.id, how)
+    studio.start_bot()
+    nothing_is_shown(studio)
+    assert studio.server.posts() == []
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_an_edit_of_the_answer(studio: Studio, how: Callable[..., Any]) -> None:
+    studio.imagine(prompt=f"{PROMPT} --stealth")
+    answer = threading.Event()
+    edited = studio.server.faults.add("PATCH", HIDDEN, hold=answer)
+    job = drawing.draw(studio.backends)
+    studio.wait(lambda: edited.met)
+    take_down(studio, job.id, how)
+    answer.set()
+    nothing_is_shown(studio)
+
+
+def test_one_picture_of_several(studio: Studio) -> None:
+    """What shows the others stays."""
+    grid = studio.grid()
+    (job_id,) = {row.job_id for row in studio.deliveries()}
+    images = drawing.images(studio.backends, job_id)
+    studio.channel.nonce_memory_s = 0
+    studio.server.faults.add(*POST, cut=True)
+    studio.server.press(studio.bob, grid, "U2")
+    studio.picture(2)
+    with studio.backends.database.writing() as session:
+        assert removals.remove(session, job_id, images[1].id) == []
+    studio.settled()
+    assert studio.channel.shown() == [grid]
