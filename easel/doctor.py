@@ -37,6 +37,7 @@ CHECKUPS: dict[Purpose, tuple[Callable[[Config], Iterator[Finding]], ...]] = {
         checkups.database,
         checkups.broker,
         checkups.pictures,
+        checkups.room,
         checkups.metrics,
     ),
     Purpose.BOT: (
@@ -47,6 +48,7 @@ CHECKUPS: dict[Purpose, tuple[Callable[[Config], Iterator[Finding]], ...]] = {
         checkups.shared_broker,
         checkups.pictures,
         checkups.workers,
+        checkups.room,
     ),
     Purpose.WORKER: (
         checkups.drawing,
@@ -55,6 +57,7 @@ CHECKUPS: dict[Purpose, tuple[Callable[[Config], Iterator[Finding]], ...]] = {
         checkups.database,
         checkups.shared_broker,
         checkups.pictures,
+        checkups.room,
         checkups.metrics,
     ),
     Purpose.DEMO: (

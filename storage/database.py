@@ -25,6 +25,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, BigInteger, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -41,6 +43,10 @@ SQLITE_BUSY_MS = 30_000
 # A process that is stopped inside a transaction holds a member's row: nobody waits longer for it than this.
 POSTGRES_IDLE_MS = 5_000
 MIGRATION_LOCK = 0x6561_7365_6C
+
+
+# Idle in a transaction for too long; serialization failed; a deadlock was broken.
+_ENDED_BY_POSTGRESQL = {"25P03", "40001", "40P01"}
 
 
 class epoch_ms(FunctionElement[int]):  # noqa: N801 (a SQL function)
@@ -64,6 +70,19 @@ def _epoch_ms_sqlite(*_: Any, **__: Any) -> str:
 def now(session: Session) -> int:
     """Epoch milliseconds of the database's clock, the only one that rows are dated by."""
     return session.scalars(select(epoch_ms())).one()
+
+
+def passes(error: BaseException) -> bool:
+    """Whether the same transaction may well succeed when it is run again: the database is away or busy, or
+    has itself ended the connection or the transaction.
+    """
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout)
+    return (
+        error.connection_invalidated
+        or isinstance(error, OperationalError | InterfaceError)
+        or getattr(error.orig, "sqlstate", None) in _ENDED_BY_POSTGRESQL
+    )
 
 
 def insert_or_update(session: Session, table: type[Table]) -> sqlite.Insert | postgresql.Insert:

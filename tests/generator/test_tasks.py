@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from generator import output, pasting
 from generator.progress import Pulse
+from generator.room import Room
 from generator.tasks import Attempt, error_code
 from storage import attempts, privacy, workers
 from storage.contract import Action, ChangedEvent, ErrorCode, JobState, ProgressEvent, Task
@@ -39,7 +40,8 @@ def attempt_at(place: Place, worker_id: int = 0) -> Attempt:
         worker_id = worker_id or workers.register(session, "test", place.models.names())
         claim = attempts.claim(session, worker_id, place.models.names())
     assert claim is not None
-    return Attempt(place.backends, place.models, claim, Pulse(), threading.Event())
+    room = Room(place.backends.images, "test")
+    return Attempt(place.backends, place.models, claim, Pulse(), room, threading.Event())
 
 
 def finished(place: Place, **wish: Any) -> int:
@@ -152,7 +154,7 @@ def test_a_stale_attempt_drops_its_pictures(place: Place) -> None:
     job_id = place.ask()
     attempt = attempt_at(place)
     with place.backends.database.writing() as session:
-        attempts.fail(session, job_id, 1, ErrorCode.WORKER_LOST, "its worker vanished", retry=True)
+        attempts.hand_back(session, job_id, 1)
     attempt.run()
     assert place.job(job_id).state == JobState.QUEUED
     assert place.images(job_id) == []

@@ -17,6 +17,7 @@ from storage.errors import AlreadyFinished, Banned, BatchClosed, NoSuchBatch, Pa
 from storage.tables import Batch, Delivery, Job
 from tests.storage import asking
 
+MOST = 40
 TYPED = "a {red, blue, green} castle"
 TEXTS = ("a red castle", "a blue castle", "a green castle")
 
@@ -25,7 +26,7 @@ def propose(database: Database, member_id: int = 1, texts: Sequence[str] = TEXTS
     draft = asking.draft(member_id, **{"interaction_token": "question", **changes})
     wishes = [{"text": one, "request": draft.request.model_dump(mode="json")} for one in texts]
     with database.writing() as session:
-        return batches.propose(session, draft, TYPED, wishes).id
+        return batches.propose(session, draft, TYPED, wishes, most=MOST).id
 
 
 def confirm(database: Database, batch_id: int, member_id: int = 1, **changes: Any) -> Confirmation:
@@ -35,7 +36,7 @@ def confirm(database: Database, batch_id: int, member_id: int = 1, **changes: An
         return asking.draft(member_id, text=wish["text"], **facts)
 
     with database.writing() as session:
-        return batches.confirm(session, batch_id, draft)
+        return batches.confirm(session, batch_id, draft, most=MOST)
 
 
 def make(database: Database, member_id: int = 1, size: int = 3, **changes: Any) -> int:
