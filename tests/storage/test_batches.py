@@ -13,7 +13,7 @@ from storage import batches, drafts, jobs, members, moderation, states
 from storage.batches import Confirmation, Tally
 from storage.contract import JobState
 from storage.database import Database
-from storage.errors import AlreadyFinished, Banned, BatchClosed, NoSuchBatch, Paused, QueueFull
+from storage.errors import AlreadyFinished, Banned, BatchClosed, BatchesFull, NoSuchBatch, Paused, QueueFull
 from storage.tables import Batch, Delivery, Job
 from tests.storage import asking
 
@@ -294,3 +294,22 @@ def test_the_last_word_wipes_the_token(database: Database) -> None:
     with database.writing() as session:
         batches.forget_message(session, died)
     assert get(database, died).progress_message_id is None
+
+
+def test_the_jobs_of_ones_batches_are_bounded(database: Database) -> None:
+    make(database, size=MOST - 3)
+    open_ = propose(database)
+    confirm(database, open_)
+    with pytest.raises(BatchesFull) as refused:
+        propose(database, texts=("one",))
+    assert (refused.value.size, refused.value.waiting, refused.value.limit) == (1, MOST, MOST)
+    asking.submit(database)
+    asking.submit(database, 2)
+    worker_id = asking.worker(database)
+    for _ in range(3):
+        asking.finish(database, asking.must_claim(database, worker_id))
+    first, second = propose(database, texts=("one",)), propose(database, texts=("one",))
+    confirm(database, first)
+    with pytest.raises(BatchesFull):
+        confirm(database, second)
+    make(database, 2, size=MOST)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import HealthCheck, Phase, given, settings, strategies
 from hypothesis.strategies import DataObject
 from sqlalchemy import select, text, update
 
@@ -20,6 +20,8 @@ from storage.tables import RUNNING, Job, Worker
 from storage.workers import Reaper
 from tests.storage import asking
 
+# Without shrinking: a fleet that fails takes minutes to be made smaller.
+QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.reuse, Phase.generate])
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -228,7 +230,7 @@ def check_that_innocents_succeed(database: Database, data: DataObject) -> None:
 
 @pytest.mark.timeout(300)
 def test_every_innocent_succeeds_and_every_poison_job_fails(sqlite_template: Path) -> None:
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(QUICK, max_examples=25)
     @given(strategies.data())
     def run(data: DataObject) -> None:
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
@@ -243,7 +245,7 @@ def test_every_innocent_succeeds_and_every_poison_job_fails(sqlite_template: Pat
 def test_so_it_is_on_postgresql(migrated_postgres_url: str) -> None:
     database = Database(migrated_postgres_url)
 
-    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(QUICK, max_examples=5)
     @given(strategies.data())
     def run(data: DataObject) -> None:
         with database.writing() as session:

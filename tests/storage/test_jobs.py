@@ -174,7 +174,10 @@ def test_a_job_asked_to_stop_does_not_wait_again(database: Database, worker_id: 
     assert asking.counters(database) == (0, 0)
 
 
-def test_three_attempts_and_then_a_reason(database: Database, worker_id: int) -> None:
+def test_three_attempts_and_then_a_reason(
+    database: Database, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = asking.submit(database)
     states, alone = [], []
     for _ in range(3):
