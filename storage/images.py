@@ -22,7 +22,7 @@ LEAST_FREE = 64 * 2**20
 _PROBE_BYTES = 2**20
 MARKER = "easel-store.txt"
 """The file that says which store a folder is, wherever it is moved to or mounted."""
-_MARKED = "{marker}\nPictures of an installation of Easel, whose database knows them by this. Keep it.\n"
+_MARKED = "{marker}\nAn installation of Easel keeps its pictures here, and knows them by this file.\n"
 INCOMING = "incoming/"
 """Where the pictures lie that members brought."""
 
@@ -108,7 +108,7 @@ class ImageStore:
             return True
 
     def has_room(self) -> bool:
-        """Whether pictures can be kept, tried by keeping something: a quota is not to be seen from the disk."""
+        """Whether pictures can be kept, tried by keeping something: the disk does not tell of a quota."""
         if self.nearly_full():
             return False
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -88,3 +89,19 @@ def test_sigterm_hands_the_job_back_and_ends_in_peace(place: Place) -> None:
         assert time.monotonic() - started < 30
     job = place.job(job_id)
     assert (job.state, job.attempts, job.handbacks) == (JobState.QUEUED, 1, 1)
+
+
+def test_who_was_killed_with_others_runs_alone_and_loses_nothing(place: Place) -> None:
+    with place.worker_process(slots=3) as process:
+        ids = [place.ask(member=member, **SOME) for member in (1, 2, 3)]
+        for job_id in ids:
+            place.wait(job_id, JobState.RUNNING)
+        process.kill()
+        process.wait()
+    with place.working(slots=3, look_seconds=0.05):
+        for job_id in ids:
+            ended_once(place, job_id, attempt=2)
+    jobs = sorted(map(place.job, ids), key=lambda job: job.started_at or 0)
+    assert [(job.suspect, job.handbacks) for job in jobs] == [(True, 1)] * 3
+    for before, after in pairwise(jobs):
+        assert (before.finished_at or 0) <= (after.started_at or 0), "one at a time"

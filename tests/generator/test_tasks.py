@@ -26,6 +26,7 @@ from generator.progress import Pulse
 from generator.room import Room
 from generator.tasks import Attempt, error_code
 from storage import attempts, privacy, workers
+from storage import database as database_module
 from storage.contract import Action, ChangedEvent, ErrorCode, JobState, ProgressEvent, Task
 from storage.database import Database
 from storage.errors import CatalogError, DataDeleted, ImageMissing
@@ -206,7 +207,10 @@ def test_pictures_survive_a_commit_whose_answer_was_lost(place: Place) -> None:
     assert len(place.files(job_id)) == 4
 
 
-def test_a_failing_job_is_tried_three_times_and_from_the_second_alone(place: Place) -> None:
+def test_a_failing_job_is_tried_three_times_and_from_the_second_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = place.ask(scheduler="crystal ball")
     alone = []
     for number in (1, 2, 3):
@@ -363,7 +367,7 @@ def test_a_full_disk_leaves_no_half_a_grid(place: Place, monkeypatch: pytest.Mon
     monkeypatch.setattr(place.backends.images, "save", fill_up)
     attempt_at(place).run()
     job = place.job(job_id)
-    assert (job.state, job.error_code) == (JobState.QUEUED, ErrorCode.DISK_FULL)
+    assert (job.state, job.error_code, job.handbacks) == (JobState.QUEUED, ErrorCode.DISK_FULL, 1)
     assert len(saved) == 2
     assert place.files(job_id) == []
 
@@ -383,3 +387,28 @@ def test_a_full_disk_leaves_no_half_a_grid(place: Place, monkeypatch: pytest.Mon
 )
 def test_every_failure_has_its_reason(error: Exception, code: ErrorCode) -> None:
     assert error_code(error) is code
+
+
+def test_pictures_survive_a_worker_that_was_frozen_while_it_wrote_them(
+    on_postgresql: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For longer than PostgreSQL lets a transaction idle, and for less than a lease."""
+    place = on_postgresql
+    job_id = place.ask(num_images_per_prompt=1)
+    attempt = attempt_at(place)
+    monkeypatch.setattr(database_module, "POSTGRES_IDLE_MS", 200)
+    place.backends.database = Database(place.config.database)
+    finish, frozen = attempts.finish, []
+
+    def freeze(*arguments: Any) -> Job:
+        job = finish(*arguments)
+        if not frozen:
+            frozen.append(True)
+            time.sleep(0.6)
+        return job
+
+    monkeypatch.setattr(attempts, "finish", freeze)
+    attempt.run()
+    assert frozen
+    assert place.job(job_id).state == JobState.SUCCEEDED
+    assert len(place.images(job_id)) == len(place.files(job_id)) == 1

@@ -215,7 +215,10 @@ def test_handing_back_does_not_count(database: Database, worker_id: int) -> None
     assert (job.state, job.attempts, job.handbacks, job.worker_id) == ("queued", 5, 5, None)
 
 
-def test_a_success_forgets_earlier_failures(database: Database, worker_id: int) -> None:
+def test_a_success_forgets_earlier_failures(
+    database: Database, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = asking.submit(database)
     claim = asking.must_claim(database, worker_id)
     with database.writing() as session:
