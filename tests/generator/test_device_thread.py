@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
 from types import SimpleNamespace
@@ -100,7 +101,11 @@ def test_a_trace_that_cannot_be_written_stops_nobodys_answer(
 @pytest.mark.parametrize("then", ["succeed", "fail", "drop"])
 def test_a_jobs_end_is_told_once_whoever_comes_first(first: str, then: str) -> None:
     told = job()
-    ends = {"succeed": partial(told.succeed, []), "fail": partial(told.fail, ValueError()), "drop": told.drop}
+    ends: dict[str, Callable[[], None]] = {
+        "succeed": partial(told.succeed, []),
+        "fail": partial(told.fail, ValueError()),
+        "drop": told.drop,
+    }
     ends[first]()
     ends[then]()
     assert told.future.done()

@@ -397,8 +397,10 @@ def test_pictures_survive_a_worker_that_was_frozen_while_it_wrote_them(
     job_id = place.ask(num_images_per_prompt=1)
     attempt = attempt_at(place)
     monkeypatch.setattr(database_module, "POSTGRES_IDLE_MS", 200)
+    place.backends.database.close()
     place.backends.database = Database(place.config.database)
-    finish, frozen = attempts.finish, []
+    finish = attempts.finish
+    frozen: list[bool] = []
 
     def freeze(*arguments: Any) -> Job:
         job = finish(*arguments)

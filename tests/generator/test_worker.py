@@ -185,7 +185,8 @@ def test_a_job_that_the_system_has_no_thread_for_goes_back(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("generator.room.MEMORY_PAUSES", (0.2,))
-    start, refused = threading.Thread.start, []
+    start = threading.Thread.start
+    refused: list[str] = []
 
     def scarce(thread: threading.Thread) -> None:
         if thread.name.startswith("job ") and len(refused) < 2:

@@ -167,6 +167,18 @@ def test_the_alembic_command_agrees(sqlite_url: str) -> None:
     assert "No new upgrade operations detected" in done.stdout
 
 
+OLD_MEMBER = """
+INSERT INTO members (id, name, settings, served, waiting, running, running_limit, waiting_limit, created_at)
+VALUES (1, '', '{}', 0, 1, 0, 3, 10, 0)
+"""
+OLD_JOB = """
+INSERT INTO jobs (member_id, action, text, model, batch_group, request, request_version, state, sequence,
+ attempts, handbacks, speed, priority, held, timings, created_at, user_install, stealth, upload_limit)
+VALUES (1, 'imagine', '', 'picturebook', 'g', :request, 1, 'queued', 0, 0, 0, 'fast', 0, :off, '{}', 1,
+ :off, :off, 1)
+"""
+
+
 def test_jobs_that_wait_come_along(empty_url: str) -> None:
     """From the first tables: they are no suspects, pause for nothing, and are claimed as before."""
     database = Database(empty_url)
@@ -174,22 +186,9 @@ def test_jobs_that_wait_come_along(empty_url: str) -> None:
     with database.migrating() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        connection.execute(
-            text(
-                "INSERT INTO members (id, name, settings, served, waiting, running, running_limit, waiting_limit,"
-                " created_at) VALUES (1, '', '{}', 0, 1, 0, 3, 10, 0)"
-            )
-        )
-        values = {"request": asking.draft().request.model_dump_json(), "off": False}
-        connection.execute(
-            text(
-                "INSERT INTO jobs (member_id, action, text, model, batch_group, request, request_version, state,"
-                " sequence, attempts, handbacks, speed, priority, held, timings, created_at, user_install, stealth,"
-                " upload_limit) VALUES (1, 'imagine', '', 'picturebook', 'g', :request, 1, 'queued',"
-                " 0, 0, 0, 'fast', 0, :off, '{}', 1, :off, :off, 1)"
-            ),
-            values,
-        )
+        for statement in (OLD_MEMBER, OLD_JOB):
+            values = {"request": asking.draft().request.model_dump_json(), "off": False}
+            connection.execute(text(statement), values if statement is OLD_JOB else {})
     database.upgrade()
     assert database.check() == []
     claim = asking.must_claim(database, asking.worker(database))
