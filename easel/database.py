@@ -62,7 +62,7 @@ def verify(repair: bool = typer.Option(False, help="Write the right numbers.")) 
 
 
 @commands.command()
-def adopt_store() -> None:
+def adopt() -> None:
     """Say that the pictures are in EASEL_IMAGES_URL now: after moving them, or when they are lost."""
     settings = start.configure(quiet=True)
     images = ImageStore(settings.images)

@@ -49,7 +49,7 @@ def mismatch(session: Session, images: ImageStore) -> str | None:
     return (
         f"{images.folder} is not the folder with this database's pictures, which is {known.place}. Let "
         "EASEL_IMAGES_URL name that folder for the bot and every worker, on several machines one that all of "
-        "them see. If the pictures have moved here: easel db adopt-store."
+        "them see. If the pictures have moved here: easel db adopt."
     )
 
 

@@ -38,7 +38,7 @@ def test_whoever_sees_another_folder_does_not_start(
     assert str(right) in answer.stderr
     assert str(wrong) in answer.stderr
 
-    adopted = easel("db", "adopt-store")
+    adopted = easel("db", "adopt")
     assert adopted.returncode == 0, adopted.stderr
     assert str(wrong) in adopted.stdout
     opened(settings_with(wrong))

@@ -45,7 +45,7 @@ def test_another_folder_is_refused_with_both_names(database: Database, tmp_path:
     assert sentence.startswith("EASEL_IMAGES_URL: ")
     assert str(wrong.folder) in sentence
     assert f"{right.folder} on {socket.gethostname()}" in sentence
-    assert "easel db adopt-store" in sentence
+    assert "easel db adopt" in sentence
     assert wrong.marker() == before, "nothing is written where nothing belongs"
 
 
