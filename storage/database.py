@@ -45,10 +45,6 @@ POSTGRES_IDLE_MS = 5_000
 MIGRATION_LOCK = 0x6561_7365_6C
 
 
-# Idle in a transaction for too long; serialization failed; a deadlock was broken.
-_ENDED_BY_POSTGRESQL = {"25P03", "40001", "40P01"}
-
-
 class epoch_ms(FunctionElement[int]):  # noqa: N801 (a SQL function)
     """Milliseconds since 1970 by the database's clock, moving on within a transaction."""
 
@@ -78,11 +74,9 @@ def passes(error: BaseException) -> bool:
     """
     if not isinstance(error, DBAPIError):
         return isinstance(error, PoolTimeout)
-    return (
-        error.connection_invalidated
-        or isinstance(error, OperationalError | InterfaceError)
-        or getattr(error.orig, "sqlstate", None) in _ENDED_BY_POSTGRESQL
-    )
+    # A transaction that was idle for too long is an InternalError (25P03), but its connection is gone; what
+    # lost a race (40001, 40P01) is an OperationalError.
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 def insert_or_update(session: Session, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
