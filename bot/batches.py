@@ -51,11 +51,12 @@ async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[P
     """
     if wish.place.user_install and len(parsed) > MOST_THROUGH_TOKEN:
         raise TooManyHere(len(parsed))
+    most = backends.config.batch_jobs
 
     def write(session: Session) -> Batch:
         drafts = [submit.draft_of(session, wish, Action.IMAGINE, one.text, one.request) for one in parsed]
         asks = replace(drafts[0], stealth=any(draft.stealth for draft in drafts))
-        return batches.propose(session, asks, typed, [_wish(draft) for draft in drafts])
+        return batches.propose(session, asks, typed, [_wish(draft) for draft in drafts], most=most)
 
     batch = await backends.database.write(write)
     return Proposal(batch, [one.text for one in parsed], submit.hints_of(backends, *parsed))
@@ -68,6 +69,7 @@ async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation
         NotYours, NoSuchBatch, BatchClosed and any other Refused: nothing was written.
     """
     submit.check_place(backends, wish)
+    most = backends.config.batch_jobs
 
     def draft(session: Session, stored: dict[str, Any]) -> JobDraft:
         request = GenerationRequest.model_validate(stored["request"])
@@ -78,7 +80,7 @@ async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation
 
     def write(session: Session) -> Confirmation:
         batches.own(session, batch_id, wish.member_id)
-        return batches.confirm(session, batch_id, lambda stored: draft(session, stored))
+        return batches.confirm(session, batch_id, lambda stored: draft(session, stored), most=most)
 
     confirmation = await backends.database.write(write)
     if confirmation.fresh:

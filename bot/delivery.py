@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from bot.dispatch import UNFORESEEN_TRIES, Dispatch
 from bot.outbox import Later, Outbox, Redirected, Undeliverable
-from bot.polling import UNREACHABLE, Outage, reason
+from bot.polling import Outage, reason
 from bot.posting import ClientLoop
 from bot.progress import ProgressBoard
 from bot.translation import spoken
@@ -27,6 +27,7 @@ from storage import deliveries, tables
 from storage.backends import Backends
 from storage.clock import Clock
 from storage.contract import ChangedEvent, Event, ProgressEvent
+from storage.database import passes
 from storage.errors import DataDeleted, Stale
 from storage.events import Listener
 
@@ -142,11 +143,14 @@ class Delivery:
         try:
             with spoken(row.locale):
                 self._try(row, clock)
-        except UNREACHABLE as error:
-            # The row stays as it is, and is taken again when its hold is over.
-            log.warning("job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error))
-        except Exception:
-            log.exception("job %s: delivery %s failed, and that could not be noted", row.job_id, row.id)
+        except Exception as error:
+            if passes(error):
+                # The row stays as it is, and is taken again when its hold is over.
+                log.warning(
+                    "job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error)
+                )
+            else:
+                log.exception("job %s: delivery %s failed, and that could not be noted", row.job_id, row.id)
         finally:
             with self._lock:
                 self._under_way.discard(row.id)
@@ -173,9 +177,9 @@ class Delivery:
             log.info("job %s: delivery %s is of a member who deleted their data", row.job_id, row.id)
         except CancelledError:
             log.info("job %s: delivery %s was interrupted", row.job_id, row.id)
-        except UNREACHABLE:
-            raise
         except Exception as error:
+            if passes(error):
+                raise
             log.exception("job %s: delivery %s failed", row.job_id, row.id)
             self._failed(row, f"{type(error).__name__}: {error}")
             return

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from storage.database import passes
 
 log = logging.getLogger(__name__)
 
-UNREACHABLE = (OperationalError, InterfaceError, InternalError)
-"""The database is away, overloaded, or ended the transaction: another try may go well."""
 FIRST_S = 1.0
 LONGEST_S = 15.0
 
@@ -25,7 +23,7 @@ class Outage:
         """Log an error; returns the seconds to wait before the next try."""
         wait = min(LONGEST_S, FIRST_S * float(1 << self._met))
         self._met = min(self._met + 1, 10)
-        if isinstance(error, UNREACHABLE):
+        if passes(error):
             log.warning(
                 "%s: the database does not answer (%s); next try in %.0f s", self._name, reason(error), wait
             )

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import discord
 
 from bot import posting, progress_messages
-from bot.polling import UNREACHABLE, Outage
+from bot.polling import Outage
 from bot.posting import Failure
 from bot.progress_messages import Said, Told
 from bot.translation import speak
@@ -28,6 +28,7 @@ from storage import batches, jobs
 from storage.backends import Backends
 from storage.clock import Clock
 from storage.contract import JobState, ProgressEvent
+from storage.database import passes
 from storage.errors import NoSuchBatch, NoSuchJob
 from storage.tables import Batch, Job
 
@@ -334,8 +335,8 @@ class ProgressBoard:
             try:
                 with self._backends.database.writing() as session:
                     change(session, *arguments)
-            except UNREACHABLE:
-                raise
-            except Exception:
+            except Exception as error:
+                if passes(error):
+                    raise
                 log.exception("progress: %s%s could not be written", change.__name__, arguments)
             self._changes.popleft()

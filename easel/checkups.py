@@ -7,28 +7,31 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
-from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from easel import logs, start
 from easel.invitation import invitation
 from easel.models import missing_files
-from storage import catalog, secret_key
+from storage import catalog, secret_key, stores
 from storage.catalog import ModelEntry
 from storage.config import Config
-from storage.database import Database, now
+from storage.database import Database
 from storage.errors import CatalogError, ConfigError
+from storage.images import LEAST_FREE, ImageStore
 from storage.private_files import make_private_folder, open_to_others
-from storage.tables import Worker
+from storage.workers import alive
+
+T = TypeVar("T")
 
 PATIENCE_S = 5
 LITTLE_DISK = 2 * 2**30
@@ -240,8 +243,14 @@ def pictures(settings: Config) -> Iterator[Finding]:
             "bad", "EASEL_IMAGES_URL", f"{folder} cannot be written: {error.strerror}", "Mend its rights."
         )
         return
+    fault = _read(settings, lambda session: stores.mismatch(session, ImageStore(settings.images)))
+    if fault:
+        yield Finding("bad", "EASEL_IMAGES_URL", "names another folder than the database knows", fault)
     free = shutil.disk_usage(folder).free
-    if free < LITTLE_DISK:
+    if free < LEAST_FREE:
+        text = f"{folder}: only {free / 2**20:.0f} MiB are free: workers take no jobs"
+        yield Finding("note", "pictures", text, "Make room; they go on by themselves.")
+    elif free < LITTLE_DISK:
         yield Finding("note", "pictures", f"{folder}: {free / 2**20:.0f} MiB are free", "Make room soon.")
     else:
         yield Finding("good", "pictures", f"{folder}, {free / 2**30:.0f} GiB free")
@@ -262,21 +271,29 @@ def metrics(settings: Config) -> Iterator[Finding]:
 
 
 def workers(settings: Config) -> Iterator[Finding]:
-    try:
-        with start.reachable(settings):
-            names = _live_workers(Database(settings.database))
-    except ConfigError:
-        return
+    names = _read(settings, lambda session: [worker.name for worker in alive(session)])
     if names:
         yield Finding("good", "workers", ", ".join(names))
-    else:
+    elif names is not None:
         yield Finding("note", "workers", "none is running: jobs will wait", "Start one with `easel worker`.")
 
 
-def _live_workers(opened: Database) -> list[str]:
-    with closing(opened):
-        if opened.check():
-            return []
-        with opened.reading() as session:
-            alive = select(Worker.name).where(Worker.stopped_at.is_(None), Worker.lease_until > now(session))
-            return list(session.scalars(alive))
+def room(settings: Config) -> Iterator[Finding]:
+    """Whether the workers that run now take jobs."""
+    for worker in _read(settings, alive) or []:
+        if worker.lacks is not None:
+            text = f"takes no jobs: it has too little room ({worker.lacks})"
+            mend = "Make room on its disk." if worker.lacks == "pictures" else "Is its memory used by others?"
+            yield Finding("note", f"worker {worker.name}", text, f"{mend} It goes on by itself.")
+
+
+def _read(settings: Config, query: Callable[[Session], T]) -> T | None:
+    """What the database says; None where it cannot be asked, which `database` tells of."""
+    try:
+        with start.reachable(settings), closing(Database(settings.database)) as opened:
+            if opened.check():
+                return None
+            with opened.reading() as session:
+                return query(session)
+    except ConfigError:
+        return None

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 import typer
 
 from easel import start
-from storage import counters, moderation
+from storage import counters, moderation, stores
+from storage.config import Config
 from storage.database import Database
+from storage.images import ImageStore
 
 commands = typer.Typer(no_args_is_help=True, help="The database: bring it up to date, check it.")
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
-    settings = start.configure(quiet=True)
+def _database(settings: Config | None = None) -> Iterator[Database]:
+    settings = settings or start.configure(quiet=True)
     with start.reachable(settings):
         database = Database(settings.database)
         try:
@@ -57,3 +59,15 @@ def verify(repair: bool = typer.Option(False, help="Write the right numbers.")) 
     if faults and not repair:
         raise typer.Exit(1)
     typer.echo("Counters repaired." if faults else "Counters and audit log are right.")
+
+
+@commands.command()
+def adopt() -> None:
+    """Say that the pictures are in EASEL_IMAGES_URL now: after moving them, or when they are lost."""
+    settings = start.configure(quiet=True)
+    images = ImageStore(settings.images)
+    with _database(settings) as database:
+        start.require_current(database)
+        with database.writing() as session:
+            stores.adopt(session, images)
+    typer.echo(f"This database's pictures are in {images.folder} from now on.")

@@ -39,6 +39,7 @@ CHECKUPS: dict[Purpose, tuple[Callable[[Config], Iterator[Finding]], ...]] = {
         checkups.key,
         checkups.private_folder,
         checkups.pictures,
+        checkups.room,
         checkups.metrics,
     ),
     Purpose.BOT: (
@@ -51,6 +52,7 @@ CHECKUPS: dict[Purpose, tuple[Callable[[Config], Iterator[Finding]], ...]] = {
         checkups.private_folder,
         checkups.pictures,
         checkups.workers,
+        checkups.room,
     ),
     Purpose.WORKER: (
         checkups.drawing,
@@ -61,6 +63,7 @@ CHECKUPS: dict[Purpose, tuple[Callable[[Config], Iterator[Finding]], ...]] = {
         checkups.key,
         checkups.private_folder,
         checkups.pictures,
+        checkups.room,
         checkups.metrics,
     ),
     Purpose.DEMO: (

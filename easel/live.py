@@ -27,10 +27,15 @@ Tell = Callable[[Reading, Reading, float], object]
 
 @contextmanager
 def shown(
-    meter: Meter, console: Console | None = None, *, screen: float = SCREEN_SECONDS, log: float = LOG_SECONDS
+    meter: Meter,
+    console: Console | None = None,
+    *,
+    lacks: Callable[[], str | None] = lambda: None,
+    screen: float = SCREEN_SECONDS,
+    log: float = LOG_SECONDS,
 ) -> Iterator[None]:
     """Show the meter every `screen` seconds on a terminal, with the log above it; else log it every `log`
-    seconds in which there was work.
+    seconds in which there was work. `lacks` says what the worker has no room in.
     """
     console = console or Console(stderr=True, force_terminal=sys.stderr.isatty())
     stop = threading.Event()
@@ -39,7 +44,7 @@ def shown(
         seconds = log
         if console.is_interactive:
             stack.enter_context(logs.above(console))
-            tell, seconds = _on(stack.enter_context(_foot(console))), screen
+            tell, seconds = _on(stack.enter_context(_foot(console)), lacks), screen
         follower = threading.Thread(target=_follow, args=(meter, seconds, tell, stop), name="live line")
         follower.start()
         try:
@@ -49,10 +54,11 @@ def shown(
             follower.join()
 
 
-def line(before: Reading, now: Reading, seconds: float) -> str:
+def line(before: Reading, now: Reading, seconds: float, lacks: str | None = None) -> str:
     """What happened in the seconds between two readings, and how it is now."""
     ticks = now.ticks - before.ticks
-    parts = [_jobs(now)]
+    parts = [f"takes no jobs: too little room ({lacks})"] if lacks else []
+    parts += [_jobs(now)]
     if ticks:
         network = (now.network_seconds - before.network_seconds) / seconds
         parts += [
@@ -75,9 +81,9 @@ def _foot(console: Console) -> Live:
     return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
 
 
-def _on(foot: Live) -> Tell:
+def _on(foot: Live, lacks: Callable[[], str | None]) -> Tell:
     def tell(before: Reading, now: Reading, seconds: float) -> None:
-        text = Text(line(before, now, seconds), style="dim", no_wrap=True, overflow="ellipsis")
+        text = Text(line(before, now, seconds, lacks()), style="dim", no_wrap=True, overflow="ellipsis")
         foot.update(text, refresh=True)
 
     return tell

@@ -64,6 +64,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         reading = self._worker.device_thread.meter.read()
         yield self._jobs_finished()
+        yield self._lacks()
         yield from _drawing(reading)
         yield from _device(reading)
         queued = self._queued()
@@ -77,6 +78,14 @@ class Figures(Collector):
         for state, count in self._worker.outcomes().items():
             finished.add_metric([state.value], count)
         return finished
+
+    def _lacks(self) -> Metric:
+        lacks = GaugeMetricFamily(
+            "easel_lacks_room", "1 while no job is taken for want of this room.", labels=["of"]
+        )
+        for kind in ("pictures", "memory"):
+            lacks.add_metric([kind], self._worker.lacks == kind)
+        return lacks
 
     def _queued(self) -> int | None:
         try:

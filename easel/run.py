@@ -34,7 +34,7 @@ def run(profile: ProfileFile = None) -> None:
         registry.register(metrics.Figures(worker, backends.database))
         if profile is not None:
             worker.device_thread.trace(profile)
-        with live.shown(worker.device_thread.meter):
+        with live.shown(worker.device_thread.meter, lacks=lambda: worker.lacks):
             asyncio.run(serve(lambda: EaselBot(backends), token, worker.broken))
     if worker.broken.is_set():
         raise typer.Exit(1)

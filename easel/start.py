@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from sqlalchemy.exc import OperationalError
 
 from easel import logs
-from storage import config
+from storage import config, stores
 from storage.backends import Backends
 from storage.config import Config
 from storage.database import Database
@@ -45,7 +45,8 @@ def backends(settings: Config, *, migrate: bool = False) -> Iterator[Backends]:
     """The stores, open, with a database of this version.
 
     Raises:
-        ConfigError: the database cannot be reached, or wants `easel db upgrade` and `migrate` is False.
+        ConfigError: the database cannot be reached, wants `easel db upgrade` and `migrate` is False, or is of
+            other pictures than these.
     """
     with reachable(settings):
         opened = Backends.open(settings)
@@ -55,6 +56,7 @@ def backends(settings: Config, *, migrate: bool = False) -> Iterator[Backends]:
                 opened.database.upgrade()
             else:
                 require_current(opened.database)
+            stores.settle(opened.database, opened.images)
         yield opened
     finally:
         opened.close()

@@ -30,6 +30,6 @@ def worker(profile: ProfileFile = None) -> None:
             registry.register(metrics.Figures(worker, backends.database))
             if profile is not None:
                 worker.device_thread.trace(profile)
-            with live.shown(worker.device_thread.meter):
+            with live.shown(worker.device_thread.meter, lacks=lambda: worker.lacks):
                 status = worker.run_forever()
     raise typer.Exit(status)

@@ -118,9 +118,9 @@ class DeviceThread:
 
     @torch.inference_mode()
     def _run(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.set_device(self._device)  # graphs are recorded on a thread's own
         try:
+            if self._device.type == "cuda":
+                torch.cuda.set_device(self._device)  # graphs are recorded on a thread's own
             while self._wait_for_work():
                 begin = time.perf_counter()
                 self._between_seconds = 0.0
@@ -128,7 +128,7 @@ class DeviceThread:
                 self._between_ticks(self._decoder, self._decode)
                 self._tick()
                 self.meter.worked(time.perf_counter() - begin)
-        except Exception as error:
+        except BaseException as error:
             log.exception("the device's thread died")
             with self._wake:
                 self._closed = EngineClosed(f"the device's thread died: {error}")
@@ -227,11 +227,15 @@ class DeviceThread:
             rows.job.fail(error)
 
     def _abandon(self) -> None:
-        """Nobody waits for ever for a thread that has ended."""
+        """Nobody waits for ever for a thread that has ended, whatever becomes of the others who wait."""
         closed = self._closed or EngineClosed("the engine is closed")
-        while self._calls:
-            self._calls.popleft().refuse(closed)
-        for job in list(self._jobs):
-            job.drop()
+        ends: list[Callable[[], object]] = [partial(call.refuse, closed) for call in self._calls]
+        ends += [job.drop for job in self._jobs.copy()]
         if self._trace is not None:
-            self._trace.end()
+            ends.append(self._trace.end)
+        self._calls.clear()
+        for end in ends:
+            try:
+                end()
+            except Exception:
+                log.exception("the device's thread could not tell its end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import math
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -82,19 +83,25 @@ class Job:
     alone: bool = False
     # Stays pending until the pictures are there, so that its cancel() works up to the last moment.
     future: Future[Pictures] = field(default_factory=Future)
+    _untold: threading.Semaphore = field(default_factory=threading.Semaphore)
+    """Taken by the first to tell the job's end; several threads may try, and a future bears it only once."""
 
     def succeed(self, pictures: Pictures) -> None:
-        if self.future.set_running_or_notify_cancel():
+        if self._tells_end():
             self.future.set_result(pictures)
 
     def fail(self, error: BaseException) -> None:
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
+        if self._tells_end():
             self.future.set_exception(error)
 
     def drop(self) -> None:
         """Tell those who wait that the job was cancelled."""
         self.future.cancel()
-        self.future.set_running_or_notify_cancel()
+        self._tells_end()
+
+    def _tells_end(self) -> bool:
+        """Whether nobody told the end before, and nobody cancelled."""
+        return self._untold.acquire(blocking=False) and self.future.set_running_or_notify_cancel()
 
     def report(self, progress: Progress) -> None:
         if self.on_progress is None or self.future.done():

@@ -10,19 +10,21 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from typing import TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from generator.device_thread import EngineClosed
 from generator.models import Models
 from generator.progress import Pulse, Reporter
 from generator.results import Results
+from generator.room import Room
 from generator.stopping import LetGo, Stop
 from generator.work import Images, Words, Work
 from storage import attempts, jobs
-from storage.attempts import Claim
+from storage.attempts import Blame, Claim
 from storage.backends import Backends
 from storage.contract import ChangedEvent, ErrorCode, GenerationRequest, JobState
+from storage.database import passes
 from storage.drafts import Picture
 from storage.errors import (
     CatalogError,
@@ -59,9 +61,16 @@ class Attempt:
     """
 
     def __init__(
-        self, backends: Backends, models: Models, claim: Claim, pulse: Pulse, device_lost: threading.Event
+        self,
+        backends: Backends,
+        models: Models,
+        claim: Claim,
+        pulse: Pulse,
+        room: Room,
+        device_lost: threading.Event,
     ) -> None:
         self.claim = claim
+        self._room = room
         self._device_lost = device_lost
         self._backends = backends
         self._stop = Stop()
@@ -154,6 +163,7 @@ class Attempt:
             }
             return attempts.finish(session, claim.job_id, claim.attempt, pictures, timings, words, movie_key)
 
+        self._room.sufficed()
         self._changed(self._transaction(finish))
         log.info("job %s: attempt %s made %s pictures", claim.job_id, claim.attempt, len(pictures))
 
@@ -166,11 +176,13 @@ class Attempt:
 
     def _failed(self, error: Exception) -> None:
         claim, code = self.claim, error_code(error)
+        self._room.ran_out(code)
         detail = f"{type(error).__name__}: {error}"[:_DETAIL_CHARACTERS]
         retry = code not in _FOR_GOOD
 
         def fail(session: Session) -> Job:
-            attempts.fail(session, claim.job_id, claim.attempt, code, detail, retry=retry)
+            blame = _blame(error, code)
+            attempts.fail(session, claim.job_id, claim.attempt, code, detail, retry=retry, blame=blame)
             return jobs.get(session, claim.job_id)
 
         log.error("job %s: attempt %s failed (%s)", claim.job_id, claim.attempt, code.value, exc_info=error)
@@ -190,11 +202,22 @@ class Attempt:
             try:
                 with self._backends.database.writing() as session:
                     return change(session)
-            except (OperationalError, InterfaceError) as error:
-                log.warning("job %s: the database does not answer: %s", self.claim.job_id, error.orig)
+            except SQLAlchemyError as error:
+                if not passes(error):
+                    raise
+                reason = getattr(error, "orig", error)
+                log.warning("job %s: the database does not answer: %s", self.claim.job_id, reason)
                 if self._stop.lets_go_within(_PAUSES_SECONDS[min(retry, len(_PAUSES_SECONDS) - 1)]):
                     raise LetGo from error
         raise AssertionError
+
+
+def _blame(error: Exception, code: ErrorCode) -> Blame:
+    if code is ErrorCode.DISK_FULL:
+        return Blame.NOBODY
+    if code is ErrorCode.OUT_OF_MEMORY or isinstance(error, EngineClosed):
+        return Blame.WHO_RAN_ALONE
+    return Blame.JOB
 
 
 def error_code(error: BaseException) -> ErrorCode:

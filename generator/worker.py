@@ -22,9 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from generator.device_thread import DeviceThread, EngineClosed
 from generator.models import Models
 from generator.progress import Pulse
+from generator.room import Room
 from generator.tasks import Attempt
 from storage import attempts, jobs, workers
-from storage.attempts import Claim
+from storage.attempts import Blame, Claim
 from storage.backends import Backends
 from storage.broker import TicketListener
 from storage.contract import CancelEvent, ChangedEvent, ErrorCode, Event, JobState
@@ -80,6 +81,7 @@ class Worker:
         self._hanging = False
         self._hung_at = 0.0
         self._reaper = workers.Reaper(lease_ms)
+        self._room = Room(backends.images, self.name)
         self._threads: list[threading.Thread] = []
         self._tickets: TicketListener | None = None
         self._events: Listener | None = None
@@ -88,6 +90,11 @@ class Worker:
     def device_thread(self) -> DeviceThread:
         """What it draws in, with the meter that counts it."""
         return self._models.device_thread
+
+    @property
+    def lacks(self) -> str | None:
+        """What it has no room in, and so takes no more jobs; None while it takes them."""
+        return self._room.lacks
 
     def outcomes(self) -> Mapping[JobState, int]:
         """How many jobs ended here, by what they became."""
@@ -166,7 +173,7 @@ class Worker:
 
     def _claim(self) -> bool:
         """Begin one more job; False when there is none for this worker now."""
-        if self._hanging or self.broken.is_set():
+        if self._hanging or self.broken.is_set() or not self._room.look():
             return False
         try:
             with self._claiming:
@@ -178,8 +185,7 @@ class Worker:
                         # It may be the very job that found the device dead, waiting again.
                         session.rollback()
                         return False
-                if claim is not None:
-                    self._begin(claim)
+                return claim is not None and self._begin(claim)
         except Stale:
             self._beat.set()
             return False
@@ -189,14 +195,23 @@ class Worker:
         except Exception:
             log.exception("worker %s cannot claim", self.name)
             return False
-        return claim is not None
 
-    def _begin(self, claim: Claim) -> None:
-        attempt = Attempt(self._backends, self._models, claim, self._pulse, self.broken)
+    def _begin(self, claim: Claim) -> bool:
+        attempt = Attempt(self._backends, self._models, claim, self._pulse, self._room, self.broken)
         thread = threading.Thread(target=self._run, args=(attempt,), name=f"job {claim.job_id}", daemon=True)
         with self._lock:
             self._running[attempt] = thread
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            log.error("job %s goes back: %s", claim.job_id, error)  # the system is out of threads
+            with self._lock:
+                del self._running[attempt]
+            self._room.ran_out(ErrorCode.OUT_OF_MEMORY)
+            with self._backends.database.writing() as session:
+                attempts.hand_back(session, claim.job_id, claim.attempt)
+            return False
+        return True
 
     def _run(self, attempt: Attempt) -> None:
         try:
@@ -211,6 +226,7 @@ class Worker:
                 if attempt.outcome is not None:
                     self._outcomes[attempt.outcome] += 1
             self._free.release()
+            self._look.set()
 
     def _attempts(self) -> dict[Attempt, threading.Thread]:
         with self._lock:
@@ -232,7 +248,7 @@ class Worker:
             return
         try:
             with self._backends.database.writing() as session:
-                cancelled = workers.renew(session, self._worker_id, self._lease_ms)
+                cancelled = workers.renew(session, self._worker_id, self._lease_ms, self.lacks)
         except Stale:
             log.warning("worker %s had lost its lease; its jobs are others' now", self.name)
             for attempt in self._attempts():
@@ -276,7 +292,15 @@ class Worker:
         for job_id, attempt in forgotten:
             log.error("job %s: attempt %s was forgotten", job_id, attempt)
             with suppress(Stale), self._backends.database.writing() as session:
-                attempts.fail(session, job_id, attempt, ErrorCode.CRASHED, "its worker forgot it", retry=True)
+                attempts.fail(
+                    session,
+                    job_id,
+                    attempt,
+                    ErrorCode.CRASHED,
+                    "its worker forgot it",
+                    retry=True,
+                    blame=Blame.WHO_RAN_ALONE,
+                )
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, CancelEvent) and event.job_id in {

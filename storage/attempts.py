@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import states, turns
+from storage import isolation, states, turns
 from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.database import now
 from storage.drafts import Picture
@@ -21,6 +22,18 @@ from storage.errors import Stale
 from storage.tables import Job, Member, Worker
 
 ATTEMPTS = 3
+PAUSES_MS = (2_000, 10_000, 60_000)
+"""After a job's first, second and every later attempt that failed, before the next."""
+
+
+class Blame(Enum):
+    """On whom an attempt that failed counts."""
+
+    JOB = auto()
+    WHO_RAN_ALONE = auto()
+    """On the job if nothing ran beside it in its worker; else it becomes a suspect (`isolation`), at once."""
+    NOBODY = auto()
+    """No job can help it, as with a full disk."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Claim:
     attempt: int
     request: GenerationRequest
     alone: bool
-    """An earlier attempt failed: run it beside no other job, it may be what broke them."""
+    """An earlier attempt failed: draw it beside no other job, it may be what broke them."""
     cancel_requested: bool
 
 
@@ -45,12 +58,20 @@ def claim(
     """
     if session.scalar(select(Worker.stopped_at).where(Worker.id == worker_id)) is not None:
         raise Stale
-    passed: list[int] = []
-    while (member := turns.next_member(session, models, loaded, passed)) is not None:
-        job = turns.next_job(session, member.id, models, loaded)
+    beside = isolation.beside(session, worker_id)
+    if any(beside):
+        return None
+    suspects, passed = True, list[int]()
+    while (member := turns.next_member(session, models, loaded, passed, suspects=suspects)) is not None:
+        job = turns.next_job(session, member, models, loaded, suspects=suspects)
         if job is None:
             # What made it this member's turn was cancelled in the instant before the row was locked.
             passed.append(member.id)
+            continue
+        if job.suspect and beside:
+            if isolation.drains(session, worker_id):
+                return None
+            suspects = False
             continue
         _start(session, worker_id, member, job)
         try:
@@ -58,7 +79,7 @@ def claim(
         except ValidationError as error:
             fail(session, job.id, job.attempts, ErrorCode.CRASHED, str(error), retry=False)
             continue
-        alone = job.attempts - job.handbacks > 1
+        alone = job.suspect or job.attempts - job.handbacks > 1
         return Claim(job.id, job.attempts, request, alone, job.cancel_requested_at is not None)
     return None
 
@@ -68,8 +89,10 @@ def _start(session: Session, worker_id: int, member: Member, job: Job) -> None:
     member.served = turn
     member.waiting -= 1
     member.running += 1
+    member.singles = turns.singles_after(member, job)
     states.move(job, JobState.RUNNING)
     job.worker_id = worker_id
+    job.due_at = None
     job.attempts += 1
     job.started_at = at
     session.flush()
@@ -103,10 +126,17 @@ def finish(
 
 
 def fail(
-    session: Session, job_id: int, attempt: int, code: ErrorCode, detail: str, *, retry: bool
+    session: Session,
+    job_id: int,
+    attempt: int,
+    code: ErrorCode,
+    detail: str,
+    *,
+    retry: bool,
+    blame: Blame = Blame.JOB,
 ) -> JobState:
-    """The attempt failed: queued again when another may help and fewer than three failed, else failed for
-    good.
+    """The attempt failed: queued again, after a pause, when another may help and fewer than three counted;
+    else failed for good.
 
     Raises:
         Stale: the attempt is not the job's any more.
@@ -115,8 +145,13 @@ def fail(
     at = now(session)
     states.leave(session, member, job, at)
     job.error_code, job.error_detail = code.value, detail
-    if retry and job.attempts - job.handbacks < ATTEMPTS:
-        states.wait_again(session, member, job, at)
+    suspected = blame is Blame.WHO_RAN_ALONE and not job.suspect
+    if suspected or blame is Blame.NOBODY:
+        job.handbacks += 1
+    job.suspect = job.suspect or suspected
+    pause = 0 if suspected else PAUSES_MS[min(job.attempts, len(PAUSES_MS)) - 1]
+    if job.cancel_requested_at is not None or (retry and job.attempts - job.handbacks < ATTEMPTS):
+        states.wait_again(session, member, job, at, pause)
     else:
         states.end(session, job, JobState.FAILED, at)
     return JobState(job.state)

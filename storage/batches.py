@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from storage import holds, jobs, members, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
-from storage.errors import AlreadyFinished, BatchClosed, NoSuchBatch, NotYours
-from storage.tables import LIVE, SAME_PRESS_MS, UNFINISHED, Address, Batch, Delivery, Job
+from storage.errors import AlreadyFinished, BatchClosed, BatchesFull, NoSuchBatch, NotYours
+from storage.tables import LIVE, QUEUED, SAME_PRESS_MS, UNFINISHED, Address, Batch, Delivery, Job
 
 LARGEST = 40
 """Jobs in one batch."""
@@ -68,13 +68,16 @@ class Confirmation:
     """The token of the command, by which its question can still be changed."""
 
 
-def propose(session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict[str, Any]]) -> Batch:
+def propose(
+    session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict[str, Any]], *, most: int
+) -> Batch:
     """Write a batch that waits for its member's yes, or find the one that this interaction made before.
 
     `draft` says who asks and where, `wishes` what each job will be: JSON that `confirm`'s caller can read.
+    A member may have `most` jobs of batches waiting.
 
     Raises:
-        Banned, Paused, QueueFull: nothing was written.
+        Banned, Paused, QueueFull, BatchesFull: nothing was written.
     """
     assert 0 < len(wishes) <= LARGEST
     member = submissions.asker(session, draft.address, draft.member_name)
@@ -83,6 +86,7 @@ def propose(session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict
         if known is not None:
             return known
     submissions.may_ask(session, member, draft.address.guild_id)
+    _check_room(session, member.id, len(wishes), most)
     at = now(session)
     batch = Batch(
         **draft.address.columns_of(Batch, at),
@@ -99,12 +103,14 @@ def propose(session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict
     return batch
 
 
-def confirm(session: Session, batch_id: int, draft: Callable[[dict[str, Any]], JobDraft]) -> Confirmation:
+def confirm(
+    session: Session, batch_id: int, draft: Callable[[dict[str, Any]], JobDraft], *, most: int
+) -> Confirmation:
     """Give the jobs of a batch their rows: `draft` makes one of each of its wishes.
 
     Raises:
         NoSuchBatch, BatchClosed: it was answered already, or its time is over.
-        Banned, Paused, QueueFull, and what `draft` raises: nothing was written.
+        Banned, Paused, QueueFull, BatchesFull, and what `draft` raises: nothing was written.
     """
     proposed = get(session, batch_id)
     member = submissions.asker(session, proposed.address)
@@ -117,6 +123,7 @@ def confirm(session: Session, batch_id: int, draft: Callable[[dict[str, Any]], J
     if at >= batch.expires_at:
         raise BatchClosed(EXPIRED)
     submissions.may_ask(session, member, batch.guild_id)
+    _check_room(session, member.id, len(batch.wishes), most)
     drafts = [draft(wish) for wish in batch.wishes]
     question_token = batch.interaction_token
     batch.state, batch.confirmed_at, batch.wishes = CONFIRMED, at, []
@@ -285,6 +292,13 @@ def forget_token(session: Session, batch_id: int) -> None:
     session.execute(update(Job).where(Job.batch_id == batch_id).values(interaction_token=None))
     of_batch = select(Job.id).where(Job.batch_id == batch_id)
     jobs.forget_tokens_of(session, Delivery.job_id.in_(of_batch))
+
+
+def _check_room(session: Session, member_id: int, size: int, most: int) -> None:
+    mine = (Job.member_id == member_id, text(QUEUED), Job.batch_id.is_not(None))
+    waiting = session.scalars(select(func.count()).select_from(Job).where(*mine)).one()
+    if waiting + size > most:
+        raise BatchesFull(size, waiting, most)
 
 
 def _locked(session: Session, batch_id: int) -> Batch:

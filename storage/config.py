@@ -50,6 +50,8 @@ class Config(BaseSettings):
     safety: Literal["on", "off"] = "on"
     worker_slots: int = Field(4, ge=1, le=64)
     """Jobs that one worker takes at a time."""
+    batch_jobs: int = Field(80, ge=1)
+    """Jobs of batches that a member may have waiting at a time."""
     link_hosts: str = ""
     """Hosts of the operator's own network whose pictures members may link, `host` or `host:port`."""
     metrics_port: int | None = Field(None, ge=1, le=65535)

@@ -35,6 +35,8 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -82,6 +84,17 @@ def _epoch_ms_sqlite(*_: Any, **__: Any) -> str:
 def now(session: Session) -> int:
     """Epoch milliseconds of the database's clock, the only one that rows are dated by."""
     return session.scalars(select(epoch_ms())).one()
+
+
+def passes(error: BaseException) -> bool:
+    """Whether the same transaction may well succeed when it is run again: the database is away or busy, or
+    has itself ended the connection or the transaction.
+    """
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout)
+    # A transaction that was idle for too long is an InternalError (25P03), but its connection is gone; what
+    # lost a race (40001, 40P01) is an OperationalError.
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 def insert_or_update(session: Session, table: type[Table]) -> sqlite.Insert | postgresql.Insert:

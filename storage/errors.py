@@ -4,7 +4,7 @@ EaselError
 ├── ConfigError          a setting is wrong: the start stops with one sentence
 ├── CatalogError         the catalog names something that cannot be used
 ├── Refused              a member's wish that cannot be granted now
-│   ├── QueueFull · Banned · Paused
+│   ├── QueueFull · BatchesFull · Banned · Paused
 │   ├── NoSuchJob (DataDeleted) · NoSuchImage · NoSuchMessage
 │   └── NotYours · NotModerator · AlreadyFinished
 ├── Stale                a worker's write that its attempt no longer owns
@@ -35,6 +35,14 @@ class QueueFull(Refused):
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} jobs are waiting already")
         self.limit = limit
+
+
+class BatchesFull(Refused):
+    """A batch of `size` jobs is more than its member may have waiting beside those of earlier ones."""
+
+    def __init__(self, size: int, waiting: int, limit: int) -> None:
+        super().__init__(f"{size} jobs and {waiting} of earlier batches, at most {limit}")
+        self.size, self.waiting, self.limit = size, waiting, limit
 
 
 class Banned(Refused):

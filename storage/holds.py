@@ -110,9 +110,10 @@ def release(session: Session, member_ids: Collection[int]) -> None:
     """Let the jobs of these members go that only expired bans held."""
     if not member_ids:
         return
-    reconsider(session, member_ids)
+    # In this order: a ban that ends between the two is not marked as over while its jobs are still held.
     over = update(Ban).where(text(EXPIRING), Ban.expires_at <= epoch_ms(), Ban.member_id.in_(member_ids))
     session.execute(over.values(lifted_at=Ban.expires_at), execution_options={"synchronize_session": False})
+    reconsider(session, member_ids)
 
 
 def wait(session: Session, member: Member, more: int) -> None:

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,12 @@ from storage.private_files import make_private_folder
 
 _KEY = re.compile(r"[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)*\.[a-z0-9]+")
 _ABANDONED_S = 3600
+LEAST_FREE = 64 * 2**20
+"""Bytes: with less of them left nothing is drawn, for it might not find room."""
+_PROBE_BYTES = 2**20
+MARKER = "easel-store.txt"
+"""The file that says which store a folder is, wherever it is moved to or mounted."""
+_MARKED = "{marker}\nAn installation of Easel keeps its pictures here, and knows them by this file.\n"
 INCOMING = "incoming/"
 """Where the pictures lie that members brought."""
 COMPOSED = "inputs/"
@@ -85,16 +92,51 @@ class ImageStore:
         """
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = self._incoming / f"{secrets.token_hex(8)}.part"
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        with self._part(data) as part:
             part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
         _sync_folder(target.parent)
+
+    def marker(self) -> str | None:
+        """What the store is known by; None where it was never marked, or is another folder than was meant."""
+        try:
+            return (self.folder / MARKER).read_text(encoding="utf-8").partition("\n")[0]
+        except FileNotFoundError:
+            return None
+
+    def mark(self) -> str:
+        """Mark the store, unless it is; several may try at once. Returns the marker.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        file = self.folder / MARKER
+        with self._part(_MARKED.format(marker=secrets.token_hex(16)).encode()) as part:
+            try:
+                os.link(part, file)
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links
+                if not file.exists():
+                    part.replace(file)
+        _sync_folder(self.folder)
+        return file.read_text(encoding="utf-8").partition("\n")[0]
+
+    def nearly_full(self) -> bool:
+        """Whether the disk has so little left that a grid may not fit."""
+        try:
+            return shutil.disk_usage(self.folder).free < LEAST_FREE
+        except OSError:
+            return True
+
+    def has_room(self) -> bool:
+        """Whether pictures can be kept, tried by keeping something: the disk does not tell of a quota."""
+        if self.nearly_full():
+            return False
+        try:
+            with self._part(bytes(_PROBE_BYTES)):
+                return True
+        except OSError:
+            return False
 
     def load(self, key: str) -> bytes:
         """The picture's bytes.
@@ -156,6 +198,19 @@ class ImageStore:
             return probe.stat().st_mtime
         finally:
             probe.unlink(missing_ok=True)
+
+    @contextmanager
+    def _part(self, data: bytes) -> Iterator[Path]:
+        """A file of its own with this in it, forced to the disk; whoever wants to keep it moves it away."""
+        part = self._incoming / f"{secrets.token_hex(8)}.part"
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield part
+        finally:
+            part.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -100,12 +100,13 @@ def leave(session: Session, member: Member, job: Job, at: int, *, jobs: int = 0,
     members.add_usage(session, member.id, at, jobs=jobs, images=images, busy_ms=busy_ms)
 
 
-def wait_again(session: Session, member: Member, job: Job, at: int) -> None:
-    """Another attempt may be made, unless somebody asked for the job to stop."""
+def wait_again(session: Session, member: Member, job: Job, at: int, pause_ms: int = 0) -> None:
+    """Another attempt may be made, after a pause, unless somebody asked for the job to stop."""
     if job.cancel_requested_at is not None:
         end(session, job, JobState.CANCELLED, at)
         return
     move(job, JobState.QUEUED)
+    job.due_at = at + pause_ms if pause_ms else None
     job.held = holds.is_held(session, job)
     if not job.held:
         # Not by `holds.wait`: whose attempt was lost keeps their turn.

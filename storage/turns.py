@@ -13,6 +13,7 @@ from functools import cache
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Boolean,
     ColumnElement,
     Select,
     String,
@@ -37,6 +38,8 @@ WINDOW = 20
 """Turns by which a member whose model is loaded may come before the one whose turn it is."""
 PATIENCE_MS = 10 * 60_000
 """After waiting so long a relaxed job counts as a fast one."""
+SINGLES = 3
+"""A member's single jobs that come before one of their batches' jobs, while there are both."""
 REQUEST_VERSION = 1
 """The newest request that this version's workers can read; newer ones are left to newer workers."""
 
@@ -51,14 +54,20 @@ def draw(session: Session) -> int:
 
 
 def next_member(
-    session: Session, models: Collection[str], loaded: Collection[str], passed: Collection[int] = ()
+    session: Session,
+    models: Collection[str],
+    loaded: Collection[str],
+    passed: Collection[int] = (),
+    *,
+    suspects: bool = True,
 ) -> Member | None:
     """The member whose turn it is among those with a job for these models, their row locked; None: no work.
 
     Who has but relaxed jobs comes when nobody else does. A member with a job for a `loaded` model comes first
-    when at most `WINDOW` turns behind. Members in `passed` are left out.
+    when at most `WINDOW` turns behind. Members in `passed` are left out, and with
+    `suspects` False jobs that must run in an idle worker.
     """
-    asked = {"models": list(models), "passed": list(passed)}
+    asked = {"models": list(models), "passed": list(passed), "suspects": suspects}
     for prompt in (True, False):
         if loaded and set(loaded) < set(models):
             statement = _next_loaded(bool(passed), prompt)
@@ -72,11 +81,23 @@ def next_member(
 
 
 def next_job(
-    session: Session, member_id: int, models: Collection[str], loaded: Collection[str]
+    session: Session,
+    member: Member,
+    models: Collection[str],
+    loaded: Collection[str],
+    *,
+    suspects: bool = True,
 ) -> Job | None:
-    """The job of this member's that comes next, locked: by priority, then what is loaded, then by age."""
-    asked = {"member": member_id, "models": list(models), "loaded": list(loaded)}
-    return session.scalars(_next_job(bool(loaded)), asked).first()
+    """The job of this member's that comes next, locked: by priority, then single ones before those of batches
+    (but for each fourth), then what is loaded, then by age.
+    """
+    asked = {"member": member.id, "models": list(models), "loaded": list(loaded), "suspects": suspects}
+    return session.scalars(_next_job(bool(loaded), member.singles >= SINGLES), asked).first()
+
+
+def singles_after(member: Member, job: Job) -> int:
+    """The member's count of single jobs, once this job is claimed."""
+    return min(member.singles + 1, SINGLES) if job.batch_id is None else 0
 
 
 def _models(name: str) -> BindParameter[str]:
@@ -84,7 +105,13 @@ def _models(name: str) -> BindParameter[str]:
 
 
 def _servable(models: str = "models") -> tuple[ColumnElement[bool], ...]:
-    return (~Job.held, Job.model.in_(_models(models)), Job.request_version <= REQUEST_VERSION)
+    return (
+        ~Job.held,
+        Job.model.in_(_models(models)),
+        Job.request_version <= REQUEST_VERSION,
+        or_(Job.due_at.is_(None), Job.due_at <= epoch_ms()),
+        or_(~Job.suspect, bindparam("suspects", True, type_=Boolean)),
+    )
 
 
 def _prompt() -> ColumnElement[bool]:
@@ -98,13 +125,14 @@ def _priority() -> ColumnElement[int]:
 
 # Claims are many, and to put a statement together takes longer than to run it.
 @cache
-def _next_job(some_loaded: bool) -> Select[Job]:
+def _next_job(some_loaded: bool, batch_first: bool) -> Select[Job]:
+    batched = case((Job.batch_id.is_not(None), 1), else_=0)
     # Not `false()` where nothing is loaded: SQLite reads a bare 0 as the number of a column.
     loaded_first = [case((Job.model.in_(_models("loaded")), 1), else_=0).desc()] if some_loaded else []
     return (
         select(Job)
         .where(Job.member_id == bindparam("member"), text(QUEUED), *_servable())
-        .order_by(_priority().desc(), *loaded_first, Job.id)
+        .order_by(_priority().desc(), batched.desc() if batch_first else batched, *loaded_first, Job.id)
         .limit(1)
         .with_for_update(of=Job, key_share=True)
         .execution_options(populate_existing=True)
@@ -179,8 +207,22 @@ def ahead(session: Session, job: Job) -> int:
 
 def _own_before(session: Session, job: Job) -> tuple[int, int]:
     """How many of the member's own jobs come before this one, and how many of those are relaxed if it is."""
-    sooner = or_(Job.priority > job.priority, (Job.priority == job.priority) & (Job.id < job.id))
-    alike = case((Job.priority < 0 if job.priority < 0 else Job.priority >= 0, 1), else_=0)
+    of_its_kind = Job.batch_id.is_(None) if job.batch_id is None else Job.batch_id.is_not(None)
+    same = Job.priority == job.priority
+    alike = Job.priority < 0 if job.priority < 0 else Job.priority >= 0
+    counted = (
+        _count(Job.priority > job.priority),
+        _count((Job.priority > job.priority) & alike),
+        _count(same & of_its_kind & (Job.id < job.id)),
+        _count(same & ~of_its_kind),
+    )
     mine = (Job.member_id == job.member_id, text(QUEUED), ~Job.held)
-    own, like = session.execute(select(func.count(), func.sum(alike)).where(*mine, sooner)).one()
-    return own, int(like or 0)
+    sooner, sooner_alike, before, others = session.execute(select(*counted).where(*mine)).one()
+    singles = session.get_one(Member, job.member_id).singles
+    between = (singles + before) // SINGLES if job.batch_id is None else SINGLES * (before + 1) - singles
+    before += min(others, between)
+    return sooner + before, sooner_alike + before
+
+
+def _count(of: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((of, 1), else_=0)), 0)

@@ -11,6 +11,7 @@ from sqlalchemy import Select, select, text, update
 from sqlalchemy.orm import Session
 
 from storage import attempts, holds
+from storage.attempts import Blame
 from storage.contract import ErrorCode
 from storage.database import now
 from storage.errors import Stale
@@ -28,8 +29,12 @@ def register(session: Session, name: str, models: Collection[str], lease_ms: int
     return worker.id
 
 
-def renew(session: Session, worker_id: int, lease_ms: int = 15_000) -> frozenset[int]:
+def renew(
+    session: Session, worker_id: int, lease_ms: int = 15_000, lacks: str | None = None
+) -> frozenset[int]:
     """The heartbeat: keep the lease, and learn which of the worker's jobs someone asked to stop.
+
+    `lacks` says what the worker has no room in.
 
     Raises:
         Stale: the worker was given up as lost; its jobs are others' now. Register anew.
@@ -37,7 +42,7 @@ def renew(session: Session, worker_id: int, lease_ms: int = 15_000) -> frozenset
     renewed = session.scalar(
         update(Worker)
         .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-        .values(lease_until=now(session) + lease_ms, renewals=Worker.renewals + 1)
+        .values(lease_until=now(session) + lease_ms, renewals=Worker.renewals + 1, lacks=lacks)
         .returning(Worker.id)
     )
     if renewed is None:
@@ -108,7 +113,7 @@ class Reaper:
         self._swept_at = clock()
 
     def sweep(self, session: Session) -> list[int]:
-        """Queue again, or fail after three attempts, the jobs of lost workers; return their ids.
+        """Queue again, or fail after three attempts that count, the jobs of lost workers; return their ids.
 
         To be called several times a lease: after a longer gap the watching begins anew.
         """
@@ -162,7 +167,13 @@ class Reaper:
         for job_id, attempt in running_jobs(session, worker_id):
             try:
                 state = attempts.fail(
-                    session, job_id, attempt, ErrorCode.WORKER_LOST, "its worker vanished", retry=True
+                    session,
+                    job_id,
+                    attempt,
+                    ErrorCode.WORKER_LOST,
+                    "its worker vanished",
+                    retry=True,
+                    blame=Blame.WHO_RAN_ALONE,
                 )
             except Stale:
                 continue

@@ -56,6 +56,13 @@ def closed(state: str) -> str:
     return _("This question is more than 15 minutes old, and nothing was started. Type the prompt again.")
 
 
+def full(size: int, waiting: int, limit: int) -> str:
+    return _(
+        "This makes {size} jobs. At most {limit} jobs of your batches wait at a time, and {waiting} do "
+        "already. Ask for fewer, wait for some to finish, or cancel some in `/info`."
+    ).format(size=size, limit=limit, waiting=waiting)
+
+
 def gone() -> str:
     return _("These jobs are not known any more. Type the prompt again to have them.")
 

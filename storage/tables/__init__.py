@@ -10,6 +10,7 @@ from storage.tables.images import Favorite, Image
 from storage.tables.jobs import QUEUED, RELAXED, RUNNING, UNFINISHED, Job
 from storage.tables.members import Member, MemberUsage
 from storage.tables.moderation import EXPIRING, UNDECIDED, AuditEntry, Ban, Guild, Report
+from storage.tables.stores import Store
 from storage.tables.workers import Turn, Worker
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "MemberUsage",
     "Message",
     "Report",
+    "Store",
     "Table",
     "Turn",
     "Worker",

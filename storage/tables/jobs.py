@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from storage.contract import JobState, Speed
@@ -73,6 +73,10 @@ class Job(Asked, Table):
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     handbacks: Mapped[int] = mapped_column(Integer, default=0)
     """Attempts that ended without fault of the job (a worker shut down); they do not count to the three."""
+    suspect: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It was lost together with its worker, and so may be what killed it: it runs in a worker of its own."""
+    due_at: Mapped[int | None] = mapped_column(Millis)
+    """Not to be claimed again before: it pauses after an attempt that failed. None: at once."""
     speed: Mapped[str] = mapped_column(String(10), default=Speed.FAST.value)
     priority: Mapped[int] = mapped_column(Integer, default=Speed.FAST.priority)
     """The speed's; a column of its own so that claims can order by it."""

@@ -31,6 +31,8 @@ class Member(Table):
     running: Mapped[int] = mapped_column(Integer, default=0)
     running_limit: Mapped[int] = mapped_column(Integer, default=3)
     waiting_limit: Mapped[int] = mapped_column(Integer, default=10)
+    singles: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """Jobs of theirs that were claimed since the last one of a batch, as far as it matters."""
     created_at: Mapped[int] = mapped_column(Millis)
     deleted_at: Mapped[int | None] = mapped_column(Millis)
 

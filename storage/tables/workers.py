@@ -21,6 +21,10 @@ class Worker(Table):
     lease_until: Mapped[int] = mapped_column(Millis)
     renewals: Mapped[int] = mapped_column(BigInteger, default=0)
     stopped_at: Mapped[int | None] = mapped_column(Millis)
+    draining_at: Mapped[int | None] = mapped_column(Millis)
+    """When it last took no job because one waits that must run in a worker of its own."""
+    lacks: Mapped[str | None] = mapped_column(String(20))
+    """The kind of room it has too little of to take any job."""
 
 
 class Turn(Table):

@@ -321,6 +321,15 @@ def test_a_batch_is_one_entry_of_ten(studio: Studio) -> None:
     assert "queue is full" in sentence(studio, full)
 
 
+def test_the_jobs_of_ones_batches_are_bounded(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(studio)
+    monkeypatch.setattr(studio.backends.config, "batch_jobs", 4)
+    refused = sentence(studio, studio.server.slash(studio.ada, studio.channel, "imagine", prompt=TYPED))
+    assert "makes 3 jobs" in refused
+    assert "At most 4 jobs" in refused
+    assert "3 do already" in refused
+
+
 def test_where_only_the_member_installed_easel_at_most_four(studio: Studio) -> None:
     channel = studio.server.guild("elsewhere", studio.ada, has_bot=False).channel("theirs")
     refused = ask(studio, "a red castle --repeat 5", channel=channel)

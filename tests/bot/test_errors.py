@@ -45,6 +45,7 @@ REFUSALS: list[Exception] = [
     ForbiddenWords(["spider"], "a spider"),
     UnknownButton("zz"),
     storage_errors.QueueFull(10),
+    storage_errors.BatchesFull(40, 60, 80),
     storage_errors.Banned("spam", None),
     storage_errors.Paused(),
     storage_errors.NoSuchJob(5),

@@ -131,3 +131,10 @@ def test_without_a_terminal_work_is_logged_and_idleness_is_not(
     assert screen.getvalue() == ""
     assert len(caplog.records) == 1
     assert "8.0 rows a tick" in caplog.text
+
+
+def test_the_line_says_that_no_jobs_are_taken(meter: Meter) -> None:
+    reading = meter.read()
+    assert live.line(reading, reading, 1.0, "pictures").startswith(
+        "takes no jobs: too little room (pictures) · idle"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -43,16 +44,22 @@ def test_two_workers_race_and_every_job_is_done_once(place: Place) -> None:
         assert all(row.stopped_at is not None for row in rows)
 
 
-def test_a_killed_workers_job_ends_once_elsewhere(place: Place) -> None:
-    with place.worker_process() as process:
-        job_id = place.ask(**SOME)
-        place.wait(job_id, JobState.RUNNING)
+def test_jobs_of_a_killed_worker_end_once_elsewhere_each_alone(place: Place) -> None:
+    with place.worker_process(slots=3) as process:
+        ids = [place.ask(member=member, **SOME) for member in (1, 2, 3)]
+        for job_id in ids:
+            place.wait(job_id, JobState.RUNNING)
         process.kill()
         process.wait()
     killed_at = time.monotonic()
-    with place.working():
-        ended_once(place, job_id, attempt=2)
+    with place.working(slots=3, look_seconds=0.05):
+        for job_id in ids:
+            ended_once(place, job_id, attempt=2)
     assert time.monotonic() - killed_at > LEASE_MS / 2000, "the lease must have been waited for"
+    jobs = sorted(map(place.job, ids), key=lambda job: job.started_at or 0)
+    assert [(job.suspect, job.handbacks) for job in jobs] == [(True, 1)] * 3
+    for before, after in pairwise(jobs):
+        assert (before.finished_at or 0) <= (after.started_at or 0), "one at a time"
 
 
 def test_a_frozen_worker_finds_itself_fenced_and_changes_nothing(on_postgresql: Place) -> None:

@@ -23,8 +23,10 @@ from sqlalchemy.orm import Session
 
 from generator import output, pasting
 from generator.progress import Pulse
+from generator.room import Room
 from generator.tasks import Attempt, error_code
 from storage import attempts, privacy, workers
+from storage import database as database_module
 from storage.contract import Action, ChangedEvent, ErrorCode, JobState, ProgressEvent, Task
 from storage.database import Database
 from storage.errors import CatalogError, DataDeleted, ImageMissing
@@ -39,7 +41,8 @@ def attempt_at(place: Place, worker_id: int = 0) -> Attempt:
         worker_id = worker_id or workers.register(session, "test", place.models.names())
         claim = attempts.claim(session, worker_id, place.models.names())
     assert claim is not None
-    return Attempt(place.backends, place.models, claim, Pulse(), threading.Event())
+    room = Room(place.backends.images, "test")
+    return Attempt(place.backends, place.models, claim, Pulse(), room, threading.Event())
 
 
 def finished(place: Place, **wish: Any) -> int:
@@ -152,7 +155,7 @@ def test_a_stale_attempt_drops_its_pictures(place: Place) -> None:
     job_id = place.ask()
     attempt = attempt_at(place)
     with place.backends.database.writing() as session:
-        attempts.fail(session, job_id, 1, ErrorCode.WORKER_LOST, "its worker vanished", retry=True)
+        attempts.hand_back(session, job_id, 1)
     attempt.run()
     assert place.job(job_id).state == JobState.QUEUED
     assert place.images(job_id) == []
@@ -204,7 +207,10 @@ def test_pictures_survive_a_commit_whose_answer_was_lost(place: Place) -> None:
     assert len(place.files(job_id)) == 4
 
 
-def test_a_failing_job_is_tried_three_times_and_from_the_second_alone(place: Place) -> None:
+def test_a_failing_job_is_tried_three_times_and_from_the_second_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = place.ask(scheduler="crystal ball")
     alone = []
     for number in (1, 2, 3):
@@ -361,7 +367,7 @@ def test_a_full_disk_leaves_no_half_a_grid(place: Place, monkeypatch: pytest.Mon
     monkeypatch.setattr(place.backends.images, "save", fill_up)
     attempt_at(place).run()
     job = place.job(job_id)
-    assert (job.state, job.error_code) == (JobState.QUEUED, ErrorCode.DISK_FULL)
+    assert (job.state, job.error_code, job.handbacks) == (JobState.QUEUED, ErrorCode.DISK_FULL, 1)
     assert len(saved) == 2
     assert place.files(job_id) == []
 
@@ -381,3 +387,30 @@ def test_a_full_disk_leaves_no_half_a_grid(place: Place, monkeypatch: pytest.Mon
 )
 def test_every_failure_has_its_reason(error: Exception, code: ErrorCode) -> None:
     assert error_code(error) is code
+
+
+def test_pictures_survive_a_worker_that_was_frozen_while_it_wrote_them(
+    on_postgresql: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For longer than PostgreSQL lets a transaction idle, and for less than a lease."""
+    place = on_postgresql
+    job_id = place.ask(num_images_per_prompt=1)
+    attempt = attempt_at(place)
+    monkeypatch.setattr(database_module, "POSTGRES_IDLE_MS", 200)
+    place.backends.database.close()
+    place.backends.database = Database(place.config.database)
+    finish = attempts.finish
+    frozen: list[bool] = []
+
+    def freeze(*arguments: Any) -> Job:
+        job = finish(*arguments)
+        if not frozen:
+            frozen.append(True)
+            time.sleep(0.6)
+        return job
+
+    monkeypatch.setattr(attempts, "finish", freeze)
+    attempt.run()
+    assert frozen
+    assert place.job(job_id).state == JobState.SUCCEEDED
+    assert len(place.images(job_id)) == len(place.files(job_id)) == 1

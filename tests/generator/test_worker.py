@@ -119,7 +119,10 @@ def test_a_stopping_worker_hands_back_within_seconds(place: Place) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("worker", "job"))]
 
 
-def test_a_poison_job_fails_with_a_reason_and_others_go_on(place: Place) -> None:
+def test_a_poison_job_fails_with_a_reason_and_others_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (100,))
     with place.working():
         poison = place.ask(scheduler="crystal ball")
         others = [place.ask(member=2, **SOME) for _ in range(2)]
@@ -176,3 +179,22 @@ def test_a_claim_whose_answer_was_lost_is_given_up(place: Place) -> None:
                 assert attempts.claim(session, worker._worker_id, place.models.names()) is not None
         job = place.wait(job_id)
         assert (job.state, job.attempts) == (JobState.SUCCEEDED, 2)
+
+
+def test_a_job_that_the_system_has_no_thread_for_goes_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generator.room.MEMORY_PAUSES", (0.2,))
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def scarce(thread: threading.Thread) -> None:
+        if thread.name.startswith("job ") and len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    with place.working(slots=1, look_seconds=0.05):
+        job = place.wait(place.ask())
+    assert (job.state, job.attempts, job.handbacks) == (JobState.SUCCEEDED, 3, 2)

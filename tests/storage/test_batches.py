@@ -13,10 +13,11 @@ from storage import batches, drafts, jobs, members, moderation, states
 from storage.batches import Confirmation, Tally
 from storage.contract import JobState
 from storage.database import Database
-from storage.errors import AlreadyFinished, Banned, BatchClosed, NoSuchBatch, Paused, QueueFull
+from storage.errors import AlreadyFinished, Banned, BatchClosed, BatchesFull, NoSuchBatch, Paused, QueueFull
 from storage.tables import Batch, Delivery, Job
 from tests.storage import asking
 
+MOST = 40
 TYPED = "a {red, blue, green} castle"
 TEXTS = ("a red castle", "a blue castle", "a green castle")
 
@@ -25,7 +26,7 @@ def propose(database: Database, member_id: int = 1, texts: Sequence[str] = TEXTS
     draft = asking.draft(member_id, **{"interaction_token": "question", **changes})
     wishes = [{"text": one, "request": draft.request.model_dump(mode="json")} for one in texts]
     with database.writing() as session:
-        return batches.propose(session, draft, TYPED, wishes).id
+        return batches.propose(session, draft, TYPED, wishes, most=MOST).id
 
 
 def confirm(database: Database, batch_id: int, member_id: int = 1, **changes: Any) -> Confirmation:
@@ -35,7 +36,7 @@ def confirm(database: Database, batch_id: int, member_id: int = 1, **changes: An
         return asking.draft(member_id, text=wish["text"], **facts)
 
     with database.writing() as session:
-        return batches.confirm(session, batch_id, draft)
+        return batches.confirm(session, batch_id, draft, most=MOST)
 
 
 def make(database: Database, member_id: int = 1, size: int = 3, **changes: Any) -> int:
@@ -293,3 +294,22 @@ def test_the_last_word_wipes_the_token(database: Database) -> None:
     with database.writing() as session:
         batches.forget_message(session, died)
     assert get(database, died).progress_message_id is None
+
+
+def test_the_jobs_of_ones_batches_are_bounded(database: Database) -> None:
+    make(database, size=MOST - 3)
+    open_ = propose(database)
+    confirm(database, open_)
+    with pytest.raises(BatchesFull) as refused:
+        propose(database, texts=("one",))
+    assert (refused.value.size, refused.value.waiting, refused.value.limit) == (1, MOST, MOST)
+    asking.submit(database)
+    asking.submit(database, 2)
+    worker_id = asking.worker(database)
+    for _ in range(3):
+        asking.finish(database, asking.must_claim(database, worker_id))
+    first, second = propose(database, texts=("one",)), propose(database, texts=("one",))
+    confirm(database, first)
+    with pytest.raises(BatchesFull):
+        confirm(database, second)
+    make(database, 2, size=MOST)

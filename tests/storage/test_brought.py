@@ -120,9 +120,11 @@ def test_a_job_says_what_it_uses(database: Database) -> None:
     first = asking.submit(database, ADA, request=_request(source_keys=(ALONE, SHARED)))
     with database.writing() as session:
         wish = {"request": _request(source_key=WISHED).model_dump(mode="json")}
-        batch = batches.propose(session, asking.draft(BOB), "{a, b}", [wish])
+        batch = batches.propose(session, asking.draft(BOB), "{a, b}", [wish], most=80)
     with database.writing() as session:
-        batches.confirm(session, batch.id, lambda _: asking.draft(BOB, request=_request(source_key=WISHED)))
+        batches.confirm(
+            session, batch.id, lambda _: asking.draft(BOB, request=_request(source_key=WISHED)), most=80
+        )
     assert _uses(database) == {(first, ALONE), (first, SHARED), (first + 1, WISHED)}
 
 
@@ -140,7 +142,7 @@ def test_sent_pictures_go_unless_another_needs_them(backends: Backends) -> None:
     asking.submit(backends.database, ADA, request=_request(source_key=SHARED))
     with backends.database.writing() as session:
         wish = {"request": _request(source_key=WISHED).model_dump(mode="json")}
-        batches.propose(session, asking.draft(ADA), "{a, b}", [wish])
+        batches.propose(session, asking.draft(ADA), "{a, b}", [wish], most=80)
     privacy.erase(backends, ADA)
     assert _there(backends, ALONE, MASK, WISHED, REFUSED, SHARED) == [False] * 4 + [True]
     privacy.erase(backends, BOB)

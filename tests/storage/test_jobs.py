@@ -174,7 +174,10 @@ def test_a_job_asked_to_stop_does_not_wait_again(database: Database, worker_id: 
     assert asking.counters(database) == (0, 0)
 
 
-def test_three_attempts_and_then_a_reason(database: Database, worker_id: int) -> None:
+def test_three_attempts_and_then_a_reason(
+    database: Database, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = asking.submit(database)
     states, alone = [], []
     for _ in range(3):
@@ -212,7 +215,10 @@ def test_handing_back_does_not_count(database: Database, worker_id: int) -> None
     assert (job.state, job.attempts, job.handbacks, job.worker_id) == ("queued", 5, 5, None)
 
 
-def test_a_success_forgets_earlier_failures(database: Database, worker_id: int) -> None:
+def test_a_success_forgets_earlier_failures(
+    database: Database, worker_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = asking.submit(database)
     claim = asking.must_claim(database, worker_id)
     with database.writing() as session:

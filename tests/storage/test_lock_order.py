@@ -45,9 +45,9 @@ class Case:
         self.member = next(_members)
         with database.writing() as session:
             draft = asking.draft(self.member, guild_id=5, interaction_token="secret")
-            self.batch = batches.propose(session, draft, "a castle", [{}]).id
+            self.batch = batches.propose(session, draft, "a castle", [{}], most=80).id
         with database.writing() as session:
-            batches.confirm(session, self.batch, lambda _: draft)
+            batches.confirm(session, self.batch, lambda _: draft, most=80)
         claimed = asking.must_claim(database, asking.worker(database))
         asking.finish(database, claimed)
         self.job = claimed.job_id

@@ -25,6 +25,7 @@ from storage.database import Database
 from storage.errors import ConfigError
 from storage.tables import Bringing, JobPicture, Table
 from tests.services import fresh_postgres
+from tests.storage import asking
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,4 +205,35 @@ def test_older_pictures_come_along(empty_url: str) -> None:
         assert (bringing.key, bringing.member_id, bringing.created_at) == (brought_key, 1, 7)
         uses = {(use.job_id, use.key) for use in session.scalars(select(JobPicture))}
     assert uses == {(1, brought_key), (1, composed_key)}
+    database.close()
+
+
+OLD_MEMBER = """
+INSERT INTO members (id, name, settings, served, waiting, running, running_limit, waiting_limit, created_at)
+VALUES (1, '', '{}', 0, 1, 0, 3, 10, 0)
+"""
+OLD_JOB = """
+INSERT INTO jobs (member_id, action, text, model, batch_group, request, request_version, state, sequence,
+ attempts, handbacks, speed, priority, held, timings, created_at, user_install, stealth, upload_limit)
+VALUES (1, 'imagine', '', 'picturebook', 'g', :request, 1, 'queued', 0, 0, 0, 'fast', 0, :off, '{}', 1,
+ :off, :off, 1)
+"""
+
+
+def test_jobs_that_wait_come_along(empty_url: str) -> None:
+    """From the first tables: they are no suspects, pause for nothing, and are claimed as before."""
+    database = Database(empty_url)
+    config = module._alembic()
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in (OLD_MEMBER, OLD_JOB):
+            values = {"request": asking.draft().request.model_dump_json(), "off": False}
+            connection.execute(text(statement), values if statement is OLD_JOB else {})
+    database.upgrade()
+    assert database.check() == []
+    claim = asking.must_claim(database, asking.worker(database))
+    assert not claim.alone
+    job = asking.finish(database, claim)
+    assert (job.suspect, job.due_at) == (False, None)
     database.close()

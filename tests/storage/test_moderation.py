@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+
 import pytest
 from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
 
 from storage import attempts, holds, moderation, states
 from storage.contract import JobState
@@ -217,3 +221,24 @@ def test_the_log_shows_what_was_done_to_it(database: Database) -> None:
             "Audit entry 2 was changed after it was written.",
             "Audit entry 5 does not follow the one before it: some were taken out.",
         ]
+
+
+def test_a_ban_that_ends_while_another_is_cleared_away_releases_its_jobs(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database's clock goes on between the statements of one release."""
+    jobs_there = [asking.submit(database, guild_id=guild_id) for guild_id in (GUILD, OTHER_GUILD)]
+    _ban(database, GUILD, expires_in_ms=0)
+    _ban(database, OTHER_GUILD, expires_in_ms=400)
+    reconsider = holds.reconsider
+
+    def slowly(session: Session, member_ids: Iterable[int]) -> None:
+        reconsider(session, member_ids)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(holds, "reconsider", slowly)
+    reaper = Reaper()
+    for _ in range(2):
+        with database.writing() as session:
+            reaper.sweep(session)
+    assert _held(database, *jobs_there) == [False, False]

@@ -154,7 +154,9 @@ def test_no_secret_is_handed_out(backends: Backends) -> None:
     token = "aW50ZXJhY3Rpb24"
     asking.made(database, ADA, interaction_token=token)
     with database.writing() as session:
-        batches.propose(session, asking.draft(ADA, interaction_token=token), "{a, b}", [{"text": "a"}])
+        batches.propose(
+            session, asking.draft(ADA, interaction_token=token), "{a, b}", [{"text": "a"}], most=80
+        )
         exports.ask(session, Address(ADA, channel_id=900, interaction_token=token), None)
         stored = [table.name for table in Table.metadata.sorted_tables if "interaction_token" in table.c]
         for name in stored:
@@ -189,7 +191,7 @@ def test_nothing_of_a_member_is_left(backends: Backends) -> None:
             members.toggle_favorite(session, ADA, image.id)
         members.toggle_favorite(session, BOB, _images(database, 1)[0].id)
         wish = asking.draft(ADA, text=SECRET, interaction_token=SECRET)
-        batches.propose(session, wish, f"{{a, b}} {SECRET}", [{"text": SECRET}])
+        batches.propose(session, wish, f"{{a, b}} {SECRET}", [{"text": SECRET}], most=1)
         session.get_one(Job, 1).result = {"prompts": [SECRET]}
     if database._writer.dialect.name == "sqlite":
         assert SECRET.encode() in _file(database)

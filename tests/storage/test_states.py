@@ -160,7 +160,9 @@ class Jobs(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(600)
-def test_any_order_of_events_keeps_the_books(sqlite_template: Path) -> None:
+def test_any_order_of_events_keeps_the_books(sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
+
     class TestedJobs(Jobs):
         template = sqlite_template
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from storage import states, workers
+from storage import attempts, states, workers
 from storage.contract import JobState
 from storage.database import Database
 from storage.errors import Stale
@@ -143,9 +143,12 @@ def test_renewing_in_the_last_moment_saves_the_jobs(database: Database, clock: C
     assert _renew(database, late) == frozenset()
 
 
-def test_lost_three_times_is_a_failure(database: Database, watch: Callable[[float], list[int]]) -> None:
+def test_lost_three_times_more_when_it_ran_alone_is_a_failure(
+    database: Database, watch: Callable[[float], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
     job_id = asking.submit(database)
-    for _ in range(3):
+    for _ in range(1 + attempts.ATTEMPTS):
         lost = asking.worker(database)
         asking.must_claim(database, lost)
         _expire(database, lost)
