@@ -8,7 +8,7 @@ import io
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import discord
@@ -21,6 +21,7 @@ from discord.utils import MISSING
 from bot import commands, errors, reactions
 from bot.delivery import Delivery
 from bot.languages import CommandTranslator, Languages
+from bot.options import check_options
 from bot.translation import speak
 from bot.views import Press, submitted
 from bot.views.press import Interaction, locale_of
@@ -44,8 +45,10 @@ class Tree(app_commands.CommandTree["EaselBot"]):
         )
 
     async def interaction_check(self, interaction: discord.Interaction[EaselBot], /) -> bool:
-        """Lets everybody in, and speaks their language from here on."""
+        """Lets everybody in whose options can be read, and speaks their language from here on."""
         speak(locale_of(interaction))
+        if interaction.type is discord.InteractionType.application_command:
+            check_options(cast("dict[str, Any]", interaction.data or {}))
         return True
 
     async def on_error(

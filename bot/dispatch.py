@@ -10,13 +10,14 @@ from typing import Any, Protocol, TypeVar
 
 import discord
 
-from bot import letters, messages, posting
+from bot import letters, messages, policy, posting
 from bot.messages import preferences
 from bot.posting import FAILURES, TRANSIENT, CannotLook, Failure, Letter, Place
 from bot.progress import ProgressBoard
 from storage import deliveries, jobs, tables
 from storage.backends import Backends
 from storage.contract import JobState
+from storage.errors import DataDeleted, Refused
 from storage.tables import Job
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class Dispatch:
         if row.message_id is None and has_pictures:
             try:
                 self._address()
+                self._check_policy()
                 self._post_pictures()
             except Undeliverable:
                 self._point_to_show(job)
@@ -117,6 +119,22 @@ class Dispatch:
                 raise Later(str(error), refused=self._clean) from error
             raise Undeliverable(f"no direct message: {error}") from error
         self._write(deliveries.set_channel, row.id, row.channel_id)
+
+    def _check_policy(self) -> None:
+        """What may not be posted here any more: a result goes to its member, all else to nobody."""
+        if self._row.attempted_at is not None:
+            return
+        backends = self._outbox.backends
+        try:
+            with backends.database.reading() as session:
+                policy.check_delivery(session, self._row, safety=backends.config.safety == "on")
+        except DataDeleted:
+            raise
+        except Refused as refused:
+            reason = f"{type(refused).__name__}: {refused}"
+            if self._row.kind != deliveries.RESULT:
+                raise Undeliverable(reason) from refused
+            raise self._elsewhere(reason) from refused
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""

@@ -7,11 +7,12 @@ from storage.tables.deliveries import OPEN, Delivery, Message
 from storage.tables.images import Favorite, Image
 from storage.tables.jobs import QUEUED, RELAXED, RUNNING, UNFINISHED, Job
 from storage.tables.members import Member, MemberUsage
-from storage.tables.moderation import EXPIRING, UNDECIDED, AuditEntry, Ban, Guild, Report
+from storage.tables.moderation import EXPIRING, IN_FORCE, UNDECIDED, AuditEntry, Ban, Guild, Report, Takedown
 from storage.tables.workers import Turn, Worker
 
 __all__ = [
     "EXPIRING",
+    "IN_FORCE",
     "LIVE",
     "OPEN",
     "QUEUED",
@@ -35,6 +36,7 @@ __all__ = [
     "Message",
     "Report",
     "Table",
+    "Takedown",
     "Turn",
     "Worker",
 ]
