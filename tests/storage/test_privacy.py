@@ -120,7 +120,7 @@ def test_every_table_about_a_member_is_known_here(sqlite_database: Database) -> 
     with sqlite_database.reading() as session:
         assert set(privacy.export(session, ADA)) == {
             *("members", "member_usage", "batches", "jobs", "images", "favorites", "deliveries", "messages"),
-            *("bans", "reports", "audit"),
+            *("bans", "reports", "takedowns", "audit"),
         }
 
 
