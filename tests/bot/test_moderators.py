@@ -14,7 +14,7 @@ from storage.contract import JobState
 from storage.tables import AuditEntry, Guild, Job, Takedown
 from tests.bot import drawing
 from tests.bot.pressing import drawn, picked
-from tests.bot.simulated import Member, World, answer, labels, press, use
+from tests.bot.simulated import Member, World, answer, labels, press, texts, use
 
 
 def moderates_one(world: World, name: str = "mod") -> tuple[Member, Any]:
@@ -104,7 +104,7 @@ async def test_a_moderators_bin_takes_the_picture_out_of_the_server_alone(world:
         assert (taken.guild_id, taken.job_id) == (world.guild.id, 1)
         assert session.scalars(select(AuditEntry.action)).all() == ["take_down"]
     assert len(drawing.images(world.backends, 1)) == 4
-    assert "red castle" in str((await alice.slash(world.channel, "history")).response.components)
+    assert "red castle" in texts(answer(await alice.slash(world.channel, "history")))
 
 
 async def test_a_channels_moderator_takes_nothing_out_of_the_server(world: World) -> None:

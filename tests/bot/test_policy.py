@@ -150,7 +150,6 @@ async def test_without_one_all_of_them_lead_somewhere(world: World) -> None:
     at = await scene(world)
     for name, (cause, _) in CAUSES.items():
         with world.backends.database.writing() as session:
-            session.execute(Job.__table__.update().values(priority=0))
             for job in session.scalars(select(Job).where(Job.state == JobState.QUEUED)):
                 session.delete(job)
         before = posts(at)

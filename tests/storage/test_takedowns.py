@@ -19,7 +19,7 @@ OWNER = 1
 
 
 def _shown(database: Database) -> tuple[int, list[int]]:
-    """A job of HOME's: its grid there (11), one picture alone (12), the grid elsewhere (21) and sent home (31)."""
+    """A job of HOME's: its grid (11), one picture alone (12), the grid elsewhere (21) and sent home (31)."""
     job_id = asking.made(database, guild_id=HOME)
     with database.writing() as session:
         delivery = session.scalars(select(Delivery).where(Delivery.job_id == job_id)).one()
