@@ -53,11 +53,16 @@ async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[P
         raise TooManyHere(len(parsed))
     most = backends.config.batch_jobs
 
+    def made(session: Session) -> list[JobDraft]:
+        return [submit.draft_of(session, wish, Action.IMAGINE, one.text, one.request) for one in parsed]
+
     def write(session: Session) -> Batch:
-        drafts = [submit.draft_of(session, wish, Action.IMAGINE, one.text, one.request) for one in parsed]
+        drafts = made(session)
         asks = replace(drafts[0], stealth=any(draft.stealth for draft in drafts))
         return batches.propose(session, asks, typed, [_wish(draft) for draft in drafts], most=most)
 
+    # Refused, and its words read, where nobody waits to write.
+    await backends.database.read(made)
     batch = await backends.database.write(write)
     return Proposal(batch, [one.text for one in parsed], submit.hints_of(backends, *parsed))
 
@@ -78,10 +83,14 @@ async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation
         made = submit.draft_of(session, wish, Action.IMAGINE, stored["text"], request)
         return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
 
+    def made(session: Session) -> list[JobDraft]:
+        return [draft(session, stored) for stored in batches.own(session, batch_id, wish.member_id).wishes]
+
     def write(session: Session) -> Confirmation:
         batches.own(session, batch_id, wish.member_id)
         return batches.confirm(session, batch_id, lambda stored: draft(session, stored), most=most)
 
+    await backends.database.read(made)
     confirmation = await backends.database.write(write)
     if confirmation.fresh:
         for _ in range(min(WAKE, confirmation.batch.size)):

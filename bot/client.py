@@ -8,7 +8,7 @@ import io
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import discord
@@ -22,6 +22,7 @@ from bot import commands, errors, reactions, webhooks
 from bot.delivery import Delivery
 from bot.exports import Exports
 from bot.languages import CommandTranslator, Languages
+from bot.options import check_options
 from bot.rehearsal import rehearse
 from bot.sweeper import Sweeper
 from bot.translation import speak
@@ -48,8 +49,10 @@ class Tree(app_commands.CommandTree["EaselBot"]):
         )
 
     async def interaction_check(self, interaction: discord.Interaction[EaselBot], /) -> bool:
-        """Lets everybody in, and speaks their language from here on."""
+        """Lets everybody in whose options can be read, and speaks their language from here on."""
         speak(locale_of(interaction))
+        if interaction.type is discord.InteractionType.application_command:
+            check_options(cast("dict[str, Any]", interaction.data or {}))
         return True
 
     async def on_error(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from bot import finding, letters, messages, posting
+from bot import finding, letters, messages, policy, posting
 from bot.finding import CannotLook
 from bot.messages import preferences
 from bot.outbox import (
@@ -25,7 +25,7 @@ from storage import deliveries, jobs, tables
 from storage.clock import Clock
 from storage.contract import JobState
 from storage.deliveries import ANSWER, CHANNEL, TOKEN
-from storage.errors import Stale
+from storage.errors import DataDeleted, Refused, Stale
 from storage.tables import TOKEN_MS, Job
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Dispatch:
             return
         try:
             self._address()
+            self._check_policy()
             self._post_pictures()
         except Undeliverable:
             self._point_to_show(job)
@@ -90,6 +91,22 @@ class Dispatch:
                 raise Later(str(error), refused=self._clean) from error
             raise Undeliverable(f"no direct message: {error}") from error
         self._outbox.write(deliveries.set_channel, row.id, row.channel_id)
+
+    def _check_policy(self) -> None:
+        """What may not be posted here any more: a result goes to its member, all else to nobody."""
+        if self._row.attempted_at is not None:
+            return
+        backends = self._outbox.backends
+        try:
+            with backends.database.reading() as session:
+                policy.check_delivery(session, self._row, safety=backends.config.safety == "on")
+        except DataDeleted:
+            raise
+        except Refused as refused:
+            reason = f"{type(refused).__name__}: {refused}"
+            if self._row.kind != deliveries.RESULT:
+                raise Undeliverable(reason) from refused
+            raise self._elsewhere(reason) from refused
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""

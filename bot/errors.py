@@ -25,6 +25,7 @@ from bot.incoming import (
 )
 from bot.messages import batches, deeds, finding, pictures, privacy, prompts
 from bot.moderation import ForbiddenWords
+from bot.options import NotAccepted, NotResolved
 from bot.picture_prompts import SeveralPictures
 from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
@@ -32,7 +33,7 @@ from bot.redrawn import NoSegmenter, NoSquarerSize
 from bot.twins import NoTwin
 from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend
-from bot.views.modals import FormTooLate, TooLongForForm
+from bot.views.modals import FormTooLate, TooLongForForm, Unresolved
 from bot.views.press import UnknownButton
 from bot.views.uses import NoPicture, PictureTooLarge
 from storage.errors import (
@@ -52,6 +53,7 @@ from storage.errors import (
     QueueFull,
     Refused,
 )
+from storage.takedowns import TakenDown
 
 _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     FlagError: lambda error: messages.flag_faults(error.faults),
@@ -104,10 +106,14 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoWords: lambda _: pictures.no_words(),
     OneSource: lambda error: pictures.one_source(error.given),
     NotALink: lambda error: pictures.not_a_link(error.given),
+    TakenDown: lambda _: messages.taken_down(),
     NotYours: lambda _: messages.not_yours(),
     NotModerator: lambda _: messages.not_moderator(),
     AlreadyFinished: lambda error: messages.already_finished(error.state),
     UnknownButton: lambda _: messages.unknown_button(),
+    Unresolved: lambda _: messages.not_resolved(),
+    NotResolved: lambda _: messages.not_resolved(),
+    NotAccepted: lambda error: messages.not_accepted(error.given),
     app_commands.CommandNotFound: lambda _: messages.stale_command(),
     app_commands.CommandSignatureMismatch: lambda _: messages.stale_command(),
 }
@@ -115,7 +121,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
 
 def expected(error: BaseException) -> bool:
     """Whether it is a wish that could not be granted, rather than a fault of ours."""
-    return isinstance(error, Refused)
+    return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
 def sentence(error: BaseException, reference: int | None = None) -> str:

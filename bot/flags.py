@@ -9,9 +9,10 @@ import itertools
 import math
 import random
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 
 from bot import vocabulary, weights
@@ -34,8 +35,9 @@ __all__ = [
 ]  # fmt: skip
 
 LONGEST = 4000
-"""Characters of a prompt with everything that settings and options add to it."""
+"""Characters of a prompt with all that settings and options add to it, also as `spelled_out` counts."""
 _LONGEST_TYPED = 4 * LONGEST
+"""Characters of what is taken apart at all: its sets and the member's own flags may make it shorter."""
 SEED_FLAGS = ("seed", "sameseed")
 LEAST_STRENGTH = 0.05
 STRENGTH_PER_WEIGHT = 0.3
@@ -99,6 +101,7 @@ def parse(
         FlagError: with every fault found, and the command to copy.
     """
     echo = echo_of(text, options)
+    _check_typed(text, echo)
     return _parse(
         text, preferences, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo
     )
@@ -121,8 +124,7 @@ def parse_all(
         FlagError: as `parse`, and for more than MOST_COMMANDS.
     """
     echo = echo_of(text, options)
-    if len(text) > _LONGEST_TYPED:
-        raise FlagError([_too_long(len(text))], echo)
+    _check_typed(text, echo)
     read = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo)
     commands = _alternatives(clean(text), preferences, echo)
     firsts = [read(single, own) for single, own in commands]
@@ -168,7 +170,9 @@ def _parse(
     attached: bool,
     echo: str,
 ) -> Parsed:
-    words, given = gather(divide(text), options, preferences)
+    divided = divide(text)
+    _check_own(divided, preferences, echo)
+    words, given = gather(divided, options, preferences)
     choice = choose(given, scope_of(given, catalog))
     refuse(choice.faults, echo)
     kept = tuple(given[place].flag for place in sorted(choice.kept))
@@ -197,7 +201,7 @@ def _parse(
 
 
 def _parts(whole: Divided, echo: str, *, needed: bool) -> tuple[Part, ...]:
-    length = len(str(whole))
+    length = spelled_out(str(whole))
     if length > LONGEST:
         raise FlagError([_too_long(length)], echo)
     try:
@@ -207,6 +211,29 @@ def _parts(whole: Divided, echo: str, *, needed: bool) -> tuple[Part, ...]:
     if needed and not parts:
         raise FlagError([Fault(Problem.EMPTY)], echo)
     return parts
+
+
+def spelled_out(text: str) -> int:
+    """Characters of a text, at least as many as where each sign is written as what it stands for.
+
+    Such a sign may be 18 characters (U+FDFA), and what compares or draws words has to read all of them.
+    """
+    if len(text) > LONGEST:
+        return len(text)
+    return max(len(text), len(unicodedata.normalize("NFKC", text)))
+
+
+def _check_typed(text: str, echo: str) -> None:
+    if len(text) > _LONGEST_TYPED:
+        raise FlagError([_too_long(len(text))], echo)
+
+
+def _check_own(divided: Divided, preferences: Preferences, echo: str) -> None:
+    """Before it is written out: what the member's own flags stand for is too long by itself."""
+    meant = (preferences.options.get(flag.name, "") for flag in divided.flags if flag.name not in BY_NAME)
+    length = sum(map(len, meant))
+    if length > LONGEST:
+        raise FlagError([_too_long(length)], echo)
 
 
 def _too_long(length: int) -> Fault:
@@ -225,10 +252,11 @@ def _alternatives(line: str, preferences: Preferences, echo: str) -> list[tuple[
     """Every permutation of a command, with one of what the member's own flags in it stand for."""
     found = permutations(line)
     refuse_many(found.count, echo)
+    meaning = cache(lambda name: permutations(preferences.options[name]))
     commands: list[tuple[str, Preferences]] = []
     for single in found.texts():
         used = {flag.name for flag in divide(single).flags} & preferences.options.keys() - BY_NAME.keys()
-        own = {name: permutations(preferences.options[name]) for name in sorted(used)}
+        own = {name: meaning(name) for name in sorted(used)}
         refuse_many(len(commands) + math.prod(each.count for each in own.values()), echo)
         for chosen in itertools.product(*(each.texts() for each in own.values())):
             meant = {**preferences.options, **dict(zip(own, chosen, strict=True))}

@@ -27,7 +27,7 @@ _INVISIBLE = {
 }
 _REMOVED = {code: None for code in _INVISIBLE if not chr(code).isspace()}
 
-QUOTED = r"""(?<![^\s(\[{]) (?: "[^"]*"(?!\w) | “[^”]*” )"""
+QUOTED = r"""(?<![^\s(\[{]) (?: "[^"]*"(?!\w) | “[^“”]*” )"""
 """Letters to draw, as a verbose pattern: nothing in quotes is a flag or a weight."""
 
 _QUOTED_OR_FLAG = re.compile(

@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from bot.grammar import divide
+from storage.contract import GenerationRequest
 from storage.errors import Refused
 
 ALWAYS = ("csam", "jailbait", "lolicon", "shotacon", "bestiality", "zoophilia", "snuff film")
@@ -54,13 +57,18 @@ def check(prompt: str, guild_settings: Mapping[str, Any], echo: str) -> None:
 
 def forbidden_words(prompt: str, banned: Iterable[str] = ()) -> tuple[str, ...]:
     """The banned words and phrases that the prompt holds, as they are listed."""
-    readings = _readings(prompt)
-    found = _found((*ALWAYS, *banned), readings)
-    minors = _found(MINORS, readings)
-    sexual = _found(SEXUAL, readings) if minors else ()
+    found = _found((*ALWAYS, *banned), readings(prompt))
+    minors = _found(MINORS, readings(prompt))
+    sexual = _found(SEXUAL, readings(prompt)) if minors else ()
     if minors and sexual:
         found += (f"{sexual[0]} … {minors[0]}",)
     return tuple(dict.fromkeys(found))
+
+
+def asked_words(request: GenerationRequest, text: str) -> str:
+    """All that is asked for in words. A request without a prompt is called by the names of its pictures."""
+    words = request.prompt or divide(text).prompt
+    return f"{words}\n{request.mask_words}" if request.mask_words else words
 
 
 def searchable(phrase: str) -> bool:
@@ -68,38 +76,58 @@ def searchable(phrase: str) -> bool:
     return bool(_words(phrase))
 
 
-def _found(phrases: Iterable[str], readings: Sequence[str]) -> tuple[str, ...]:
-    return tuple(phrase for phrase in phrases if any(_holds(reading, _words(phrase)) for reading in readings))
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a prompt: its words with a blank around each, and the set of them."""
+
+    text: str
+    words: frozenset[str]
+
+    def holds(self, phrase: str) -> bool:
+        """Whether the phrase, as `_words` writes it, is in it."""
+        if not phrase:
+            return False
+        if _NO_SPACES.search(phrase):
+            # Where blanks stand between no words, a word may be anywhere.
+            return phrase in self.text
+        return phrase.partition(" ")[0] in self.words and f" {phrase} " in self.text
 
 
-def _holds(reading: str, words: str) -> bool:
-    if not words:
-        return False
-    # Where blanks stand between no words, a word may be anywhere.
-    return words in reading if _NO_SPACES.search(words) else f" {words} " in reading
+@lru_cache(maxsize=128)
+def readings(prompt: str) -> tuple[Reading, ...]:
+    """The ways in which the prompt may be read; a banned word in any of them counts.
 
-
-def _readings(prompt: str) -> tuple[str, ...]:
-    """The ways in which the prompt may be read; a banned word in any of them counts."""
-    readings = set()
+    Remembered: a prompt is read once, before the transaction that compares it (tens of milliseconds for a
+    long one), and not again for each of its jobs.
+    """
+    visible = _visible(prompt)
+    read = set()
     for one in "il":
-        plain = _plain(prompt, one)
+        plain = _latin(visible, one)
         split = " ".join(re.findall(r"[^\W_]+", plain))
-        readings.add(split)
-        readings.add(_SPELLED.sub(lambda match: match[0].replace(" ", ""), split))
-        readings.add(" ".join(re.sub(r"\W|_", "", word) for word in plain.split()))
-    return tuple(f" {reading} " for reading in readings)
+        read.add(split)
+        read.add(_SPELLED.sub(lambda match: match[0].replace(" ", ""), split))
+        read.add(" ".join(re.sub(r"\W|_", "", word) for word in plain.split()))
+    return tuple(Reading(f" {text} ", frozenset(text.split())) for text in read)
+
+
+def _found(phrases: Iterable[str], read: Sequence[Reading]) -> tuple[str, ...]:
+    return tuple(phrase for phrase in phrases if any(one.holds(_words(phrase)) for one in read))
 
 
 @lru_cache(maxsize=4096)
 def _words(phrase: str) -> str:
     """The words of a banned phrase with one blank between, as they stand in a reading."""
-    return " ".join(re.findall(r"[^\W_]+", _plain(phrase)))
+    return " ".join(re.findall(r"[^\W_]+", _latin(_visible(phrase), "i")))
 
 
-def _plain(text: str, one: str = "i") -> str:
-    """Without case, accents and invisible characters; twins and figures as the letters they resemble."""
+def _visible(text: str) -> str:
+    """Without case, accents and invisible characters."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    visible = "".join(char for char in decomposed if unicodedata.category(char) not in _UNSEEN)
+    return "".join(char for char in decomposed if unicodedata.category(char) not in _UNSEEN)
+
+
+def _latin(visible: str, one: str) -> str:
+    """Twins and figures as the letters they resemble, of which 1 is `one`."""
     latin = visible.translate(_TWINS).translate({ord(char): one for char in "1!|"})
     return re.sub(r"(\w)\1{2,}", r"\1", latin)

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from bot.grammar import clean, divide
 
-_PIECE = re.compile(
-    r"""
-    (?P<link> https?://[^\s<>]*[^\s<>.,;:!?'"“”)\]}*_~|`\\] )
-    | (?P<invite> discord(?:app)?(?=\.(?:gg|com/invite)/) )
+INVITER = r"""
+(?: discord(?:app)? (?= \.(?:gg|new|gifts?|me|io) | \.com/(?:\w+/)*(?:invite|template|gifts|servers|oauth2) )
+  | (?: dsc | invite ) (?= \.gg ) )
+"""
+"""The name, as a verbose pattern, of a host that lets who clicks join a server or add an app."""
+_ACTS = rf"""
+    (?P<invite> {INVITER} )
     | (?P<everyone> @(?=everyone|here) )
     | (?P<mark> [\\*_~|`<\[\]] )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+"""
+_LINK = r"""(?P<link> https?://[^\s<>]*[^\s<>.,;:!?'"“”)\]}*_~|`\\] )"""
+_PIECE = re.compile(f"{_LINK} | {_ACTS}", re.VERBOSE | re.IGNORECASE)
+_OF_TEXT = re.compile(_ACTS, re.VERBOSE | re.IGNORECASE)
 _LINE_START = re.compile(r"(?:-?#|>|[-+]\s|(?P<number>\d+)[.)]\s)")
 _ELLIPSIS = "…"
+UNSEEN = "\u200b"
+"""Divides what would act; `clean` takes it away again from what is copied."""
 _FILE_NAME = 60
 _FILE_NAME_MEMBER = 20
 
@@ -56,20 +62,36 @@ def _escaped(line: str) -> list[str]:
         end += 1
     for match in _PIECE.finditer(line, end):
         pieces += line[end : match.start()]
-        pieces.append(_escaped_piece(match))
+        link = match["link"]
+        pieces += [_escaped_piece(match)] if link is None else _link(link)
         end = match.end()
     pieces += line[end:]
     return pieces
 
 
-def _escaped_piece(match: re.Match[str]) -> str:
-    piece = match[0]
-    if match["link"]:
+def _link(link: str) -> list[str]:
+    """It may be clicked, but is not unfurled; an invitation is text that reads the same."""
+    if not invites(link):
         # Bold text ends at the first two asterisks, and a mention acts, in a link or not; else it is inert.
-        return f"<{re.sub('[*]|@(?=everyone|here)', lambda mark: quote(mark[0]), piece)}>"
-    if match["mark"]:
-        return f"\\{piece}"
-    return f"{piece}\u200b"
+        return [f"<{re.sub('[*]|@(?=everyone|here)', lambda mark: quote(mark[0]), link)}>"]
+    pieces: list[str] = []
+    end = 0
+    broken = link.replace("://", f":{UNSEEN}//")
+    for match in _OF_TEXT.finditer(broken):
+        pieces += [*broken[end : match.start()], _escaped_piece(match)]
+        end = match.end()
+    return [*pieces, *broken[end:]]
+
+
+def invites(link: str) -> bool:
+    """Whether a link leads to an invitation, as far as a browser would undo how it is written."""
+    plain = unicodedata.normalize("NFKC", unquote(link)).casefold().replace("\u3002", ".").replace("\\", "/")
+    seen = "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Mn"))
+    return re.search(INVITER, seen, re.VERBOSE) is not None
+
+
+def _escaped_piece(match: re.Match[str]) -> str:
+    return f"\\{match[0]}" if match["mark"] else f"{match[0]}{UNSEEN}"
 
 
 def fence(text: str) -> str:

@@ -60,7 +60,8 @@ async def _send_home(
     subject = await backends.database.read(Subject.of_message, reaction.message_id)
     if isinstance(subject.job, Batch) or subject.job.member_id != reaction.user_id:
         raise NotYours
-    await send_home(client, backends, reaction.user_id, subject.job.id, subject.image_id)
+    job_id, asked_in = subject.job.id, reaction.guild_id
+    await send_home(client, backends, reaction.user_id, job_id, subject.image_id, asked_in=asked_in)
 
 
 async def _retract(

@@ -15,16 +15,16 @@ from typing import Any, Protocol, Self
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, flags, messages, moderation, picture_prompts
+from bot import checks, derived, flags, messages, moderation, picture_prompts, policy
 from bot.checks import Place
 from bot.derived import Cell, Derived, Sheet
 from bot.grammar import divide
-from storage import deliveries, jobs, pictures, submissions
+from storage import deliveries, jobs, pictures, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.contract import Action, ChangedEvent, GenerationRequest, Speed, Task
 from storage.drafts import JobDraft
-from storage.tables import Address, Delivery, Guild, Job, Member
+from storage.tables import Address, Delivery, Image, Job, Member
 
 __all__ = ["Asked", "Cell", "Derive", "Place", "Wish", "derive", "enqueue", "imagine", "pick"]
 
@@ -104,8 +104,10 @@ async def imagine(
     """
     check_place(backends, wish)
     preferences = await backends.database.read(preferences_of, wish.member_id)
-    parsed = flags.parse(text, backends.catalog, preferences, options=options)
-    return await draw(backends, wish, parsed, found)
+    parsed = await asyncio.to_thread(
+        lambda: _read([flags.parse(text, backends.catalog, preferences, options=options)])
+    )
+    return await draw(backends, wish, parsed[0], found)
 
 
 async def understand(
@@ -127,7 +129,17 @@ async def understand(
     check_place(backends, wish)
     if preferences is None:
         preferences = await backends.database.read(preferences_of, wish.member_id)
-    return flags.parse_all(text, backends.catalog, preferences, options=options, attached=attached)
+    held = preferences
+    return await asyncio.to_thread(
+        lambda: _read(flags.parse_all(text, backends.catalog, held, options=options, attached=attached))
+    )
+
+
+def _read(parsed: list[flags.Parsed]) -> list[flags.Parsed]:
+    """Have the words read, once each, before a transaction compares them."""
+    for one in parsed:
+        moderation.readings(moderation.asked_words(one.request, one.text))
+    return parsed
 
 
 async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Found | None = None) -> Asked:
@@ -219,12 +231,20 @@ async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
     """
     check_place(backends, wish)
 
-    def request(session: Session) -> tuple[Delivery, Job]:
+    guild_id = wish.address.guild_id
+
+    def allowed(session: Session) -> tuple[Image, Job]:
         image, job = derived.shown(session, picture)
-        jobs.check_seen_by(job, wish.member_id)
+        policy.check_asked(session, wish.member_id, guild_id)
+        policy.check_shown(session, job, wish.member_id, guild_id, [image.id])
+        return image, job
+
+    def request(session: Session) -> tuple[Delivery, Job]:
+        image, job = allowed(session)
         once = f"press:{wish.interaction_id}"
         return deliveries.request_single(session, wish.address, image_id=image.id, once=once), job
 
+    await backends.database.read(allowed)
     delivery, job = await backends.database.write(request)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
     return delivery
@@ -258,9 +278,8 @@ def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
 
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
     """The wish as a row's draft, where the guild's word rules allow it."""
-    guild_id = wish.address.guild_id
-    guild = None if guild_id is None else session.get(Guild, guild_id)
-    moderation.check(request.prompt, guild.settings if guild else {}, echo=text)
+    words = moderation.asked_words(request, text)
+    policy.check_words(session, wish.address.guild_id, words, echo=text)
     speed, stealth = _mode(text, preferences_of(session, wish.member_id))
     return JobDraft(
         address=wish.address,
@@ -284,15 +303,26 @@ def _mode(text: str, preferences: flags.Preferences) -> tuple[Speed, bool]:
 
 
 async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> Asked:
-    """Write the job that `draft` makes in the same transaction; wake a worker once it is committed."""
+    """Write the job that `draft` makes in the same transaction; wake a worker once it is committed.
+
+    It is made once before, where nobody waits to write: its words are read then.
+    """
+
+    def allowed(session: Session) -> JobDraft:
+        made = draft(session)
+        if made.parent_job_id is not None:
+            images = () if made.parent_image_id is None else (made.parent_image_id,)
+            takedowns.check(session, made.parent_job_id, made.address.guild_id, images)
+        return made
 
     def write(session: Session) -> Asked:
-        submission = submissions.submit(session, draft(session))
+        submission = submissions.submit(session, allowed(session))
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
         hints = (messages.concurrent(),) if full else ()
         return Asked(submission.job, submission.ahead, submission.fresh, hints)
 
+    await backends.database.read(allowed)
     asked = await backends.database.write(write)
     if asked.fresh:
         backends.tickets.send()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.grammar import QUOTED, unescaped
@@ -74,33 +75,62 @@ def _weighted(text: str) -> Iterator[tuple[str, Decimal]]:
 
 
 def _phrases(text: str) -> tuple[Phrase, ...]:
-    pieces: list[tuple[str, float]] = []
-    opened: list[int] = []
-    end = 0
+    phrases: list[tuple[str, float]] = []
+    around = [(1.0, "")]
+    for piece in _pieces(text):
+        product, number = around[-1]
+        if piece.number:
+            around.append((product * float(piece.number), piece.number))
+        elif piece.ends:
+            around.pop()
+        else:
+            phrases.append((piece.text, _emphasis(product, number) if piece.text.strip() else 1.0))
+    return _joined(phrases)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A stretch of text, or the beginning or end of a bracket that has a number."""
+
+    text: str = ""
+    number: str = ""
+    ends: bool = False
+
+
+def _pieces(text: str) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    opened: list[tuple[int, int]] = []
+    end = words = 0
     for match in _BRACKET.finditer(text):
         if match["open"] is None and match["close"] is None:
             continue
-        if match.start() > end:
-            pieces.append((text[end : match.start()], 1.0))
+        between = text[end : match.start()]
+        if between:
+            pieces.append(_Piece(between))
+            words += bool(between.strip())
         end = match.end()
-        if match["open"]:
-            opened.append(len(pieces))
-        start = opened.pop() if match["close"] and opened else len(pieces)
         number = match["number"] or match["decimal"]
-        inner = pieces[start + 1 :]
-        if number and any(words.strip() for words, _ in inner):
-            pieces[start:] = [(words, _emphasised(emphasis, number)) for words, emphasis in inner]
-        else:
-            pieces.append((match[0], 1.0))
-    pieces.append((text[end:], 1.0))
-    return _joined(pieces)
+        place, before = opened.pop() if match["close"] and opened else (-1, words)
+        if number and words > before:
+            if float(number) < 0:
+                raise WrongValue(Problem.EMPHASIS, number)
+            pieces[place] = _Piece(number=number)
+            pieces.append(_Piece(ends=True))
+            continue
+        words += 1
+        if match["open"]:
+            opened.append((len(pieces), words))
+        pieces.append(_Piece(match[0]))
+    pieces.append(_Piece(text[end:]))
+    return pieces
 
 
-def _emphasised(emphasis: float, number: str) -> float:
-    product = round(emphasis * float(number), 4)
-    if not 0 <= product <= STRONGEST:
+def _emphasis(product: float, number: str) -> float:
+    """The emphasis of what stands in brackets whose numbers have this product, `number` the innermost."""
+    emphasis = round(product, 4)
+    if not 0 <= emphasis <= STRONGEST:
         raise WrongValue(Problem.EMPHASIS, number)
-    return product
+    return emphasis
 
 
 def _joined(pieces: list[tuple[str, float]]) -> tuple[Phrase, ...]:

@@ -13,6 +13,9 @@ from storage.contract import JobState
 from storage.errors import DataDeleted, NoSuchImage, NoSuchJob, NotYours
 from storage.tables import QUEUED, UNFINISHED, Delivery, Image, Job
 
+MOST_SEARCHED = 30
+"""Words by which jobs are found."""
+
 
 def get(session: Session, job_id: int) -> Job:
     """The job of this number.
@@ -92,8 +95,12 @@ def image(session: Session, image_id: int) -> tuple[Image, Job]:
 
 
 def has_words(words: str) -> ColumnElement[bool]:
-    """Which jobs have every one of the words in their text, in any order and case."""
-    found = (func.lower(Job.text).contains(word.lower(), autoescape=True) for word in words.split())
+    """Which jobs have every one of the words in their text, in any order and case.
+
+    Of many words the first MOST_SEARCHED count: each is a condition, of which SQLite takes 1,000.
+    """
+    first = dict.fromkeys(word.lower() for word in words.split(maxsplit=MOST_SEARCHED)[:MOST_SEARCHED])
+    found = (func.lower(Job.text).contains(word, autoescape=True) for word in first)
     return and_(true(), *found)
 
 

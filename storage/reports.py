@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import jobs, moderation, removals, states
+from storage import jobs, moderation, states, takedowns
 from storage.database import insert_or_update, now
 from storage.errors import AlreadyFinished, DataDeleted
 from storage.tables import UNDECIDED, Job, Message, Report
@@ -53,19 +53,23 @@ def dismiss(session: Session, report_id: int, guild_id: int, by: int) -> bool:
 class Withheld:
     job: Job
     messages: Sequence[Message]
-    """Those that show its pictures, to be deleted from Discord."""
+    """The guild's that show its pictures, to be deleted from Discord."""
 
 
 def withhold(session: Session, report_id: int, guild_id: int, by: int) -> Withheld | None:
-    """Hide a reported job's pictures, and stop it where it is not finished; None: decided already."""
+    """Show a reported job's pictures in this guild no more; None: decided already.
+
+    Where it was asked for there and is not finished, it is stopped.
+    """
     job_id = _decide(session, report_id, guild_id, by, WITHHELD)
     if job_id is None:
         return None
-    with suppress(AlreadyFinished):
-        states.cancel(session, job_id)
+    if session.get_one(Job, job_id).guild_id == guild_id:
+        with suppress(AlreadyFinished):
+            states.cancel(session, job_id)
     shown: Sequence[Message] = ()
     with suppress(DataDeleted):
-        shown = removals.withhold(session, job_id)
+        shown = takedowns.take_down(session, job_id, guild_id, by)
     _audit(session, "withhold", guild_id, by, job_id)
     return Withheld(session.get_one(Job, job_id), shown)
 

@@ -42,13 +42,15 @@ async def cancel_job(interaction: Interaction, message: discord.Message) -> None
 @app_commands.context_menu(name="DM Results")
 async def dm_results(interaction: Interaction, message: discord.Message) -> None:
     backends, member_id = host(interaction).backends, interaction.user.id
+    asked_in = interaction.guild_id
 
     async def work() -> None:
         subject = await backends.database.read(Subject.of_message, message.id)
         if isinstance(subject.job, Batch):
             raise NotYours
         jobs.check_seen_by(subject.job, member_id)
-        await send_home(interaction.client, backends, member_id, subject.job.id, subject.image_id)
+        client, job_id = interaction.client, subject.job.id
+        await send_home(client, backends, member_id, job_id, subject.image_id, asked_in=asked_in)
 
     await in_time(interaction, work(), ephemeral=True)
     await say(interaction, deeds.sent_home(), ephemeral=True)

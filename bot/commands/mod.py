@@ -7,6 +7,7 @@ import io
 import discord
 from discord import app_commands
 
+from bot.commands.show import JobNumber
 from bot.messages import fence, finding, length, panels
 from bot.moderation import searchable
 from bot.translation import N_
@@ -19,7 +20,7 @@ from bot.views.cancels import is_moderator, stop
 from bot.views.press import Interaction, host
 from bot.views.queues import guild_queue, read_guild_queue
 from bot.views.reports import load_reports, reported
-from storage import moderation
+from storage import moderation, takedowns
 from storage import words as forbidden
 from storage.backends import Backends
 from storage.errors import NotModerator
@@ -112,10 +113,20 @@ async def resume(interaction: Interaction) -> None:
 
 @mod.command(description=N_("Stop one job of this server"))
 @app_commands.describe(job_id=N_("Its number, as /mod queue and file names show it"))
-async def cancel(interaction: Interaction, job_id: app_commands.Range[int, 1, 2**53 - 1]) -> None:
+async def cancel(interaction: Interaction, job_id: JobNumber) -> None:
     backends, _ = _place(interaction)
     await in_time(interaction, stop(interaction, backends, job_id), ephemeral=True)
     await say(interaction, panels.cancelled_by_moderator(job_id), ephemeral=True)
+
+
+@mod.command(description=N_("Let a job be shown in this server again that was withheld or taken down"))
+@app_commands.describe(job_id=N_("Its number, as /mod audit shows it"))
+async def restore(interaction: Interaction, job_id: JobNumber) -> None:
+    backends, guild_id = _place(interaction)
+    work = backends.database.write(takedowns.restore, job_id, guild_id, interaction.user.id)
+    lifted = await in_time(interaction, work, ephemeral=True)
+    sentence = panels.restored(job_id) if lifted else panels.not_taken_down(job_id)
+    await say(interaction, sentence, ephemeral=True)
 
 
 @mod.command(description=N_("Who did what in this server, newest first"))

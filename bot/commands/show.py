@@ -8,11 +8,11 @@ from bot.translation import N_
 from bot.views.press import Interaction
 from bot.views.shows import show_again
 
-LARGEST_ID = 2**53 - 1
-"""Discord's largest integer option."""
+JobNumber = app_commands.Range[int, 1, 2**53 - 1]
+"""Up to Discord's largest integer option."""
 
 
 @app_commands.command(description=N_("Post one of your jobs again, with fresh buttons"))
 @app_commands.describe(job_id=N_("Its number: the last part of the picture's file name"))
-async def show(interaction: Interaction, job_id: app_commands.Range[int, 1, LARGEST_ID]) -> None:
+async def show(interaction: Interaction, job_id: JobNumber) -> None:
     await show_again(interaction, job_id)

@@ -366,6 +366,18 @@ def already_finished(state: str) -> str:
     return _("Too late: the job is {state} already.").format(state=named(state))
 
 
+def taken_down() -> str:
+    return _("The moderators of this server withheld these pictures: they are not shown here.")
+
+
+def not_resolved() -> str:
+    return _("Discord did not pass on what you chose, so nothing was started. Choose it again and send it.")
+
+
+def not_accepted(given: str) -> str:
+    return _("{given} is not accepted here: choose or type it as Discord shows it.").format(given=code(given))
+
+
 def unknown_button() -> str:
     return _("This button is from another version of Easel than the one that runs now.")
 

@@ -85,6 +85,22 @@ def deleted(*, message_stays: bool) -> str:
     return _("The picture is deleted.")
 
 
+def really_take_down() -> str:
+    return _(
+        "Take this picture out of this server? Easel's messages that show it here go, and it is not shown "
+        "here again. Its member keeps it."
+    )
+
+
+def taken_down(job_id: int, *, message_stays: bool) -> str:
+    said = _("The picture is shown here no more; `/mod restore job_id:{job_id}` takes that back.").format(
+        job_id=job_id
+    )
+    if message_stays:
+        said += " " + _("A message could not be removed here: delete it yourself.")
+    return said
+
+
 def kept() -> str:
     return _("Nothing was deleted.")
 

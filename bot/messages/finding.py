@@ -87,7 +87,7 @@ def reports_title(*, empty: bool) -> str:
         return _("### Reports\nNothing waits for you. Members report with a right click: Apps, Report Job.")
     return _(
         "### Reports\n"
-        "**Withhold** deletes Easel's messages of it and shows its pictures to nobody any more; "
+        "**Withhold** deletes Easel's messages of it in this server and shows it here to nobody any more; "
         "**Dismiss** leaves it as it is."
     )
 

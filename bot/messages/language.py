@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from bot import vocabulary
 from bot.flags import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
@@ -90,7 +91,7 @@ def _fault(fault: Fault) -> str:
 def _number(digits: str) -> str:
     if not digits.isdecimal():
         return digits
-    return f"{int(digits):,}" if int(digits) < 10**9 else _("more than a billion")
+    return f"{int(digits):,}" if len(digits) < 10 else _("more than a billion")
 
 
 _TOLD = {
@@ -126,8 +127,12 @@ def hints(parsed: Sequence[Parsed], catalog: Catalog) -> list[str]:
     """What there is to say of a command that runs, each sentence once though it became many jobs."""
     lines = notes(all_notes(parsed))
     for model in dict.fromkeys(each.request.model for each in parsed):
-        words = (word for each in parsed if each.request.model == model for word in each.unknown_words)
-        alike = {word: vocabulary.nearest_known(word, catalog[model]) for word in words}
+        words = dict.fromkeys(
+            word for each in parsed if each.request.model == model for word in each.unknown_words
+        )
+        # Each is compared with the whole vocabulary: a batch of forty names no more than one prompt does.
+        named = islice(words, vocabulary.MOST_NAMED)
+        alike = {word: vocabulary.nearest_known(word, catalog[model]) for word in named}
         if alike:
             lines.append(unknown_words(catalog[model].title, alike, vocabulary.examples(catalog[model])))
     return lines

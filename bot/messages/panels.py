@@ -22,6 +22,8 @@ _AUDIT_DEEDS = {
     "cancel": N_("cancelled a job of"),
     "cancel_batch": N_("cancelled a batch of"),
     "delete": N_("deleted a picture of"),
+    "take_down": N_("took down a picture of"),
+    "restore": N_("let be shown here again a job of"),
     "withhold": N_("withheld a reported job of"),
     "dismiss": N_("dismissed the report of a job of"),
     "forbid": N_("forbade in prompts"),
@@ -153,6 +155,16 @@ def resumed() -> str:
 
 def cancelled_by_moderator(job_id: int) -> str:
     return _("Job {job_id} is being stopped; its member reads that it was cancelled.").format(job_id=job_id)
+
+
+def restored(job_id: int) -> str:
+    return _("Job {job_id} may be shown in this server again; its member can, with `/show`.").format(
+        job_id=job_id
+    )
+
+
+def not_taken_down(job_id: int) -> str:
+    return _("Nothing of job {job_id} is withheld in this server.").format(job_id=job_id)
 
 
 def no_self_ban() -> str:

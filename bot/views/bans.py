@@ -61,5 +61,5 @@ def _lasts() -> discord.ui.Label[Any]:
 async def _submitted(submitted: Submitted) -> None:
     may_moderate(submitted.interaction)
     reason = submitted.text(PROMPT).strip()[:REASON_LENGTH]
-    hours = [int(value) for value in submitted.chosen(_LASTS_FIELD)]
+    hours = [hours for hours in LASTS.values() if str(hours) in submitted.chosen(_LASTS_FIELD)]
     await ban(submitted.interaction, submitted.id, reason, hours[0] if hours else None)

@@ -12,7 +12,7 @@ from bot.batches import Proposal
 from bot.messages import batches as sentences
 from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
-from bot.views.cancels import is_moderator
+from bot.views.cancels import moderates
 from bot.views.deeds import pass_over
 from bot.views.press import Interaction, Press, Pressed, button, on_press
 from bot.views.wishes import wish_of
@@ -95,7 +95,7 @@ async def _cancel(pressed: Pressed) -> None:
 
 
 async def stop_batch(interaction: Interaction, backends: Backends, batch_id: int) -> None:
-    """Cancel the whole batch for whoever pressed: its owner, or a moderator of the guild it belongs to.
+    """Cancel the whole batch for whoever pressed: its owner, or a moderator of its guild or of its channel.
 
     Raises:
         NoSuchBatch, AlreadyFinished, NotYours: nothing was changed.
@@ -104,8 +104,7 @@ async def stop_batch(interaction: Interaction, backends: Backends, batch_id: int
 
     def change(session: Session) -> list[Job]:
         batch = batches.get(session, batch_id)
-        moderated = is_moderator(interaction) and batch.guild_id == interaction.guild_id
-        if batch.member_id != presser and not moderated:
+        if batch.member_id != presser and not moderates(interaction, batch):
             raise NotYours
         stopped = batches.cancel(session, batch_id)
         if batch.member_id != presser:

@@ -12,7 +12,7 @@ from storage import jobs, moderation, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.errors import NotModerator, NotYours
-from storage.tables import Job
+from storage.tables import Batch, Job
 
 LABEL = N_("Cancel Job")
 
@@ -26,9 +26,23 @@ def cancel(job_id: int, *, stopping: bool = False) -> discord.ui.View:
 
 
 def is_moderator(interaction: Interaction) -> bool:
-    """Whether Discord says that this member moderates the channel they are in."""
-    may = interaction.permissions
-    return interaction.guild_id is not None and (may.manage_messages or may.moderate_members)
+    """Whether this member moderates the whole guild, whatever the channel they are in adds or takes away.
+
+    `interaction.permissions` would be those in the channel, its overwrites included.
+    """
+    member = interaction.user
+    if not isinstance(member, discord.Member):
+        return False
+    may = member.guild_permissions
+    return may.manage_messages or may.moderate_members
+
+
+def moderates(interaction: Interaction, asked: Job | Batch) -> bool:
+    """Whether this member may stop what another asked for in this guild, or in this very channel."""
+    if interaction.guild_id is None or asked.guild_id != interaction.guild_id:
+        return False
+    here = asked.channel_id == interaction.channel_id and interaction.permissions.manage_messages
+    return here or is_moderator(interaction)
 
 
 def may_moderate(interaction: Interaction) -> None:
@@ -38,7 +52,7 @@ def may_moderate(interaction: Interaction) -> None:
 
 
 async def stop(interaction: Interaction, backends: Backends, job_id: int) -> None:
-    """Cancel the job for whoever pressed: its owner, or a moderator of the guild it belongs to.
+    """Cancel the job for whoever pressed: its owner, or a moderator of its guild or of its channel.
 
     Raises:
         NoSuchJob, AlreadyFinished, NotYours: nothing was changed.
@@ -49,7 +63,7 @@ async def stop(interaction: Interaction, backends: Backends, job_id: int) -> Non
         job = jobs.get(session, job_id)
         if job.member_id == presser:
             states.cancel(session, job_id)
-        elif is_moderator(interaction) and job.guild_id == interaction.guild_id:
+        elif moderates(interaction, job):
             moderation.cancel_by_moderator(session, job_id, presser)
         else:
             raise NotYours

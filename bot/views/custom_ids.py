@@ -7,11 +7,14 @@ meaning: `tests/bot/custom_ids.golden` keeps them all, and a new meaning takes a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 MAX_LENGTH: Final = 100
 """Discord's limit, characters."""
+LARGEST: Final = 2**63 - 1
+"""What a column of the database holds; 19 digits can say more."""
 
 TEMPLATE: Final = re.compile(
     r"e1:(?P<verb>[a-z0-9]+):(?P<id>[0-9]{1,19})(?::(?P<n>[0-9]{1,19})(?::(?P<text>.*))?)?", re.DOTALL
@@ -39,7 +42,12 @@ class CustomId:
 def parse(custom_id: str) -> CustomId:
     """Read a `custom_id` of ours; ValueError for any other."""
     match = TEMPLATE.fullmatch(custom_id)
-    if match is None:
+    if match is None or int(match["id"]) > LARGEST or int(match["n"] or 0) > LARGEST:
         raise ValueError(f"{custom_id!r} is no custom_id of Easel's")
     n = match["n"]
     return CustomId(match["verb"], int(match["id"]), None if n is None else int(n), match["text"])
+
+
+def numbers(values: Iterable[str]) -> list[int]:
+    """Ids that were chosen in a menu; what is none, or no column holds, is left out."""
+    return [int(value) for value in values if re.fullmatch(r"[0-9]{1,19}", value) and int(value) <= LARGEST]

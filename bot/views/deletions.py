@@ -1,4 +1,4 @@
-"""🗑 below a single picture: asks its owner, or a moderator, and then takes it away."""
+"""🗑 below a single picture: its owner deletes it; a moderator has it shown in their guild no more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bot.translation import _
 from bot.views.answering import conclude, in_time, say
 from bot.views.cancels import is_moderator
 from bot.views.press import Interaction, Pressed, button, on_press
-from storage import jobs, moderation
+from storage import jobs, moderation, takedowns
 from storage.errors import NotYours
-from storage.tables import Job
+from storage.tables import Job, Message
 
 
 def confirmation(image_id: int) -> discord.ui.View:
@@ -24,52 +24,53 @@ def confirmation(image_id: int) -> discord.ui.View:
     return view
 
 
-def _deletable(session: Session, interaction: Interaction, image_id: int) -> Job:
-    """The picture's job, where this member may delete it.
+def _own(session: Session, interaction: Interaction, image_id: int) -> tuple[Job, bool]:
+    """The picture's job, and whether it is this member's own; else they moderate this guild.
 
     Raises:
         NoSuchImage, NotYours
     """
     _, job = jobs.image(session, image_id)
-    mine = job.member_id == interaction.user.id
-    if not mine and not (is_moderator(interaction) and job.guild_id == interaction.guild_id):
+    own = job.member_id == interaction.user.id
+    if not own and not is_moderator(interaction):
         raise NotYours
-    return job
+    return job, own
 
 
 @on_press("rm")
 async def _ask(pressed: Pressed) -> None:
     interaction = pressed.interaction
-    work = pressed.backends.database.read(_deletable, interaction, pressed.id)
-    await in_time(interaction, work, ephemeral=True)
-    await say(interaction, deeds.really_delete(), view=confirmation(pressed.id), ephemeral=True)
+    work = pressed.backends.database.read(_own, interaction, pressed.id)
+    _, own = await in_time(interaction, work, ephemeral=True)
+    question = deeds.really_delete() if own else deeds.really_take_down()
+    await say(interaction, question, view=confirmation(pressed.id), ephemeral=True)
 
 
 @on_press("rmy")
 async def _delete(pressed: Pressed) -> None:
+    """Its owner deletes the picture for good; a moderator takes it out of their guild's sight."""
     interaction, backends = pressed.interaction, pressed.backends
 
-    async def work() -> bool:
-        job = await backends.database.read(_deletable, interaction, pressed.id)
-        left = await removals.take_down(interaction.client, backends, job.id, pressed.id)
-        if job.member_id != interaction.user.id:
-            await backends.database.write(_note, job, interaction.user.id)
-        return bool(left)
+    async def work() -> str:
+        job, own = await backends.database.read(_own, interaction, pressed.id)
+        if own:
+            left = await removals.take_down(interaction.client, backends, job.id, pressed.id)
+            return deeds.deleted(message_stays=bool(left))
+        shown = await backends.database.write(_take_down, interaction, job, pressed.id)
+        left = await removals.delete_messages(interaction.client, shown)
+        return deeds.taken_down(job.id, message_stays=bool(left))
 
-    message_stays = await in_time(interaction, work(), thinking=False)
-    await conclude(interaction, deeds.deleted(message_stays=message_stays))
+    await conclude(interaction, await in_time(interaction, work(), thinking=False))
 
 
-def _note(session: Session, job: Job, by: int) -> None:
-    """A moderator's deletion goes into the log."""
+def _take_down(session: Session, interaction: Interaction, job: Job, image_id: int) -> list[Message]:
+    guild_id, by = interaction.guild_id, interaction.user.id
+    assert guild_id is not None
+    shown = takedowns.take_down(session, job.id, guild_id, by, image_id)
     moderation.audit(
-        session,
-        guild_id=job.guild_id,
-        actor_id=by,
-        action="delete",
-        target_id=job.member_id,
-        job_id=job.id,
+        session, guild_id=guild_id, actor_id=by, action="take_down", target_id=job.member_id, job_id=job.id
     )
+    return shown
 
 
 @on_press("rmn")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from sqlalchemy.orm import Session
 
-from bot import messages
+from bot import messages, policy, submit
 from bot.messages import batches as batch_messages
 from bot.translation import N_, _
 from bot.views.answering import change, in_time
@@ -17,7 +17,7 @@ from bot.views.wishes import address_of, wish_of
 from storage import batches, jobs, states
 from storage.batches import Tally
 from storage.contract import ChangedEvent, JobState
-from storage.tables import Batch, Job
+from storage.tables import Address, Batch, Job
 
 SHOW = N_("Show")
 
@@ -47,16 +47,17 @@ def _show(job_id: int) -> discord.ui.View:
 async def _show_here(pressed: Pressed) -> None:
     """Show in the pressed message how far the job is, and go on there; or post its pictures below."""
     interaction, backends = pressed.interaction, pressed.backends
-    job, ahead = await in_time(
-        interaction, backends.database.read(_read, pressed.id, interaction.user.id), thinking=False
-    )
+    wish = wish_of(interaction)
+    submit.check_place(backends, wish)
+    work = backends.database.read(_read, pressed.id, wish.address)
+    job, ahead = await in_time(interaction, work, thinking=False)
     if not JobState(job.state).finished:
         await change(interaction, _unfinished(job, ahead), cancel(job.id))
         # Not before the answer: until then Discord does not know the token.
         job = await backends.database.write(_take_up, interaction, job.id)
     if job.state == JobState.SUCCEEDED:
         await change(interaction, messages.shown_below(job), _show(job.id))
-        await backends.database.write(request_here, wish_of(interaction), job.id)
+        await backends.database.write(request_here, wish, job.id)
     elif JobState(job.state).finished:
         await change(interaction, messages.without_pictures(job), None)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
@@ -66,9 +67,10 @@ async def _show_here(pressed: Pressed) -> None:
 async def _show_batch_here(pressed: Pressed) -> None:
     """Show in the pressed message how far the batch is, and go on there with what is left of it."""
     interaction, backends = pressed.interaction, pressed.backends
-    batch, tally = await in_time(
-        interaction, backends.database.read(_read_batch, pressed.id, interaction.user.id), thinking=False
-    )
+    wish = wish_of(interaction)
+    submit.check_place(backends, wish)
+    work = backends.database.read(_read_batch, pressed.id, wish.address)
+    batch, tally = await in_time(interaction, work, thinking=False)
     stopping = batch.cancel_requested_at is not None
     view = None if tally.finished else cancel_batch(batch.id, stopping=stopping)
     await change(interaction, batch_messages.progress(batch, tally), view)
@@ -77,8 +79,11 @@ async def _show_batch_here(pressed: Pressed) -> None:
         backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
 
 
-def _read_batch(session: Session, batch_id: int, member_id: int) -> tuple[Batch, Tally]:
-    return batches.own(session, batch_id, member_id), batches.tally(session, batch_id)
+def _read_batch(session: Session, batch_id: int, here: Address) -> tuple[Batch, Tally]:
+    batch = batches.own(session, batch_id, here.member_id)
+    for job in batches.jobs_of(session, batch_id):
+        policy.check_shown(session, job, here.member_id, here.guild_id)
+    return batch, batches.tally(session, batch_id)
 
 
 def _take_up_batch(session: Session, interaction: Interaction, batch_id: int) -> list[Job]:
@@ -86,8 +91,10 @@ def _take_up_batch(session: Session, interaction: Interaction, batch_id: int) ->
     return batches.take_up(session, batch_id, interaction.message.id, address_of(interaction))
 
 
-def _read(session: Session, job_id: int, member_id: int) -> tuple[Job, int]:
-    return jobs.own(session, job_id, member_id), jobs.ahead(session, job_id)
+def _read(session: Session, job_id: int, here: Address) -> tuple[Job, int]:
+    job = jobs.own(session, job_id, here.member_id)
+    policy.check_shown(session, job, here.member_id, here.guild_id)
+    return job, jobs.ahead(session, job_id)
 
 
 def _unfinished(job: Job, ahead: int) -> str:

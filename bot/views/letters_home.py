@@ -12,12 +12,12 @@ from pathlib import PurePosixPath
 import discord
 from sqlalchemy.orm import Session
 
-from bot import messages, uploads
+from bot import checks, messages, policy, uploads
 from bot.messages import deeds
 from bot.uploads import Upload
 from bot.views.answering import in_time, say
 from bot.views.press import Pressed, on_press
-from storage import jobs
+from storage import holds, jobs
 from storage.backends import Backends
 from storage.contract import JobState
 from storage.errors import NoSuchImage, Refused
@@ -50,8 +50,12 @@ class Parcel:
     owner: str
 
     @classmethod
-    def read(cls, session: Session, member_id: int, job_id: int, image_id: int | None) -> Parcel:
+    def read(
+        cls, session: Session, member_id: int, job_id: int, image_id: int | None, asked_in: int | None
+    ) -> Parcel:
         job = jobs.seen(session, job_id, member_id)
+        holds.check_banned(session, member_id, asked_in)
+        policy.check_shown(session, job, member_id, None)
         if job.state != JobState.SUCCEEDED:
             raise NothingToSend(job.id, JobState(job.state))
         images = [image for image in jobs.images_of(session, job_id) if not image.withheld]
@@ -63,16 +67,24 @@ class Parcel:
 
 
 async def send_home(
-    client: discord.Client, backends: Backends, member_id: int, job_id: int, image_id: int | None = None
+    client: discord.Client,
+    backends: Backends,
+    member_id: int,
+    job_id: int,
+    image_id: int | None = None,
+    *,
+    asked_in: int | None,
 ) -> None:
-    """Send a job's pictures, or one of them, to a member's direct messages.
+    """Send a job's pictures, or one of them, to a member's direct messages; `asked_in` is a guild.
 
     Of a grid come the sheet and each picture by itself, and the movie where one was asked for.
 
     Raises:
-        NoSuchJob, NotYours, NoSuchImage, NothingToSend, ClosedMessages, ImageMissing: nothing was sent.
+        NoSuchJob, NotYours, NoSuchImage, NothingToSend, ClosedMessages, ImageMissing, NotAgeRestricted,
+        and what `policy` refuses: nothing was sent.
     """
-    parcel = await backends.database.read(Parcel.read, member_id, job_id, image_id)
+    checks.check(checks.Place(), safety=backends.config.safety == "on")
+    parcel = await backends.database.read(Parcel.read, member_id, job_id, image_id, asked_in)
     packed = await asyncio.to_thread(_pack, backends, parcel)
     files = [discord.File(io.BytesIO(upload.data), upload.name) for upload in packed]
     try:
@@ -119,7 +131,8 @@ async def _send_picture(pressed: Pressed) -> None:
 
     async def work() -> None:
         _, job = await backends.database.read(jobs.image, pressed.id)
-        await send_home(interaction.client, backends, interaction.user.id, job.id, pressed.id)
+        member_id, asked_in = interaction.user.id, interaction.guild_id
+        await send_home(interaction.client, backends, member_id, job.id, pressed.id, asked_in=asked_in)
 
     await in_time(interaction, work(), ephemeral=True)
     await say(interaction, deeds.sent_home(), ephemeral=True)

@@ -35,6 +35,10 @@ class TooLongForForm(Refused):
         self.limit = limit
 
 
+class Unresolved(Refused):
+    """Discord names a file that was added, and does not say where it is."""
+
+
 class FormTooLate(Refused):
     """Discord opens a form only as the first answer, within three seconds."""
 
@@ -64,8 +68,14 @@ class Submitted:
         return tuple(self.fields.get(name) or ())
 
     def files(self, name: str) -> list[discord.Attachment]:
-        """The files that were added to a field, as Discord has resolved them."""
+        """The files that were added to a field, as Discord has resolved them.
+
+        Raises:
+            Unresolved: it has not.
+        """
         data: Any = self.interaction.data
+        if not data.get("resolved", {}).get("attachments", {}).keys() >= {*self.chosen(name)}:
+            raise Unresolved
         resolved = data.get("resolved", {}).get("attachments", {})
         state = self.interaction._state  # noqa: SLF001 - the same way as discord.py's own FileUpload
         return [discord.Attachment(data=resolved[id_], state=state) for id_ in self.chosen(name)]

@@ -50,7 +50,8 @@ class Pressed:
 
     @property
     def n(self) -> int:
-        assert self.custom_id.n is not None
+        if self.custom_id.n is None:
+            raise UnknownButton(str(self.custom_id))
         return self.custom_id.n
 
     @property
@@ -84,6 +85,13 @@ def register(handlers: dict[str, H], verb: str) -> Callable[[H], H]:
     return decorate
 
 
+def _known(custom_id: str) -> CustomId:
+    try:
+        return parse(custom_id)
+    except ValueError:
+        raise UnknownButton(custom_id) from None
+
+
 def _handler(verb: str) -> Handler:
     try:
         return HANDLERS[verb]
@@ -106,9 +114,9 @@ class Press(discord.ui.DynamicItem[discord.ui.Item[Any]], template=TEMPLATE):
 
     async def callback(self, interaction: Interaction) -> None:
         speak(locale_of(interaction))
-        custom_id = parse(self.custom_id)
         values = tuple(self.item.values) if isinstance(self.item, discord.ui.Select) else ()
         try:
+            custom_id = _known(self.custom_id)
             await _handler(custom_id.verb)(Pressed(interaction, custom_id, values))
         except Exception as error:  # noqa: BLE001 - the outermost frame of a press; the client logs it
             await host(interaction).explain(interaction, error)

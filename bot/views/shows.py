@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import checks
+from bot import policy, submit
 from bot.messages import panels
 from bot.submit import Wish
 from bot.views.answering import in_time, say
@@ -21,25 +21,32 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
     """Post the pictures of a job of the member's here; privately say why not where that cannot be.
 
     Raises:
-        NoSuchJob, NotYours, MissingPermissions, NotAgeRestricted: nothing was posted.
+        NoSuchJob, NotYours, MissingPermissions, NotAgeRestricted, and what `policy` refuses.
     """
     backends = host(interaction).backends
     wish = wish_of(interaction)
-    checks.check(wish.place, safety=backends.config.safety == "on")
+    submit.check_place(backends, wish)
+
+    def allowed(session: Session) -> Job:
+        job = jobs.own(session, job_id, wish.member_id)
+        policy.check_asked(session, wish.member_id, wish.address.guild_id)
+        policy.check_shown(session, job, wish.member_id, wish.address.guild_id)
+        return job
 
     def request(session: Session) -> Job:
-        job = jobs.own(session, job_id, wish.member_id)
+        job = allowed(session)
         if job.state == JobState.SUCCEEDED:
             request_here(session, wish, job_id)
         return job
 
+    await in_time(interaction, backends.database.read(allowed), ephemeral=True)
     job = await in_time(interaction, backends.database.write(request), ephemeral=True)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
     await say(interaction, panels.shown_again(job), ephemeral=True)
 
 
 def request_here(session: Session, wish: Wish, job_id: int) -> None:
-    """Ask for a finished job's pictures once more, where the wish was made."""
+    """Ask for a finished job's pictures once more, where the wish was made and `policy` lets them show."""
     # No reply: what is shown again stands for itself.
     address = replace(wish.address, reply_to=None)
     deliveries.request_again(session, address, job_id=job_id, once=f"show:{wish.interaction_id}")

@@ -15,6 +15,7 @@ from bot.archives import Entry
 from bot.messages import histories as said
 from bot.uploads import MARGIN
 from bot.views.answering import promise, say
+from bot.views.custom_ids import numbers
 from bot.views.histories import shown_images
 from bot.views.press import Interaction, Pressed, on_press
 from storage import members
@@ -71,7 +72,7 @@ def read_originals(
 async def _zip(pressed: Pressed) -> None:
     interaction, backends = pressed.interaction, pressed.backends
     await promise(interaction)
-    job_ids = [int(value) for value in pressed.values if value.isdecimal()]
+    job_ids = numbers(pressed.values)
     entries = await backends.database.read(read_originals, backends, interaction.user.id, job_ids)
     groups, _ = archives.split(entries, room(interaction))
     if not groups:

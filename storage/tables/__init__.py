@@ -9,12 +9,13 @@ from storage.tables.exports import Export
 from storage.tables.images import Favorite, Image
 from storage.tables.jobs import QUEUED, RELAXED, RUNNING, UNFINISHED, Job
 from storage.tables.members import Member, MemberUsage
-from storage.tables.moderation import EXPIRING, UNDECIDED, AuditEntry, Ban, Guild, Report
+from storage.tables.moderation import EXPIRING, IN_FORCE, UNDECIDED, AuditEntry, Ban, Guild, Report, Takedown
 from storage.tables.stores import Store
 from storage.tables.workers import Turn, Worker
 
 __all__ = [
     "EXPIRING",
+    "IN_FORCE",
     "LIVE",
     "OPEN",
     "QUEUED",
@@ -44,6 +45,7 @@ __all__ = [
     "Report",
     "Store",
     "Table",
+    "Takedown",
     "Turn",
     "Worker",
 ]

@@ -11,6 +11,7 @@ from storage.tables.base import AUTOINCREMENT, Id, Millis, Snowflake, Table, one
 
 EXPIRING = "lifted_at IS NULL AND expires_at IS NOT NULL"
 UNDECIDED = "verdict IS NULL"
+IN_FORCE = "lifted_at IS NULL"
 
 
 class Guild(Table):
@@ -62,6 +63,25 @@ class Report(Table):
     verdict: Mapped[str | None] = mapped_column(String(20))
     decided_by: Mapped[int | None] = mapped_column(Snowflake)
     decided_at: Mapped[int | None] = mapped_column(Millis)
+
+
+class Takedown(Table):
+    """A job's pictures, or one of them, that a guild's moderators show there no more."""
+
+    __tablename__ = "takedowns"
+    __table_args__ = (
+        partial_index("ix_takedowns_in_force", "job_id", "guild_id", where=IN_FORCE),
+        AUTOINCREMENT,
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    guild_id: Mapped[int] = mapped_column(Snowflake)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id"))
+    """None for all of them."""
+    decided_by: Mapped[int] = mapped_column(Snowflake)
+    created_at: Mapped[int] = mapped_column(Millis)
+    lifted_at: Mapped[int | None] = mapped_column(Millis)
 
 
 class AuditEntry(Table):

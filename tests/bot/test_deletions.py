@@ -96,7 +96,7 @@ async def test_a_moderators_deletion_is_in_the_log(world: World) -> None:
     await press(mod, answer(asked), "Delete")
     assert not is_there(world, single)
     log = texts(answer(await mod.slash(world.channel, "mod audit")))
-    assert f"{mod.mention} deleted a picture of {alice.mention}" in log
+    assert f"{mod.mention} took down a picture of {alice.mention}" in log
 
 
 async def test_an_enlarged_picture_goes_with_its_message(world: World) -> None:

@@ -37,7 +37,7 @@ async def test_of_a_grid_come_the_sheet_and_each_picture(world: World) -> None:
     alice = world.member("alice")
     await drawn(world, alice, withheld={2})
     job = job_rows(world)[0]
-    await send_home(world.bot, world.backends, alice.id, job.id)
+    await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
     (letter,) = alice.user.dm_channel.history()
     assert [file.filename for file in letter.attachments] == [
         f"alice_a_red_castle_{job.id}{number}.png" for number in ("", "_1", "_2", "_4")
@@ -65,7 +65,7 @@ async def test_all_files_of_a_letter_fit_one_request(world: World, monkeypatch: 
     alice = world.member("alice")
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     job = drawing.finish(world.backends, drawing.claim(world.backends), noise=True)
-    await send_home(world.bot, world.backends, alice.id, job.id)
+    await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
     (letter,) = alice.user.dm_channel.history()
     assert len(letter.attachments) == 5
     assert sum(file.size for file in letter.attachments) <= 30_000
@@ -91,7 +91,7 @@ async def test_closed_direct_messages_are_said(world: World) -> None:
     assert answer(result).content == deeds.closed_messages()
     world.env.inject_error("POST", "/channels/*/messages", status=403, code=50007)
     with pytest.raises(ClosedMessages):
-        await send_home(world.bot, world.backends, alice.id, job_rows(world)[0].id)
+        await send_home(world.bot, world.backends, alice.id, job_rows(world)[0].id, asked_in=None)
 
 
 async def test_what_there_is_not_cannot_be_sent(world: World) -> None:
@@ -99,14 +99,14 @@ async def test_what_there_is_not_cannot_be_sent(world: World) -> None:
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     (job,) = job_rows(world)
     with pytest.raises(NothingToSend) as waiting:
-        await send_home(world.bot, world.backends, alice.id, job.id)
+        await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
     assert "not finished yet" in deeds.nothing_to_send(waiting.value.job_id, waiting.value.state)
     drawing.fail(world.backends)
     with pytest.raises(NothingToSend) as failed:
-        await send_home(world.bot, world.backends, alice.id, job.id)
+        await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
     assert "it was failed" in deeds.nothing_to_send(failed.value.job_id, failed.value.state)
     with pytest.raises(NoSuchJob):
-        await send_home(world.bot, world.backends, alice.id, 99)
+        await send_home(world.bot, world.backends, alice.id, 99, asked_in=None)
     await world.delivered()
 
 
@@ -121,5 +121,5 @@ async def test_a_deleted_or_lost_picture_is_said(world: World) -> None:
     gone = await press(alice, single, "✉️")
     assert answer(gone).content == messages.no_such_picture()
     with pytest.raises(NoSuchImage):
-        await send_home(world.bot, world.backends, alice.id, job_rows(world)[0].id, 99)
+        await send_home(world.bot, world.backends, alice.id, job_rows(world)[0].id, 99, asked_in=None)
     assert alice.user.dm_channel.history() == []

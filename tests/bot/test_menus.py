@@ -156,8 +156,7 @@ async def test_reports_reach_the_moderators_who_withhold(world: World) -> None:
     assert page.attachments == []
     left = [message.id for message in world.messages()]
     assert not {grid.id, single.id} & set(left)
-    assert all(image.withheld for image in drawing.images(world.backends, 1))
-    assert "red castle" not in texts(answer(await alice.slash(world.channel, "history")))
+    assert "red castle" in texts(answer(await alice.slash(world.channel, "history"))), "she keeps it"
     log = texts(answer(await mod.slash(world.channel, "mod audit")))
     assert "withheld a reported job of" in log
     with world.backends.database.reading() as session:
@@ -192,7 +191,7 @@ async def test_only_moderators_decide_and_only_servers_have_some(world: World) -
     left = world.post_component(withhold)
     refused = await mallory.click(left, custom_id=withhold)
     assert answer(refused).content == messages.not_moderator()
-    assert not any(image.withheld for image in drawing.images(world.backends, 1))
+    assert grid.id in [message.id for message in world.messages()]
     with interactions_with(authorizing_integration_owners={"1": str(alice.id)}):
         assert await _said(world, alice, "Report Job", grid) == finding.nobody_moderates()
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.grammar import clean
-from bot.prompt_text import code, fence, file_name, length, show_prompt
+from bot.prompt_text import code, fence, file_name, invites, length, show_prompt
 
 LIVE = (
-    "https://a.b/c_d*e", "HTTP://x.y", "discord.gg/abc", "<@123>", "<#7>", "</imagine:1>", "<t:0:R>",
+    "https://a.b/c_d*e", "HTTP://x.y", "discord.gg/abc", "https://discord.gg/a_b", "discord.com/",
+    "invite/x", "<@123>", "<#7>", "</imagine:1>", "<t:0:R>",
     "@everyone", "https://@here", "||", "**", "```", "1. ", "-# ", "[x](http://y.z)", "🦊",
     "fox", "\u202e", "\u200d",
 )  # fmt: skip
@@ -46,6 +47,7 @@ def test_what_is_shown_reads_like_what_was_typed_and_does_nothing(text: str) -> 
     assert "@here" not in shown
     plain = "".join(match["plain"] or "" for match in SHOWN.finditer(shown)).lower()
     assert not re.search(r"https?://\w|discord\.gg/", plain)
+    assert not any(invites(match["link"]) for match in SHOWN.finditer(shown) if match["link"])
 
 
 @given(texts, st.integers(0, 60))
@@ -82,6 +84,47 @@ def test_it_is_cut_to_its_budget_after_escaping(text: str, budget: int) -> None:
 )
 def test_the_rule_by_example(text: str, shown: str) -> None:
     assert show_prompt(text, 500) == shown
+
+
+INVITATIONS = (
+    "https://discord.gg/abc", "HTTPS://DISCORD.GG/abc", "http://www.discord.gg/abc", "https://discord.com/invite/abc",
+    "https://discordapp.com/invite/abc", "https://ptb.discord.com/invite/abc", "https://discord.com/template/abc",
+    "https://discord.new/abc", "https://discord.gift/abc", "https://discord.com/api/oauth2/authorize?client_id=1",
+    "https://discord.com/oauth2/authorize?client_id=1", "https://dsc.gg/abc", "https://discord%2egg/abc",
+    "https://d%69scord.gg/abc", "https://ｄiscord.gg/abc", "https://discord。gg/abc", "https://discord．gg/abc",
+    "https://user@discord.gg:443/abc", "https://a.b/?to=https://discord.gg/abc", "https://discord.com\\invite/abc",
+    "https://dis\u034fcord.gg/abc",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("link", INVITATIONS)
+@pytest.mark.parametrize("around", ["{}", "see {}, now", "[here]({})", "<{}>", "**{}**"])
+def test_an_invitation_is_text_that_nobody_can_click(link: str, around: str) -> None:
+    typed = around.format(link)
+    shown = show_prompt(typed, 1000)
+    assert not re.search(r"https?://", shown, re.IGNORECASE), shown
+    assert not re.search(r"discord(app)?\.(gg|new|gift|com/\w)", shown, re.IGNORECASE), shown
+    assert clean(unescaped(shown)) == clean(typed), "it reads the same, and is copied as it was"
+
+
+@pytest.mark.parametrize(
+    "link", ["https://discord.com/channels/1/2/3", "https://cdn.discordapp.com/a/b.png", "https://a.gg"]
+)
+def test_other_links_stay(link: str) -> None:
+    assert show_prompt(link, 1000) == f"<{link}>"
+
+
+@pytest.mark.parametrize(
+    "bare", ["discord.gg/abc", "discordapp.com/invite/abc", "discord.com/invite/a", "www.discord.gg/a"]
+)
+def test_a_bare_invitation_is_divided(bare: str) -> None:
+    assert not re.search(r"discord(app)?\.", show_prompt(bare, 1000))
+    assert clean(show_prompt(bare, 1000)) == bare
+
+
+def test_what_is_in_code_is_given_back_as_it_was() -> None:
+    assert "https://discord.gg/abc" in fence("a https://discord.gg/abc")
+    assert code("https://discord.gg/abc") == "`https://discord.gg/abc`"
 
 
 def test_it_is_counted_in_utf16_units() -> None:

@@ -28,6 +28,7 @@ from tests.services import fresh_postgres
 from tests.storage import asking
 
 ROOT = Path(__file__).parents[2]
+HEAD = ScriptDirectory.from_config(module._alembic()).get_current_head()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -97,11 +98,10 @@ def test_every_id_that_the_database_gives_is_autoincrement_on_sqlite(sqlite_data
 def test_upgrading_again_changes_nothing(empty_url: str) -> None:
     database = Database(empty_url)
     assert database.revision() is None
-    head = ScriptDirectory.from_config(module._alembic()).get_current_head()
-    assert database.check() == [f"The database is at nothing, this version needs {head}: easel db upgrade."]
+    assert database.check() == [f"The database is at nothing, this version needs {HEAD}: easel db upgrade."]
     database.upgrade()
     database.upgrade()
-    assert database.revision() == head
+    assert database.revision() == HEAD
     assert database.check() == []
     database.close()
 

@@ -127,7 +127,7 @@ def test_every_table_about_a_member_is_known_here() -> None:
     """Whoever adds one decides what a deletion leaves of it, and adds it to the tests below."""
     assert {table.name for table in belongings.tables()} == {
         *("members", "member_usage", "batches", "jobs", "images", "favorites", "deliveries", "messages"),
-        *("bans", "reports", "audit", "bringings", "job_pictures", "exports"),
+        *("bans", "reports", "takedowns", "audit", "bringings", "job_pictures", "exports"),
     }
 
 

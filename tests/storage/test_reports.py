@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from storage import counters, deliveries, jobs, members, moderation, removals, reports, words
+from storage import counters, deliveries, jobs, members, moderation, removals, reports, takedowns, words
 from storage.contract import JobState
 from storage.database import Database
 from storage.errors import DataDeleted, NoSuchJob, NoSuchMessage
 from storage.tables import Address, Delivery, Job, Message
+from storage.takedowns import TakenDown
 from tests.storage import asking
 
 GUILD, MOD, ALICE, BOB = 7, 99, 2, 3
@@ -23,7 +24,7 @@ def _made(database: Database, *message_ids: int) -> int:
         delivery = session.scalars(select(Delivery).where(Delivery.job_id == job_id)).one()
         for place, message_id in enumerate(message_ids):
             image_id = first if place else None
-            shown = Message(id=message_id, channel_id=900, job_id=job_id, image_id=image_id)
+            shown = Message(id=message_id, channel_id=900, guild_id=GUILD, job_id=job_id, image_id=image_id)
             deliveries.posted(session, delivery.id, shown)
         deliveries.done(session, delivery.id)
     return job_id
@@ -68,19 +69,20 @@ def test_withholding_hides_a_jobs_pictures(database: Database) -> None:
     _report(database, job_id)
     _report(database, job_id, BOB)
     with database.writing() as session:
-        deliveries.request_again(session, Address(1, channel_id=900), job_id=job_id, once="show:1")
+        deliveries.request_again(session, Address(1, GUILD, 900), job_id=job_id, once="show:1")
         report = reports.undecided(session, GUILD)[0]
         withheld = reports.withhold(session, report.id, GUILD, MOD)
         assert withheld is not None
         assert withheld.job.id == job_id
         assert [message.id for message in withheld.messages] == [11, 12]
     assert _undecided(database) == []
+    with database.writing() as session, pytest.raises(TakenDown):
+        takedowns.check(session, job_id, GUILD)
     with database.writing() as session:
-        assert all(image.withheld for image in jobs.images_of(session, job_id))
         assert deliveries.messages_of(session, job_id) == []
         again = select(Delivery.state).where(Delivery.kind == deliveries.AGAIN)
         assert session.scalars(again).all() == ["withdrawn"], "what is posted, or may be, is to be deleted"
-        assert members.history(session, 1) == []
+        assert len(members.history(session, 1)) == 1, "its member keeps it"
         assert reports.withhold(session, report.id, GUILD, MOD) is None
         assert not reports.dismiss(session, report.id, GUILD, MOD)
     assert _actions(database) == ["withhold"]

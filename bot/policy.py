@@ -1,0 +1,71 @@
+"""What may be asked for and what may be posted, in this place and now: one set of rules for every post.
+
+Asked when something is asked for (`check_asked`, `check_shown`), and once more when it goes out
+(`check_delivery`): a ban, a forbidden word or a takedown may have come between. Each is read from the
+database within the caller's transaction; the words are read before it (`moderation.readings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy.orm import Session
+
+from bot import checks, moderation
+from bot.checks import Place
+from storage import deliveries, holds, jobs, takedowns
+from storage.contract import GenerationRequest
+from storage.errors import Paused
+from storage.tables import Delivery, Guild, Job
+
+
+def check_asked(session: Session, member_id: int, guild_id: int | None) -> None:
+    """Whether a member may ask for anything new in this guild (None: in direct messages).
+
+    Raises:
+        Banned, Paused
+    """
+    holds.check_banned(session, member_id, guild_id)
+    if holds.is_paused(session, guild_id):
+        raise Paused
+
+
+def check_shown(
+    session: Session, job: Job, member_id: int, guild_id: int | None, image_ids: Collection[int] = ()
+) -> None:
+    """Whether a job, or these pictures of it, may be posted for a member in a guild (None: direct messages).
+
+    Raises:
+        Banned, NotYours (another's stealth), ForbiddenWords, TakenDown
+    """
+    holds.check_banned(session, member_id, guild_id)
+    jobs.check_seen_by(job, member_id)
+    check_words(session, guild_id, words_of(job), echo=job.text)
+    takedowns.check(session, job.id, guild_id, image_ids)
+
+
+def check_delivery(session: Session, delivery: Delivery, *, safety: bool) -> None:
+    """Whether what is about to be posted still may be, where it goes now.
+
+    Raises:
+        Banned, NotYours, ForbiddenWords, TakenDown
+        NotAgeRestricted: it goes to direct messages, and nothing checks what pictures show.
+        DataDeleted: its member deleted their data.
+    """
+    job = jobs.get(session, delivery.job_id)
+    if delivery.guild_id is None and not delivery.user_install:
+        checks.check(Place(), safety=safety)
+    images = () if delivery.kind != deliveries.SINGLE else (delivery.image_id or 0,)
+    check_shown(session, job, delivery.member_id, delivery.guild_id, images)
+
+
+def check_words(session: Session, guild_id: int | None, words: str, echo: str) -> None:
+    """Raise ForbiddenWords for what holds everywhere, and for the guild's own words."""
+    guild = None if guild_id is None else session.get(Guild, guild_id)
+    moderation.check(words, guild.settings if guild else {}, echo)
+
+
+def words_of(job: Job) -> str:
+    """The words that a post of the job's shows or was drawn from: asked for, or found by it."""
+    asked = moderation.asked_words(GenerationRequest.model_validate(job.request), job.text)
+    return "\n".join([asked, *(job.result or {}).get("prompts", ())])
