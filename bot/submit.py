@@ -11,7 +11,6 @@ import io
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
@@ -23,7 +22,7 @@ from bot.grammar import divide
 from storage import deliveries, jobs, pictures, submissions
 from storage.backends import Backends
 from storage.catalog import Catalog
-from storage.contract import Action, ChangedEvent, GenerationRequest, Speed, Task
+from storage.contract import Action, ChangedEvent, GenerationRequest, RequestChanges, Speed, Task
 from storage.drafts import JobDraft
 from storage.tables import Address, Delivery, Guild, Job, Member
 
@@ -155,14 +154,16 @@ async def derive(backends: Backends, wish: Wish, make: Derive, fetch: Fetch) -> 
         return what, parent
 
     first, _ = await backends.database.read(look)
-    composed = {} if first.sheet is None else await asyncio.to_thread(_composed, backends, first.sheet)
+    composed: RequestChanges = {}
+    if first.sheet is not None:
+        composed = await asyncio.to_thread(_composed, backends, first.sheet)
     keys = dict(first.known)
     for url in picture_prompts.links([first.parsed] if first.parsed else []):
         keys[url] = keys.get(url) or await fetch(url)
 
     def draft(session: Session) -> JobDraft:
         what, parent = look(session)
-        request = what.request.model_copy(update=composed)
+        request = what.request.changed(**composed)
         if what.parsed is not None:
             request = picture_prompts.reading(what.parsed, request, keys)
         made = draft_of(session, wish, what.action, what.text, request)
@@ -180,11 +181,11 @@ async def derive(backends: Backends, wish: Wish, make: Derive, fetch: Fetch) -> 
     return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
 
 
-def _composed(backends: Backends, sheet: Sheet) -> dict[str, Any]:
+def _composed(backends: Backends, sheet: Sheet) -> RequestChanges:
     """The sheet in the image store, as the request names it. The same sheet has the same keys."""
     with PilImage.open(io.BytesIO(backends.images.load(sheet.key))) as stored:
         source, mask = sheet.compose(stored.convert("RGB"))
-    keys: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": _stored(backends, mask)}
+    keys: RequestChanges = {"task": Task.INPAINTING, "mask_key": _stored(backends, mask)}
     if source is not None:
         keys["source_key"] = _stored(backends, source)
     return keys

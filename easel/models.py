@@ -13,7 +13,7 @@ from rich.table import Table
 from easel import start
 from storage import catalog
 from storage.catalog import Catalog, ModelEntry
-from storage.contract import Control, Lora, Reference
+from storage.contract import Control, Lora, Reference, RequestChanges
 from storage.errors import CatalogError
 
 commands = typer.Typer(
@@ -123,7 +123,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
             images = loaded.engine(name).submit(request).result()
             for changes in _variants(models[name]):
                 loaded.engine(name).submit(
-                    request.model_copy(update=changes),
+                    request.changed(**changes),
                     control=images[0],
                     references=dict.fromkeys(models[name].adapters, images),
                 ).result()
@@ -139,7 +139,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
     return []
 
 
-def _variants(entry: ModelEntry) -> Iterator[dict[str, object]]:
+def _variants(entry: ModelEntry) -> Iterator[RequestChanges]:
     """A request's changes for each thing that may be added to the model."""
     for lora in entry.loras:
         yield {"loras": (Lora(name=lora),)}

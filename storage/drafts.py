@@ -39,7 +39,6 @@ class JobDraft:
             parent_index=self.parent_index,
             text=self.text,
             model=request.model,
-            batch_group=request.batch_group,
             request=request.model_dump(mode="json"),
             request_version=request.version,
             created_at=at,
