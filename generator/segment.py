@@ -36,6 +36,8 @@ class Segmenter(Companion):
                 raise ValueError(f"it is a model of the kind {kind!r}, not of 'clipseg'")
             network = pretrained.network(CLIPSegForImageSegmentation, source, dtype=torch.float32)
             processor = pretrained.beside(CLIPSegProcessor, source)
+            # What looks like the tokenizer's own marks is text like any other.
+            processor.tokenizer.split_special_tokens = True
         return cls(network, processor, device, on_device)
 
     def find(self, image: PIL.Image.Image, words: str) -> PIL.Image.Image:
