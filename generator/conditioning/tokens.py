@@ -122,7 +122,7 @@ def encoded(encoder: Encoder, texts: Sequence[Tokens], at_once: int) -> list[tup
 def emphasize(states: Tensor, emphasis: Tensor) -> Tensor:
     """One encoder's (chunks, tokens, width), each token times its emphasis (chunks, tokens).
 
-    What each chunk gets back is its mean *size*: the mean itself, which the web interface takes, is near nought in
+    Each chunk gets back its mean *size*: the mean itself, which the web interface takes, is near nought in
     encoders whose last layer normalises, and dividing by it would blow up the rest.
     """
     if bool((emphasis == 1).all()):

@@ -1,4 +1,4 @@
-"""Prompts as tokens: where long ones are divided, what emphasis does to each chunk, and marks that are text."""
+"""Prompts as tokens: where long ones are divided, emphasis in each chunk, and marks that are text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(text: str | tuple[Phrase, ...]) -> list[str]:
         ("a" * 75 + " b", ["a" * 75, "b"]),
         ("a" * 54 + " " + "b" * 30, ["a" * 54 + "b" * 21, "b" * 9]),
         ("a" * 56 + " " + "b" * 30, ["a" * 56, "b" * 30]),
-        ("a" * 60 + ", bb cc dd ee ff gg hh", ["a" * 60 + ",", "bbccddeeffgghh"]),
+        ("a" * 60 + ", bb cc dd ee ff gg hh i", ["a" * 60 + ",", "bbccddeeffgghhi"]),
         ("a" * 60 + ",b c d, e f g" + "h" * 20, ["a" * 60 + ",bcd,", "efg" + "h" * 20]),
         ("a" * 40 + ", " + "b " * 40, ["a" * 40 + "," + "b" * 34, "b" * 6]),
         ("", [""]),
