@@ -154,6 +154,7 @@ def _on_disk(source: str, judge: Callable[[Path], Iterator[str]], file: str | No
 def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:
     from contextlib import closing
 
+    from generator import pretrained
     from generator.models import Models
     from storage.contract import GenerationRequest
 
@@ -188,7 +189,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                 loaded.describer(name).likeliest(images[0])
             if models[name].segmenter is not None:
                 loaded.segmenter(name).find(images[0], request.prompt)
-    except (CatalogError, OSError, RuntimeError, ValueError) as error:
+    except (CatalogError, *pretrained.UNREADABLE) as error:
         return [str(error).splitlines()[0] or type(error).__name__]
     return []
 
