@@ -128,6 +128,8 @@ def _faults_by_name(entry: ModelEntry) -> Iterator[str]:
         faults = _on_disk(control.source, weight_files.faults_of_network)
         yield from _titled(f"the control {name}", faults)
     for role, adapter in entry.adapters.items():
+        if adapter.file is None and not adapter.source.endswith(".safetensors"):
+            yield f"the image adapter for {role}: say with `file` which file of {adapter.source} it is"
         faults = _on_disk(adapter.source, weight_files.faults_of_weights, adapter.file)
         yield from _titled(f"the image adapter for {role}", faults)
         faults = _on_disk(adapter.image_encoder, weight_files.faults_of_network)

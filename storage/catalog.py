@@ -151,14 +151,6 @@ class AdapterEntry(Table):
     blocks: dict[str, dict[str, list[float]]] | None = None
     """Which of the UNet's blocks read it, as diffusers' `set_ip_adapter_scale` takes it; None: all."""
 
-    @model_validator(mode="after")
-    def _names_its_file(self) -> Self:
-        if self.file is None and not self.source.endswith(".safetensors"):
-            raise ValueError(
-                f"{self.source} is no .safetensors file: say with `file` which of its files it is"
-            )
-        return self
-
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
 """What members type to choose one of several."""

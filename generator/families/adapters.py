@@ -154,6 +154,8 @@ def _scale(entry: AdapterEntry) -> Any:
 
 def _place(entry: AdapterEntry) -> tuple[str, str, str]:
     """Folder or id, subfolder and file."""
+    if entry.file is None and not entry.source.endswith(".safetensors"):
+        raise CatalogError(f"The image adapter at {entry.source}: say with `file` which of its files it is.")
     if entry.file is None:
         return str(Path(entry.source).parent), "", Path(entry.source).name
     file = Path(entry.file)

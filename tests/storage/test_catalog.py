@@ -110,7 +110,6 @@ FAULTS = {
     'loras = { Ink = "a", ink = "b" }': "loras: members cannot tell 'ink' from 'Ink'",
     'loras = { ink = "ink.ckpt" }': r"loras\.ink\.source: ink\.ckpt is a pickle.*easel models convert",
     'loras = { ink = { source = "a/b", file = "ink.pt" } }': r"loras\.ink\.file: ink\.pt is a pickle",
-    'adapters.style = { source = "a/b", image_encoder = "a/c" }': "say with `file` which of its files it is",
     'describer = { source = "" }': r"describer\.source: .* at least 1 character",
 }
 
