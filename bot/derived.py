@@ -7,10 +7,10 @@ without the member's settings, which are written out in the parent's prompt alre
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Final, Literal
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
@@ -21,7 +21,7 @@ from bot.grammar import clean
 from bot.picture_prompts import Keys, known
 from storage import jobs
 from storage.catalog import Catalog
-from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, Role, Task
+from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Role, Task
 from storage.errors import NoSuchImage, Refused
 from storage.tables import Image, Job
 
@@ -43,18 +43,16 @@ _REMIXES = MappingProxyType(
         Action.VARY_REGION: Action.REMIX_REGION,
     }
 )
-_WITHOUT_SOURCE: Mapping[str, Any] = MappingProxyType(
-    {
-        "source_key": None,
-        "mask_key": None,
-        "mask_words": "",
-        "scale": 1,
-        "creativity": 0.0,
-        "strength": 1.0,
-        "control": None,
-    }
-)
-OF_GRIDS: Mapping[str, Any] = MappingProxyType({"chaos": 0, "sameseed": False})
+_WITHOUT_SOURCE: Final[RequestChanges] = {
+    "source_key": None,
+    "mask_key": None,
+    "mask_words": "",
+    "scale": 1,
+    "creativity": 0.0,
+    "strength": 1.0,
+    "control": None,
+}
+OF_GRIDS: Final[RequestChanges] = {"chaos": 0, "sameseed": False}
 """What spreads or joins the pictures of a first grid, and means nothing for what is made of one picture."""
 
 
@@ -142,12 +140,13 @@ class Words:
         self,
         action: Action,
         picture: tuple[Image, Job],
-        changes: Mapping[str, Any],
+        changes: RequestChanges,
         sheet: Sheet | None = None,
     ) -> Derived:
         """A job about a picture whose request differs by `changes`; what the parent began with is gone."""
         image, job = picture
-        request = self.request.model_copy(update={**_WITHOUT_SOURCE, **changes})
+        whole: RequestChanges = {**_WITHOUT_SOURCE, **changes}
+        request = self.request.changed(**whole)
         return Derived(
             self.action(action),
             self.text,
@@ -216,19 +215,26 @@ def reroll(
 
 def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str) -> GenerationRequest:
     """The changed words with the pictures that the others began with."""
-    source = {"task", "parent_image_id", "source_key", "source_keys", "strength", "mask_key", "mask_words"}
+    changes: RequestChanges = {
+        "task": kept.task,
+        "parent_image_id": kept.parent_image_id,
+        "source_key": kept.source_key,
+        "source_keys": kept.source_keys,
+        "strength": kept.strength,
+        "mask_key": kept.mask_key,
+        "mask_words": kept.mask_words,
+        "references": tuple(each for each in kept.references if each.role is Role.IMAGE),
+    }
     if kept.task is not Task.TEXT_TO_IMAGE:
-        source |= {"width", "height"}
-    changes = {name: getattr(kept, name) for name in source}
-    changes["references"] = tuple(each for each in kept.references if each.role is Role.IMAGE)
+        changes |= {"width": kept.width, "height": kept.height}
     if request.control is not None:
         leading = _leading(kept)
         if leading is None:
             raise FlagError([Fault(Problem.NO_PICTURE, "control")], echo)
-        changes["control"] = request.control.model_copy(update={"key": leading})
+        changes["control"] = request.control.showing(leading)
         if kept.control is None:
             changes |= {"task": Task.TEXT_TO_IMAGE, "source_key": None}
-    return request.model_copy(update=changes)
+    return request.changed(**changes)
 
 
 def _leading(request: GenerationRequest) -> str | None:
@@ -251,13 +257,14 @@ def vary(
     words = words_of(catalog, drawn, text)
     entry = catalog[words.request.model]
     near = subtle or action is Action.VARY_SUBTLE
-    changes = {
+    changes: RequestChanges = {
+        **OF_GRIDS,
         "task": Task.IMAGE_TO_IMAGE,
         "parent_image_id": drawn_image.id,
         "num_images_per_prompt": GRID,
         "strength": entry.strength_subtle if near else entry.strength_strong,
     }
-    return words.derived(action, (image, job), {**OF_GRIDS, **changes})
+    return words.derived(action, (image, job), changes)
 
 
 def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Upscaling) -> Derived:
@@ -269,14 +276,14 @@ def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Ups
         TooLarge: beyond LARGEST_SIDE.
     """
     image, job = shown(session, picture)
-    scale = 4 if action is Action.UPSCALE_4X else 2
+    scale: Literal[2, 4] = 4 if action is Action.UPSCALE_4X else 2
     width, height = image.width * scale, image.height * scale
     if max(width, height) > LARGEST_SIDE:
         raise TooLarge(width, height)
     request = installed(catalog, job, redrawn=action is Action.UPSCALE_CREATIVE)
     if catalog[request.model].upscaler is None:
         raise NoUpscaler
-    changes = {
+    changes: RequestChanges = {
         "task": Task.UPSCALE,
         "parent_image_id": image.id,
         "seed": image.seed,
@@ -299,7 +306,7 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     """
     request, before = installed(catalog, job), unseeded(job)
     if text is None or clean(text) == clean(before):
-        return Words(request.model_copy(update={"seed": _random_seed()}), before)
+        return Words(request.changed(seed=_random_seed()), before)
     parsed = flags.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
     return Words(parsed.request, parsed.text, parsed, known(request))
 

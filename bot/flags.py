@@ -279,6 +279,6 @@ def _seeded(parsed: Parsed, seed: int) -> Parsed:
     )
     return replace(
         parsed,
-        request=parsed.request.model_copy(update={"seed": seed}),
+        request=parsed.request.changed(seed=seed),
         text=str(Divided(divided.text, flags)),
     )

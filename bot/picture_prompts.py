@@ -33,15 +33,13 @@ def beginning_with(parsed: Parsed, keys: Sequence[str], catalog: Catalog) -> Par
     request = parsed.request
     rest = list(keys)
     if request.control is not None:
-        leading = request.control.model_copy(update={"key": rest.pop(0)})
-        request = request.model_copy(update={"control": leading})
+        request = request.changed(control=request.control.showing(rest.pop(0)))
     if rest and (len(rest) > 1 or request.control is not None):
         if Role.IMAGE not in catalog[request.model].adapters:
             raise SeveralPictures(request.model)
         request = _reading(request, rest, parsed.image_weight)
     elif rest:
-        changes = {"task": Task.IMAGE_TO_IMAGE, "source_key": rest[0], "strength": parsed.strength}
-        request = request.model_copy(update=changes)
+        request = request.changed(task=Task.IMAGE_TO_IMAGE, source_key=rest[0], strength=parsed.strength)
     return replace(parsed, request=request)
 
 
@@ -51,7 +49,7 @@ def _reading(request: GenerationRequest, keys: list[str], typed: float | None) -
     if not weight:
         return request
     reference = Reference(role=Role.IMAGE, keys=tuple(keys[:MOST_REFERENCES]), weight=weight)
-    return request.model_copy(update={"references": (*request.references, reference)})
+    return request.changed(references=(*request.references, reference))
 
 
 def links(parsed: Iterable[Parsed]) -> list[str]:
@@ -70,7 +68,7 @@ def reading(parsed: Parsed, request: GenerationRequest, keys: Keys) -> Generatio
         )
         for linked in parsed.linked
     )
-    return request.model_copy(update={"references": (*request.references, *references)})
+    return request.changed(references=(*request.references, *references))
 
 
 def known(request: GenerationRequest) -> Keys:

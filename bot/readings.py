@@ -109,7 +109,7 @@ async def describe_again(backends: Backends, wish: Wish, job_id: int) -> Asked:
             raise NoWords
         request = GenerationRequest.model_validate(job.request)
         model = _describing(backends.catalog, request.model)
-        fresh = request.model_copy(update={"model": model, "seed": _random_seed()})
+        fresh = request.changed(model=model, seed=_random_seed())
         again = submit.draft_of(session, wish, Action.DESCRIBE, job.text, fresh)
         return replace(again, parent_job_id=job.id, stealth=again.stealth or job.stealth)
 
@@ -133,8 +133,7 @@ async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
         raise NotShortened("::")
     if len(parsed.request.prompt.split()) < 2:
         raise TooShort
-    changes = {"task": Task.SHORTEN, "parts": (), "num_images_per_prompt": 1}
-    request = parsed.request.model_copy(update=changes)
+    request = parsed.request.changed(task=Task.SHORTEN, parts=(), num_images_per_prompt=1)
 
     def draft(session: Session) -> JobDraft:
         return submit.draft_of(session, wish, Action.SHORTEN, str(typed), request)
@@ -157,14 +156,12 @@ async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dim
     parsed = flags.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
     if backends.catalog[parsed.request.model].describer is None:
         raise NoDescriber(parsed.request.model)
-    request = parsed.request.model_copy(
-        update={
-            "task": Task.IMAGE_TO_IMAGE,
-            "prompt": "",
-            "parts": (),
-            "source_keys": tuple(different)[:MOST_BLENDED],
-            "strength": BLEND_STRENGTH,
-        }
+    request = parsed.request.changed(
+        task=Task.IMAGE_TO_IMAGE,
+        prompt="",
+        parts=(),
+        source_keys=tuple(different)[:MOST_BLENDED],
+        strength=BLEND_STRENGTH,
     )
 
     def draft(session: Session) -> JobDraft:

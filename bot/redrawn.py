@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
@@ -30,7 +30,7 @@ from bot.derived import (
 )
 from bot.grammar import Divided, TypedFlag, divide
 from storage.catalog import Catalog, ModelEntry, Size
-from storage.contract import GRID, Action, Task
+from storage.contract import GRID, Action, RequestChanges, Task
 from storage.errors import Refused
 from storage.tables import Image, Job
 
@@ -160,7 +160,7 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
     drawn_image, drawn = before_upscaling(session, *picture)
     words = words_of(catalog, drawn, text)
     size = (drawn_image.width, drawn_image.height)
-    changes = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
+    changes: RequestChanges = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
     if changes["mask_words"]:
         entry = catalog[words.request.model]
         if entry.segmenter is None:
@@ -181,11 +181,15 @@ def _on_canvas(
 ) -> Derived:
     if canvas.size != (words.request.width, words.request.height):
         words = replace(words, text=_shaped(words.text, canvas.size))
-    changes = {**_drawn_anew(drawn, canvas.size), "strength": OUTPAINT_STRENGTH, "tile": False}
+    changes: RequestChanges = {
+        **_drawn_anew(drawn, canvas.size),
+        "strength": OUTPAINT_STRENGTH,
+        "tile": False,
+    }
     return words.derived(action, picture, changes, Sheet(drawn.key, canvas.compose))
 
 
-def _drawn_anew(drawn: Image, size: Size) -> dict[str, Any]:
+def _drawn_anew(drawn: Image, size: Size) -> RequestChanges:
     """Part of a picture is drawn, and the rest of it stays; whoever composes the sheet adds its keys."""
     return {
         **OF_GRIDS,

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ from bot.grammar import divide
 from storage import deliveries, jobs, pictures, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
-from storage.contract import Action, ChangedEvent, GenerationRequest, Speed, Task
+from storage.contract import Action, ChangedEvent, GenerationRequest, RequestChanges, Speed, Task
 from storage.drafts import JobDraft
 from storage.tables import Address, Delivery, Image, Job, Member
 
@@ -184,9 +184,9 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
     if missing or first.sheet is not None:
         await check_asker(backends, wish)
 
-    def draft(session: Session, composed: Mapping[str, Any]) -> JobDraft:
+    def draft(session: Session, composed: RequestChanges) -> JobDraft:
         what, parent = look(session)
-        request = what.request.model_copy(update=composed)
+        request = what.request.changed(**composed)
         if what.parsed is not None:
             request = picture_prompts.reading(what.parsed, request, keys)
         made = draft_of(session, wish, what.action, what.text, request)
@@ -207,10 +207,10 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
     return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
 
 
-async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> dict[str, Any]:
+async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> RequestChanges:
     """The sheet in the image store, as the request names it."""
     source, mask = await asyncio.to_thread(_drawn_up, backends, sheet)
-    keys: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": await arrivals.compose(mask)}
+    keys: RequestChanges = {"task": Task.INPAINTING, "mask_key": await arrivals.compose(mask)}
     if source is not None:
         keys["source_key"] = await arrivals.compose(source)
     return keys

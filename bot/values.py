@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from bot.translation import _
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog, ModelEntry, plain_name
 
 MOST_NAMES = 24
 """Names of a choice that a sentence gives."""
@@ -199,23 +199,19 @@ class Choice:
 def chosen(typed: str, names: Iterable[str]) -> str:
     if not typed:
         raise WrongValue(Problem.MISSING, "")
-    plain = {_plain(name): name for name in names}
-    if name := plain.get(_plain(typed)):
+    plain = {plain_name(name): name for name in names}
+    if name := plain.get(plain_name(typed)):
         return name
     first, _, rest = typed.partition(" ")
-    if rest and _plain(first) in plain:
+    if rest and plain_name(first) in plain:
         raise WrongValue(Problem.SURPLUS, rest)
-    near = difflib.get_close_matches(_plain(typed[:60]), plain, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(plain_name(typed[:60]), plain, n=1, cutoff=0.5)
     raise WrongValue(Problem.WRONG, typed, plain[near[0]] if near else None)
 
 
 def one_of(names: Sequence[str]) -> str:
     rest = _(", …") if len(names) > MOST_NAMES else ""
     return _("one of {names}{rest}").format(names=_(", ").join(names[:MOST_NAMES]), rest=rest)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name.casefold())
 
 
 @dataclass(frozen=True)

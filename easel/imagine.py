@@ -37,7 +37,7 @@ def imagine(
     else:
         raise typer.BadParameter("give either a prompt or --from-image PNG.")
     if single:
-        request = request.model_copy(update={"num_images_per_prompt": 1})
+        request = request.changed(num_images_per_prompt=1)
     start.require("worker", "torch", "diffusers", "transformers")
     withheld = draw(request, models, settings, out)
     typer.echo(f"{out}: {request.prompt} · {request.width} × {request.height} · --seed {request.seed}")

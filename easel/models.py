@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from easel import start
+from easel import start, weight_files
 from storage import catalog
 from storage.catalog import Catalog, ModelEntry
-from storage.contract import Control, Lora, Reference
+from storage.contract import Control, Lora, Reference, RequestChanges
 from storage.errors import CatalogError
 
 commands = typer.Typer(
@@ -62,44 +62,101 @@ def check(
         raise typer.Exit(1)
 
 
+@commands.command()
+def convert(
+    place: Annotated[Path, typer.Argument(help="A pickled file, or a folder of some.")],
+) -> None:
+    """Make .safetensors files of pickled weights (.bin, .ckpt, .pt, .pth), which stay where they are."""
+    start.require("worker", "torch", "safetensors")
+    from easel import conversion
+
+    for file in conversion.convert(place):
+        typer.echo(file)
+
+
 def missing_files(entry: ModelEntry) -> Iterator[str]:
     """What can be said against a model without loading it; a Hugging Face id is taken at its word."""
+    yield from _faults_of_source(entry)
+    companions = (*entry.upscalers.values(), entry.upscaler, entry.describer, entry.segmenter)
+    for source in dict.fromkeys(each.source for each in companions if each):
+        yield from _on_disk(source, weight_files.faults_of_network)
+    yield from _faults_of_words(entry)
+    yield from _faults_by_name(entry)
+
+
+def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
     source = Path(entry.source)
     if source.is_dir():
-        if not (source / "model_index.json").is_file():
-            yield f"{source} is not a diffusers folder: it has no model_index.json"
-        elif entry.safety_checker is None and not (source / "safety_checker").is_dir():
-            yield f"{source} has no safety_checker, and the catalog names none"
-    elif source.is_absolute() or source.suffix == ".safetensors":
+        yield from weight_files.faults_of_model(source)
+    elif catalog.names_a_file(entry.source):
         if not source.is_file():
             yield f"{source} does not exist"
-        elif entry.safety_checker is None:
-            yield "a single file has no safety checker: name one with safety_checker"
-    companions = (*entry.upscalers.values(), entry.upscaler, entry.describer, entry.segmenter)
-    beside = dict.fromkeys(each.source for each in companions if each)
-    for place in (entry.safety_checker, entry.vocabulary, *beside):
-        if place and Path(place).is_absolute() and not Path(place).exists():
-            yield f"{place} does not exist"
-    yield from _missing_by_name(entry)
+            return
+        yield from weight_files.faults_of_file(source)
+    if entry.safety_checker is not None:
+        yield from _on_disk(entry.safety_checker, _faults_of_checker)
+    elif source.is_file():
+        yield "a single file has no safety checker: name one with safety_checker"
+    elif source.is_dir() and not (source / "safety_checker").is_dir():
+        yield f"{source} has no safety_checker, and the catalog names none"
 
 
-def _missing_by_name(entry: ModelEntry) -> Iterator[str]:
-    named = {f"the LoRA {name}": (lora.source, lora.file) for name, lora in entry.loras.items()}
-    named |= {f"the control {name}": (control.source, None) for name, control in entry.controls.items()}
+def _faults_of_checker(folder: Path) -> Iterator[str]:
+    alone = (folder / "config.json").is_file() or not (folder / "model_index.json").is_file()
+    return weight_files.faults_of_network(folder if alone else folder / "safety_checker")
+
+
+def _faults_of_words(entry: ModelEntry) -> Iterator[str]:
+    if entry.vocabulary is None:
+        return
+    try:
+        Path(entry.vocabulary).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        yield f"{entry.vocabulary} does not exist"
+    except OSError as error:
+        yield f"{entry.vocabulary} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        yield f"{entry.vocabulary} is not UTF-8 text: save it as UTF-8"
+
+
+def _faults_by_name(entry: ModelEntry) -> Iterator[str]:
+    for name, lora in entry.loras.items():
+        yield from _titled(
+            f"the LoRA {name}", _on_disk(lora.source, weight_files.faults_of_weights, lora.file)
+        )
+    for name, control in entry.controls.items():
+        faults = _on_disk(control.source, weight_files.faults_of_network)
+        yield from _titled(f"the control {name}", faults)
     for role, adapter in entry.adapters.items():
-        named[f"the image adapter for {role}"] = adapter.source, adapter.file
-        named[f"the image encoder for {role}"] = adapter.image_encoder, None
-    for title, (source, file) in named.items():
-        place = Path(source, file or "")
-        # What is neither a path nor a file may be a Hugging Face id.
-        local = Path(source).is_absolute() or Path(source).suffix == ".safetensors"
-        if local and not place.exists():
-            yield f"{title} is not there: {place} does not exist"
+        if adapter.file is None and not adapter.source.endswith(".safetensors"):
+            yield f"the image adapter for {role}: say with `file` which file of {adapter.source} it is"
+        faults = _on_disk(adapter.source, weight_files.faults_of_weights, adapter.file)
+        yield from _titled(f"the image adapter for {role}", faults)
+        faults = _on_disk(adapter.image_encoder, weight_files.faults_of_network)
+        yield from _titled(f"the image encoder for {role}", faults)
+
+
+def _titled(title: str, faults: Iterable[str]) -> Iterator[str]:
+    return (f"{title} cannot be used: {fault}" for fault in faults)
+
+
+def _on_disk(source: str, judge: Callable[[Path], Iterator[str]], file: str | None = None) -> Iterator[str]:
+    """What is wrong with a source, where it is no Hugging Face id; `judge` looks into a folder."""
+    place = Path(source, file or "")
+    if not Path(source).exists() and not catalog.names_a_file(source):
+        return
+    if not place.exists():
+        yield f"{place} does not exist"
+    elif place.is_dir():
+        yield from judge(place)
+    else:
+        yield from weight_files.faults_of_file(place)
 
 
 def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:
     from contextlib import closing
 
+    from generator import pretrained
     from generator.models import Models
     from storage.contract import GenerationRequest
 
@@ -123,7 +180,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
             images = loaded.engine(name).submit(request).result()
             for changes in _variants(models[name]):
                 loaded.engine(name).submit(
-                    request.model_copy(update=changes),
+                    request.changed(**changes),
                     control=images[0],
                     references=dict.fromkeys(models[name].adapters, images),
                 ).result()
@@ -134,12 +191,12 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                 loaded.describer(name).likeliest(images[0])
             if models[name].segmenter is not None:
                 loaded.segmenter(name).find(images[0], request.prompt)
-    except (CatalogError, OSError, RuntimeError, ValueError) as error:
+    except (CatalogError, *pretrained.UNREADABLE) as error:
         return [str(error).splitlines()[0] or type(error).__name__]
     return []
 
 
-def _variants(entry: ModelEntry) -> Iterator[dict[str, object]]:
+def _variants(entry: ModelEntry) -> Iterator[RequestChanges]:
     """A request's changes for each thing that may be added to the model."""
     for lora in entry.loras:
         yield {"loras": (Lora(name=lora),)}

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import torch
 
+from generator import pretrained
 from storage.errors import CatalogError
 
 T = TypeVar("T")
@@ -68,6 +69,8 @@ def reading(kind: str, source: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except torch.OutOfMemoryError:
+        raise
+    except pretrained.UNREADABLE as error:
+        reason = pretrained.reason(source, error)
         raise CatalogError(f"The {kind} at {source} cannot be loaded: {reason}") from error

@@ -67,16 +67,19 @@ def _aligned(pixels: np.ndarray) -> np.ndarray:
 
 
 def _piece_of(request: GenerationRequest, index: int, size: Size, cut: bool) -> GenerationRequest:
-    return request.model_copy(
-        update={
-            "task": Task.IMAGE_TO_IMAGE,
-            "width": size[0],
-            "height": size[1],
-            "strength": request.creativity,
-            "seed": request.seed_of(index),
-            "num_images_per_prompt": 1,
-            "tile": request.tile and not cut,
-        }
+    return request.changed(
+        task=Task.IMAGE_TO_IMAGE,
+        width=size[0],
+        height=size[1],
+        strength=request.creativity,
+        seed=request.seed_of(index),
+        num_images_per_prompt=1,
+        tile=request.tile and not cut,
+        # All pieces are one picture: none has chances or words of its own, and none stops halfway.
+        chaos=0,
+        weird=0,
+        sameseed=False,
+        stop=100,
     )
 
 

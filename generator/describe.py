@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
+from generator import pretrained
 from generator.companion import Companion, OnDevice, here, reading
 from storage.contract import SEED_SPACE
 
@@ -38,9 +39,9 @@ class Describer(Companion):
     @classmethod
     def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
         with reading("describer", source):
-            network = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
-            processor = AutoImageProcessor.from_pretrained(source)
-            tokenizer = AutoTokenizer.from_pretrained(source)
+            network = pretrained.network(AutoModelForImageTextToText, source, dtype=torch.float32)
+            processor = pretrained.beside(AutoImageProcessor, source)
+            tokenizer = pretrained.beside(AutoTokenizer, source)
         return cls(network, processor, tokenizer, device, on_device)
 
     def describe(

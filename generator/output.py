@@ -33,7 +33,7 @@ def of_image(request: GenerationRequest, index: int) -> GenerationRequest:
     """
     if request.sameseed:
         return request
-    return request.model_copy(update={"seed": request.seed_of(index), "num_images_per_prompt": 1})
+    return request.changed(seed=request.seed_of(index), num_images_per_prompt=1)
 
 
 def parameters(request: GenerationRequest) -> dict[str, str]:

@@ -15,6 +15,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from generator import pretrained
 from generator.companion import Companion, OnDevice, here, reading
 from generator.families.sources import index, is_single_file
 from storage.catalog import ModelEntry
@@ -67,8 +68,10 @@ class CheckerFolder(Companion):
         checker_at = {} if whole else {"subfolder": "safety_checker"}
         processor_at = {} if whole else {"subfolder": "feature_extractor"}
         with reading("safety checker", source):
-            checker = StableDiffusionSafetyChecker.from_pretrained(source, dtype=torch.float32, **checker_at)
-            processor = CLIPImageProcessorPil.from_pretrained(source, **processor_at)
+            checker = pretrained.network(
+                StableDiffusionSafetyChecker, source, dtype=torch.float32, **checker_at
+            )
+            processor = pretrained.beside(CLIPImageProcessorPil, source, **processor_at)
         return cls(checker, processor, device, on_device)
 
     def check(self, images: Sequence[PIL.Image.Image]) -> list[Verdict]:

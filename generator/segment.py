@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, CLIPSegForImageSegmentation, CLIPSegProcessor
 
-from generator import pasting
+from generator import pasting, pretrained
 from generator.companion import Companion, OnDevice, here, reading
 
 LIKELY = 0.5
@@ -31,11 +31,13 @@ class Segmenter(Companion):
     @classmethod
     def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
         with reading("segmenter", source):
-            kind = AutoConfig.from_pretrained(source).model_type
+            kind = pretrained.beside(AutoConfig, source).model_type
             if kind != "clipseg":
                 raise ValueError(f"it is a model of the kind {kind!r}, not of 'clipseg'")
-            network = CLIPSegForImageSegmentation.from_pretrained(source, dtype=torch.float32)
-            processor = CLIPSegProcessor.from_pretrained(source)
+            network = pretrained.network(CLIPSegForImageSegmentation, source, dtype=torch.float32)
+            processor = pretrained.beside(CLIPSegProcessor, source)
+            # What looks like the tokenizer's own marks is text like any other.
+            processor.tokenizer.split_special_tokens = True
         return cls(network, processor, device, on_device)
 
     def find(self, image: PIL.Image.Image, words: str) -> PIL.Image.Image:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageToImage
 
+from generator import pretrained
 from generator.companion import Companion, OnDevice, here, reading
 from storage.errors import CatalogError
 
@@ -46,7 +47,7 @@ class Upscaler(Companion):
     @classmethod
     def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
         with reading("upscaler", source):
-            network = AutoModelForImageToImage.from_pretrained(source, dtype=torch.float32)
+            network = pretrained.network(AutoModelForImageToImage, source, dtype=torch.float32)
         return cls(network, device, on_device)
 
     def enlarge(

@@ -87,7 +87,7 @@ class Work:
         with self.timed("describe_ms"), self._reporter.waiting_for_device():
             found = [describer.likeliest(source) for source in sources]
         parts = tuple(Part(phrases=(Phrase(text=text),)) for text in found if text)
-        worded = request.model_copy(update={"prompt": ", ".join(found), "parts": parts})
+        worded = request.changed(prompt=", ".join(found), parts=parts)
         return worded, {"prompts": found}
 
     def make(self, request: GenerationRequest) -> Images:

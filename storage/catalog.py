@@ -5,64 +5,146 @@ A catalog is a TOML file with one `[models.NAME]` table a model. Paths in it are
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import math
+import re
 import tomllib
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
+from storage import samplers
 from storage.contract import Role
 from storage.errors import CatalogError
 
-Size = tuple[int, int]
+Side = Annotated[int, Field(ge=8, le=16384, multiple_of=8)]
+Size = tuple[Side, Side]
+
+PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
+"""Endings of files that are Python programs as much as weights."""
 
 
-class CompanionEntry(BaseModel):
+def plain_name(name: str) -> str:
+    """The form in which names are compared: members may type `dream-xl` for `Dream XL`."""
+    return re.sub(r"[\s_-]", "", name.casefold())
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("it is to be one line of text without spaces around it")
+    return text
+
+
+def _whole(text: str) -> str:
+    if text.endswith(PICKLED):
+        raise ValueError(
+            f"{text} is a pickle, which may run code when it is read: make a .safetensors file of it with"
+            " `easel models convert FILE`, and name that"
+        )
+    return text
+
+
+def _resolve(source: str, info: ValidationInfo) -> str:
+    """A path beside the catalog where there is one, else what it says (a Hugging Face id)."""
+    if info.context is None:
+        return source
+    local: Path = info.context / Path(source).expanduser()
+    try:
+        return str(local) if local.exists() or names_a_file(source) else source
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"it cannot be looked for: {error}") from None
+
+
+def names_a_file(source: str) -> bool:
+    """Whether a source can only be a file or folder of this machine, and no Hugging Face id."""
+    return source.endswith(".safetensors") or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
+
+
+def _resolve_file(file: str, info: ValidationInfo) -> str:
+    return file if info.context is None else str(info.context / file)
+
+
+Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Source = Annotated[
+    str, Field(min_length=1, max_length=1000), AfterValidator(_printable), AfterValidator(_whole),
+    AfterValidator(_resolve),
+]  # fmt: skip
+File = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_whole)]
+
+
+class Table(BaseModel):
+    """A table of the catalog, which has no other keys than these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_its_keys(cls, table: Any) -> Any:
+        if isinstance(table, dict):
+            refuse_unknown(table, cls.model_fields)
+        return table
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
+    """Raises:
+    ValueError: there is an unknown key; the text says which known one is nearest.
+    """
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}."
+            raise ValueError(f"there is no key `{key}`: {hint}")
+
+
+class CompanionEntry(Table):
     """A smaller network that does something for a model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str
+    source: Source
     """Folder or Hugging Face id."""
 
 
-class LoraEntry(BaseModel):
+class LoraEntry(Table):
     """Small weights that are added to a model's own: a look or a subject that it was taught later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str
+    source: Source
     """`.safetensors` file, folder or Hugging Face id, in diffusers' or kohya's layout."""
-    file: str | None = None
+    file: File | None = None
     """Which file of the folder or id, where it has several."""
     trigger: str = ""
     """Words that it was taught with; they are read behind every prompt that lacks them."""
 
 
-class ControlEntry(BaseModel):
+class ControlEntry(Table):
     """A control network: a picture that members bring leads where things are drawn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str
+    source: Source
     """Folder or Hugging Face id, in diffusers' layout."""
     reads: Literal["edges", "picture"] = "picture"
     """What it is shown: the picture's edges by Canny, or the picture as it is."""
 
 
-class AdapterEntry(BaseModel):
+class AdapterEntry(Table):
     """An IP-Adapter: pictures are read beside the words."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: str
+    source: Source
     """`.safetensors` file, folder or Hugging Face id."""
-    file: str | None = None
+    file: File | None = None
     """Which file of the folder or id, with its subfolder."""
-    image_encoder: str
+    image_encoder: Source
     """Folder or Hugging Face id of a CLIP vision model."""
     scale: Annotated[float, Field(gt=0, le=2)] = 1.0
     """How strongly it works where its flag has its default."""
@@ -78,25 +160,27 @@ def _sourced(given: object) -> object:
     return {"source": given} if isinstance(given, str) else given
 
 
-class ModelEntry(BaseModel):
+Steps = Annotated[int, Field(ge=1, le=1000)]
+Strength = Annotated[float, Field(gt=0, le=1)]
+
+
+class ModelEntry(Table):
     """One model: where it is, what it may be asked for, and the words that flatter it.
 
     `sizes` are (width, height) in pixels; any ratio a member asks for is snapped to one of them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    title: str
-    source: str
+    name: Line
+    title: Line
+    source: Source
     """Folder, single `.safetensors` file or Hugging Face id."""
     family: Literal["sd", "sdxl"] = "sd"
     sizes: tuple[Size, ...] = Field(min_length=1)
-    num_inference_steps: int = 20
-    max_steps: int = 100
-    guidance_scale: float = 7.5
-    scheduler: str = "ddim"
-    stylize: int = 100
+    num_inference_steps: Steps = 20
+    max_steps: Steps = 100
+    guidance_scale: Annotated[float, Field(ge=0, le=50)] = 7.5
+    scheduler: Literal[samplers.NAMES] = "ddim"  # type: ignore[valid-type]
+    stylize: Annotated[int, Field(ge=0, le=1000)] = 100
     style_words: str = ""
     """The classic prompt formula: quality and style words that `--stylize` blends in."""
     style_phrases: tuple[str, ...] = ()
@@ -107,14 +191,14 @@ class ModelEntry(BaseModel):
     """What `--weird` leans towards."""
     versions: tuple[Annotated[str, Field(pattern=r"^(niji )?[0-9]{1,2}(\.[0-9])?$")], ...] = ()
     """Midjourney's versions (`6.1`, `niji 6`) that stand for this model."""
-    strength_subtle: float = 0.4
-    strength_strong: float = 0.7
+    strength_subtle: Strength = 0.4
+    strength_strong: Strength = 0.7
     """diffusers' img2img strength of Vary (Subtle) and Vary (Strong)."""
-    vocabulary: str | None = None
+    vocabulary: Annotated[str, AfterValidator(_resolve_file)] | None = None
     """A file of all the words the model knows, one a line, for a small model."""
     examples: tuple[str, ...] = ()
     """Some of those words, for members who typed one it does not know."""
-    safety_checker: str | None = None
+    safety_checker: Source | None = None
     """Where the checker is when the model's own folder has none."""
     upscaler: CompanionEntry | None = None
     """A transformers image-to-image model that enlarges four times."""
@@ -130,7 +214,7 @@ class ModelEntry(BaseModel):
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     segmenter: CompanionEntry | None = None
     """A CLIPSeg, which finds in a picture what words name."""
-    display_scale: int = 1
+    display_scale: Annotated[int, Field(ge=1, le=16)] = 1
     """How many times larger a grid is shown than it was drawn, for a small model."""
 
     @model_validator(mode="before")
@@ -142,6 +226,16 @@ class ModelEntry(BaseModel):
         if table.get("upscaler"):
             raise ValueError("name one `upscaler` or several `upscalers`, not both")
         return {**table, "upscaler": next(iter(named.values()))}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.num_inference_steps > self.max_steps:
+            raise ValueError(
+                f"num_inference_steps ({self.num_inference_steps}) is more than max_steps ({self.max_steps})"
+            )
+        for key in ("upscalers", "loras", "controls"):
+            refuse_alike(getattr(self, key), key)
+        return self
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""
@@ -159,9 +253,18 @@ class ModelEntry(BaseModel):
         return frozenset(Path(self.vocabulary).read_text(encoding="utf-8").split())
 
 
-class Catalog(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def refuse_alike(names: Iterable[str], key: str) -> None:
+    """Raises:
+    ValueError: two of the names are one to members, who need not type capitals, spaces and hyphens.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(plain_name(name), name)
+        if other != name or not plain_name(name):
+            raise ValueError(f"{key}: members cannot tell {name!r} from {other!r}: name one otherwise")
 
+
+class Catalog(Table):
     default: str
     models: dict[str, ModelEntry]
 
@@ -192,64 +295,63 @@ def load(path: Path | None = None) -> Catalog:
     Raises:
         CatalogError: with a sentence that names the file, the entry and what is wrong with it.
     """
-    path = path or shipped_catalog()
+    path = (path or shipped_catalog()).absolute()
+    raw = _toml(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CatalogError(f"The catalog {path} cannot be read: {error.strerror}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"The catalog {path} is not TOML: {error}.") from None
-    models = {name: _entry(path, name, table) for name, table in raw.get("models", {}).items()}
+        refuse_unknown(raw, Catalog.model_fields)
+        tables = raw.get("models", {})
+        if not isinstance(tables, dict):
+            raise ValueError("`models` is to be tables: [models.NAME]")  # noqa: TRY301, TRY004
+        refuse_alike(tables, "models")
+    except ValueError as error:
+        raise CatalogError(f"The catalog {path}: {error}") from None
+    models = {name: _entry(path, name, table) for name, table in tables.items()}
     if not models:
         raise CatalogError(f"The catalog {path} names no model; add a [models.NAME] table.")
     default = raw.get("default", next(iter(models)))
-    if default not in models:
-        raise CatalogError(f"The catalog {path} has no model {default!r}, its default.")
+    if not isinstance(default, str) or default not in models:
+        raise CatalogError(
+            f"The catalog {path} has no model {default!r}, its default; it has {', '.join(models)}."
+        )
     return Catalog(default=default, models=models)
 
 
-def _entry(path: Path, name: str, table: dict[str, object]) -> ModelEntry:
+def _toml(path: Path) -> dict[str, Any]:
     try:
-        entry = ModelEntry(name=name, **{"title": name, **table})
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise CatalogError(f"The catalog {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise CatalogError(f"The catalog {path} is not UTF-8 text (line {line}): save it as UTF-8.") from None
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # numbers and nesting beyond Python's own limits, too
+        raise CatalogError(f"The catalog {path} is not TOML: {error}.") from None
+
+
+def _entry(path: Path, name: str, table: object) -> ModelEntry:
+    if not isinstance(table, dict):
+        raise CatalogError(
+            f"Model {name!r} in {path} is {table!r} and no table: write [models.{name}], and below it"
+            " `source` and `sizes`."
+        )
+    if "name" in table:
+        raise CatalogError(
+            f"Model {name!r} in {path}: its name is its table's, and no key; `title` may differ."
+        )
+    try:
+        return ModelEntry.model_validate({"title": name, **table, "name": name}, context=path.parent)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
-        where = f"{place}: " if place else ""
-        raise CatalogError(f"Model {name!r} in {path}: {where}{first['msg']}.") from None
-    return entry.model_copy(
-        update={
-            "source": _resolve(path.parent, entry.source),
-            "vocabulary": entry.vocabulary and str(path.parent / entry.vocabulary),
-            "safety_checker": entry.safety_checker and _resolve(path.parent, entry.safety_checker),
-            "upscaler": _beside(path.parent, entry.upscaler),
-            "upscalers": {name: _beside(path.parent, each) for name, each in entry.upscalers.items()},
-            "loras": {name: _found(path.parent, lora) for name, lora in entry.loras.items()},
-            "controls": {name: _found(path.parent, control) for name, control in entry.controls.items()},
-            "adapters": {
-                role: _found(path.parent, adapter, "image_encoder")
-                for role, adapter in entry.adapters.items()
-            },
-            "describer": _beside(path.parent, entry.describer),
-            "segmenter": _beside(path.parent, entry.segmenter),
-        }
-    )
+        faults = "; ".join(_fault(each) for each in error.errors(include_url=False))
+        raise CatalogError(f"Model {name!r} in {path}: {faults}.") from None
 
 
-E = TypeVar("E", bound=BaseModel)
-
-
-def _found(folder: Path, entry: E, *more: str) -> E:
-    """The entry with its `source`, and what `more` names, as paths where they are beside the catalog."""
-    return entry.model_copy(
-        update={name: _resolve(folder, getattr(entry, name)) for name in ("source", *more)}
-    )
-
-
-def _beside(folder: Path, companion: CompanionEntry | None) -> CompanionEntry | None:
-    return companion and _found(folder, companion)
-
-
-def _resolve(folder: Path, source: str) -> str:
-    """A path beside the catalog where there is one, else what it says (a Hugging Face id)."""
-    local = folder / source
-    return str(local) if local.exists() else source
+def _fault(error: ErrorDetails) -> str:
+    """One fault as a sentence: the key, what is wrong, and the value where it is short."""
+    place = ".".join(str(part) for part in error["loc"])
+    said = error["msg"].removeprefix("Value error, ").removesuffix(".")
+    given = error["input"]
+    if error["type"] not in ("missing", "value_error") and isinstance(given, str | int | float):
+        said += f" (it is {given!r})" if len(repr(given)) < 100 else ""
+    return f"{place}: {said}" if place else said

@@ -5,11 +5,10 @@ This is the only thing the two processes share. Field names are diffusers' argum
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -190,10 +189,52 @@ class Control(BaseModel):
     key: str | None = None
     """The picture of the image store that leads; None until it is known."""
 
+    def showing(self, key: str) -> Control:
+        """The same control with the image that leads."""
+        return Control(kind=self.kind, weight=self.weight, key=key)
+
 
 def weight_sum(parts: Iterable[Part]) -> Decimal:
     """What the parts weigh together, as it was typed: 0.1, 0.2 and -0.3 are nothing."""
     return sum((Decimal(repr(part.weight)) for part in parts), Decimal())
+
+
+class RequestChanges(TypedDict, total=False):
+    """Fields of a `GenerationRequest`, some of them: a type for `changed`, which validates their values."""
+
+    task: Task
+    model: str
+    prompt: str
+    parts: tuple[Part, ...]
+    negative_prompt: str
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    num_images_per_prompt: int
+    stylize: int
+    style_words: str
+    style_weight: int
+    chaos: int
+    weird: int
+    sameseed: bool
+    stop: int
+    tile: bool
+    video: bool
+    loras: tuple[Lora, ...]
+    references: tuple[Reference, ...]
+    control: Control | None
+    strength: float
+    scale: Literal[1, 2, 4]
+    upscaler: str | None
+    creativity: float
+    parent_image_id: int | None
+    source_key: str | None
+    source_keys: tuple[str, ...]
+    mask_key: str | None
+    mask_words: str
 
 
 class GenerationRequest(BaseModel):
@@ -278,29 +319,16 @@ class GenerationRequest(BaseModel):
             raise ValueError("a role of references stands twice")
         return self
 
-    @property
-    def batch_group(self) -> str:
-        """Jobs of one group can share a UNet call."""
-        if self.task is Task.UPSCALE or not self.task.draws:
-            return f"{self.model}/{self.task.value}"
-        loras = [f"{lora.name}:{lora.weight}" for lora in self.loras]
-        references = [f"{reference.role}:{reference.weight}" for reference in self.references]
-        changed = [
-            "/tile" if self.tile else "",
-            _hashed("lora", loras),
-            _hashed("adapter", references),
-            _hashed("control", [] if self.control is None else [self.control.kind]),
-        ]
-        return f"{self.model}/{self.width}x{self.height}{''.join(changed)}"
+    def changed(self, **changes: Unpack[RequestChanges]) -> Self:
+        """The same request with other values, as valid as a new one.
+
+        Raises:
+            ValidationError: it would be none.
+        """
+        return type(self).model_validate({**dict(self), **changes})
 
     def seed_of(self, index: int) -> int:
         return (self.seed + index) % SEED_SPACE
-
-
-def _hashed(kind: str, names: Iterable[str]) -> str:
-    """A short part of a batch group's name for names and weights that may be many: the column is short."""
-    joined = " ".join(sorted(names))
-    return f"/{kind}-{zlib.crc32(joined.encode()):08x}" if joined else ""
 
 
 class ProgressEvent(BaseModel):

@@ -41,7 +41,6 @@ class JobDraft:
             parent_index=self.parent_index,
             text=self.text,
             model=request.model,
-            batch_group=request.batch_group,
             request=stored,
             request_version=request.version,
             uses=[JobPicture(key=key) for key in sorted(brought.named(stored))],

@@ -1,14 +1,15 @@
 """Prompts as tokens: of any length, and of phrases that are meant more or less strongly than the rest.
 
 Both in the way of AUTOMATIC1111's web interface (`modules/sd_hijack_clip.py`, `modules/sd_emphasis.py`): a
-long prompt is encoded in pieces of the encoder's own length, which stand one behind the other for the UNet; a
-phrase's emphasis multiplies the embeddings of its tokens, and the whole gets back the mean that it had.
+long prompt is encoded in chunks of the encoder's own length, which stand one behind the other for the UNet,
+and a chunk ends behind a comma or a word where there is one near its end; a phrase's emphasis multiplies the
+embeddings of its tokens, and its chunk gets back the mean size that it had.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -28,22 +29,57 @@ class Tokens(NamedTuple):
     emphasis: Tensor
 
 
+BACKTRACK = 20
+"""Tokens at a chunk's end among which a better place to end it is looked for, as in the web interface."""
+COMMAS = (",", "，", "、")
+
+
+class _Token(NamedTuple):
+    id: int
+    emphasis: float
+    begin: int
+    """Where in the whole text its characters begin and end."""
+    end: int
+
+
 def tokenize(tokenizer: Any, text: Text) -> Tokens:
     """The text's tokens in chunks of the tokenizer's length, start and end included; at least one chunk."""
-    ids: list[int] = []
-    emphasis: list[float] = []
+    tokens: list[_Token] = []
+    whole = ""
     for phrase in _phrases(text):
         # Neither padding nor truncation: they would be kept by the tokenizer, which threads may share.
-        found = tokenizer(phrase.text, add_special_tokens=False, verbose=False).input_ids
-        ids += found
-        emphasis += [phrase.emphasis] * len(found)
+        # What looks like the tokenizer's own marks is text like any other.
+        found = tokenizer(
+            phrase.text,
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        tokens += [
+            _Token(each, phrase.emphasis, len(whole) + begin, len(whole) + end)
+            for each, (begin, end) in zip(found.input_ids, found.offset_mapping, strict=True)
+        ]
+        whole += phrase.text
     length: int = tokenizer.model_max_length
-    begins = range(0, max(1, len(ids)), length - 2)
-    rows = [_chunk(tokenizer, ids[begin : begin + length - 2]) for begin in begins]
-    weights = [_framed(emphasis[begin : begin + length - 2], length) for begin in begins]
-    masks = [[1] * (len(ids[begin : begin + length - 2]) + 2) for begin in begins]
-    padded = [[*mask, *[0] * (length - len(mask))] for mask in masks]
-    return Tokens(torch.tensor(rows), torch.tensor(padded), torch.tensor(weights))
+    chunks = list(_chunks(tokens, whole, length - 2))
+    rows = [_chunk(tokenizer, [token.id for token in chunk]) for chunk in chunks]
+    weights = [_framed([token.emphasis for token in chunk], length) for chunk in chunks]
+    masks = [[1] * (len(chunk) + 2) + [0] * (length - len(chunk) - 2) for chunk in chunks]
+    return Tokens(torch.tensor(rows), torch.tensor(masks), torch.tensor(weights))
+
+
+def _chunks(tokens: list[_Token], text: str, most: int) -> Iterator[list[_Token]]:
+    """At most so many tokens each, ended behind a comma, else behind a word, else where it has to be."""
+    while len(tokens) > most:
+        near = range(most, max(most - BACKTRACK, 0), -1)
+        ends = [place for place in near if tokens[place].begin >= tokens[place - 1].end]
+        commas = [place for place in ends if text[: tokens[place].begin].rstrip().endswith(COMMAS)]
+        words = [place for place in ends if text[tokens[place].begin - 1].isspace()]
+        end = next(iter(commas or words), most)
+        yield tokens[:end]
+        tokens = tokens[end:]
+    yield tokens
 
 
 def _phrases(text: Text) -> list[Phrase]:
@@ -86,10 +122,11 @@ def encoded(encoder: Encoder, texts: Sequence[Tokens], at_once: int) -> list[tup
 def emphasize(states: Tensor, emphasis: Tensor) -> Tensor:
     """One encoder's (chunks, tokens, width), each token times its emphasis (chunks, tokens).
 
-    What is restored is the mean *size*: the mean itself, which the web interface takes, is near nought in
+    Each chunk gets back its mean *size*: the mean itself, which the web interface takes, is near nought in
     encoders whose last layer normalises, and dividing by it would blow up the rest.
     """
     if bool((emphasis == 1).all()):
         return states
     weighted = states * emphasis.to(states.device, states.dtype)[..., None]
-    return weighted * (states.abs().mean() / weighted.abs().mean())
+    before, after = (each.abs().mean(dim=(1, 2), keepdim=True) for each in (states, weighted))
+    return weighted * (before / after)

@@ -13,10 +13,10 @@ import PIL.Image
 import torch
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from diffusers.models.embeddings import ImageProjection
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from generator import pretrained
 from generator.companion import reading
 from generator.families.twins import twin_of
 from storage.catalog import AdapterEntry
@@ -29,11 +29,6 @@ logging.getLogger("diffusers.models.modeling_utils").addFilter(
 # It warns that no encoder comes with the adapter: ours is loaded apart, since several adapters share it.
 logging.getLogger("diffusers.loaders.ip_adapter").setLevel(logging.ERROR)
 
-_UNREADABLE = (
-    *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError),
-    SafetensorError,
-)
-
 
 class ImageEncoder:
     """A CLIP vision model on a device. Only the device's thread calls what computes."""
@@ -43,7 +38,7 @@ class ImageEncoder:
         CatalogError: it cannot be loaded; the text names the source and the reason.
         """
         with reading("image encoder", source):
-            network = CLIPVisionModelWithProjection.from_pretrained(source, dtype=dtype)
+            network = pretrained.network(CLIPVisionModelWithProjection, source, dtype=dtype)
             self._processor = _processor(source, network.config.image_size)
         self.network = network.to(device).eval()
 
@@ -66,7 +61,7 @@ class ImageEncoder:
 
 def _processor(source: str, side: int) -> Any:
     try:
-        return CLIPImageProcessor.from_pretrained(source)
+        return pretrained.beside(CLIPImageProcessor, source)
     except OSError:  # published encoders often come without
         return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 
@@ -84,17 +79,14 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
     found.feature_extractor = found.feature_extractor or object()  # else one is made for the encoder
     places = [_place(entry) for entry in entries]
     try:
-        found.load_ip_adapter(
-            [source for source, _, _ in places],
-            subfolder=[folder for _, folder, _ in places],
-            weight_name=[file for _, _, file in places],
-            image_encoder_folder=None,
-        )
+        pretrained.add_image_adapters(found, places)
     except torch.OutOfMemoryError:
         raise
-    except _UNREADABLE as error:
+    except pretrained.UNREADABLE as error:
         named = ", ".join("/".join(filter(None, place)) for place in places)
-        raise CatalogError(f"The image adapter at {named} cannot be used: {_reason(error)}") from error
+        raise CatalogError(
+            f"The image adapter at {named} cannot be used: {pretrained.reason(named, error)}"
+        ) from error
     found.set_ip_adapter_scale([_scale(entry) for entry in entries])
     _let_rows_weigh(found.unet)
     return found
@@ -160,15 +152,11 @@ def _scale(entry: AdapterEntry) -> Any:
     }
 
 
-def _place(entry: AdapterEntry) -> tuple[str, str, str | None]:
+def _place(entry: AdapterEntry) -> tuple[str, str, str]:
     """Folder or id, subfolder and file."""
-    source, file = entry.source, entry.file
-    if file is None and source.endswith((".safetensors", ".bin")):
-        source, file = str(Path(source).parent), Path(source).name
-    if file is None:
-        return source, "", None
-    return source, str(Path(file).parent).removeprefix("."), Path(file).name
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    if entry.file is None and not entry.source.endswith(".safetensors"):
+        raise CatalogError(f"The image adapter at {entry.source}: say with `file` which of its files it is.")
+    if entry.file is None:
+        return str(Path(entry.source).parent), "", Path(entry.source).name
+    file = Path(entry.file)
+    return entry.source, str(file.parent).removeprefix("."), file.name

@@ -10,6 +10,7 @@ import torch
 from diffusers import ControlNetModel
 from torch import Tensor
 
+from generator import pretrained
 from generator.companion import reading
 from generator.conditioning.control_maps import MAPS
 from generator.families.tiling import circular
@@ -31,7 +32,7 @@ class Control(torch.nn.Module):
         CatalogError: it cannot be loaded; the text names the source and the reason.
         """
         with reading("control network", entry.source):
-            network = ControlNetModel.from_pretrained(entry.source, torch_dtype=dtype)
+            network = pretrained.diffusers_network(ControlNetModel, entry.source, torch_dtype=dtype)
         network = network.to(device).eval()
         if device.type == "cuda":
             network.to(memory_format=torch.channels_last)

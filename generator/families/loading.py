@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.loaders.single_file_utils import SingleFileComponentError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from generator import pretrained
 from generator.families.sd import StableDiffusion
 from generator.families.sdxl import StableDiffusionXL
 from generator.families.sources import (
@@ -74,7 +74,9 @@ def load(source: str, device: torch.device, family: Family = "sd") -> StableDiff
         return loaded  # noqa: TRY300  the second loading raises the same errors
     except torch.OutOfMemoryError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, SingleFileComponentError) as error:
+    except CatalogError:
+        raise
+    except pretrained.UNREADABLE as error:
         raise unusable(source, _reason(source, error)) from error
 
 
@@ -90,8 +92,10 @@ def _pipeline(source: str, kind: type[StableDiffusion], dtype: torch.dtype) -> A
     if is_single_file(source):
         layout = layout_beside(source)
         config = {"config": str(layout)} if layout.is_dir() else {}
-        return kind.pipeline_class.from_single_file(source, dtype=dtype, **kind.load_arguments, **config)
-    return kind.pipeline_class.from_pretrained(source, dtype=dtype, **kind.load_arguments)
+        return pretrained.whole_file(
+            kind.pipeline_class, source, dtype=dtype, **kind.load_arguments, **config
+        )
+    return pretrained.network(kind.pipeline_class, source, dtype=dtype, **kind.load_arguments)
 
 
 def _check_words(source: str, pipeline: Any) -> None:
@@ -104,7 +108,7 @@ def _check_words(source: str, pipeline: Any) -> None:
 
 
 def _reason(source: str, error: Exception) -> str:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = pretrained.reason(source, error)
     if not is_single_file(source):
         if Path(source).is_dir():
             return first

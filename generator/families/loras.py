@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from generator import pretrained
 from generator.families.twins import twin_of
 from storage.catalog import LoraEntry
 from storage.errors import CatalogError
@@ -67,12 +68,11 @@ def _load(pipeline: Any, entry: LoraEntry) -> None:
     if file is None and source.endswith(".safetensors"):
         source, file = str(Path(source).parent), Path(source).name
     try:
-        pipeline.load_lora_weights(source, weight_name=file, adapter_name=ADAPTER)
+        pretrained.add_lora(pipeline, source, file, ADAPTER)
     except torch.OutOfMemoryError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise _unusable(entry, reason) from error
+    except pretrained.UNREADABLE as error:
+        raise _unusable(entry, pretrained.reason(source, error)) from error
     if not any(ADAPTER in adapters for adapters in pipeline.get_list_adapters().values()):
         raise _unusable(entry, "it holds no weights for this kind of model.")
 

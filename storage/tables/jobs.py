@@ -64,7 +64,6 @@ class Job(Asked, Table):
     parent_index: Mapped[int | None] = mapped_column(Integer)
     """Which image of its grid the parent was (0–3)."""
     model: Mapped[str] = mapped_column(String(100))
-    batch_group: Mapped[str] = mapped_column(String(150))
     request: Mapped[dict[str, Any]]
     request_version: Mapped[int] = mapped_column(Integer)
 

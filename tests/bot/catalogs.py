@@ -30,7 +30,7 @@ def catalog(vocabulary: Path | None = None) -> Catalog:
             "edges": ControlEntry(source="nowhere", reads="edges"),
             "Depth": ControlEntry(source="nowhere"),
         },
-        adapters=dict.fromkeys(Role, AdapterEntry(source="nowhere", image_encoder="nowhere")),
+        adapters=dict.fromkeys(Role, AdapterEntry(source="nowhere.safetensors", image_encoder="nowhere")),
         loras={"blueprint": LoraEntry(source="nowhere"), "Stained_Glass": LoraEntry(source="nowhere")},
         upscalers={"soft": CompanionEntry(source="nowhere"), "crisp": CompanionEntry(source="nowhere")},
     )

@@ -460,20 +460,8 @@ def test_a_model_without_loras_or_upscalers_says_so_and_draws() -> None:
     ]
 
 
-def test_loras_have_a_batch_group_of_their_own() -> None:
-    groups = [
-        parse(f"a fox {flags}", CATALOG).request.batch_group
-        for flags in (
-            "",
-            "--lora blueprint:0",
-            "--lora blueprint",
-            "--lora blueprint:.5",
-            "--lora blueprint --tile",
-        )
-    ]
-    assert groups[0] == groups[1] == "picturebook/128x128"
-    assert len(set(groups)) == 4
-    assert all(len(group) < 50 for group in groups)
+def test_a_lora_that_weighs_nothing_is_none() -> None:
+    assert parse("a fox --lora blueprint:0", CATALOG).request.loras == ()
 
 
 A, B, C = (f"https://a.example/{name}.png" for name in "abc")

@@ -210,18 +210,3 @@ def test_a_request_names_each_role_once() -> None:
     twice = (Reference(role=Role.STYLE, keys=("a",)), Reference(role=Role.STYLE, keys=("b",)))
     with pytest.raises(ValueError, match="stands twice"):
         GenerationRequest(prompt="a castle", width=64, height=64, seed=1, references=twice)
-
-
-def test_what_changes_the_network_is_a_batch_group_of_its_own() -> None:
-    plain = GenerationRequest(prompt="a castle", width=64, height=64, seed=1)
-    steered: list[dict[str, Any]] = [
-        {"references": (Reference(role=Role.STYLE, keys=("a",)),)},
-        {"references": (Reference(role=Role.STYLE, keys=("a",), weight=0.5),)},
-        {"references": (Reference(role=Role.IMAGE, keys=("a",)),)},
-        {"control": Control(kind="edges", key="a")},
-    ]
-    groups = {plain.model_copy(update=changes).batch_group for changes in steered}
-    assert len(groups | {plain.batch_group}) == 5
-    assert max(map(len, groups)) <= 80
-    other = plain.model_copy(update={"control": Control(kind="edges", key="b", weight=0.5)})
-    assert other.batch_group == plain.model_copy(update=steered[3]).batch_group, "rows differ in these"

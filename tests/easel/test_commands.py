@@ -177,7 +177,7 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
         upscalers = {{ soft = {{ source = "owner/soft" }}, crisp = {{ source = "{tmp_path}/crisp" }} }}
         loras = {{ oil = "owner/oil", ink = "{tmp_path}/ink.safetensors" }}
         controls = {{ depth = {{ source = "owner/depth" }}, edges = {{ source = "{tmp_path}/edges" }} }}
-        adapters.style = {{ source = "{tmp_path}/style.bin", image_encoder = "owner/encoder" }}
+        adapters.style = {{ source = "{tmp_path}/style.safetensors", image_encoder = "owner/encoder" }}
         """
     )
     monkeypatch.setenv("EASEL_CATALOG", str(catalog))
@@ -186,8 +186,11 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
     assert "oil, ink" in listed
     checked = easel_here("models", "check")
     assert checked.returncode == 1
-    assert f"the LoRA ink is not there: {tmp_path}/ink.safetensors does not exist" in checked.stderr
+    assert f"the LoRA ink cannot be used: {tmp_path}/ink.safetensors does not exist" in checked.stderr
     assert f"{tmp_path}/crisp does not exist" in checked.stderr
-    assert f"the control edges is not there: {tmp_path}/edges does not exist" in checked.stderr
-    assert f"the image adapter for style is not there: {tmp_path}/style.bin does not exist" in checked.stderr
+    assert f"the control edges cannot be used: {tmp_path}/edges does not exist" in checked.stderr
+    assert (
+        f"the image adapter for style cannot be used: {tmp_path}/style.safetensors does not exist"
+        in checked.stderr
+    )
     assert "oil" not in checked.stderr

@@ -10,6 +10,8 @@ import PIL.Image
 import pytest
 
 from generator import creative, output
+from generator.conditioning import wording
+from generator.conditioning.wording import Lexicon
 from generator.creative import Piece
 from storage.contract import GenerationRequest, JobState, Task
 from tests.generator.sharing import noisy
@@ -142,3 +144,14 @@ def test_it_can_be_cancelled_in_the_middle(place: Place) -> None:
         attempt.cancel()
     assert place.job(job_id).state == JobState.CANCELLED
     assert not place.models.engine("plain").busy
+
+
+def test_all_pieces_of_a_picture_are_one_wish() -> None:
+    """Neither a phrase of its own for each, by their seeds, nor a diffusion that stops halfway."""
+    wish = asked(chaos=80, weird=2000, sameseed=True, stop=30, stylize=300)
+    drawn = Drawn()
+    creative.enriched(noisy(size=(512, 128)), wish, SIZES, drawn)
+    lexicon = Lexicon(style="vivid", chaos=tuple("abcdefgh"), weird=tuple("ijklmnop"))
+    read = {tuple(wording.texts(piece.request, lexicon, guided=True)) for piece in drawn.pieces}
+    assert read == {("a cat", "a cat, vivid", "")}
+    assert {(piece.request.stop, piece.request.sameseed) for piece in drawn.pieces} == {(100, False)}

@@ -80,10 +80,97 @@ def test_loras_lie_beside_the_catalog_or_on_the_hub(tmp_path: Path) -> None:
     [
         ('loras = { "a b" = "x" }', "loras"),
         ("loras = { ink = 3 }", "loras.ink"),
-        ('loras = { ink = { path = "x" } }', "loras.ink.source"),
+        ('loras = { ink = { path = "x" } }', "loras.ink: there is no key `path`"),
         ('upscaler = { source = "x" }\nupscalers = { a = { source = "y" } }', "one `upscaler` or several"),
     ],
 )
 def test_what_is_wrong_with_them_is_told(tmp_path: Path, table: str, said: str) -> None:
     with pytest.raises(CatalogError, match=rf"Model 'one' in .*: .*{said}"):
         catalog.load(one(tmp_path, table))
+
+
+FAULTS = {
+    "num_inference_steps = 101": r"num_inference_steps \(101\) is more than max_steps \(100\)",
+    "max_steps = 8": r"num_inference_steps \(20\) is more than max_steps \(8\)",
+    "num_inference_steps = 0": r"num_inference_steps: .* greater than or equal to 1 \(it is 0\)",
+    "max_steps = 1001": "max_steps: .* less than or equal to 1000",
+    "guidance_scale = -3": r"guidance_scale: .* greater than or equal to 0 \(it is -3\)",
+    "guidance_scale = nan": "guidance_scale: .* finite number",
+    "guidance_scale = inf": "guidance_scale: .* finite number",
+    "stylize = 1001": "stylize: .* less than or equal to 1000",
+    "strength_strong = 7": "strength_strong: .* less than or equal to 1",
+    "strength_subtle = 0": "strength_subtle: .* greater than 0",
+    "display_scale = 0": "display_scale: .* greater than or equal to 1",
+    'scheduler = "dpmpp"': r"scheduler: .*'ddim'.*\(it is 'dpmpp'\)",
+    'defualt = "one"': r"there is no key `defualt`",
+    "num_inference_step = 3": "there is no key `num_inference_step`: did you mean `num_inference_steps`?",
+    'title = ""': "title: .* at least 1 character",
+    'title = "two\\nlines"': "title: it is to be one line",
+    'name = "two"': "its name is its table's",
+    'loras = { Ink = "a", ink = "b" }': "loras: members cannot tell 'ink' from 'Ink'",
+    'loras = { ink = "ink.ckpt" }': r"loras\.ink\.source: ink\.ckpt is a pickle.*easel models convert",
+    'loras = { ink = { source = "a/b", file = "ink.pt" } }': r"loras\.ink\.file: ink\.pt is a pickle",
+    'describer = { source = "" }': r"describer\.source: .* at least 1 character",
+}
+
+
+@pytest.mark.parametrize(("line", "said"), FAULTS.items(), ids=str)
+def test_what_no_prompt_could_be_drawn_with_is_told_at_loading(tmp_path: Path, line: str, said: str) -> None:
+    with pytest.raises(CatalogError, match=rf"Model 'one' in .*catalog\.toml: .*{said}"):
+        catalog.load(one(tmp_path, line))
+
+
+@pytest.mark.parametrize(
+    "sizes", ["[[-64, 0]]", "[[65, 64]]", "[[20000, 64]]", "[[64]]", "[]", "64", "[[0, 64]]"]
+)
+def test_sizes_that_no_model_draws_are_told(tmp_path: Path, sizes: str) -> None:
+    path = tmp_path / "catalog.toml"
+    path.write_text(f'[models.one]\nsource = "x"\nsizes = {sizes}\n')
+    with pytest.raises(CatalogError, match=r"Model 'one' in .*: sizes"):
+        catalog.load(path)
+
+
+MODEL = '[models.one]\nsource = "x"\nsizes = [[64, 64]]\n'
+FILES = {
+    b"\xef\xbb\xbf" + MODEL.encode(): None,
+    MODEL.replace("\n", "\r\n").encode(): None,
+    MODEL.encode("utf-16"): "is not UTF-8 text",
+    (MODEL + "# Schloß").encode("latin-1"): r"is not UTF-8 text \(line 4\): save it as UTF-8",
+    b'[models]\na = "path"': r"Model 'a' in .* is 'path' and no table: write \[models\.a\]",
+    b"models = 5": r"`models` is to be tables: \[models\.NAME\]",
+    b"": "names no model",
+    ("defualt = 'one'\n" + MODEL).encode(): "there is no key `defualt`: did you mean `default`?",
+    ("default = 'two'\n" + MODEL).encode(): "has no model 'two', its default; it has one",
+    ("default = ['one']\n" + MODEL).encode(): "has no model",
+    (MODEL + MODEL.replace("one", "One")).encode(): "members cannot tell 'One' from 'one'",
+    MODEL.replace("one", '"--"').encode(): "members cannot tell",
+    MODEL.replace("one", f'"{"x" * 101}"').encode(): "name: .* at most 100",
+    ("x = " + "[" * 5000 + "]" * 5000).encode(): "is not TOML",
+    b"x = " + b"1" * 5000: "is not TOML",
+}
+
+
+@pytest.mark.parametrize(("data", "said"), FILES.items(), ids=range(len(FILES)))
+def test_a_file_is_read_or_told_what_is_wrong_with_it(tmp_path: Path, data: bytes, said: str | None) -> None:
+    path = tmp_path / "catalog.toml"
+    path.write_bytes(data)
+    if said is None:
+        assert catalog.load(path).default == "one"
+        return
+    with pytest.raises(CatalogError, match=said) as told:
+        catalog.load(path)
+    assert str(path) in str(told.value)
+
+
+def test_a_relative_catalog_finds_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ink.safetensors").write_bytes(b"")
+    one(tmp_path, 'loras = { ink = "ink.safetensors", other = "./gone" }', 'vocabulary = "words.txt"')
+    monkeypatch.chdir(tmp_path)
+    entry = catalog.load(Path("catalog.toml"))["one"]
+    assert [lora.source for lora in entry.loras.values()] == [
+        str(tmp_path / "ink.safetensors"),
+        str(tmp_path / "gone"),
+    ]
+    assert entry.vocabulary == str(tmp_path / "words.txt")

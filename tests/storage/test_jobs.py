@@ -303,7 +303,7 @@ def test_the_request_is_written_so_that_it_reads_back(database: Database) -> Non
     wish = asking.draft(seed=2**32 - 1).request.model_copy(update=news)
     job = asking.get(database, asking.submit(database, request=wish))
     assert GenerationRequest.model_validate(job.request) == wish
-    assert (job.model, job.batch_group, job.request_version) == ("picturebook", "picturebook/128x128", 1)
+    assert (job.model, job.request_version) == ("picturebook", 1)
 
 
 def test_children_point_to_their_parents(database: Database) -> None:

@@ -1,0 +1,93 @@
+"""Networks from files: weights from `.safetensors` alone, and no code that comes with them is ever run.
+
+Nothing else in `generator/` calls the loaders of diffusers and transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from diffusers.loaders.single_file_utils import SingleFileComponentError
+from safetensors import SafetensorError
+
+from storage.catalog import PICKLED
+
+UNREADABLE = (
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, ImportError),
+    *(SafetensorError, SingleFileComponentError, UnpicklingError),
+)
+"""What the loaders raise at files that are damaged, of another kind or missing."""
+
+
+def network(kind: Any, source: str, **how: Any) -> Any:
+    """A network or a pipeline from a folder or Hugging Face id."""
+    return kind.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **how)
+
+
+def diffusers_network(kind: Any, source: str, **how: Any) -> Any:
+    """One of diffusers' networks, whose loader knows of no code but its own."""
+    return kind.from_pretrained(source, use_safetensors=True, **how)
+
+
+def beside(kind: Any, source: str, **how: Any) -> Any:
+    """A tokenizer, a processor or a configuration: what has no weights."""
+    return kind.from_pretrained(source, trust_remote_code=False, **how)
+
+
+def whole_file(kind: Any, file: str, **how: Any) -> Any:
+    """A pipeline from one `.safetensors` file."""
+    return kind.from_single_file(file, use_safetensors=True, **how)
+
+
+def add_lora(pipeline: Any, source: str, file: str | None, name: str) -> None:
+    """Add a LoRA's weights to a pipeline as an adapter of that name."""
+    pipeline.load_lora_weights(source, weight_name=file, adapter_name=name, use_safetensors=True)
+
+
+def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) -> None:
+    """Add IP-Adapters to a pipeline; each place is a folder or id, a subfolder and a file."""
+    sources, folders, files = zip(*places, strict=True)
+    pipeline.load_ip_adapter(
+        list(sources), subfolder=list(folders), weight_name=list(files), image_encoder_folder=None
+    )
+
+
+def reason(source: str, error: BaseException) -> str:
+    """Why a source cannot be loaded, in one sentence."""
+    text = str(error).strip()
+    if "trust_remote_code" in text:
+        return (
+            "it is of a kind that only code of its own can load, and Easel runs none that comes with a model."
+            " Name one of a kind that transformers has."
+        )
+    if isinstance(error, UnpicklingError) or ("safetensors" in text and isinstance(error, OSError)):
+        pickled = _pickled(source)
+        if pickled is not None:
+            return (
+                f"{pickled} is a pickle, which may run code when it is read. Make a .safetensors file of it:"
+                f" easel models convert {source}"
+            )
+        if not Path(source).exists():
+            return (
+                f"{_first_line(text, error)} (Where it has pickled weights alone, download it with"
+                f" `hf download {source} --local-dir FOLDER`, make .safetensors files of them with"
+                " `easel models convert FOLDER`, and name the folder.)"
+            )
+    return _first_line(text, error)
+
+
+def _first_line(text: str, error: BaseException) -> str:
+    return (text or type(error).__name__).splitlines()[0]
+
+
+def _pickled(source: str) -> Path | None:
+    """A pickle in a folder (or one of its own folders) that has no safe weights beside it."""
+    place = Path(source)
+    files = sorted(place.rglob("*")) if place.is_dir() else []
+    for file in files:
+        if file.suffix in PICKLED and not any(file.parent.glob("*.safetensors")):
+            return file
+    return None
