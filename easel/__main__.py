@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from easel import bot, database, demo, doctor, imagine, models, parse, run, worker
+from easel import bot, database, demo, doctor, imagine, models, parse, run, withhold, worker
 from storage.errors import CatalogError, ConfigError
 
 
@@ -37,6 +37,7 @@ app.command()(worker.worker)
 app.command()(imagine.imagine)
 app.command(context_settings={"ignore_unknown_options": True})(parse.parse)  # a prompt may begin with a flag
 app.command()(doctor.doctor)
+app.command()(withhold.withhold)
 app.add_typer(database.commands, name="db")
 app.add_typer(models.commands, name="models")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, TextClause, select, text, update
+from sqlalchemy import ColumnElement, TextClause, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from storage import holds, jobs, members
@@ -191,13 +191,15 @@ def told(session: Session, delivery_id: int, message_id: int) -> str:
     return delivery.state
 
 
-def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
+def withdraw(session: Session, *which: ColumnElement[bool], done: bool = False) -> None:
     """The pictures of these deliveries were taken away: what is posted of them, or may be, is to be deleted.
 
-    One that is under way is left to whoever has it, for as long as they live.
+    One that is under way is left to whoever has it, for as long as they live. With `done`, messages of those
+    that are done are deleted too; without, they are the caller's to delete.
     """
     soon = now(session) + HOLD_MS
-    for delivery in _all_locked(session, text(OPEN), *which):
+    live = text(OPEN)
+    for delivery in _all_locked(session, or_(live, Delivery.state == "done") if done else live, *which):
         delivery.state, delivery.tries, delivery.failures = WITHDRAWN, 0, 0
         delivery.due_at = min(delivery.due_at, soon)
     session.flush()

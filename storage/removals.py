@@ -1,4 +1,4 @@
-"""Pictures taken away: by their owner for good, by a moderator from everybody's sight."""
+"""Pictures taken away: by their owner for good, by the operator from everybody's sight."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ def remove(session: Session, job_id: int, image_id: int | None = None) -> list[M
     return _take_away(session, job_id, image_id, deleted_at=now(session))
 
 
-def withhold(session: Session, job_id: int) -> list[Message]:
-    """Keep a job's pictures, but show them to nobody any more.
+def withhold(session: Session, job_id: int) -> int:
+    """Keep a job's pictures, but show them to nobody any more; returns how many messages show them.
 
-    Returns the messages that show them, to be deleted from Discord.
+    The bot deletes these, by their deliveries.
 
     Raises:
         NoSuchJob: there is none.
+        DataDeleted: its member deleted their data.
     """
-    return _take_away(session, job_id, None, withheld=True)
+    shown = _take_away(session, job_id, None, done=True, withheld=True)
+    return len(shown)
 
 
-def _take_away(session: Session, job_id: int, image_id: int | None, **change: object) -> list[Message]:
+def _take_away(
+    session: Session, job_id: int, image_id: int | None, *, done: bool = False, **change: object
+) -> list[Message]:
     job = jobs.get(session, job_id)
     at = now(session)
     whole = image_id is None or [image.id for image in jobs.images_of(session, job_id)] == [image_id]
@@ -42,7 +46,7 @@ def _take_away(session: Session, job_id: int, image_id: int | None, **change: ob
     shows = Message.job_id == job_id if whole else Message.image_id == image_id
     taken = Image.job_id == job_id if image_id is None else Image.id == image_id
     if job.state == JobState.SUCCEEDED:
-        deliveries.withdraw(session, delivered)
+        deliveries.withdraw(session, delivered, done=done)
     session.execute(update(Image).where(taken, Image.deleted_at.is_(None)).values(**change))
     shown = list(
         session.scalars(select(Message).where(shows, Message.deleted_at.is_(None)).order_by(Message.id))

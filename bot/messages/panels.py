@@ -177,9 +177,13 @@ def audit(entries: Sequence[AuditEntry]) -> str:
     return "\n".join([_("### Audit log"), *map(_audit_line, entries)])
 
 
+def _actor(entry: AuditEntry) -> str:
+    return f"<@{entry.actor_id}>" if entry.actor_id else _("the operator")
+
+
 def _audit_line(entry: AuditEntry) -> str:
     deed = _(_AUDIT_DEEDS.get(entry.action, entry.action))
-    parts = [_when(entry.at, "f"), f"<@{entry.actor_id}>", deed]
+    parts = [_when(entry.at, "f"), _actor(entry), deed]
     if entry.target_id is not None:
         parts.append(f"<@{entry.target_id}>")
     if entry.job_id is not None:

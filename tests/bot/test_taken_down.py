@@ -125,3 +125,21 @@ def test_one_picture_of_several(studio: Studio) -> None:
         assert removals.remove(session, job_id, images[1].id) == []
     studio.settled()
     assert studio.channel.shown() == [grid]
+
+
+def test_what_the_operator_withholds_is_deleted_wherever_it_was_posted(studio: Studio) -> None:
+    grid = studio.grid()
+    other = studio.server.guild("another", studio.ada).channel("shown")
+    job_id = studio.deliveries()[0].job_id
+    studio.server.press(studio.ada, grid, "U1")
+    studio.picture(2)
+    studio.server.slash(studio.ada, other, "show", job_id=job_id)
+    studio.picture(channel=other)
+    studio.settled()
+    with studio.backends.database.writing() as session:
+        assert removals.withhold(session, job_id) == 3
+    studio.wait(lambda: not studio.pictures() and not studio.pictures(other), what="no picture anywhere")
+    shown = studio.server.slash(studio.ada, studio.channel, "show", job_id=job_id)
+    studio.wait(lambda: shown.answered)
+    studio.settled()
+    assert studio.pictures() == []
