@@ -139,7 +139,3 @@ def test_what_the_operator_withholds_is_deleted_wherever_it_was_posted(studio: S
     with studio.backends.database.writing() as session:
         assert removals.withhold(session, job_id) == 3
     studio.wait(lambda: not studio.pictures() and not studio.pictures(other), what="no picture anywhere")
-    shown = studio.server.slash(studio.ada, studio.channel, "show", job_id=job_id)
-    studio.wait(lambda: shown.answered)
-    studio.settled()
-    assert studio.pictures() == []
