@@ -25,6 +25,7 @@ from sqlalchemy import select, text
 
 from bot.client import EaselBot
 from bot.flags import FlagError
+from bot.options import NotAccepted, NotResolved
 from storage.backends import Backends
 from storage.config import Config
 from storage.errors import EaselError
@@ -71,7 +72,7 @@ PANELS = {
 """Verbs of the buttons that stand in messages of Components V2."""
 SETTLE_S = 25
 """Longer than the bot's work takes on a busy machine, shorter than what it puts off (`reactions.TOLD_S`)."""
-ON_PURPOSE = (EaselError, FlagError, app_commands.CheckFailure)
+ON_PURPOSE = (EaselError, FlagError, NotAccepted, NotResolved, app_commands.CheckFailure)
 
 
 class Env(simcord.Env):

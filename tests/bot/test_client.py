@@ -47,7 +47,7 @@ PLAIN = {
 }
 STAFF = {
     *("mod ban", "mod unban", "mod queue", "mod pause", "mod resume", "mod cancel", "mod audit"),
-    *("mod reports", "mod words list", "mod words add", "mod words remove"),
+    *("mod reports", "mod restore", "mod words list", "mod words add", "mod words remove"),
 }
 
 

@@ -151,7 +151,7 @@ async def test_without_one_all_of_them_lead_somewhere(world: World) -> None:
     for name, (cause, _) in CAUSES.items():
         with world.backends.database.writing() as session:
             for job in session.scalars(select(Job).where(Job.state == JobState.QUEUED)):
-                session.delete(job)
+                job.state = JobState.CANCELLED
         before = posts(at)
         await cause(at)
         await world.env.settle()

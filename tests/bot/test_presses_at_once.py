@@ -77,7 +77,7 @@ def test_a_form_that_comes_too_late_is_said(studio: Studio, monkeypatch: pytest.
         return await read(database, *args, **kwargs)
 
     monkeypatch.setattr(Database, "read", slow)
-    monkeypatch.setattr(answering, "PATIENCE", 0.1)
+    monkeypatch.setattr(answering, "FORM_PATIENCE", 0.1)
     for label in ("Custom Zoom", "Vary (Region)"):
         refused = studio.server.press(studio.ada, message, label)
         (said,) = studio.wait(partial(getattr, refused, "followups"), what="a sentence")

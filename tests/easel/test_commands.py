@@ -132,7 +132,10 @@ def test_database_commands(easel: Easel, easel_here: Easel, clean_environment: P
     assert easel_here("db", "verify").returncode == 0
     database = sqlite3.connect(clean_environment / "data" / "easel.db")
     with database:
-        database.execute("INSERT INTO members VALUES (7, '', NULL, '{}', 0, 4, 0, 3, 10, 0, NULL)")
+        database.execute(
+            "INSERT INTO members (id, name, settings, served, waiting, running, running_limit, waiting_limit,"
+            " singles, created_at) VALUES (7, '', '{}', 0, 4, 0, 3, 10, 0, 0)"
+        )
     database.close()
     off = easel_here("db", "verify")
     assert off.returncode == 1

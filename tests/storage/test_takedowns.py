@@ -68,7 +68,8 @@ def test_another_guilds_moderators_decide_about_their_own_messages(database: Dat
     assert _may(database, job_id, None), "and to its member"
     with database.writing() as session:
         assert not any(image.withheld for image in jobs.images_of(session, job_id))
-        assert [delivery.guild_id for delivery in deliveries.take(session, 10, 1000)] == [HOME]
+        taken = deliveries.take(session, 10, 1000)
+        assert [(each.guild_id, each.state) for each in taken] == [(HOME, "open"), (ELSEWHERE, "withdrawn")]
 
 
 def test_a_job_that_runs_elsewhere_is_not_stopped(database: Database) -> None:
