@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import discord
 from sqlalchemy.orm import Session
 
+from bot.client_loop import Requests
 from bot.dispatch import UNFORESEEN_TRIES, Dispatch
 from bot.outbox import Later, Outbox, Redirected, Undeliverable
 from bot.polling import Outage, reason
-from bot.posting import ClientLoop
 from bot.progress import ProgressBoard
 from bot.translation import spoken
 from bot.withdrawals import Withdrawal
@@ -40,7 +40,6 @@ POLL_S = 1.0
 THREADS = 8
 """Deliveries under way at a time; each waits for Discord's rate limits by itself."""
 RENEW_S = 3.0
-REQUEST_S = 300.0
 FIRST_DELAY_MS = 1_000
 LONGEST_DELAY_MS = 300_000
 
@@ -54,10 +53,10 @@ class Delivery:
     def __init__(self, client: discord.Client, backends: Backends) -> None:
         self._backends = backends
         self._board = ProgressBoard(client, backends)
-        self._outbox = Outbox(client, backends, self._board, self._request)
+        self._requests = Requests()
+        self._outbox = Outbox(client, backends, self._board, self._requests.wait)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
         self._under_way: set[int] = set()
-        self._requests: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -67,7 +66,7 @@ class Delivery:
 
     def start(self) -> None:
         """Begin to deliver. Called on the client's event loop, after login."""
-        self._loop = ClientLoop()
+        self._requests.start()
         self._board.start()
         self._listener = self._backends.events.listen(self._on_event, self._on_reconnect)
         self._thread.start()
@@ -80,10 +79,7 @@ class Delivery:
         self._stopping.set()
         self._wake.set()
         self._board.stop()
-        with self._lock:
-            pending = list(self._requests)
-        for request in pending:
-            request.cancel()
+        self._requests.stop()
         if self._listener is not None:
             self._listener.stop()
         self._pool.shutdown(cancel_futures=True)
@@ -191,21 +187,6 @@ class Delivery:
             self._write(deliveries.give_up, row.id, error)
         else:
             self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
-
-    def _request(self, work: Coroutine[Any, Any, T], /) -> T:
-        """Await a request on the client's loop, from a thread of the pool."""
-        with self._lock:
-            if self._stopping.is_set():
-                work.close()
-                raise CancelledError
-            future = self._loop.run(work)
-            self._requests.add(future)
-        try:
-            return future.result(REQUEST_S)
-        finally:
-            future.cancel()
-            with self._lock:
-                self._requests.discard(future)
 
 
 def _take(session: Session, limit: int) -> tuple[list[tables.Delivery], Clock]:

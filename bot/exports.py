@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import discord
 from sqlalchemy.orm import Session
 
 from bot import posting
+from bot.client_loop import Requests
 from bot.messages import privacy as said
 from bot.parcels import Parcel, parcels
 from bot.polling import Outage
-from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, ClientLoop, Letter, Place
+from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, Letter, Place
 from bot.translation import spoken
 from bot.views.press import button
 from storage import exports
@@ -38,7 +39,6 @@ POLL_S = 1.0
 HOLD_MS = 60_000
 """After this another bot goes on with what this one had begun, should it have died."""
 RENEW_S = 10.0
-REQUEST_S = 300.0
 MOST_TRIES = 6
 """Of one archive, later and later."""
 
@@ -55,23 +55,20 @@ class Exports:
         self._backends = backends
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="export")
         self._under_way: set[int] = set()
-        self._requests: set[Future[Any]] = set()
+        self._requests = Requests()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
 
     def start(self) -> None:
         """Begin. Called on the client's event loop, after login."""
-        self._loop = ClientLoop()
+        self._requests.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop; what is under way is found again at the next start. Blocks for a moment."""
         self._stopping.set()
-        with self._lock:
-            pending = list(self._requests)
-        for request in pending:
-            request.cancel()
+        self._requests.stop()
         self._pool.shutdown(cancel_futures=True)
         if self._thread.is_alive():
             self._thread.join()
@@ -176,9 +173,9 @@ class Exports:
             else:
                 return
         try:
-            channel_id = self._request(posting.open_dm(self._client, row.member_id))
+            channel_id = self._requests.wait(posting.open_dm(self._client, row.member_id))
             nonce = f"x{row.id}-{parcel.place}"
-            self._request(posting.post(self._client, channel_id, None, letter, nonce))
+            self._requests.wait(posting.post(self._client, channel_id, None, letter, nonce))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
                 raise
@@ -189,30 +186,15 @@ class Exports:
         if first:
             place = Place(token)
             work = posting.edit(self._client, place, letter.content, view=letter.view, upload=letter.upload)
-            self._request(work)
+            self._requests.wait(work)
         else:
-            self._request(posting.follow_up(self._client, token, letter, ephemeral=True))
+            self._requests.wait(posting.follow_up(self._client, token, letter, ephemeral=True))
 
     def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:
             self._send(row, Parcel(row.sent, said.export_failed(row.id), None, None), clock)
         except (Unreachable, *FAILURES) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
-
-    def _request(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await a request on the client's loop, from a thread of the pool."""
-        with self._lock:
-            if self._stopping.is_set():
-                work.close()
-                raise CancelledError
-            future = self._loop.run(work)
-            self._requests.add(future)
-        try:
-            return future.result(REQUEST_S)
-        finally:
-            future.cancel()
-            with self._lock:
-                self._requests.discard(future)
 
 
 def _next(after: int) -> discord.ui.View:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import io
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import aiohttp
 import discord
 
-from bot.translation import current_locale, speak
 from bot.uploads import Upload
 from storage.clock import Clock
 from storage.tables import Batch, Job
@@ -101,20 +97,6 @@ def failure(error: BaseException) -> Failure:
 def knows_no_token(error: BaseException) -> bool:
     """Whether Discord knows no such token: no more, or not before its interaction is answered."""
     return isinstance(error, discord.HTTPException) and error.code == _UNKNOWN_WEBHOOK
-
-
-class ClientLoop:
-    """The client's event loop, for threads: what they run on it has the client's own context."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        # discord.py keeps in a context variable how it reaches webhooks; a thread would have another context.
-        self._context = contextvars.copy_context()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        context = self._context.copy()
-        context.run(speak, current_locale())
-        return context.run(asyncio.run_coroutine_threadsafe, work, self.loop)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import discord
 
 from bot import posting, progress_messages
+from bot.client_loop import ClientLoop
 from bot.polling import Outage
 from bot.posting import Failure
 from bot.progress_messages import Said, Told
@@ -82,7 +83,7 @@ class ProgressBoard:
 
     def start(self) -> None:
         """Begin to show progress. Called on the client's event loop, after login."""
-        self._loop = posting.ClientLoop()
+        self._loop = ClientLoop()
         self._thread.start()
 
     def stop(self) -> None:
