@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -170,5 +171,6 @@ async def _answer_privately(interaction: Interaction, sentence: str, file: disco
         return
     if response.type is discord.InteractionResponseType.deferred_channel_message:
         # What was promised for all to see cannot become private.
-        await interaction.delete_original_response()
+        with suppress(discord.HTTPException):
+            await interaction.delete_original_response()
     await interaction.followup.send(sentence, file=file, ephemeral=True)

@@ -9,7 +9,9 @@ from urllib.parse import quote, unquote
 from bot.grammar import clean, divide
 
 INVITER = r"""
-(?: discord(?:app)? (?= \.(?:gg|new|gifts?|me|io) | \.com/(?:\w+/)*(?:invite|template|gifts|servers|oauth2) )
+(?: discord(?:app)?
+    (?= \.(?:gg|new|gifts?|me|io)
+      | \.com\.? (?: :\d+ )? / (?: [^\s/?\#]* / )* (?:invite|template|gifts|servers|oauth2) )
   | (?: dsc | invite ) (?= \.gg ) )
 """
 """The name, as a verbose pattern, of a host that lets who clicks join a server or add an app."""

@@ -12,21 +12,25 @@ from collections.abc import Awaitable, Callable
 import discord
 from sqlalchemy.orm import Session
 
-from bot import errors
+from bot import errors, posting
+from bot.moderation import ForbiddenWords
 from bot.posting import FAILURES, only
 from bot.translation import speak
 from bot.views.letters_home import send_home
 from bot.views.retractions import Subject, retract
 from storage.backends import Backends
-from storage.errors import NoSuchMessage, NotYours
+from storage.errors import Banned, NoSuchMessage, NotYours
 from storage.tables import Batch, Member
+from storage.takedowns import TakenDown
 
 log = logging.getLogger(__name__)
 
 Deed = Callable[[discord.Client, Backends, discord.RawReactionActionEvent], Awaitable[object]]
 
 TOLD_S = 30.0
-"""For so long a failure is told in the channel, there being no private way."""
+"""For so long a failure is told in the channel: direct messages may be what failed."""
+ABOUT_THE_MEMBER = (Banned, ForbiddenWords, TakenDown)
+"""Refusals that are nobody else's business."""
 
 
 async def react(client: discord.Client, backends: Backends, reaction: discord.RawReactionActionEvent) -> None:
@@ -45,7 +49,8 @@ async def react(client: discord.Client, backends: Backends, reaction: discord.Ra
             log.info("reaction to message %s was refused: %r", reaction.message_id, error)
         else:
             log.error("reaction to message %s failed", reaction.message_id, exc_info=error)
-        await _tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
+        tell = _tell_directly if isinstance(error, ABOUT_THE_MEMBER) else _tell
+        await tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
 
 
 def _locale(session: Session, member_id: int) -> str | None:
@@ -71,6 +76,17 @@ async def _retract(
 
 
 _DEEDS: dict[str, Deed] = {"✉": _send_home, "❌": _retract}
+
+
+async def _tell_directly(
+    client: discord.Client, reaction: discord.RawReactionActionEvent, sentence: str
+) -> None:
+    letter = posting.Letter(sentence, reaction.user_id)
+    try:
+        channel_id = await posting.open_dm(client, reaction.user_id)
+        await posting.post(client, channel_id, None, letter, secrets.token_hex(12))
+    except FAILURES as error:
+        log.info("member %s could not be told: %s", reaction.user_id, error)
 
 
 async def _tell(client: discord.Client, reaction: discord.RawReactionActionEvent, sentence: str) -> None:

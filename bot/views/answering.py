@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -94,7 +95,8 @@ async def say(
 ) -> int | None:
     """Answer with a new message, or fill in the deferred one; returns its id where Discord tells it."""
     if ephemeral and _promised_to_all(interaction):
-        await interaction.delete_original_response()
+        with suppress(discord.HTTPException):
+            await interaction.delete_original_response()
         hidden = await interaction.followup.send(content, view=view, files=files, ephemeral=True, wait=True)
         return hidden.id
     if interaction.response.is_done():

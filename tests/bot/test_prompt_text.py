@@ -92,6 +92,8 @@ INVITATIONS = (
     "https://discord.new/abc", "https://discord.gift/abc", "https://discord.com/api/oauth2/authorize?client_id=1",
     "https://discord.com/oauth2/authorize?client_id=1", "https://dsc.gg/abc", "https://discord%2egg/abc",
     "https://d%69scord.gg/abc", "https://ｄiscord.gg/abc", "https://discord。gg/abc", "https://discord．gg/abc",
+    "https://discord.com:443/invite/x", "https://discord.com//invite/x", "https://discord.com/./invite/x",
+    "https://discord.com./invite/x", "https://discord.com/zh-CN/invite/x", "https://discord.gg./x",
     "https://user@discord.gg:443/abc", "https://a.b/?to=https://discord.gg/abc", "https://discord.com\\invite/abc",
     "https://dis\u034fcord.gg/abc",
 )  # fmt: skip

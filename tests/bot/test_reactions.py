@@ -8,7 +8,7 @@ import discord
 import pytest
 
 from bot import reactions
-from storage import attempts
+from storage import attempts, moderation
 from storage.contract import JobState
 from storage.tables import Job
 from tests.bot import drawing
@@ -144,3 +144,16 @@ async def test_what_fails_is_told_in_the_channel_for_a_while(
     assert [user.id for user in told.mentions] == [alice.id]
     await world.until(lambda: asked)
     assert asked == [reactions.TOLD_S]
+
+
+async def test_why_a_banned_member_is_refused_is_nobody_elses_business(world: World) -> None:
+    alice = world.member("alice")
+    grid = await _grid(world, alice)
+    with world.backends.database.writing() as session:
+        place = {"member_id": alice.id, "guild_id": world.guild.id}
+        moderation.ban(session, **place, by=9, reason="rude words", expires_at=None)
+    before = len(world.messages())
+    await alice.react(grid, "✉️")
+    (told,) = await world.until(lambda: world.messages(alice.user.dm_channel))
+    assert "rude words" in told.content
+    assert len(world.messages()) == before
