@@ -222,13 +222,10 @@ def key(settings: Config) -> Iterator[Finding]:
 
 def private_folder(settings: Config) -> Iterator[Finding]:
     folder = settings.data_dir
-    if folder.exists() and open_to_others(folder):
-        yield Finding(
-            "note",
-            "EASEL_DATA_DIR",
-            f"{folder} is open to other users of this machine",
-            f"chmod 700 {folder}",
-        )
+    for path, mode in ((folder, 700), (secret_key.kept_in(folder), 600)):
+        if path.exists() and open_to_others(path):
+            text = f"{path} is open to other users of this machine"
+            yield Finding("note", "EASEL_DATA_DIR", text, f"chmod {mode} {path}")
 
 
 def pictures(settings: Config) -> Iterator[Finding]:

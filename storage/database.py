@@ -43,7 +43,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from storage.errors import ConfigError
-from storage.private_files import make_private_file, make_private_folder
+from storage.private_files import make_private, make_private_file, make_private_folder
 from storage.tables import Table
 
 P = ParamSpec("P")
@@ -290,7 +290,7 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
 
 
 def _make_sqlite_file(path: Path) -> None:
-    """Its log and index, made by SQLite itself, get the same permissions.
+    """A log and an index that SQLite makes get the file's permissions; those of an earlier start keep theirs.
 
     Raises:
         ConfigError: the file can be neither read nor made.
@@ -298,6 +298,8 @@ def _make_sqlite_file(path: Path) -> None:
     try:
         make_private_folder(path.parent)
         make_private_file(path)
+        for beside in ("-wal", "-shm"):
+            make_private(path.with_name(path.name + beside))
     except OSError as error:
         raise ConfigError(f"EASEL_DATABASE_URL: {path} cannot be used: {error.strerror}.") from None
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from storage.errors import ConfigError, ImageMissing
-from storage.private_files import make_private_folder
+from storage.private_files import make_private_folder, rename_once
 
 _KEY = re.compile(r"[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)*\.[a-z0-9]+")
 _ABANDONED_S = 3600
@@ -111,13 +111,7 @@ class ImageStore:
         """
         file = self.folder / MARKER
         with self._part(_MARKED.format(marker=secrets.token_hex(16)).encode()) as part:
-            try:
-                os.link(part, file)
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without links
-                if not file.exists():
-                    part.replace(file)
+            rename_once(part, file)
         _sync_folder(self.folder)
         return file.read_text(encoding="utf-8").partition("\n")[0]
 

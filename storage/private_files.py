@@ -1,4 +1,4 @@
-"""Folders and files that only the user who runs Easel may read."""
+"""Folders and files that only the user who runs Easel may read, and files that are made once."""
 
 from __future__ import annotations
 
@@ -29,9 +29,32 @@ def make_private_file(path: Path) -> None:
         OSError: it cannot be made.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    status = path.stat()
-    if status.st_mode & _OTHERS and status.st_uid == os.getuid():
-        path.chmod(0o600)
+    make_private(path)
+
+
+def make_private(path: Path) -> None:
+    """Take a file, if it is there and ours, away from others' eyes."""
+    try:
+        status = path.stat()
+        if status.st_mode & _OTHERS and status.st_uid == os.getuid():
+            path.chmod(0o600)
+    except FileNotFoundError:
+        return
+
+
+def rename_once(part: Path, path: Path) -> None:
+    """Give a finished file its name, unless one has it; of several that try at once, one succeeds.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        if not path.exists():
+            part.replace(path)
 
 
 def open_to_others(path: Path) -> bool:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from storage.config import LEAST_KEY_CHARACTERS, Config
 from storage.errors import ConfigError
-from storage.private_files import make_private_folder
+from storage.private_files import make_private_folder, rename_once
 
 _FILE = "easel.key"
 
@@ -74,9 +74,6 @@ def _make(path: Path) -> None:
             file.write(secrets.token_urlsafe(48) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            return
+        rename_once(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pydantic import SecretStr
 
 from bot import checks
 from easel import checkups, invitation
@@ -180,3 +181,26 @@ def test_the_bot_needs_the_catalog_but_not_the_weights(
     monkeypatch.setenv("EASEL_DISCORD_URL", discord_url)
     assert [finding for finding in examine(Purpose.BOT) if finding.state == "bad"] == []
     assert _of(list(examine(Purpose.WORKER)), "model elsewhere").state == "bad"
+
+
+def test_what_other_users_could_read_is_noticed(tmp_path: Path) -> None:
+    settings = Config(data_dir=tmp_path)
+    (tmp_path / "easel.key").touch(0o600)
+    tmp_path.chmod(0o700)
+    assert list(checkups.private_folder(settings)) == []
+    tmp_path.chmod(0o750)
+    (tmp_path / "easel.key").chmod(0o644)
+    assert [finding.mend for finding in checkups.private_folder(settings)] == [
+        f"chmod 700 {tmp_path}",
+        f"chmod 600 {tmp_path / 'easel.key'}",
+    ]
+
+
+def test_a_key_of_this_machine_alone_is_noticed(tmp_path: Path) -> None:
+    """Where the broker joins several processes."""
+    redis, key = SecretStr("redis://127.0.0.1"), SecretStr("k" * 40)
+    assert list(checkups.key(Config(data_dir=tmp_path))) == []
+    (note,) = checkups.key(Config(data_dir=tmp_path, broker_url=redis))
+    assert (note.state, note.subject) == ("note", "EASEL_KEY")
+    (good,) = checkups.key(Config(data_dir=tmp_path, broker_url=redis, key=key))
+    assert good.state == "good"

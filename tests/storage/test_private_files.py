@@ -33,10 +33,12 @@ def test_what_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_database_that_everybody_could_read_is_closed_to_others(tmp_path: Path) -> None:
-    file = tmp_path / "easel.db"
-    file.touch(0o644)
-    Database(f"sqlite:///{file}").close()
-    assert file.stat().st_mode & 0o777 == 0o600
+    """So is what SQLite kept beside it when it was killed."""
+    files = [tmp_path / name for name in ("easel.db", "easel.db-wal", "easel.db-shm")]
+    for file in files:
+        file.touch(0o644)
+    Database(f"sqlite:///{files[0]}").close()
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
 
 
 def test_a_folder_that_is_there_keeps_its_permissions(tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def test_the_first_process_makes_it_and_all_others_find_it(tmp_path: Path) -> No
     assert list(config.data_dir.iterdir()) == [kept]
 
 
+def test_it_is_made_where_files_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError("Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    config = _config(tmp_path)
+    assert secret_key.load(config).derive("events") == secret_key.load(config).derive("events")
+
+
 def test_each_purpose_has_a_key_of_its_own(tmp_path: Path) -> None:
     key = secret_key.load(_config(tmp_path))
     assert key.derive("events") == key.derive("events")
