@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from tests.brokers import broker, broker_url, own_rabbitmq, own_redis
 from tests.services import amqp_url, postgres_url, redis_url
+from tests.statements import compiled_once
 from tests.timing import (
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -27,6 +28,7 @@ __all__ = [
     "amqp_url",
     "broker",
     "broker_url",
+    "compiled_once",
     "own_rabbitmq",
     "own_redis",
     "postgres_url",

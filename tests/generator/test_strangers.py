@@ -94,6 +94,7 @@ def come_and_go(engine: Engine, stranger: Stranger) -> Future[list[PIL.Image.Ima
     return future
 
 
+@pytest.mark.timeout(900)
 @settings(max_examples=settings().max_examples // 50, suppress_health_check=list(HealthCheck))
 @given(
     jobs=one_of_every_sampler,

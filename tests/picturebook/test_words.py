@@ -33,7 +33,7 @@ def test_article(phrase: str, whole: str) -> None:
 def test_articles_stand_right_in_every_caption(seed: int) -> None:
     rng = random.Random(seed)
     text = caption(scene_of(seed), rng)
-    for small, following in re.findall(r"\b(an?) ([a-z]+)", text):
+    for small, following in re.findall(r"\b(an?) ([a-z]+)\b", text):
         if following in KNOWN:
             assert (small == "an") == (following[0] in "aeiou"), text
 

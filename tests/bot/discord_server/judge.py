@@ -117,8 +117,14 @@ def _against_document(call: Call) -> Iterator[str]:
     payload = _with_string_ids(call.payload)
     if call.files:
         payload = {**payload, **{upload.field: upload.filename for upload in call.files}}
-    for error in _validator(call.template, call.method, content_type).iter_errors(payload):
-        yield f"{error.json_path}: {error.message[:300]}"
+    yield from _errors(call.template, call.method, content_type, json.dumps(payload, sort_keys=True))
+
+
+@cache
+def _errors(template: str, method: str, content_type: str, payload: str) -> list[str]:
+    """Each bot sends the same commands, for one, and these take long."""
+    errors = _validator(template, method, content_type).iter_errors(json.loads(payload))
+    return [f"{error.json_path}: {error.message[:300]}" for error in errors]
 
 
 def _with_string_ids(value: Any, key: str = "") -> Any:

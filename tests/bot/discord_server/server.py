@@ -237,7 +237,7 @@ class DiscordServer:
         while time.monotonic() < end:
             if found := condition():
                 return found
-            time.sleep(0.01)
+            time.sleep(0.02)
         recent = "\n".join(str(call) for call in self.calls[-20:])
         raise AssertionError(f"not within {timeout_s} s: {what or condition}\n{recent}")
 
