@@ -18,11 +18,11 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 demo: $(VENV)/.demo
 	@$(BIN)/easel demo
 
-# Tests wait as much as they compute: three at a time, of one thread each, keep two cores busy.
+# Tests wait more than they compute: four at a time, of one thread each, keep two cores busy.
 # The dearest files come first (tests/timing.py), so that the workers end together.
 # Where Python may write no bytecode, every process that a test starts would compile us anew.
-WORKERS ?= 3
-RERUNS  ?= 0
+WORKERS ?= 4
+RERUNS  ?= 1
 PYTEST  := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest \
 	-n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS) -raR
 
