@@ -20,6 +20,7 @@ demo: $(VENV)/.demo
 
 # Tests wait more than they compute: four at a time, of one thread each, keep two cores busy.
 # The dearest files come first (tests/timing.py), so that the workers end together.
+# On a busy machine each gets a second try, which the summary shows; RERUNS=0 gives none.
 # Where Python may write no bytecode, every process that a test starts would compile us anew.
 WORKERS ?= 4
 RERUNS  ?= 1
