@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-from storage import removals
+from storage import removals, tables, takedowns
 from storage.tables import Delivery
+from storage.takedowns import EVERYWHERE, OPERATOR
 from tests.bot import drawing
 from tests.bot.discord_server.world import READ_MESSAGE_HISTORY
 from tests.bot.processes import Processes
@@ -18,7 +20,13 @@ from tests.bot.studio import PROMPT, Studio
 
 POST = ("POST", "/channels/{channel_id}/messages")
 HIDDEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
-WAYS = [removals.withhold, removals.remove]
+
+
+def withhold(session: Session, job_id: int) -> list[tables.Message]:
+    return takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
+
+
+WAYS = [withhold, removals.remove]
 
 
 def take_down(studio: Studio, job_id: int, how: Callable[..., Any]) -> None:
@@ -54,7 +62,7 @@ def test_a_message_in_a_channel_whose_history_may_not_be_read(studio: Studio) ->
     studio.server.faults.add(*POST, cut=True)
     job = drawing.draw(studio.backends)
     studio.picture()
-    take_down(studio, job.id, removals.withhold)
+    take_down(studio, job.id, withhold)
     nothing_is_shown(studio)
 
 
@@ -81,7 +89,7 @@ def test_a_message_of_a_bot_that_was_killed(studio_apart: Studio, processes: Pro
     studio.picture()
     processes.kill(bot)
     never.set()
-    take_down(studio, job.id, removals.withhold)
+    take_down(studio, job.id, withhold)
     with studio.backends.database.writing() as session:
         session.execute(update(Delivery).values(due_at=0))  # its hold is over
     processes.start_bot()
@@ -137,5 +145,5 @@ def test_what_the_operator_withholds_is_deleted_wherever_it_was_posted(studio: S
     studio.picture(channel=other)
     studio.settled()
     with studio.backends.database.writing() as session:
-        assert removals.withhold(session, job_id) == 3
+        assert len(withhold(session, job_id)) == 3
     studio.wait(lambda: not studio.pictures() and not studio.pictures(other), what="no picture anywhere")
