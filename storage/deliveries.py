@@ -199,10 +199,10 @@ def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
 
     One that is under way is left to whoever has it, for as long as they live.
     """
-    soon = now(session) + HOLD_MS
+    at = now(session)
     for delivery in _all_locked(session, _PERHAPS_POSTED, *which):
+        delivery.due_at = min(delivery.due_at, at + HOLD_MS) if delivery.state in UNFINISHED else at
         delivery.state, delivery.tries, delivery.failures = WITHDRAWN, 0, 0
-        delivery.due_at = min(delivery.due_at, soon)
     session.flush()
 
 
