@@ -184,7 +184,8 @@ class Delivery:
     def _failed(self, row: tables.Delivery, error: str) -> None:
         """Try again a few times, the last with a sentence in the pictures' place."""
         if row.failures > UNFORESEEN_TRIES:
-            self._write(deliveries.give_up, row.id, error)
+            end = deliveries.withdrawn if row.state == deliveries.WITHDRAWN else deliveries.give_up
+            self._write(end, row.id, error)
         else:
             self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
 

@@ -19,9 +19,10 @@ from bot.outbox import (
     check,
     places,
     remove_progress,
+    sentence,
 )
 from bot.posting import FAILURES, TRANSIENT, Failure, Letter, Place
-from storage import deliveries, jobs, tables
+from storage import deliveries, jobs, tables, takedowns
 from storage.clock import Clock
 from storage.contract import JobState
 from storage.deliveries import ANSWER, CHANNEL, TOKEN
@@ -58,7 +59,8 @@ class Dispatch:
     def run(self) -> None:
         row = self._row
         job = self._outbox.read(jobs.get, row.job_id)
-        has_pictures = row.kind == deliveries.SINGLE or job.state == JobState.SUCCEEDED
+        withheld = row.kind == deliveries.RESULT and self._outbox.read(takedowns.everywhere, job.id)
+        has_pictures = not withheld and (row.kind == deliveries.SINGLE or job.state == JobState.SUCCEEDED)
         if row.state == "open":
             self._deliver(job, has_pictures=has_pictures)
         if has_pictures and row.kind == deliveries.RESULT and row.attempted_by != ANSWER:
@@ -334,17 +336,17 @@ class Dispatch:
 
     def _say_in_place(self, job: Job) -> None:
         """The sentence why there are no pictures, where the progress was shown, or else as a message."""
-        sentence = messages.without_pictures(job)
+        said = sentence(self._outbox, job)
         self._outbox.board.close(job.id)
-        stopped = job.state == JobState.CANCELLED
+        keep_files = job.state == JobState.CANCELLED and self._outbox.read(policy.may_show, job)
         for place in places(job, self._clock) if self._clean else ():
             try:
-                self._request(posting.edit(self._client, place, sentence, keep_files=stopped))
+                self._request(posting.edit(self._client, place, said, keep_files=keep_files))
             except FAILURES as error:
                 check(error, job, self._clock, refused=self._clean)
             else:
                 return
-        message_id = self._post(Letter(sentence, job.member_id), job)
+        message_id = self._post(Letter(said, job.member_id), job)
         if message_id is not None:
             self._note(deliveries.told, message_id)
 

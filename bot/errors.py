@@ -106,7 +106,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoWords: lambda _: pictures.no_words(),
     OneSource: lambda error: pictures.one_source(error.given),
     NotALink: lambda error: pictures.not_a_link(error.given),
-    TakenDown: lambda _: messages.taken_down(),
+    TakenDown: lambda error: messages.taken_down(everywhere=error.everywhere),
     NotYours: lambda _: messages.not_yours(),
     NotModerator: lambda _: messages.not_moderator(),
     AlreadyFinished: lambda error: messages.already_finished(error.state),

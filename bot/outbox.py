@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeVar
 
 import discord
 
-from bot import posting
+from bot import messages, posting
 from bot.posting import FAILURES, TRANSIENT, Place
 from bot.progress import ProgressBoard
+from storage import takedowns
 from storage.backends import Backends
 from storage.clock import Clock
 from storage.tables import Job
@@ -80,12 +81,38 @@ def check(error: BaseException, job: Job, clock: Clock, *, refused: bool = True)
         raise Later("the command is not answered yet", ANSWER_MS, refused=refused)
 
 
+def sentence(outbox: Outbox, job: Job) -> str:
+    """Why a finished job's pictures are not shown."""
+    if outbox.read(takedowns.everywhere, job.id):
+        return messages.withheld_everywhere(job)
+    return messages.without_pictures(job)
+
+
 def remove_progress(outbox: Outbox, job: Job, clock: Clock, *, patient: bool) -> None:
     """Delete the progress message; `patient`: raise Later where that can be done in a while."""
+    _change_progress(outbox, job, clock, lambda place: posting.delete(outbox.client, place), patient=patient)
+
+
+def strip_progress(outbox: Outbox, job: Job, clock: Clock, *, patient: bool) -> None:
+    """Leave the sentence alone in the progress message, without the picture that it kept."""
+    said = sentence(outbox, job)
+    _change_progress(
+        outbox, job, clock, lambda place: posting.edit(outbox.client, place, said), patient=patient
+    )
+
+
+def _change_progress(
+    outbox: Outbox,
+    job: Job,
+    clock: Clock,
+    change: Callable[[Place], Coroutine[Any, Any, object]],
+    *,
+    patient: bool,
+) -> None:
     outbox.board.close(job.id)
     for place in places(job, clock):
         try:
-            outbox.request(posting.delete(outbox.client, place))
+            outbox.request(change(place))
         except FAILURES as error:
             if patient:
                 check(error, job, clock)

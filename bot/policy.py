@@ -15,7 +15,7 @@ from bot import checks, moderation
 from bot.checks import Place
 from storage import deliveries, holds, jobs, takedowns
 from storage.contract import GenerationRequest
-from storage.errors import Paused
+from storage.errors import Paused, Refused
 from storage.tables import Delivery, Guild, Job
 
 
@@ -42,6 +42,15 @@ def check_shown(
     jobs.check_seen_by(job, member_id)
     check_words(session, guild_id, words_of(job), echo=job.text)
     takedowns.check(session, job.id, guild_id, image_ids)
+
+
+def may_show(session: Session, job: Job) -> bool:
+    """Whether what a job's message shows of its picture may be seen where it was asked for."""
+    try:
+        check_shown(session, job, job.member_id, job.guild_id)
+    except Refused:
+        return False
+    return True
 
 
 def check_delivery(session: Session, delivery: Delivery, *, safety: bool) -> None:

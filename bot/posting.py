@@ -41,6 +41,7 @@ _DEAD_TOKEN = frozenset({50027, _UNKNOWN_WEBHOOK, 10062, 40094})
 _UNKNOWN_MESSAGE = 10008
 _NO_PLACE = frozenset({10003, 10004, 10013, 50001, 50007, 50013, 50083, 160005})
 """Unknown channel, guild, user; no access, closed DMs, no permission; archived or locked thread."""
+_GONE = frozenset({10003, 10004})
 _NO_REPLIES = 160002
 _TOO_LARGE = 40005
 
@@ -92,6 +93,11 @@ def failure(error: BaseException) -> Failure:
         return Failure.NO_PLACE
     # 401 without a code is the bot's own token: its operator has to act, and may.
     return Failure.LIMITED if error.status == 401 else Failure.INVALID
+
+
+def place_is_gone(error: BaseException) -> bool:
+    """Whether the channel or guild is there no more, and with it all that was posted."""
+    return isinstance(error, discord.HTTPException) and error.code in _GONE
 
 
 def knows_no_token(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import discord
 
-from bot import posting, progress_messages
+from bot import policy, posting, progress_messages
 from bot.client_loop import ClientLoop
 from bot.polling import Outage
 from bot.posting import Failure
@@ -221,6 +221,7 @@ class ProgressBoard:
             with self._backends.database.reading() as session:
                 job, clock = jobs.get(session, line.subject.id), Clock.read(session)
                 ahead = jobs.ahead(session, job.id) if job.state == JobState.QUEUED else 0
+                shown = job.batch_id is not None or policy.may_show(session, job)
         except NoSuchJob:
             self._drop(line)
             return None
@@ -237,7 +238,8 @@ class ProgressBoard:
         current = line.attempt == job.attempts
         fraction, preview = (line.fraction, line.preview) if current else (0.0, None)
         before = None if line.shown is None else line.shown.preview
-        return progress_messages.of_job(job, clock, ahead, fraction, preview, before)
+        told = progress_messages.of_job(job, clock, ahead, fraction, preview, before)
+        return told if shown or told is None else told.hidden()
 
     def _of_batch(self, line: Line) -> Told | None:
         """What is to be said of a batch; None where its message is not to be edited."""
@@ -264,9 +266,8 @@ class ProgressBoard:
 
     async def _request(self, told: Told, shown: Said | None) -> int:
         row, said = told.row, told.said
-        same = shown is not None and shown.preview == said.preview
         upload = None
-        if said.preview is not None and not same:
+        if said.preview is not None and not said.keeps_files(shown):
             upload = Upload(f"preview_{row.id}.webp", said.preview)
         return await posting.edit(
             self._client,
@@ -274,7 +275,7 @@ class ProgressBoard:
             said.content,
             view=None if said.last else told.buttons,
             upload=upload,
-            keep_files=same or said.stopping or (shown is None and said.preview is None),
+            keep_files=said.keeps_files(shown),
         )
 
     def _edited(self, line: Line, told: Told, future: Future[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import discord
@@ -29,6 +29,15 @@ class Said:
     """Nothing can follow but what a press asks for."""
     last: bool = False
     """Nothing will follow: a batch's jobs have all ended."""
+    hidden: bool = False
+    """No picture of it may be seen here."""
+
+    def keeps_files(self, shown: Said | None) -> bool:
+        """Whether the message keeps the picture that it has; `shown` is what it says, None if unknown."""
+        if self.hidden:
+            return False
+        same = self.preview is None if shown is None else self.preview == shown.preview
+        return same or self.stopping
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class Told:
     def unanswered(self) -> bool:
         """Whether its message is perhaps not there yet."""
         return self.row.progress_message_id is None and _just_asked(self.row, self.clock)
+
+    def hidden(self) -> Told:
+        """The same without a picture."""
+        return replace(self, said=replace(self.said, preview=None, hidden=True))
 
     def buttons(self) -> discord.ui.View:
         if self.said.handed_over:

@@ -19,12 +19,12 @@ from storage.tables import Batch, Image, Job, Message
 log = logging.getLogger(__name__)
 
 
-async def take_down(
+async def remove(
     client: discord.Client, backends: Backends, job_id: int, image_id: int | None = None
 ) -> list[Message]:
     """Delete a finished job's pictures for good, or one of them, and the messages that show nothing else.
 
-    Returns the messages that could not be deleted.
+    Returns the messages that could not be deleted at once: `withdrawals` goes on trying.
 
     Raises:
         NoSuchJob: there is none.
@@ -43,7 +43,7 @@ def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[M
 
 
 async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:
-    """Delete messages that show pictures; returns those that Discord does not let go."""
+    """Try once, and at once, to delete messages whose deliveries are withdrawn; returns those that stay."""
     return [
         message
         for message in messages

@@ -71,7 +71,7 @@ def _own(session: Session, *, member_id: int, size: Size) -> Sequence[Image]:
         select(Image)
         .join(Job, Job.id == Image.job_id)
         .where(Job.member_id == member_id, Job.deleted_at.is_(None))
-        .where(Image.deleted_at.is_(None), Image.withheld.is_(False))
+        .where(jobs.visible(), Image.withheld.is_(False))
         .where(apart <= canvases.RATIO_TOLERANCE * Image.height * width)
     )
     return list(session.scalars(query.order_by(Image.id.desc()).limit(MOST)))

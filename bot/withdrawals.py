@@ -12,16 +12,18 @@ from sqlalchemy.orm import Session
 from bot import finding, posting, views
 from bot.dispatch import CLOCK_MARGIN_MS, GIVE_UP_MS, HELD_UP_MS, NONCE_MS, TIDY_TRIES, nonce_of
 from bot.finding import CannotLook, Marks
-from bot.outbox import Later, Outbox, remove_progress
+from bot.outbox import Later, Outbox, remove_progress, strip_progress
 from bot.posting import FAILURES, TRANSIENT, Failure, Letter, Place
 from storage import deliveries, tables
 from storage.clock import Clock
-from storage.contract import Action
+from storage.contract import Action, JobState
 from storage.deliveries import ANSWER, CHANNEL, Used
 from storage.tables import Image, Job
 
 log = logging.getLogger(__name__)
 
+HELD_UP_TRIES = GIVE_UP_MS // HELD_UP_MS
+"""Where Discord lets nobody delete: a permission may come back."""
 UNUSED = Used(frozenset(), frozenset(), rerolled=False)
 
 
@@ -34,11 +36,16 @@ class Withdrawal:
     def run(self) -> None:
         row, outbox = self._row, self._outbox
         job, images = outbox.read(_drawn, row.job_id)
-        for message_id in self._posted(job, images):
-            self._delete(message_id)
-        if row.kind == deliveries.RESULT:
-            # An edit of the answer is gone with it.
-            remove_progress(outbox, job, self._clock, patient=row.tries < TIDY_TRIES)
+        patient = row.tries < TIDY_TRIES
+        if job.state == JobState.SUCCEEDED:
+            for message_id in self._posted(job, images):
+                self._delete(message_id)
+            if row.kind == deliveries.RESULT:
+                # An edit of the answer is gone with it.
+                remove_progress(outbox, job, self._clock, patient=patient)
+        elif row.kind == deliveries.RESULT:
+            # Its preview is all there is.
+            strip_progress(outbox, job, self._clock, patient=patient)
         outbox.write(deliveries.withdrawn, row.id)
 
     def _posted(self, job: Job, images: Sequence[Image]) -> Sequence[int]:
@@ -57,13 +64,14 @@ class Withdrawal:
         except CannotLook:
             if row.attempted_by == CHANNEL and self._clock.since(row.attempted_at) < NONCE_MS:
                 return [self._by_nonce(row.channel_id)]
-            if self._clock.since(row.created_at) < GIVE_UP_MS:
-                raise Later("the channel's history cannot be read", HELD_UP_MS) from None
+            self._held_up("the channel's history cannot be read")
             log.warning("job %s: what delivery %s has perhaps posted may not be looked for", job.id, row.id)
             return []
         except FAILURES as error:
             if posting.failure(error) is not Failure.NO_PLACE:
                 raise Later(str(error)) from error
+            if not posting.place_is_gone(error):
+                self._held_up(str(error))
             return []
         return self._outbox.read(deliveries.unknown, found)
 
@@ -83,6 +91,7 @@ class Withdrawal:
         ways = [Place(None, row.channel_id, message_id)] if row.channel_id and not row.by_token_alone else []
         if row.interaction_token is not None and self._clock.until(row.token_expires_at or 0) > 0:
             ways.append(Place(row.interaction_token, message_id=message_id))
+        refused: str | None = None
         for place in ways:
             try:
                 self._outbox.request(posting.delete(self._outbox.client, place))
@@ -90,11 +99,19 @@ class Withdrawal:
                 problem = posting.failure(error)
                 if problem in TRANSIENT:
                     raise Later(str(error)) from error
-                if problem is Failure.NO_MESSAGE:
+                if problem is Failure.NO_MESSAGE or posting.place_is_gone(error):
                     return
+                refused = refused or (str(error) if place.token is None else None)
             else:
                 return
+        if refused is not None:
+            self._held_up(refused)
         log.warning("job %s: message %s stays, though its pictures were taken away", row.job_id, message_id)
+
+    def _held_up(self, reason: str) -> None:
+        """Raise Later for about a day; its tries count from when the pictures were taken away."""
+        if self._row.tries < HELD_UP_TRIES:
+            raise Later(reason, HELD_UP_MS)
 
 
 def _drawn(session: Session, job_id: int) -> tuple[Job, list[Image]]:

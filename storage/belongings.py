@@ -13,6 +13,7 @@ from sqlalchemy import Column, ColumnElement, Select, Table, select, tuple_
 from sqlalchemy.orm import load_only
 
 from storage.database import Database
+from storage.jobs import visible
 from storage.tables import Image, Job, Member
 from storage.tables import Table as Base
 
@@ -61,7 +62,7 @@ def pictures(database: Database, member_id: int, after: int = 0) -> Iterator[tup
         few = select(Job).where(Job.member_id == member_id, Job.id > job_id).order_by(Job.id).limit(JOBS)
         with database.reading() as session:
             jobs = {job.id: job for job in session.scalars(few.options(load_only(Job.text, Job.movie_key)))}
-            shown = (Image.job_id.in_(jobs), Image.deleted_at.is_(None), ~Image.withheld)
+            shown = (Image.job_id.in_(jobs), visible(), ~Image.withheld)
             images = session.scalars(select(Image).where(*shown).order_by(Image.job_id, Image.id)).all()
         for image in images:
             if begun is None or image.job_id != begun.job_id or image.id > after:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, TextClause, or_, select, text, update
+from sqlalchemy import ColumnElement, TextClause, and_, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from storage import holds, jobs, members
@@ -32,6 +32,9 @@ TOKEN = "token"  # noqa: S105 - how a message is posted
 
 WITHDRAWN = "withdrawn"
 UNFINISHED = ("open", "posted", WITHDRAWN)
+_TRIED = or_(Delivery.attempted_at.is_not(None), Delivery.message_id.is_not(None))
+# What was given up may be there all the same: nobody could tell, or could tidy up.
+_PERHAPS_POSTED = or_(text(OPEN), Delivery.state == "done", and_(Delivery.state == "given_up", _TRIED))
 HOLD_MS = 10_000
 """After this another bot may take up what one had taken, should it have died."""
 
@@ -89,7 +92,7 @@ def _wants_copy(session: Session, job: Job) -> bool:
     """Whether the member has the pictures that they ask for elsewhere sent to their direct messages too."""
     elsewhere = job.guild_id is not None or job.user_install
     settings = session.get_one(Member, job.member_id).settings
-    pictured = select(Image.id).where(Image.job_id == job.id).limit(1)
+    pictured = select(Image.id).where(Image.job_id == job.id, jobs.visible()).limit(1)
     return bool(settings.get("auto_dm")) and elsewhere and session.scalar(pictured) is not None
 
 
@@ -191,17 +194,15 @@ def told(session: Session, delivery_id: int, message_id: int) -> str:
     return delivery.state
 
 
-def withdraw(session: Session, *which: ColumnElement[bool], done: bool = False) -> None:
+def withdraw(session: Session, *which: ColumnElement[bool]) -> None:
     """The pictures of these deliveries were taken away: what is posted of them, or may be, is to be deleted.
 
-    One that is under way is left to whoever has it, for as long as they live. With `done`, messages of those
-    that are done are deleted too; without, they are the caller's to delete.
+    One that is under way is left to whoever has it, for as long as they live.
     """
-    soon = now(session) + HOLD_MS
-    live = text(OPEN)
-    for delivery in _all_locked(session, or_(live, Delivery.state == "done") if done else live, *which):
+    at = now(session)
+    for delivery in _all_locked(session, _PERHAPS_POSTED, *which):
+        delivery.due_at = min(delivery.due_at, at + HOLD_MS) if delivery.state in UNFINISHED else at
         delivery.state, delivery.tries, delivery.failures = WITHDRAWN, 0, 0
-        delivery.due_at = min(delivery.due_at, soon)
     session.flush()
 
 
@@ -242,9 +243,9 @@ def give_up(session: Session, delivery_id: int, error: str) -> None:
     _close(session, delivery_id, "given_up", error)
 
 
-def withdrawn(session: Session, delivery_id: int) -> None:
+def withdrawn(session: Session, delivery_id: int, error: str = "the pictures were taken away") -> None:
     """Whatever was posted of pictures that were taken away is deleted, as far as it can be."""
-    _close(session, delivery_id, "given_up", "the pictures were taken away", of=(WITHDRAWN,))
+    _close(session, delivery_id, "given_up", error, of=(WITHDRAWN,))
 
 
 def later(session: Session, delivery_id: int, error: str, delay_ms: int, *, refused: bool = False) -> None:

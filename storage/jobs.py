@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage import turns
 from storage.contract import JobState
 from storage.errors import DataDeleted, NoSuchImage, NoSuchJob, NotYours
-from storage.tables import QUEUED, UNFINISHED, Delivery, Image, Job
+from storage.tables import IN_FORCE, QUEUED, UNFINISHED, Delivery, Image, Job, Takedown
 
 MOST_SEARCHED = 30
 """Words by which jobs are found."""
@@ -72,9 +72,17 @@ def seen_image(session: Session, image_id: int, member_id: int) -> tuple[Image, 
     return found, job
 
 
+def visible() -> ColumnElement[bool]:
+    """Which images there are for anybody: neither deleted nor taken down everywhere."""
+    everywhere = select(Takedown.id).where(
+        Takedown.job_id == Image.job_id, Takedown.guild_id.is_(None), text(IN_FORCE)
+    )
+    return and_(Image.deleted_at.is_(None), ~everywhere.exists())
+
+
 def images_of(session: Session, job_id: int) -> list[Image]:
-    """The job's images by their place in the grid, without those deleted since."""
-    query = select(Image).where(Image.job_id == job_id, Image.deleted_at.is_(None))
+    """The job's images by their place in the grid, without those that nobody is to see any more."""
+    query = select(Image).where(Image.job_id == job_id, visible())
     return list(session.scalars(query.order_by(Image.index)))
 
 
@@ -89,7 +97,7 @@ def image(session: Session, image_id: int) -> tuple[Image, Job]:
     if found is None:
         raise NoSuchImage(image_id)
     job = get(session, found.job_id)
-    if found.deleted_at is not None:
+    if session.scalar(select(Image.id).where(Image.id == image_id, visible())) is None:
         raise NoSuchImage(image_id)
     return found, job
 

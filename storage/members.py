@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from storage.contract import Action, JobState
 from storage.database import insert_or_update, now
-from storage.jobs import has_words, image
+from storage.jobs import has_words, image, visible
 from storage.tables import UNFINISHED, Favorite, Image, Job, Member, MemberUsage
 
 DAY_MS = 86_400_000
@@ -147,7 +147,7 @@ def history(
 
 
 def _pictured() -> Select[Job]:
-    shown = select(Image.id).where(Image.job_id == Job.id, Image.deleted_at.is_(None), ~Image.withheld)
+    shown = select(Image.id).where(Image.job_id == Job.id, visible(), ~Image.withheld)
     return select(Job).where(Job.state == JobState.SUCCEEDED, shown.exists())
 
 

@@ -1,4 +1,4 @@
-"""Pictures taken away: by their owner for good, by the operator from everybody's sight."""
+"""Pictures that their owner deletes for good."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from storage import deliveries, jobs
-from storage.contract import JobState
 from storage.database import now
 from storage.tables import Delivery, Image, Message
 
@@ -14,40 +13,21 @@ from storage.tables import Delivery, Image, Message
 def remove(session: Session, job_id: int, image_id: int | None = None) -> list[Message]:
     """Forget a job's pictures, or one of them; their files are the caller's to delete, after the commit.
 
-    Returns the messages that show nothing else, to be deleted from Discord.
+    Returns the messages that show nothing else. Their deliveries are withdrawn: the bot deletes the messages,
+    however often it has to try.
 
     Raises:
         NoSuchJob: there is none.
     """
-    return _take_away(session, job_id, image_id, deleted_at=now(session))
-
-
-def withhold(session: Session, job_id: int) -> int:
-    """Keep a job's pictures, but show them to nobody any more; returns how many messages show them.
-
-    The bot deletes these, by their deliveries.
-
-    Raises:
-        NoSuchJob: there is none.
-        DataDeleted: its member deleted their data.
-    """
-    shown = _take_away(session, job_id, None, done=True, withheld=True)
-    return len(shown)
-
-
-def _take_away(
-    session: Session, job_id: int, image_id: int | None, *, done: bool = False, **change: object
-) -> list[Message]:
-    job = jobs.get(session, job_id)
+    jobs.get(session, job_id)
     at = now(session)
     whole = image_id is None or [image.id for image in jobs.images_of(session, job_id)] == [image_id]
     # Where a picture stays, what shows the others stays.
     delivered = Delivery.job_id == job_id if whole else Delivery.image_id == image_id
     shows = Message.job_id == job_id if whole else Message.image_id == image_id
     taken = Image.job_id == job_id if image_id is None else Image.id == image_id
-    if job.state == JobState.SUCCEEDED:
-        deliveries.withdraw(session, delivered, done=done)
-    session.execute(update(Image).where(taken, Image.deleted_at.is_(None)).values(**change))
+    deliveries.withdraw(session, delivered)
+    session.execute(update(Image).where(taken, Image.deleted_at.is_(None)).values(deleted_at=at))
     shown = list(
         session.scalars(select(Message).where(shows, Message.deleted_at.is_(None)).order_by(Message.id))
     )

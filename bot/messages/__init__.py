@@ -236,6 +236,13 @@ def without_pictures(job: Job) -> str:
             return failed(job)
 
 
+def withheld_everywhere(job: Job) -> str:
+    """In place of a job's result: what was asked for is not shown either."""
+    return _("{member}: Job {id} was withheld by whoever runs Easel here. It is shown to nobody.").format(
+        member=_mention(job.member_id), id=job.id
+    )
+
+
 def failed(job: Job) -> str:
     reason = _(_FAILURES[ErrorCode(job.error_code or ErrorCode.CRASHED)]).format(
         again=_(_TRY_AGAIN), where=code(job.request.get("mask_words", ""))
@@ -366,7 +373,9 @@ def already_finished(state: str) -> str:
     return _("Too late: the job is {state} already.").format(state=named(state))
 
 
-def taken_down() -> str:
+def taken_down(*, everywhere: bool = False) -> str:
+    if everywhere:
+        return _("Whoever runs Easel here withheld these pictures: they are shown to nobody any more.")
     return _("The moderators of this server withheld these pictures: they are not shown here.")
 
 

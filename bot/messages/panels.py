@@ -25,6 +25,8 @@ _AUDIT_DEEDS = {
     "take_down": N_("took down a picture of"),
     "restore": N_("let be shown here again a job of"),
     "withhold": N_("withheld a reported job of"),
+    "withhold_everywhere": N_("withheld everywhere a job of"),
+    "restore_everywhere": N_("let be shown again a job of"),
     "dismiss": N_("dismissed the report of a job of"),
     "forbid": N_("forbade in prompts"),
     "permit": N_("allowed in prompts again"),

@@ -54,7 +54,7 @@ async def _delete(pressed: Pressed) -> None:
     async def work() -> str:
         job, own = await backends.database.read(_own, interaction, pressed.id)
         if own:
-            left = await removals.take_down(interaction.client, backends, job.id, pressed.id)
+            left = await removals.remove(interaction.client, backends, job.id, pressed.id)
             return deeds.deleted(message_stays=bool(left))
         shown = await backends.database.write(_take_down, interaction, job, pressed.id)
         left = await removals.delete_messages(interaction.client, shown)

@@ -65,7 +65,7 @@ async def retract(
         return Retraction.STOPPED
     stay = []
     if subject.job.state == JobState.SUCCEEDED:
-        stay = await removals.take_down(client, backends, subject.job.id, subject.image_id)
+        stay = await removals.remove(client, backends, subject.job.id, subject.image_id)
     gone = not stay and await _delete(client, Place(None, channel_id, message_id))
     return Retraction.DELETED if gone else Retraction.MESSAGE_STAYS
 

@@ -66,7 +66,7 @@ class Report(Table):
 
 
 class Takedown(Table):
-    """A job's pictures, or one of them, that a guild's moderators show there no more."""
+    """A job's pictures, or one of them, that are shown no more where somebody has so decided."""
 
     __tablename__ = "takedowns"
     __table_args__ = (
@@ -75,7 +75,8 @@ class Takedown(Table):
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    guild_id: Mapped[int] = mapped_column(Snowflake)
+    guild_id: Mapped[int | None] = mapped_column(Snowflake)
+    """None for everywhere, by the operator's decision."""
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
     image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id"))
     """None for all of them."""

@@ -82,6 +82,14 @@ def find(backends: Backends, **words: Any) -> Job:
     return job
 
 
+def stop(backends: Backends, taken: Claim) -> Job:
+    """End an attempt whose job was cancelled."""
+    with backends.database.writing() as session:
+        job = attempts.stopped(session, taken.job_id, taken.attempt)
+    backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
+    return job
+
+
 def fail(backends: Backends, code: ErrorCode = ErrorCode.OUT_OF_MEMORY) -> Job:
     """Claim the next job and let it fail for good."""
     taken = claim(backends)

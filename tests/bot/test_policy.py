@@ -12,13 +12,13 @@ from sqlalchemy import func, select
 from bot import messages
 from storage import deliveries, jobs, moderation, reports, takedowns, words
 from storage.contract import JobState
-from storage.tables import Address, Delivery, Job
+from storage.tables import Address, Delivery, Job, Takedown
 from tests.bot import drawing, photos
 from tests.bot.pressing import drawn, job_rows
 from tests.bot.simulated import Member, World, answer, press, use
 
 MOD = 99
-BANNED, PAUSED, WORDS, TAKEN_DOWN = "banned", "paused", "words", "taken down"
+BANNED, PAUSED, WORDS, TAKEN_DOWN, WITHHELD = "banned", "paused", "words", "taken down", "withheld"
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ async def react(scene: Scene) -> None:
 
 
 ANYTHING_NEW = {BANNED, PAUSED, WORDS}
-ANY_PICTURE = {*ANYTHING_NEW, TAKEN_DOWN}
-SENT_HOME = {BANNED}
+ANY_PICTURE = {*ANYTHING_NEW, TAKEN_DOWN, WITHHELD}
+SENT_HOME = {BANNED, WITHHELD}
 """Asked for here, posted in direct messages: there this guild's words and takedowns do not hold."""
 CAUSES: dict[str, tuple[Callable[[Scene], Awaitable[Any]], set[str]]] = {
     "/imagine": (slash("imagine", prompt="a castle"), ANYTHING_NEW),
@@ -79,6 +79,7 @@ CAUSES: dict[str, tuple[Callable[[Scene], Awaitable[Any]], set[str]]] = {
     "/describe": (slash("describe", image=("castle.png", photos.png(80, 60))), ANYTHING_NEW),
     "Yes to a batch": (below("Yes", "question"), ANYTHING_NEW),
     "/show": (slash("show", job_id=1), ANY_PICTURE),
+    "/show, described": (slash("show", job_id=2), {BANNED, PAUSED, WORDS, WITHHELD}),
     "Show in /history": (old("e1:hs:1"), ANY_PICTURE),
     "Show, handed over": (old("e1:sh:1"), ANY_PICTURE - {PAUSED}),
     "U": (below("U2", "grid"), ANY_PICTURE),
@@ -89,7 +90,7 @@ CAUSES: dict[str, tuple[Callable[[Scene], Awaitable[Any]], set[str]]] = {
     "region": (form("e1:fr:1"), ANY_PICTURE),
     "Remix": (form("e1:fx:1:1:v"), ANY_PICTURE),
     "Edit & run": (form("e1:fi:1"), ANYTHING_NEW),
-    "a found prompt": (below("1️⃣", "described"), ANYTHING_NEW),
+    "a found prompt": (below("1️⃣", "described"), {*ANYTHING_NEW, WITHHELD}),
     "other prompts": (below("🔄", "described"), ANYTHING_NEW - {WORDS}),
     "✉️": (below("✉️", "single"), SENT_HOME),
     "DM Results": (menu("DM Results"), SENT_HOME),
@@ -108,15 +109,20 @@ def impose(scene: Scene, policy: str) -> None:
             moderation.pause(session, guild_id, MOD)
         elif policy == WORDS:
             words.forbid(session, guild_id, MOD, "castle")
+        elif policy == WITHHELD:
+            # The rows alone: the messages are there to be pressed.
+            ids = session.scalars(select(Job.id)).all()
+            session.add_all([Takedown(job_id=id_, decided_by=0, created_at=1) for id_ in ids])
         else:
             takedowns.take_down(session, 1, guild_id, MOD)
 
 
-SENTENCES = {
+SENTENCES: dict[str, str | tuple[str, ...]] = {
     BANNED: messages.banned("", None),
     PAUSED: messages.paused(),
     WORDS: messages.forbidden_words(["castle"]),
     TAKEN_DOWN: messages.taken_down(),
+    WITHHELD: (messages.taken_down(everywhere=True), messages.no_such_picture()),
 }
 
 

@@ -8,17 +8,29 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
-from storage import removals
+from bot import withdrawals
+from bot.dispatch import UNFORESEEN_TRIES
+from storage import removals, tables, takedowns
 from storage.tables import Delivery
+from storage.takedowns import EVERYWHERE, OPERATOR
 from tests.bot import drawing
+from tests.bot.discord_server.faults import missing_permissions, unknown_channel
 from tests.bot.discord_server.world import READ_MESSAGE_HISTORY
 from tests.bot.processes import Processes
 from tests.bot.studio import PROMPT, Studio
 
+DELETE = ("DELETE", "/channels/{channel_id}/messages/{message_id}")
 POST = ("POST", "/channels/{channel_id}/messages")
 HIDDEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
-WAYS = [removals.withhold, removals.remove]
+
+
+def withhold(session: Session, job_id: int) -> list[tables.Message]:
+    return takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
+
+
+WAYS = [withhold, removals.remove]
 
 
 def take_down(studio: Studio, job_id: int, how: Callable[..., Any]) -> None:
@@ -54,7 +66,7 @@ def test_a_message_in_a_channel_whose_history_may_not_be_read(studio: Studio) ->
     studio.server.faults.add(*POST, cut=True)
     job = drawing.draw(studio.backends)
     studio.picture()
-    take_down(studio, job.id, removals.withhold)
+    take_down(studio, job.id, withhold)
     nothing_is_shown(studio)
 
 
@@ -81,7 +93,7 @@ def test_a_message_of_a_bot_that_was_killed(studio_apart: Studio, processes: Pro
     studio.picture()
     processes.kill(bot)
     never.set()
-    take_down(studio, job.id, removals.withhold)
+    take_down(studio, job.id, withhold)
     with studio.backends.database.writing() as session:
         session.execute(update(Delivery).values(due_at=0))  # its hold is over
     processes.start_bot()
@@ -137,5 +149,80 @@ def test_what_the_operator_withholds_is_deleted_wherever_it_was_posted(studio: S
     studio.picture(channel=other)
     studio.settled()
     with studio.backends.database.writing() as session:
-        assert removals.withhold(session, job_id) == 3
+        assert len(withhold(session, job_id)) == 3
     studio.wait(lambda: not studio.pictures() and not studio.pictures(other), what="no picture anywhere")
+
+
+def in_the_guild(studio: Studio) -> Callable[..., Any]:
+    return lambda session, job_id: takedowns.take_down(session, job_id, studio.guild.id, 99)
+
+
+@pytest.mark.parametrize("where", ["guild", "everywhere", "removed"])
+def test_whoever_took_it_down_may_die_before_its_messages_are_deleted(studio: Studio, where: str) -> None:
+    """And Discord may refuse for as long as a permission is missing."""
+    studio.grid()
+    job_id = studio.deliveries()[0].job_id
+    refusal = studio.server.faults.add(*DELETE, refusal=missing_permissions())
+    how = {"guild": in_the_guild(studio), "everywhere": withhold, "removed": removals.remove}[where]
+    take_down(studio, job_id, how)
+    studio.wait(lambda: refusal.met, what="a refusal")
+    studio.wait(lambda: studio.deliveries()[0].error, what="a pause")
+    assert studio.deliveries()[0].state == "withdrawn"
+    with studio.backends.database.writing() as session:
+        session.execute(update(Delivery).values(due_at=0))
+    studio.settled()
+    assert studio.pictures() == []
+
+
+def test_a_message_that_nobody_lets_go_is_tried_for_a_day(studio: Studio) -> None:
+    studio.grid()
+    studio.server.faults.add(*DELETE, refusal=missing_permissions(), times=1000)
+    take_down(studio, studio.deliveries()[0].job_id, in_the_guild(studio))
+    studio.wait(lambda: studio.deliveries()[0].error, what="a pause")
+    with studio.backends.database.writing() as session:
+        session.execute(update(Delivery).values(due_at=0, tries=withdrawals.HELD_UP_TRIES))
+    (row,) = studio.settled()
+    assert row.state == "given_up"
+
+
+def test_a_message_in_a_channel_that_is_gone_is_gone(studio: Studio) -> None:
+    studio.grid()
+    studio.server.faults.add(*DELETE, refusal=unknown_channel(), times=1000)
+    take_down(studio, studio.deliveries()[0].job_id, withhold)
+    studio.wait(lambda: studio.deliveries()[0].state == "given_up", what="the end of it")
+
+
+def test_what_was_given_up_is_perhaps_posted(studio: Studio) -> None:
+    """Nobody could see whether it was, and now somebody can."""
+    studio.channel.nonce_memory_s = 0
+    studio.imagine()
+    studio.server.faults.add(*POST, cut=True)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    studio.stop_bot()
+    with studio.backends.database.writing() as session:
+        session.execute(update(Delivery).values(state="given_up", interaction_token=None))
+    take_down(studio, job.id, withhold)
+    studio.start_bot()
+    studio.settled()
+    assert studio.pictures() == []
+
+
+def test_errors_that_nobody_foresaw_end_a_withdrawal(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio.channel.nonce_memory_s = 0
+    studio.imagine()
+
+    def broken(*_: object) -> frozenset[str]:
+        raise ValueError("torn")
+
+    monkeypatch.setattr(withdrawals, "_custom_ids", broken)
+    studio.server.faults.add(*POST, cut=True)
+    job = drawing.draw(studio.backends)
+    studio.picture()
+    studio.stop_bot()
+    take_down(studio, job.id, withhold)
+    with studio.backends.database.writing() as session:
+        session.execute(update(Delivery).values(failures=UNFORESEEN_TRIES + 1, due_at=0))
+    studio.start_bot()
+    (row,) = studio.settled()
+    assert (row.state, row.error) == ("given_up", "ValueError: torn")

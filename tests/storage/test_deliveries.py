@@ -7,11 +7,12 @@ import time
 import pytest
 from sqlalchemy import func, select, update
 
-from storage import deliveries, jobs, moderation, removals, states
+from storage import deliveries, jobs, moderation, states, takedowns
 from storage.contract import Action
 from storage.database import Database, now
 from storage.errors import Banned, NoSuchImage, Stale
 from storage.tables import TOKEN_MS, Address, Delivery, Image, Message
+from storage.takedowns import EVERYWHERE, OPERATOR
 from tests.storage import asking
 
 
@@ -184,7 +185,7 @@ def test_what_is_taken_down_is_withdrawn_and_nothing_closes_it_but_that(
     if when == "posted":
         _posted(database, taken)
     with database.writing() as session:
-        removals.withhold(session, job_id)
+        takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
         soon = now(session) + deliveries.HOLD_MS
     with database.writing() as session:
         deliveries.done(session, taken.id)
@@ -208,7 +209,7 @@ def test_who_holds_what_is_taken_down_keeps_it_while_they_live(database: Databas
     job_id = asking.made(database)
     (taken,) = _take(database)
     with database.writing() as session:
-        removals.withhold(session, job_id)
+        takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
     assert _take(database) == []
     assert _get(database, taken.id).due_at - taken.due_at < 0, "but not for as long as a delay may be"
     with database.writing() as session:
@@ -216,11 +217,35 @@ def test_who_holds_what_is_taken_down_keeps_it_while_they_live(database: Databas
     assert _get(database, taken.id).due_at >= taken.due_at
 
 
-def test_a_job_without_pictures_is_told_of_though_it_is_taken_down(database: Database) -> None:
+def test_a_job_without_pictures_is_withdrawn_too_for_its_preview(database: Database) -> None:
     job_id = _cancelled(database)
     with database.writing() as session:
-        removals.withhold(session, job_id)
-    assert [row.state for row in _take(database)] == ["open"]
+        takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
+    assert [row.state for row in _take(database)] == ["withdrawn"]
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_what_was_given_up_and_is_perhaps_there_is_withdrawn(database: Database, noted: bool) -> None:
+    job_id = asking.made(database)
+    (taken,) = _take(database)
+    with database.writing() as session:
+        deliveries.attempt(session, taken.id)
+    if noted:
+        _posted(database, taken)
+    with database.writing() as session:
+        deliveries.give_up(session, taken.id, "perhaps posted")
+    with database.writing() as session:
+        takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
+    assert _get(database, taken.id).state == "withdrawn"
+
+
+def test_what_was_given_up_before_it_was_sent_stays_so(database: Database) -> None:
+    job_id = asking.made(database)
+    (taken,) = _take(database)
+    with database.writing() as session:
+        deliveries.give_up(session, taken.id, "no place")
+        takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
+    assert _get(database, taken.id).state == "given_up"
 
 
 def test_errors_that_nobody_foresaw_are_counted(database: Database) -> None:

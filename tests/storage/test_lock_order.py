@@ -17,9 +17,10 @@ import pytest
 from sqlalchemy import event, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import batches, deliveries, jobs, privacy, removals
+from storage import batches, deliveries, jobs, privacy, removals, takedowns
 from storage.database import Database, now
 from storage.tables import Address, Delivery, Job, Message
+from storage.takedowns import EVERYWHERE, OPERATOR
 from tests.storage import asking
 
 ORDER = ("guilds", "members", "batches", "jobs", "deliveries", "images", "messages")
@@ -70,7 +71,7 @@ WRITES: dict[str, Write] = {
     "given up": lambda session, case: deliveries.give_up(session, case.deliveries[0], ""),
     "held": lambda session, case: deliveries.hold(session, case.deliveries[::-1]),
     "later": lambda session, case: deliveries.later(session, case.deliveries[0], "", 0),
-    "withheld": lambda session, case: removals.withhold(session, case.job),
+    "withheld": lambda session, case: takedowns.take_down(session, case.job, EVERYWHERE, OPERATOR),
     "removed": lambda session, case: removals.remove(session, case.job),
     "token dead": lambda session, case: jobs.forget_token(session, case.job),
     "batch's token dead": lambda session, case: batches.forget_token(session, case.batch),

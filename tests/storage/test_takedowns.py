@@ -10,8 +10,8 @@ from storage import database as module
 from storage import deliveries, jobs, moderation, reports, takedowns
 from storage.contract import JobState
 from storage.database import Database
-from storage.tables import Address, Delivery, Message
-from storage.takedowns import TakenDown
+from storage.tables import Address, Delivery, Image, Message, Takedown
+from storage.takedowns import EVERYWHERE, OPERATOR, TakenDown
 from tests.storage import asking
 
 HOME, ELSEWHERE, MOD = 7, 8, 99
@@ -125,6 +125,55 @@ def test_what_was_withheld_before_is_the_guilds_takedown(database: Database) -> 
             text("SELECT guild_id, job_id, image_id, decided_by, lifted_at FROM takedowns")
         )
         assert [tuple(row) for row in found] == [(ELSEWHERE, job_id, None, MOD, None)]
+
+
+def test_what_the_operator_withheld_before_is_taken_down_everywhere(database: Database) -> None:
+    job_id, _ = _shown(database)
+    config = module._alembic()
+    with database.writing() as session:
+        takedowns.take_down(session, job_id, HOME, MOD)
+        moderation.audit(session, guild_id=HOME, actor_id=OPERATOR, action="withhold", job_id=job_id)
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0006")
+    database.upgrade()
+    with database.reading() as session:
+        found = session.scalars(select(Takedown).order_by(Takedown.id))
+        assert [(one.guild_id, one.decided_by) for one in found] == [(HOME, MOD), (EVERYWHERE, OPERATOR)]
+    assert not _may(database, job_id, None)
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0006")
+    with database.reading() as session:
+        assert session.scalars(text("SELECT guild_id FROM takedowns")).all() == [HOME]
+        assert all(session.scalars(select(Image.withheld))), "as it was withheld then"
+    database.upgrade()
+
+
+def test_everywhere_is_every_guild_and_direct_messages(database: Database) -> None:
+    job_id, images = _shown(database)
+    with database.writing() as session:
+        gone = takedowns.take_down(session, job_id, EVERYWHERE, OPERATOR)
+        assert [message.id for message in gone] == [11, 12, 21, 31]
+    for guild_id in (HOME, ELSEWHERE, None):
+        assert not _may(database, job_id, guild_id)
+        assert not _may(database, job_id, guild_id, images[0])
+    with database.writing() as session:
+        assert not takedowns.restore(session, job_id, HOME, MOD), "it is the operator's to restore"
+        assert takedowns.restore(session, job_id, EVERYWHERE, OPERATOR)
+    assert _may(database, job_id, None)
+
+
+def test_a_grid_of_which_another_picture_is_left_stays(database: Database) -> None:
+    """Its message shows that one alone by now."""
+    job_id, images = _shown(database)
+    with database.writing() as session:
+        delivery = session.scalars(select(Delivery).where(Delivery.job_id == job_id)).one()
+        delivery.message_id = 12
+        takedowns.take_down(session, job_id, HOME, MOD, images[1])
+        assert delivery.state == "done"
+        takedowns.take_down(session, job_id, HOME, MOD, images[0])
+        assert delivery.state == "withdrawn"
 
 
 @pytest.mark.parametrize("guild_id", [HOME, ELSEWHERE])
