@@ -176,7 +176,9 @@ def test_a_dead_engine_ends_the_worker_but_not_the_job(place: Place, config: Con
     place.close()
 
 
-def test_a_fault_of_the_device_is_nobodys_until_a_job_ran_alone(config: Config) -> None:
+def test_a_fault_of_the_device_is_nobodys_until_a_job_ran_alone(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After an illegal access or a failed assertion a card raises the same at everything it is asked."""
     place = Place(config)
     engine = place.models.engine("plain")
@@ -189,7 +191,7 @@ def test_a_fault_of_the_device_is_nobodys_until_a_job_ran_alone(config: Config) 
             raise torch.AcceleratorError("CUDA error: device-side assert triggered")
         return predict(latents, *inputs)
 
-    engine.family.predict = assert_in_kernel  # type: ignore[method-assign]
+    monkeypatch.setattr(engine.family, "predict", assert_in_kernel)
     with place.working(slots=3) as worker:
         innocents = [place.ask(member=member, **SOME | {"num_inference_steps": LONG}) for member in (1, 2)]
         for each in innocents:
