@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 import torch
 
 from generator import pretrained
+from generator.faults import OF_THE_DEVICE
 from storage.errors import CatalogError
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def reading(kind: str, source: str) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
+    except OF_THE_DEVICE:
         raise
     except pretrained.UNREADABLE as error:
         reason = pretrained.reason(source, error)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from generator.faults import raise_if_lost
 from generator.rows import Rows
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,9 @@ class Decoder:
         """One call of an autoencoder. Returns the jobs that have all their pictures now.
 
         A job whose pictures cannot be decoded leaves with its error.
+
+        Raises:
+            torch.AcceleratorError: the device is lost, to all jobs.
         """
         self._drop_cancelled()
         pictures = self._next()
@@ -106,6 +110,7 @@ class Decoder:
         try:
             return list(torch.split(family.decode(torch.cat([each.latents for each in pictures])), 1))
         except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+            raise_if_lost(error, family.device)
             if len(pictures) == 1:
                 return [error]
             log.warning("%d pictures are not decoded together: %s", len(pictures), type(error).__name__)

@@ -19,6 +19,7 @@ from torch import Tensor
 from generator.clock import Tell, clock_of
 from generator.compiling import attention
 from generator.decoding import Decoder
+from generator.faults import raise_if_lost
 from generator.group import BatchGroup
 from generator.meter import Meter
 from generator.rows import Job, Rows
@@ -34,6 +35,8 @@ class EngineClosed(RuntimeError):
 
 
 class _Call(NamedTuple):
+    """`refuse` does nothing where `run` has told the end already."""
+
     run: Callable[[], None]
     refuse: Callable[[BaseException], object]
     tell: Tell
@@ -88,9 +91,14 @@ class DeviceThread:
             try:
                 future.set_result(function())
             except Exception as error:  # noqa: BLE001  raised where the caller waits
+                raise_if_lost(error, self._device)
                 future.set_exception(error)
 
-        self._post(run, future.set_exception, tell)
+        def refuse(error: BaseException) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self._post(run, refuse, tell)
         return future.result()
 
     def trace(self, file: Path, ticks: int = TRACED_TICKS) -> None:
@@ -154,9 +162,11 @@ class DeviceThread:
         self._between_seconds += seconds
 
     def _run_call(self) -> None:
-        call = self._calls.popleft()
+        # Taken away only when it is through: should the thread die of it, it is still there to be refused.
+        call = self._calls[0]
         with self._clock.timed(call.tell):
             call.run()
+        self._calls.popleft()
 
     def _decode(self) -> None:
         for rows, pixels in self._decoder.step():
@@ -206,6 +216,7 @@ class DeviceThread:
             prompts.prepare(rows.texts, later)
             rows.start()
         except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+            raise_if_lost(error, self._device)
             rows.job.fail(error)
             return
         key = rows.group

@@ -13,6 +13,7 @@ from torch import Tensor
 from generator.clock import Clock
 from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
+from generator.faults import raise_if_lost
 from generator.host_copies import unwaited
 from generator.meter import Meter
 from generator.rows import Rows
@@ -83,6 +84,9 @@ class BatchGroup:
         """One UNet call for as many jobs as fit. Returns who advanced.
 
         A job whose part fails leaves with its error; the others go on as if it had never been there.
+
+        Raises:
+            torch.AcceleratorError: the device is lost, to all of them.
         """
         batch = self._next_batch()
         advanced = []
@@ -119,15 +123,16 @@ class BatchGroup:
         try:
             return list(self._predict(batch))
         except Exception as error:  # noqa: BLE001  whatever one job's rows raise is that job's, not the batch's
+            raise_if_lost(error, self._family.device)
             if len(batch) == 1:
                 return [error]
             return [output for rows in batch for output in self._outputs([rows])]
 
-    @staticmethod
-    def _advance(rows: Rows, output: Tensor) -> Exception | None:
+    def _advance(self, rows: Rows, output: Tensor) -> Exception | None:
         try:
             rows.advance(output)
         except Exception as error:  # noqa: BLE001  as above
+            raise_if_lost(error, self._family.device)
             return error
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -13,9 +14,12 @@ from generator.safety import Verdict
 from storage.attempts import Claim
 from storage.contract import GenerationRequest
 from storage.drafts import Picture
+from storage.errors import StoreFull
 from storage.images import ImageStore, key_for, movie_key_for
 
 log = logging.getLogger(__name__)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Results:
@@ -25,6 +29,8 @@ class Results:
         self._store = store
         self._claim = claim
         self._keys: list[str] = []
+        self.size = 0
+        """Bytes of all that was saved, or was to be."""
 
     def save_pictures(
         self, images: Sequence[PIL.Image.Image], verdicts: Sequence[Verdict], request: GenerationRequest
@@ -32,9 +38,11 @@ class Results:
         """Each image as a PNG that says how it was made.
 
         Raises:
-            OSError: the store takes no more.
+            StoreFull: the store takes no more.
+            OSError: it cannot be written to for another reason.
         """
         files = output.encode_all(images, request)
+        self.size += sum(map(len, files))
         made = zip(images, files, verdicts, strict=True)
         return [self._saved(index, *each, request) for index, each in enumerate(made)]
 
@@ -42,8 +50,10 @@ class Results:
         """Returns its key.
 
         Raises:
-            OSError: the store takes no more.
+            StoreFull: the store takes no more.
+            OSError: it cannot be written to for another reason.
         """
+        self.size += len(data)
         key = movie_key_for(self._claim.job_id, self._claim.attempt)
         self._keep(key, data)
         return key
@@ -75,4 +85,9 @@ class Results:
 
     def _keep(self, key: str, data: bytes) -> None:
         self._keys.append(key)
-        self._store.save(key, data)
+        try:
+            self._store.save(key, data)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreFull(self.size) from error
+            raise

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from storage.contract import ErrorCode
 from storage.images import ImageStore
 
 log = logging.getLogger(__name__)
@@ -15,8 +14,8 @@ log = logging.getLogger(__name__)
 PICTURES = "pictures"
 MEMORY = "memory"
 PROBE_SECONDS = 1.0
-MEMORY_PAUSES = (5.0, 20.0, 60.0)
-"""Seconds without new jobs after memory ran out once, twice in a row, more often."""
+PAUSES = {PICTURES: (0.0, 5.0, 20.0, 60.0), MEMORY: (5.0, 20.0, 60.0)}
+"""Seconds without new jobs after it ran out once, twice in a row, more often."""
 
 
 class Room:
@@ -29,27 +28,39 @@ class Room:
         self._lock = threading.Lock()
         self._lacks: str | None = None
         self._looks_again = 0.0
-        self._shortages = 0
+        self._shortages = dict.fromkeys(PAUSES, 0)
+        self._needed = 0
 
     @property
     def lacks(self) -> str | None:
         """`PICTURES` or `MEMORY` while there is too little of it."""
         return self._lacks
 
-    def ran_out(self, code: ErrorCode) -> None:
-        """A job failed for want of room."""
+    def had_none_for_pictures(self, size: int) -> None:
+        """A job's pictures, of so many bytes in all, did not fit."""
         with self._lock:
-            if code is ErrorCode.DISK_FULL:
-                self._close(PICTURES, 0.0)
-            elif code is ErrorCode.OUT_OF_MEMORY:
-                pause = MEMORY_PAUSES[min(self._shortages, len(MEMORY_PAUSES) - 1)]
-                self._shortages += 1
-                self._close(MEMORY, pause)
+            self._needed = max(self._needed, size)
+            self._ran_out(PICTURES)
 
-    def sufficed(self) -> None:
-        """A job found all the room that it needed."""
+    def had_no_memory(self) -> None:
+        """A job beside others found none."""
         with self._lock:
-            self._shortages = 0
+            self._ran_out(MEMORY)
+
+    def sufficed(self, size: int) -> None:
+        """A job found all the room that it needed, of the disk so many bytes."""
+        with self._lock:
+            self._shortages[MEMORY] = 0
+            if size >= self._needed:
+                self._shortages[PICTURES] = self._needed = 0
+
+    def _ran_out(self, what: str) -> None:
+        if self._lacks == what:
+            return  # jobs that ran side by side find it out one after the other
+        pauses = PAUSES[what]
+        pause = pauses[min(self._shortages[what], len(pauses) - 1)]
+        self._shortages[what] += 1
+        self._close(what, pause)
 
     def look(self) -> bool:
         """Whether a job may be claimed."""
@@ -59,7 +70,7 @@ class Room:
             if self._clock() < self._looks_again:
                 return False
             self._looks_again = self._clock() + PROBE_SECONDS
-            if not self._store.has_room():
+            if not self._store.has_room(self._needed):
                 self._close(PICTURES, PROBE_SECONDS)
                 return False
             if self._lacks is not None:

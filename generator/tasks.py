@@ -35,6 +35,7 @@ from storage.errors import (
     NothingFound,
     SourceWithheld,
     Stale,
+    StoreFull,
 )
 from storage.tables import Job
 
@@ -128,13 +129,14 @@ class Attempt:
         except Exception as error:
             if self._stop.is_let_go:
                 raise LetGo from error
-            if isinstance(error, EngineClosed):
+            lost = _is_device_lost(error)
+            if lost:
                 # Told before the job waits again: whoever claims it next must not be this worker.
                 self._device_lost.set()
             self._failed(error)
             self._results.drop()
-            if isinstance(error, EngineClosed):
-                raise
+            if lost:
+                raise EngineClosed(str(error)) from error
 
     def _save(self, images: Images, request: GenerationRequest) -> list[Picture]:
         """Check each image and put it into the store."""
@@ -163,7 +165,7 @@ class Attempt:
             }
             return attempts.finish(session, claim.job_id, claim.attempt, pictures, timings, words, movie_key)
 
-        self._room.sufficed()
+        self._room.sufficed(self._results.size)
         self._changed(self._transaction(finish))
         log.info("job %s: attempt %s made %s pictures", claim.job_id, claim.attempt, len(pictures))
 
@@ -176,7 +178,7 @@ class Attempt:
 
     def _failed(self, error: Exception) -> None:
         claim, code = self.claim, error_code(error)
-        self._room.ran_out(code)
+        self._tell_room(error, code)
         detail = f"{type(error).__name__}: {error}"[:_DETAIL_CHARACTERS]
         retry = code not in _FOR_GOOD
 
@@ -187,6 +189,13 @@ class Attempt:
 
         log.error("job %s: attempt %s failed (%s)", claim.job_id, claim.attempt, code.value, exc_info=error)
         self._changed(self._transaction(fail))
+
+    def _tell_room(self, error: Exception, code: ErrorCode) -> None:
+        if isinstance(error, StoreFull):
+            self._room.had_none_for_pictures(error.size)
+        elif code is ErrorCode.OUT_OF_MEMORY and not self.claim.suspect:
+            # A suspect had the whole worker: that it does not fit says nothing of others.
+            self._room.had_no_memory()
 
     def _changed(self, job: Job) -> None:
         self.outcome = JobState(job.state)
@@ -213,11 +222,16 @@ class Attempt:
 
 
 def _blame(error: Exception, code: ErrorCode) -> Blame:
-    if code is ErrorCode.DISK_FULL:
+    if isinstance(error, StoreFull):
         return Blame.NOBODY
-    if code is ErrorCode.OUT_OF_MEMORY or isinstance(error, EngineClosed):
+    if code is ErrorCode.OUT_OF_MEMORY or _is_device_lost(error):
         return Blame.WHO_RAN_ALONE
     return Blame.JOB
+
+
+def _is_device_lost(error: Exception) -> bool:
+    # The second is torch's, by name: this module runs without torch.
+    return isinstance(error, EngineClosed) or type(error).__name__ == "AcceleratorError"
 
 
 def error_code(error: BaseException) -> ErrorCode:
@@ -233,7 +247,7 @@ def error_code(error: BaseException) -> ErrorCode:
             return ErrorCode.REGION_TOO_LARGE
         case CatalogError():
             return ErrorCode.MODEL_UNAVAILABLE
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+        case StoreFull() | OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return ErrorCode.DISK_FULL
         case MemoryError():
             return ErrorCode.OUT_OF_MEMORY

@@ -207,7 +207,7 @@ class Worker:
             log.error("job %s goes back: %s", claim.job_id, error)  # the system is out of threads
             with self._lock:
                 del self._running[attempt]
-            self._room.ran_out(ErrorCode.OUT_OF_MEMORY)
+            self._room.had_no_memory()
             with self._backends.database.writing() as session:
                 attempts.hand_back(session, claim.job_id, claim.attempt)
             return False

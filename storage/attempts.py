@@ -22,8 +22,10 @@ from storage.errors import Stale
 from storage.tables import Job, Member, Worker
 
 ATTEMPTS = 3
-PAUSES_MS = (2_000, 10_000, 60_000)
-"""After a job's first, second and every later attempt that failed, before the next."""
+PAUSES_MS = (2_000, 10_000)
+"""After a job's first and second attempt that failed and counts on it, before the next."""
+PAUSE_OF_NOBODY_MS = 10_000
+"""The same after one that counts on nobody."""
 
 
 class Blame(Enum):
@@ -31,7 +33,9 @@ class Blame(Enum):
 
     JOB = auto()
     WHO_RAN_ALONE = auto()
-    """On the job if nothing ran beside it in its worker; else it becomes a suspect (`isolation`), at once."""
+    """On a suspect, which had its worker to itself. Any other job becomes one (`isolation`): it may be tried
+    again at once, and nothing is counted.
+    """
     NOBODY = auto()
     """No job can help it, as with a full disk."""
 
@@ -45,6 +49,8 @@ class Claim:
     request: GenerationRequest
     alone: bool
     """An earlier attempt failed: draw it beside no other job, it may be what broke them."""
+    suspect: bool
+    """It has the worker to itself (`isolation`)."""
     cancel_requested: bool
 
 
@@ -69,7 +75,7 @@ def claim(
             passed.append(member.id)
             continue
         if job.suspect and beside:
-            if isolation.drains(session, worker_id):
+            if isolation.drains(session, worker_id, job.model):
                 return None
             suspects = False
             continue
@@ -80,7 +86,8 @@ def claim(
             fail(session, job.id, job.attempts, ErrorCode.CRASHED, str(error), retry=False)
             continue
         alone = job.suspect or job.attempts - job.handbacks > 1
-        return Claim(job.id, job.attempts, request, alone, job.cancel_requested_at is not None)
+        cancelled = job.cancel_requested_at is not None
+        return Claim(job.id, job.attempts, request, alone, job.suspect, cancelled)
     return None
 
 
@@ -149,12 +156,18 @@ def fail(
     if suspected or blame is Blame.NOBODY:
         job.handbacks += 1
     job.suspect = job.suspect or suspected
-    pause = 0 if suspected else PAUSES_MS[min(job.attempts, len(PAUSES_MS)) - 1]
-    if job.cancel_requested_at is not None or (retry and job.attempts - job.handbacks < ATTEMPTS):
-        states.wait_again(session, member, job, at, pause)
+    counted = job.attempts - job.handbacks
+    if job.cancel_requested_at is not None or (retry and counted < ATTEMPTS):
+        states.wait_again(session, member, job, at, 0 if suspected else _pause_ms(blame, counted))
     else:
         states.end(session, job, JobState.FAILED, at)
     return JobState(job.state)
+
+
+def _pause_ms(blame: Blame, counted: int) -> int:
+    if blame is Blame.NOBODY:
+        return PAUSE_OF_NOBODY_MS
+    return PAUSES_MS[min(counted, len(PAUSES_MS)) - 1]
 
 
 def hand_back(session: Session, job_id: int, attempt: int) -> None:

@@ -9,6 +9,7 @@ EaselError
 │   └── NotYours · NotModerator · AlreadyFinished
 ├── Stale                a worker's write that its attempt no longer owns
 ├── SourceWithheld       the safety check keeps a picture that a member brought
+├── StoreFull            the store takes no more pictures
 └── ImageMissing         the store has lost (or never had) a picture
 """
 
@@ -119,6 +120,14 @@ class NothingFound(EaselError):
 
 class NearlyWhole(EaselError):
     """A region is nearly the whole picture; the text is the words that name it."""
+
+
+class StoreFull(EaselError):
+    """The image store has no room for what an attempt made, `size` bytes in all."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"no room for {size} bytes of pictures")
+        self.size = size
 
 
 class ImageMissing(EaselError):

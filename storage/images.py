@@ -21,7 +21,8 @@ _KEY = re.compile(r"[0-9A-Za-z_-]+(/[0-9A-Za-z_-]+)*\.[a-z0-9]+")
 _ABANDONED_S = 3600
 LEAST_FREE = 64 * 2**20
 """Bytes: with less of them left nothing is drawn, for it might not find room."""
-_PROBE_BYTES = 2**20
+GRID_BYTES = 12 * 2**20
+"""Four pictures of 1024 × 1024 pixels are no larger, whatever they show."""
 MARKER = "easel-store.txt"
 """The file that says which store a folder is, wherever it is moved to or mounted."""
 _MARKED = "{marker}\nAn installation of Easel keeps its pictures here, and knows them by this file.\n"
@@ -122,12 +123,15 @@ class ImageStore:
         except OSError:
             return True
 
-    def has_room(self) -> bool:
-        """Whether pictures can be kept, tried by keeping something: the disk does not tell of a quota."""
+    def has_room(self, size: int = 0) -> bool:
+        """Whether a grid, or more where `size` is more bytes, can be kept, tried by keeping as much: the disk
+        does not tell of a quota.
+        """
         if self.nearly_full():
             return False
         try:
-            with self._part(bytes(_PROBE_BYTES)):
+            # Of noise: a file system that compresses has room for any zeroes.
+            with self._part(os.urandom(max(size, GRID_BYTES))):
                 return True
         except OSError:
             return False

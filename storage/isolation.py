@@ -23,11 +23,15 @@ def beside(session: Session, worker_id: int) -> list[bool]:
     return list(session.scalars(running))
 
 
-def drains(session: Session, worker_id: int) -> bool:
-    """Let a busy worker drain; False where another does already: one is enough."""
+def drains(session: Session, worker_id: int, model: str) -> bool:
+    """Let a busy worker drain for a job of this model; False where another that serves it does already: one
+    is enough.
+    """
     at = now(session)
-    draining = select(Worker.id).where(Worker.stopped_at.is_(None), Worker.draining_at > at - DRAIN_MS)
-    ids = list(session.scalars(draining))
+    draining = select(Worker.id, Worker.models).where(
+        Worker.stopped_at.is_(None), Worker.draining_at > at - DRAIN_MS
+    )
+    ids = [each for each, models in session.execute(draining) if model in models]
     if min(ids, default=worker_id) != worker_id:
         # Of two that began at once the elder goes on.
         return False

@@ -19,6 +19,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from generator import pretrained
 from generator.companion import reading
 from generator.families.twins import twin_of
+from generator.faults import OF_THE_DEVICE
 from storage.catalog import AdapterEntry
 from storage.errors import CatalogError
 
@@ -80,7 +81,7 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
     places = [_place(entry) for entry in entries]
     try:
         pretrained.add_image_adapters(found, places)
-    except torch.OutOfMemoryError:
+    except OF_THE_DEVICE:
         raise
     except pretrained.UNREADABLE as error:
         named = ", ".join("/".join(filter(None, place)) for place in places)

@@ -19,6 +19,7 @@ from generator.families.sources import (
     layout_beside,
     unusable,
 )
+from generator.faults import OF_THE_DEVICE
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def load(source: str, device: torch.device, family: Family = "sd") -> StableDiff
             log.warning("%s overflows in float16: it is drawn with in %s", source, wider)
             loaded = _loaded(source, kind, device, wider)
         return loaded  # noqa: TRY300  the second loading raises the same errors
-    except torch.OutOfMemoryError:
+    except OF_THE_DEVICE:
         raise
     except CatalogError:
         raise

@@ -13,6 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from generator import pretrained
 from generator.families.twins import twin_of
+from generator.faults import OF_THE_DEVICE
 from storage.catalog import LoraEntry
 from storage.errors import CatalogError
 
@@ -69,7 +70,7 @@ def _load(pipeline: Any, entry: LoraEntry) -> None:
         source, file = str(Path(source).parent), Path(source).name
     try:
         pretrained.add_lora(pipeline, source, file, ADAPTER)
-    except torch.OutOfMemoryError:
+    except OF_THE_DEVICE:
         raise
     except pretrained.UNREADABLE as error:
         raise _unusable(entry, pretrained.reason(source, error)) from error

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from generator.companion import reading
 from generator.device_thread import DeviceThread, EngineClosed
+from generator.engine import Engine
 from generator.rows import Job
 from storage.contract import GenerationRequest
+from storage.errors import CatalogError
 
 
 def job() -> Job:
@@ -75,7 +80,7 @@ def test_everybody_hears_of_its_end(busy: Busy, error: BaseException) -> None:
 
     caller = threading.Thread(target=call)
     caller.start()
-    while len(busy.device._calls) < 7:
+    while len(busy.device._calls) < 8:
         pass
     busy.die(error)
     caller.join(10)
@@ -85,6 +90,96 @@ def test_everybody_hears_of_its_end(busy: Busy, error: BaseException) -> None:
             each.future.result(0)
     with pytest.raises(EngineClosed):
         busy.device.call(lambda: None)
+
+
+def ended(device: DeviceThread, ask: Callable[[], object]) -> bool:
+    """Whether who waits for `ask` is told that the device's thread has ended, which it has."""
+    answers: list[object] = []
+
+    def wait() -> None:
+        try:
+            answers.append(ask())
+        except BaseException as error:  # noqa: BLE001  looked at below
+            answers.append(error)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(10)
+    device._thread.join(10)
+    (answer,) = answers
+    return isinstance(answer, (EngineClosed, CancelledError)) and not device._thread.is_alive()
+
+
+@pytest.mark.parametrize("entered", [True, False])
+def test_a_call_is_told_when_the_device_fails_around_it(
+    monkeypatch: pytest.MonkeyPatch, entered: bool
+) -> None:
+    """As where an event cannot be recorded on a card, before the call or behind it."""
+    device = DeviceThread(torch.device("cpu"))
+
+    class Faulty:
+        keep_pace = staticmethod(lambda: None)
+
+        @contextmanager
+        def timed(self, tell: Any) -> Iterator[None]:
+            if tell is told:
+                if entered:
+                    yield
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            yield
+
+    def told(_: float) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(device, "_clock", Faulty())
+    if entered:
+        assert device.call(lambda: 1, told) == 1
+        device._thread.join(10)
+        assert not device._thread.is_alive()
+    else:
+        assert ended(device, lambda: device.call(lambda: 1, told))
+
+
+FAULT = torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+
+def fault(*_: Any, **__: Any) -> Any:
+    raise FAULT
+
+
+@pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), FAULT])
+def test_a_call_that_ends_the_thread_is_told(error: BaseException) -> None:
+    device = DeviceThread(torch.device("cpu"))
+
+    def end() -> None:
+        raise error
+
+    assert ended(device, lambda: device.call(end))
+
+
+@pytest.mark.parametrize("part", ["predict", "decode", "conditions", "prompts.prepare", "schedulers.step"])
+def test_a_fault_of_the_device_ends_it_for_everybody(
+    sd_folder: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    request = GenerationRequest(prompt="a fox", width=64, height=64, seed=1, num_inference_steps=400)
+    with Engine.open(str(sd_folder), device="cpu") as engine:
+        bystander, steps = engine.submit(request), 2
+        if part == "schedulers.step":
+            monkeypatch.setattr("generator.rows.Rows._step", fault)
+        else:
+            *owner, name = part.split(".")
+            place: Any = getattr(engine.family, owner[0]) if owner else engine.family
+            monkeypatch.setattr(place, name, fault)
+        job = engine.submit(request.changed(num_inference_steps=steps))
+        assert ended(engine.device_thread, lambda: job.result(10))
+        assert ended(engine.device_thread, lambda: bystander.result(10))
+
+
+def test_a_fault_of_the_device_is_not_said_to_be_a_files() -> None:
+    with pytest.raises(torch.AcceleratorError), reading("upscaler", "some/folder"):
+        raise FAULT
+    with pytest.raises(CatalogError), reading("upscaler", "some/folder"):
+        raise RuntimeError("damaged")
 
 
 def test_a_trace_that_cannot_be_written_stops_nobodys_answer(

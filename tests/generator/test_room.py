@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from generator import room as module
-from generator.room import MEMORY, MEMORY_PAUSES, PICTURES, PROBE_SECONDS, Room
+from generator.room import MEMORY, PAUSES, PICTURES, PROBE_SECONDS, Room
 from storage import attempts, images
 from storage.contract import ErrorCode, JobState
 from storage.images import ImageStore
@@ -70,7 +70,7 @@ def test_a_full_disk_is_left_alone_until_it_takes_something(
     assert room.look()
     disk.full = True
     for _ in range(3):
-        room.ran_out(ErrorCode.DISK_FULL)
+        room.had_none_for_pictures(1000)
     for _ in range(5):
         clock.seconds += PROBE_SECONDS
         assert not room.look()
@@ -98,22 +98,62 @@ def test_a_disk_that_is_nearly_full_is_seen_before_anything_is_drawn(
 
 
 def test_memory_is_waited_for_longer_and_longer(room: Room, clock: Clock) -> None:
-    for pause in (*MEMORY_PAUSES, MEMORY_PAUSES[-1]):
-        room.ran_out(ErrorCode.OUT_OF_MEMORY)
+    for pause in (*PAUSES[MEMORY], PAUSES[MEMORY][-1]):
+        for _ in range(3):
+            room.had_no_memory()  # jobs that ran side by side
         clock.seconds += pause - 0.1
         assert not room.look()
         assert room.lacks == MEMORY
         clock.seconds += 0.1
         assert room.look()
-    room.sufficed()
-    room.ran_out(ErrorCode.OUT_OF_MEMORY)
-    clock.seconds += MEMORY_PAUSES[0]
+    room.sufficed(0)
+    room.had_no_memory()
+    clock.seconds += PAUSES[MEMORY][0]
     assert room.look()
 
 
-@pytest.mark.parametrize("code", [each for each in ErrorCode if each not in {"disk_full", "out_of_memory"}])
-def test_other_failures_say_nothing_of_room(room: Room, code: ErrorCode) -> None:
-    room.ran_out(code)
+class Quota:
+    """Takes files up to `left` bytes in all, which the free bytes of the disk do not tell."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+        self.left = left
+        self._fsync = os.fsync
+        monkeypatch.setattr(os, "fsync", self)
+
+    def __call__(self, descriptor: int) -> None:
+        state = os.fstat(descriptor)
+        if stat.S_ISREG(state.st_mode) and state.st_size > self.left:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        self._fsync(descriptor)
+
+
+@pytest.mark.parametrize("needed", [1000, images.GRID_BYTES, images.GRID_BYTES + 2**20])
+def test_room_is_there_when_what_did_not_fit_would(
+    room: Room, clock: Clock, monkeypatch: pytest.MonkeyPatch, needed: int
+) -> None:
+    quota = Quota(monkeypatch, max(needed, images.GRID_BYTES) - 1)
+    room.had_none_for_pictures(needed)
+    for _ in range(3):
+        clock.seconds += PROBE_SECONDS
+        assert not room.look()
+    quota.left += 1
+    clock.seconds += PROBE_SECONDS
+    assert room.look()
+
+
+def test_a_store_that_takes_the_probe_but_no_picture_is_tried_more_and_more_seldom(
+    room: Room, clock: Clock
+) -> None:
+    for pause in (*PAUSES[PICTURES], PAUSES[PICTURES][-1]):
+        room.had_none_for_pictures(1000)
+        clock.seconds += pause - 0.1
+        assert pause == 0 or not room.look()
+        clock.seconds += PROBE_SECONDS
+        assert room.look()
+        room.sufficed(999)  # of a smaller job
+    room.sufficed(1000)
+    room.had_none_for_pictures(1000)
+    clock.seconds += PROBE_SECONDS
     assert room.look()
 
 
@@ -125,7 +165,7 @@ def lacking(place: Place) -> list[str | None]:
 def test_jobs_wait_out_a_full_disk_and_lose_nothing(
     place: Place, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(attempts, "PAUSES_MS", (100,))
+    monkeypatch.setattr(attempts, "PAUSE_OF_NOBODY_MS", 100)
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.1)
     with place.working(slots=2, look_seconds=0.05, lease_ms=1000) as worker:
         disk.full = True
@@ -161,9 +201,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_so_it_is_on_a_disk_that_is_really_full(
     place: Place, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "PAUSES_MS", (100,))
+    monkeypatch.setattr(attempts, "PAUSE_OF_NOBODY_MS", 100)
     monkeypatch.setattr(images, "LEAST_FREE", 0)
-    monkeypatch.setattr(images, "_PROBE_BYTES", 2**16)
+    monkeypatch.setattr(images, "GRID_BYTES", 2**16)
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.1)
     place.backends.images = ImageStore(small_disk.as_uri())
     ballast = small_disk / "ballast"
@@ -177,12 +217,25 @@ def test_so_it_is_on_a_disk_that_is_really_full(
     assert all(job.attempts - job.handbacks == 1 for job in map(place.job, ids))
 
 
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rooms that ran out, one after the other."""
+    ran_out, seen = Room._ran_out, list[str]()
+
+    def noted(room: Room, what: str) -> None:
+        seen.append(what)
+        ran_out(room, what)
+
+    monkeypatch.setattr(Room, "_ran_out", noted)
+    return seen
+
+
 def test_who_has_no_memory_beside_others_is_tried_alone(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that never fits is told so in the end, and only it."""
     monkeypatch.setattr(attempts, "PAUSES_MS", (50,))
-    monkeypatch.setattr(module, "MEMORY_PAUSES", (0.1,))
+    monkeypatch.setitem(PAUSES, MEMORY, (0.1,))
+    closed = watch(monkeypatch)
     engine = place.models.engine("plain")
     submit = engine.submit
 
@@ -198,3 +251,4 @@ def test_who_has_no_memory_beside_others_is_tried_alone(
         assert (job.state, job.error_code) == (JobState.FAILED, ErrorCode.OUT_OF_MEMORY)
         assert (job.attempts, job.handbacks) == (1 + attempts.ATTEMPTS, 1)
         assert place.wait(other).state == JobState.SUCCEEDED
+    assert closed == [MEMORY], "when it failed alone, others were served all the while"

@@ -18,10 +18,12 @@ import PIL.ImageChops
 import PIL.ImageFilter
 import pytest
 import torch
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from generator import output, pasting
+from generator.device_thread import EngineClosed
 from generator.progress import Pulse
 from generator.room import Room
 from generator.tasks import Attempt, error_code
@@ -29,7 +31,7 @@ from storage import attempts, privacy, workers
 from storage import database as database_module
 from storage.contract import Action, ChangedEvent, ErrorCode, JobState, ProgressEvent, Task
 from storage.database import Database
-from storage.errors import CatalogError, DataDeleted, ImageMissing
+from storage.errors import CatalogError, DataDeleted, ImageMissing, StoreFull
 from storage.tables import Delivery, Job
 from tests.generator import tiny
 from tests.generator.working import LONG, Place, wait_for
@@ -372,11 +374,50 @@ def test_a_full_disk_leaves_no_half_a_grid(place: Place, monkeypatch: pytest.Mon
     assert place.files(job_id) == []
 
 
+def test_a_disk_that_is_full_elsewhere_counts_on_the_job(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be drawn for ever: the store, which has room, holds up nothing."""
+
+    def full(*_: object) -> list[bytes]:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
+
+    job_id = place.ask()
+    monkeypatch.setattr(output, "encode_all", full)
+    attempt = attempt_at(place)
+    attempt.run()
+    job = place.job(job_id)
+    assert (job.state, job.error_code, job.handbacks) == (JobState.QUEUED, ErrorCode.DISK_FULL, 0)
+    assert attempt._room.look()
+
+
+@pytest.mark.parametrize("error", [EngineClosed("gone"), torch.AcceleratorError("CUDA error")])
+@pytest.mark.parametrize("suspect", [False, True])
+def test_a_lost_device_counts_on_who_had_it_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch, error: Exception, suspect: bool
+) -> None:
+    job_id = place.ask()
+    with place.backends.database.writing() as session:
+        session.execute(update(Job).values(suspect=suspect))
+    attempt = attempt_at(place)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(attempt._work, "make", fail)
+    with pytest.raises(EngineClosed):
+        attempt.run()
+    assert attempt._device_lost.is_set()
+    job = place.job(job_id)
+    assert (job.state, job.suspect, job.handbacks) == (JobState.QUEUED, True, 0 if suspect else 1)
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), ErrorCode.OUT_OF_MEMORY),
         (MemoryError(), ErrorCode.OUT_OF_MEMORY),
+        (StoreFull(1), ErrorCode.DISK_FULL),
         (ImageMissing("000000/1/1-0.png"), ErrorCode.SOURCE_MISSING),
         (DataDeleted(1), ErrorCode.SOURCE_MISSING),
         (OSError(errno.ENOSPC, "No space left on device"), ErrorCode.DISK_FULL),

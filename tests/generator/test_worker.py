@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import torch
 from pydantic import SecretStr
+from torch import Tensor
 
+from generator import room
 from generator.models import Models
 from storage import attempts, states
 from storage.config import Config
@@ -17,6 +21,7 @@ from tests.brokers import OwnBroker, free_port
 from tests.generator.working import LONG, SOME, Place, wait_for
 
 PlaceAt = Callable[[str], Place]
+POISONOUS_ROWS = 8
 
 
 @pytest.fixture
@@ -171,6 +176,34 @@ def test_a_dead_engine_ends_the_worker_but_not_the_job(place: Place, config: Con
     place.close()
 
 
+def test_a_fault_of_the_device_is_nobodys_until_a_job_ran_alone(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an illegal access or a failed assertion a card raises the same at everything it is asked."""
+    place = Place(config)
+    engine = place.models.engine("plain")
+    predict, lost = engine.family.predict, threading.Event()
+
+    def assert_in_kernel(latents: Tensor, *inputs: Any) -> Tensor:
+        if len(latents) >= POISONOUS_ROWS:
+            lost.set()
+        if lost.is_set():
+            raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+        return predict(latents, *inputs)
+
+    monkeypatch.setattr(engine.family, "predict", assert_in_kernel)
+    with place.working(slots=3) as worker:
+        innocents = [place.ask(member=member, **SOME | {"num_inference_steps": LONG}) for member in (1, 2)]
+        for each in innocents:
+            place.wait(each, JobState.RUNNING)
+        poison = place.ask(member=3, num_inference_steps=LONG, num_images_per_prompt=4)
+        assert worker.broken.wait(30)
+        for each in (*innocents, poison):
+            job = place.wait(each, JobState.QUEUED)
+            assert (job.attempts, job.handbacks, job.suspect) == (1, 1, True)
+    place.close()
+
+
 def test_a_claim_whose_answer_was_lost_is_given_up(place: Place) -> None:
     with place.working() as worker:
         with worker._claiming:
@@ -184,7 +217,7 @@ def test_a_claim_whose_answer_was_lost_is_given_up(place: Place) -> None:
 def test_a_job_that_the_system_has_no_thread_for_goes_back(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.room.MEMORY_PAUSES", (0.2,))
+    monkeypatch.setitem(room.PAUSES, room.MEMORY, (0.2,))
     start = threading.Thread.start
     refused: list[str] = []
 

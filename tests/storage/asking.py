@@ -48,9 +48,11 @@ def submit_many(database: Database, member_id: int, count: int, **changes: Any) 
         return [job.id for job in (first, *rest)]
 
 
-def worker(database: Database, name: str = "worker", lease_ms: int = 15_000) -> int:
+def worker(
+    database: Database, name: str = "worker", lease_ms: int = 15_000, models: Collection[str] = MODELS
+) -> int:
     with database.writing() as session:
-        return workers.register(session, name, MODELS, lease_ms)
+        return workers.register(session, name, models, lease_ms)
 
 
 def claim(

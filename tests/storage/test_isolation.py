@@ -28,6 +28,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 @pytest.fixture(autouse=True)
 def unpaused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
+    monkeypatch.setattr(attempts, "PAUSE_OF_NOBODY_MS", 0)
 
 
 def _kill(database: Database, *worker_ids: int) -> None:
@@ -121,11 +122,26 @@ def test_a_worker_that_drained_and_is_gone_holds_up_nobody(database: Database) -
 def test_of_two_that_began_to_drain_at_once_one_goes_on(database: Database) -> None:
     elder, younger = asking.worker(database), asking.worker(database)
     with database.writing() as session:
-        assert isolation.drains(session, younger)
+        assert isolation.drains(session, younger, "picturebook")
         at = session.get_one(Worker, younger).draining_at
         session.execute(update(Worker).where(Worker.id == elder).values(draining_at=at))
-        assert isolation.drains(session, elder)
-        assert not isolation.drains(session, younger)
+        assert isolation.drains(session, elder, "picturebook")
+        assert not isolation.drains(session, younger, "picturebook")
+
+
+def test_who_drains_for_another_model_holds_up_no_suspect(database: Database) -> None:
+    workers = {model: asking.worker(database, models=(model,)) for model in ("one", "other")}
+    for member_id, (model, worker_id) in enumerate(workers.items(), 11):
+        asking.submit(database, member_id, model=model)
+        asking.must_claim(database, worker_id, (model,))
+    for member_id, model in enumerate(workers, 1):
+        asking.submit(database, member_id, model=model)
+    with database.writing() as session:
+        session.execute(update(Job).where(Job.member_id < 11).values(suspect=True))
+    for member_id, model in enumerate(workers, 21):
+        asking.submit(database, member_id, model=model)
+    for model, worker_id in workers.items():
+        assert asking.claim(database, worker_id, (model,)) is None, f"{model} drains for its own suspect"
 
 
 def test_what_no_job_can_help_is_counted_on_none(database: Database) -> None:

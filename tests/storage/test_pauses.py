@@ -28,15 +28,36 @@ def _let_pass(database: Database, job_id: int, milliseconds: int) -> None:
         session.execute(update(Job).where(Job.id == job_id).values(due_at=Job.due_at - milliseconds))
 
 
-def test_each_pause_is_longer_up_to_a_bound(database: Database, worker_id: int) -> None:
-    job_id = asking.submit(database)
-    pauses = [*attempts.PAUSES_MS, attempts.PAUSES_MS[-1]]
-    assert pauses == sorted(pauses)
-    for pause in pauses:
-        _fail(database, job_id, asking.must_claim(database, worker_id).attempt, Blame.NOBODY)
-        _let_pass(database, job_id, pause - 1_000)
-        assert asking.claim(database, worker_id) is None
-        _let_pass(database, job_id, 1_000)
+def _check_pause(database: Database, worker_id: int, job_id: int, milliseconds: int) -> None:
+    _let_pass(database, job_id, milliseconds - 1_000)
+    assert asking.claim(database, worker_id) is None
+    _let_pass(database, job_id, 1_000)
+
+
+def _not_counted(database: Database, worker_id: int, job_id: int, how: str) -> None:
+    """An attempt that does not count, and the pause after it."""
+    attempt = asking.must_claim(database, worker_id).attempt
+    if how == "handed back":
+        with database.writing() as session:
+            attempts.hand_back(session, job_id, attempt)
+    else:
+        _fail(database, job_id, attempt, Blame.NOBODY)
+        _check_pause(database, worker_id, job_id, attempts.PAUSE_OF_NOBODY_MS)
+
+
+@pytest.mark.parametrize("how", ["handed back", "nobody's fault"])
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_each_pause_is_longer_whatever_happened_that_does_not_count(
+    sqlite_database: Database, how: str, times: int
+) -> None:
+    job_id, worker_id = asking.submit(sqlite_database), asking.worker(sqlite_database)
+    assert len(attempts.PAUSES_MS) == attempts.ATTEMPTS - 1
+    assert list(attempts.PAUSES_MS) == sorted(attempts.PAUSES_MS)
+    for pause in attempts.PAUSES_MS:
+        for _ in range(times):
+            _not_counted(sqlite_database, worker_id, job_id, how)
+        _fail(sqlite_database, job_id, asking.must_claim(sqlite_database, worker_id).attempt)
+        _check_pause(sqlite_database, worker_id, job_id, pause)
 
 
 def test_others_go_on_meanwhile_and_nobody_is_told_of_an_end(database: Database, worker_id: int) -> None:
@@ -66,6 +87,7 @@ def test_a_job_asked_to_stop_is_cancelled_however_often_it_failed(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, blame: Blame, failures: int
 ) -> None:
     monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
+    monkeypatch.setattr(attempts, "PAUSE_OF_NOBODY_MS", 0)
     job_id, worker_id = asking.submit(sqlite_database), asking.worker(sqlite_database)
     for attempt in range(1, failures + 1):
         if asking.claim(sqlite_database, worker_id) is None:

@@ -146,7 +146,7 @@ SCAN = re.compile(rf"SCAN {LONG}(?! USING (COVERING )?INDEX {QUEUE})|Seq Scan on
         # Nothing to do: also relaxed jobs are looked for.
         lambda session: attempts.claim(session, 1, ["other"]),
         lambda session: isolation.beside(session, 1),
-        lambda session: isolation.drains(session, 1),
+        lambda session: isolation.drains(session, 1, "picturebook"),
         lambda session: batches._check_room(session, 5, 3, 40),
         lambda session: submissions.submit(
             session, asking.draft(3, guild_id=7, press="3", interaction_id=9, token_expires_at=9)
