@@ -91,6 +91,7 @@ class Dispatch:
         row = self._row
         if row.kind != deliveries.DIRECT or row.channel_id is not None:
             return
+        self._check_policy()
         try:
             row.channel_id = self._request(posting.open_dm(self._client, row.member_id))
         except FAILURES as error:
