@@ -44,19 +44,6 @@ def check_shown(
     takedowns.check(session, job.id, guild_id, image_ids)
 
 
-def check_sent_home(
-    session: Session, job: Job, member_id: int, image_ids: Collection[int] = (), *, safety: bool
-) -> None:
-    """Whether a job, or these pictures of it, may go to a member's direct messages.
-
-    Raises:
-        Banned, NotYours, ForbiddenWords, TakenDown (everywhere)
-        NotAgeRestricted: nothing checks what pictures show.
-    """
-    checks.check(Place(), safety=safety)
-    check_shown(session, job, member_id, None, image_ids)
-
-
 def check_delivery(session: Session, delivery: Delivery, *, safety: bool) -> None:
     """Whether what is about to be posted still may be, where it goes now.
 
@@ -80,6 +67,19 @@ def check_redirected(session: Session, delivery: Delivery, *, safety: bool) -> N
     """
     job = jobs.get(session, delivery.job_id)
     check_sent_home(session, job, delivery.member_id, _images(delivery), safety=safety)
+
+
+def check_sent_home(
+    session: Session, job: Job, member_id: int, image_ids: Collection[int] = (), *, safety: bool
+) -> None:
+    """Whether a job, or these pictures of it, may go to a member's direct messages.
+
+    Raises:
+        Banned, NotYours, ForbiddenWords, TakenDown (everywhere)
+        NotAgeRestricted: nothing checks what pictures show.
+    """
+    checks.check(Place(), safety=safety)
+    check_shown(session, job, member_id, None, image_ids)
 
 
 def _images(delivery: Delivery) -> Collection[int]:
