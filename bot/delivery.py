@@ -165,7 +165,8 @@ class Delivery:
             log.info("job %s: delivery %s goes to direct messages: %s", row.job_id, row.id, reason)
             return
         except Undeliverable as reason:
-            log.warning("job %s: delivery %s is given up: %s", row.job_id, row.id, reason)
+            level = logging.WARNING if reason.refused is None else logging.INFO
+            log.log(level, "job %s: delivery %s is given up: %s", row.job_id, row.id, reason)
             self._write(deliveries.give_up, row.id, str(reason))
         except Stale:
             log.info("job %s: delivery %s is closed, or another bot's", row.job_id, row.id)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from bot import finding, letters, messages, policy, posting
+from bot import errors, finding, letters, messages, policy, posting
 from bot.finding import CannotLook
 from bot.messages import preferences
 from bot.outbox import (
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 NONCE_MS = 110_000
 """For so long Discord surely knows a nonce again ("a few minutes")."""
-CLOCK_MARGIN_MS = 60_000
-"""How far the database's clock may be from Discord's, in a search for what was posted."""
 HELD_UP_MS = 600_000
 GIVE_UP_MS = 24 * 3_600_000
 TIDY_TRIES = 12
@@ -55,6 +53,13 @@ class Dispatch:
         self._clock = clock
         self._clean = row.attempted_by in (None, ANSWER)
         """No message was made by an earlier try, for sure."""
+        self._filled_in = row.attempted_by == ANSWER
+        """An earlier try may have put it in the answer's place: there it may be again, but nowhere else."""
+
+    @property
+    def _nothing_is_there(self) -> bool:
+        """Whether the next try, too, may take it that none was made before this one."""
+        return self._clean and not self._filled_in
 
     def run(self) -> None:
         row = self._row
@@ -74,11 +79,13 @@ class Dispatch:
             return
         try:
             self._address()
-            self._check_policy()
             self._post_pictures()
-        except Undeliverable:
-            self._point_to_show(job)
-            self._say_closed()
+        except Undeliverable as error:
+            if error.refused is not None:
+                self._say_refused(job, error.refused)
+            else:
+                self._point_to_show(job)
+                self._say_closed()
             raise
 
     def _address(self) -> None:
@@ -86,29 +93,48 @@ class Dispatch:
         row = self._row
         if row.kind != deliveries.DIRECT or row.channel_id is not None:
             return
+        self._check_policy()
         try:
             row.channel_id = self._request(posting.open_dm(self._client, row.member_id))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
-                raise Later(str(error), refused=self._clean) from error
+                raise Later(str(error), refused=self._nothing_is_there) from error
             raise Undeliverable(f"no direct message: {error}") from error
         self._outbox.write(deliveries.set_channel, row.id, row.channel_id)
 
     def _check_policy(self) -> None:
         """What may not be posted here any more: a result goes to its member, all else to nobody."""
-        if self._row.attempted_at is not None:
+        refused = self._refused_by(policy.check_delivery)
+        if refused is None:
             return
-        backends = self._outbox.backends
+        reason = f"{type(refused).__name__}: {refused}"
+        # What is perhaps here and cannot be put away must not be there, too.
+        stays = not self._clean or (self._filled_in and not self._token_lives())
+        if self._row.kind != deliveries.RESULT or stays:
+            raise Undeliverable(reason, refused)
+        raise self._elsewhere(reason, refused)
+
+    def _refused_by(self, check_policy: Callable[..., None]) -> Refused | None:
+        safety = self._outbox.backends.config.safety == "on"
         try:
-            with backends.database.reading() as session:
-                policy.check_delivery(session, self._row, safety=backends.config.safety == "on")
+            self._outbox.read(check_policy, self._row, safety=safety)
         except DataDeleted:
             raise
         except Refused as refused:
-            reason = f"{type(refused).__name__}: {refused}"
-            if self._row.kind != deliveries.RESULT:
-                raise Undeliverable(reason) from refused
-            raise self._elsewhere(reason) from refused
+            return refused
+        return None
+
+    def _say_refused(self, job: Job, refused: Refused) -> None:
+        """Why it may not be posted: of a result in the progress's place, of what was pressed for privately.
+
+        Of a copy nothing: the result itself is posted, or told of.
+        """
+        if self._row.kind == deliveries.RESULT:
+            said = messages.may_not_be_posted(job, errors.why_not_posted(refused, to_all=True))
+            if not self._say_in_progress(job, said):
+                self._say_home(said)
+        elif self._row.kind != deliveries.DIRECT:
+            self._say_privately(errors.why_not_posted(refused, to_all=False))
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""
@@ -122,6 +148,16 @@ class Dispatch:
         letter = Letter(sentence, row.member_id)
         try:
             self._request(posting.follow_up(self._client, row.interaction_token, letter, ephemeral=True))
+        except FAILURES as error:
+            log.info("job %s: its member could not be told: %s", row.job_id, error)
+
+    def _say_home(self, sentence: str) -> None:
+        """The last way to say something: by direct message."""
+        row = self._row
+        letter = Letter(sentence, row.member_id)
+        try:
+            channel_id = self._request(posting.open_dm(self._client, row.member_id))
+            self._request(posting.post(self._client, channel_id, None, letter, nonce_of(row)))
         except FAILURES as error:
             log.info("job %s: its member could not be told: %s", row.job_id, error)
 
@@ -159,7 +195,7 @@ class Dispatch:
         while True:
             letter = self._letter(contents, limit)
             try:
-                return letter, self._post(letter, contents.job)
+                return letter, self._post(letter, contents.job, allowed=self._check_policy)
             except TooLarge:
                 limit = 0 if letter.upload is None else len(letter.upload.data) // 2
                 if limit < SMALLEST_UPLOAD:
@@ -180,14 +216,18 @@ class Dispatch:
         if self._outbox.write(note, self._row.id, message) != "posted":
             raise Stale
 
-    def _post(self, letter: Letter, job: Job) -> int | None:
-        """Post a letter unless it is there already; returns its id, None where it was deleted meanwhile."""
+    def _post(self, letter: Letter, job: Job, *, allowed: Callable[[], None] = lambda: None) -> int | None:
+        """Post a letter unless it is there already; returns its id, None where it was deleted meanwhile.
+
+        `allowed` is called before anything is posted, and raises where it may not be.
+        """
         row = self._row
         if letter.view is None:
             letter = replace(letter, content=f"{letter.content}\n-# {row.job_id}-{row.id}")
         found = None if self._clean else self._look(letter, job)
         if found is not None:
             return found
+        allowed()
         reasons = []
         for route in self._routes(job):
             self._outbox.write(deliveries.attempt, row.id, route, tries=row.tries)
@@ -200,16 +240,21 @@ class Dispatch:
                     return None
                 self._may_be_elsewhere(problem, error, job)
                 reasons.append(str(error))
+        if self._filled_in:
+            raise self._cannot_tell(job)
         raise self._elsewhere("; ".join(reasons) or "the answer's time is over")
 
     def _may_be_elsewhere(self, problem: Failure, error: BaseException, job: Job) -> None:
         """Raise what a failure means for this try, unless another place is to be tried in the same one."""
         if problem is Failure.NO_MESSAGE:
-            check(error, job, self._clock, refused=self._clean)
+            check(error, job, self._clock, refused=self._nothing_is_there)
+            self._filled_in = False
         elif problem not in (Failure.NO_PLACE, Failure.EXPIRED):
             raise self._wait(problem, error) from error
         elif posting.knows_no_token(error) and self._token_is_new():
-            raise Later("the interaction is not answered yet", ANSWER_MS, refused=self._clean) from error
+            raise Later(
+                "the interaction is not answered yet", ANSWER_MS, refused=self._nothing_is_there
+            ) from error
         elif not self._clean:
             raise self._cannot_tell(job)
 
@@ -264,15 +309,16 @@ class Dispatch:
                 return Undeliverable(str(error))
         retry_after = getattr(error, "retry_after", None)
         delay_ms = None if retry_after is None else int(retry_after * 1000)
-        return Later(str(error), delay_ms, refused=self._clean and problem is not Failure.UNCERTAIN)
+        refused = self._nothing_is_there and problem is not Failure.UNCERTAIN
+        return Later(str(error), delay_ms, refused=refused)
 
     def _look(self, letter: Letter, job: Job) -> int | None:
         """What an earlier try has posted, if it has."""
         row = self._row
-        assert row.attempted_at is not None
         if row.by_token_alone or row.channel_id is None:
             raise self._cannot_tell(job)
-        since = row.attempted_at - CLOCK_MARGIN_MS
+        assert row.attempted_at is not None
+        since = self._outbox.read(finding.begin, row)
         try:
             found = self._request(finding.find(self._client, row.channel_id, letter, since))
         except CannotLook:
@@ -293,6 +339,9 @@ class Dispatch:
         log.warning("job %s: delivery %s may be posted already, and that cannot be seen", job.id, row.id)
         if self._point_to_show(job):
             return Undeliverable("perhaps posted; the member was told how to see it")
+        if self._filled_in:
+            self._say_home(messages.not_posted(job))
+            return Undeliverable("perhaps posted in the answer, which is out of reach by now")
         if row.attempted_by == TOKEN:
             self._say_privately(messages.not_posted(job))
             return Undeliverable("perhaps posted, and that is not to be seen")
@@ -302,12 +351,15 @@ class Dispatch:
 
     def _point_to_show(self, job: Job) -> bool:
         """Say in place of the progress how the pictures are to be seen; False where that cannot be said."""
-        if self._row.kind != deliveries.RESULT:
-            return False
+        result = self._row.kind == deliveries.RESULT
+        return result and self._say_in_progress(job, messages.not_posted(job))
+
+    def _say_in_progress(self, job: Job, sentence: str) -> bool:
+        """Put a sentence in the progress's place; False where that cannot be reached."""
         self._outbox.board.close(job.id)
         for place in places(job, self._clock):
             try:
-                self._request(posting.edit(self._client, place, messages.not_posted(job)))
+                self._request(posting.edit(self._client, place, sentence))
             except FAILURES as error:
                 if posting.failure(error) in TRANSIENT:
                     raise Later(str(error)) from error
@@ -315,19 +367,21 @@ class Dispatch:
                 return True
         return False
 
-    def _elsewhere(self, reason: str) -> Exception:
-        """Nothing can be posted where it was asked for: once, to the member's direct messages."""
+    def _elsewhere(self, reason: str, refused: Refused | None = None) -> Exception:
+        """Nothing can, or may, be posted where it was asked for: once, to the member's direct messages."""
         row = self._row
         if row.guild_id is None and not row.user_install:
-            return Undeliverable(reason)
+            return Undeliverable(reason, refused)
+        if self._refused_by(policy.check_redirected) is not None:
+            return Undeliverable(reason, refused)
         if row.kind == deliveries.RESULT and self._has_copy():
-            return Undeliverable(f"{reason}; its copy goes to direct messages")
+            return Undeliverable(f"{reason}; its copy goes to direct messages", refused)
         try:
             channel_id = self._request(posting.open_dm(self._client, row.member_id))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
-                return Later(str(error), refused=self._clean)
-            return Undeliverable(f"{reason}; and no direct message: {error}")
+                return Later(str(error), refused=self._nothing_is_there)
+            return Undeliverable(f"{reason}; and no direct message: {error}", refused)
         self._outbox.write(deliveries.redirect, row.id, channel_id)
         return Redirected(reason)
 
@@ -343,7 +397,7 @@ class Dispatch:
             try:
                 self._request(posting.edit(self._client, place, said, keep_files=keep_files))
             except FAILURES as error:
-                check(error, job, self._clock, refused=self._clean)
+                check(error, job, self._clock, refused=self._nothing_is_there)
             else:
                 return
         message_id = self._post(Letter(said, job.member_id), job)

@@ -130,6 +130,15 @@ def sentence(error: BaseException, reference: int | None = None) -> str:
     return messages.with_echo(text, echo) if echo else text
 
 
+def why_not_posted(error: Refused, *, to_all: bool) -> str:
+    """Of what was allowed when it was asked for; `to_all` leaves out why a member was banned."""
+    if isinstance(error, ForbiddenWords):
+        return messages.words_not_posted(error.words)
+    if isinstance(error, Banned) and to_all:
+        return messages.banned("", error.expires_at)
+    return _plain_sentence(error)
+
+
 def attachment(error: BaseException) -> str | None:
     """The prompt that was typed, for a file `prompt.txt`, where the sentence has no room for it."""
     echo = _echo(error)

@@ -6,6 +6,7 @@ everybody's commands need grow with what a member has. What was begun is a row, 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -58,6 +59,7 @@ class Exports:
         self._requests = Requests()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._renewed = 0.0
         self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
 
     def start(self) -> None:
@@ -77,12 +79,24 @@ class Exports:
         outage, pause = Outage("exports"), POLL_S
         while not self._stopping.wait(pause):
             try:
+                self._hold()
                 self._take()
             except Exception as error:  # noqa: BLE001 - logged there
                 pause = outage.met(error)
             else:
                 outage.over()
                 pause = POLL_S
+
+    def _hold(self) -> None:
+        """Keep those under way from other bots: a request may take longer than what was theirs so far."""
+        with self._lock:
+            mine = set(self._under_way)
+        if not mine or time.monotonic() - self._renewed < RENEW_S:
+            return
+        for export_id in mine:
+            with contextlib.suppress(Stale):
+                self._write(exports.hold, export_id, HOLD_MS)
+        self._renewed = time.monotonic()
 
     def _take(self) -> None:
         with self._lock:

@@ -6,10 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import discord
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from bot.posting import Letter
+from storage.tables import Batch, Delivery, Job, Message
 
 UNKNOWN_MESSAGE = 10008
+MARGIN_MS = 60_000
+"""A search begins so much before the attempt."""
 
 
 class CannotLook(Exception):
@@ -82,6 +87,34 @@ async def search(client: discord.Client, channel_id: int, marks: Marks, since_ms
     except discord.Forbidden as error:
         raise CannotLook from error
     return found
+
+
+def begin(session: Session, delivery: Delivery) -> int:
+    """The time by Discord's clock (epoch milliseconds) from which to look for what a delivery has posted.
+
+    Its attempt is dated by the database's clock, which may be ahead.
+    """
+    assert delivery.attempted_at is not None
+    return delivery.attempted_at - _ahead(session, delivery.job_id) - MARGIN_MS
+
+
+def _ahead(session: Session, job_id: int) -> int:
+    """By how many milliseconds the database's clock is ahead of Discord's, at most; 0 where it is behind.
+
+    What Discord made tells its clock by its id, and was written down afterwards: what was asked for, and the
+    newest message.
+    """
+    job = session.get_one(Job, job_id)
+    batch = None if job.batch_id is None else session.get(Batch, job.batch_id)
+    newest = session.scalar(select(Message).order_by(Message.id.desc()).limit(1))
+    made = [(row.interaction_id, row.created_at) for row in (job, batch) if row is not None]
+    if newest is not None:
+        made.append((newest.id, newest.created_at))
+    return max([0, *(written - _time_of(id_) for id_, written in made if id_ is not None)])
+
+
+def _time_of(id_: int) -> int:
+    return (id_ >> 22) + discord.utils.DISCORD_EPOCH
 
 
 def _id_at(milliseconds: int) -> discord.Object:

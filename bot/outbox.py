@@ -14,6 +14,7 @@ from bot.progress import ProgressBoard
 from storage import takedowns
 from storage.backends import Backends
 from storage.clock import Clock
+from storage.errors import Refused
 from storage.tables import Job
 
 T = TypeVar("T")
@@ -32,7 +33,11 @@ class Later(Exception):
 
 
 class Undeliverable(Exception):
-    """There is no place where this can be posted."""
+    """There is no place where this can be posted; `refused`: because it may not be."""
+
+    def __init__(self, reason: str, refused: Refused | None = None) -> None:
+        super().__init__(reason)
+        self.refused = refused
 
 
 class Redirected(Exception):
@@ -57,9 +62,9 @@ class Outbox:
     board: ProgressBoard
     request: Request
 
-    def read(self, query: Callable[..., R], *args: Any) -> R:
+    def read(self, query: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         with self.backends.database.reading() as session:
-            return query(session, *args)
+            return query(session, *args, **kwargs)
 
     def write(self, change: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         with self.backends.database.writing() as session:

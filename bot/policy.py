@@ -61,11 +61,38 @@ def check_delivery(session: Session, delivery: Delivery, *, safety: bool) -> Non
         NotAgeRestricted: it goes to direct messages, and nothing checks what pictures show.
         DataDeleted: its member deleted their data.
     """
-    job = jobs.get(session, delivery.job_id)
+    job, member_id = jobs.get(session, delivery.job_id), delivery.member_id
     if delivery.guild_id is None and not delivery.user_install:
-        checks.check(Place(), safety=safety)
-    images = () if delivery.kind != deliveries.SINGLE else (delivery.image_id or 0,)
-    check_shown(session, job, delivery.member_id, delivery.guild_id, images)
+        check_sent_home(session, job, member_id, _images(delivery), safety=safety)
+    else:
+        check_shown(session, job, member_id, delivery.guild_id, _images(delivery))
+
+
+def check_redirected(session: Session, delivery: Delivery, *, safety: bool) -> None:
+    """Whether it may be posted in its member's direct messages instead.
+
+    Raises:
+        as `check_delivery`.
+    """
+    job = jobs.get(session, delivery.job_id)
+    check_sent_home(session, job, delivery.member_id, _images(delivery), safety=safety)
+
+
+def check_sent_home(
+    session: Session, job: Job, member_id: int, image_ids: Collection[int] = (), *, safety: bool
+) -> None:
+    """Whether a job, or these pictures of it, may go to a member's direct messages.
+
+    Raises:
+        Banned, NotYours, ForbiddenWords, TakenDown (everywhere)
+        NotAgeRestricted: nothing checks what pictures show.
+    """
+    checks.check(Place(), safety=safety)
+    check_shown(session, job, member_id, None, image_ids)
+
+
+def _images(delivery: Delivery) -> Collection[int]:
+    return () if delivery.kind != deliveries.SINGLE else (delivery.image_id or 0,)
 
 
 def check_words(session: Session, guild_id: int | None, words: str, echo: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import finding, posting, views
-from bot.dispatch import CLOCK_MARGIN_MS, GIVE_UP_MS, HELD_UP_MS, NONCE_MS, TIDY_TRIES, nonce_of
+from bot.dispatch import GIVE_UP_MS, HELD_UP_MS, NONCE_MS, TIDY_TRIES, nonce_of
 from bot.finding import CannotLook, Marks
 from bot.outbox import Later, Outbox, remove_progress, strip_progress
 from bot.posting import FAILURES, TRANSIENT, Failure, Letter, Place
@@ -58,7 +58,7 @@ class Withdrawal:
         if row.by_token_alone or row.channel_id is None or job.deleted_at is not None:
             log.warning("job %s: what delivery %s has perhaps posted cannot be found", job.id, row.id)
             return []
-        since = row.attempted_at - CLOCK_MARGIN_MS
+        since = self._outbox.read(finding.begin, row)
         try:
             found = self._outbox.request(_search(self._outbox.client, row, job, images, since))
         except CannotLook:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.util import LRUCache
 
@@ -20,7 +20,6 @@ from storage import database
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once() -> Iterator[None]:
     compiled: LRUCache[Any, Any] = LRUCache(5_000)
-    create_engine = database.create_engine
 
     def with_cache(*args: Any, **options: Any) -> Engine:
         engine = create_engine(*args, **options)

@@ -203,6 +203,12 @@ def not_posted(job: Job) -> str:
     )
 
 
+def may_not_be_posted(job: Job, why: str) -> str:
+    """In place of the progress message, where something came between; `why` is the refusal's sentence."""
+    may_not = _("{member}, what came of job {id} may not be posted any more.")
+    return f"{may_not.format(member=_mention(job.member_id), id=job.id)}\n{why}"
+
+
 def handed_over(job: Job) -> str:
     """Where Easel may not post by itself and the time to answer is nearly over."""
     return _about(
@@ -399,6 +405,13 @@ def forbidden_words(words: Sequence[str]) -> str:
     banned_words = listed([code(word) for word in words])
     return _("Banned prompt detected: {words} may not be asked for here. Nothing was started.").format(
         words=banned_words
+    )
+
+
+def words_not_posted(words: Sequence[str]) -> str:
+    """Where they were forbidden after they were asked for."""
+    return _("Banned prompt detected: {words} may not be posted here.").format(
+        words=listed([code(word) for word in words])
     )
 
 

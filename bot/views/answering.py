@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 import discord
@@ -35,7 +35,7 @@ _repainting: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 
 async def in_time(
-    interaction: Interaction, work: Awaitable[T], *, thinking: bool = True, ephemeral: bool = False
+    interaction: Interaction, work: Coroutine[Any, Any, T], *, thinking: bool = True, ephemeral: bool = False
 ) -> T:
     """Await `work`; where it takes long, tell Discord that the answer follows.
 
@@ -43,7 +43,11 @@ async def in_time(
     before the work begins: many answers at once are then given before any of the work for them.
     """
     if host(interaction).backends.database.under_way >= BUSY:
-        await _defer(interaction, thinking=thinking, ephemeral=ephemeral)
+        try:
+            await _defer(interaction, thinking=thinking, ephemeral=ephemeral)
+        except BaseException:
+            work.close()
+            raise
         return await work
     return await _within(PATIENCE, interaction, work, thinking=thinking, ephemeral=ephemeral)
 

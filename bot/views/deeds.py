@@ -6,7 +6,7 @@ submit of a form that names the button, and goes the same way.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -143,7 +143,7 @@ async def pass_over(interaction: Interaction) -> None:
         await interaction.delete_original_response()
 
 
-async def begin(interaction: Interaction, custom_id: CustomId, work: Awaitable[Asked]) -> None:
+async def begin(interaction: Interaction, custom_id: CustomId, work: Coroutine[Any, Any, Asked]) -> None:
     """Answer a press, or a button's form, that makes a job; then colour the button."""
     await announce(interaction, await in_time(interaction, work))
     await _colour(interaction, custom_id)

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import discord
 from sqlalchemy.orm import Session
 
-from bot import checks, messages, policy, uploads
+from bot import messages, policy, uploads
 from bot.messages import deeds
 from bot.uploads import Upload
 from bot.views.answering import in_time, say
@@ -51,11 +51,19 @@ class Parcel:
 
     @classmethod
     def read(
-        cls, session: Session, member_id: int, job_id: int, image_id: int | None, asked_in: int | None
+        cls,
+        session: Session,
+        member_id: int,
+        job_id: int,
+        image_id: int | None,
+        asked_in: int | None,
+        *,
+        safety: bool,
     ) -> Parcel:
         job = jobs.seen(session, job_id, member_id)
         holds.check_banned(session, member_id, asked_in)
-        policy.check_shown(session, job, member_id, None)
+        wanted = () if image_id is None else (image_id,)
+        policy.check_sent_home(session, job, member_id, wanted, safety=safety)
         if job.state != JobState.SUCCEEDED:
             raise NothingToSend(job.id, JobState(job.state))
         images = [image for image in jobs.images_of(session, job_id) if not image.withheld]
@@ -83,8 +91,8 @@ async def send_home(
         NoSuchJob, NotYours, NoSuchImage, NothingToSend, ClosedMessages, ImageMissing, NotAgeRestricted,
         and what `policy` refuses: nothing was sent.
     """
-    checks.check(checks.Place(), safety=backends.config.safety == "on")
-    parcel = await backends.database.read(Parcel.read, member_id, job_id, image_id, asked_in)
+    safety = backends.config.safety == "on"
+    parcel = await backends.database.read(Parcel.read, member_id, job_id, image_id, asked_in, safety=safety)
     packed = await asyncio.to_thread(_pack, backends, parcel)
     files = [discord.File(io.BytesIO(upload.data), upload.name) for upload in packed]
     try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from storage import attempts, submissions
 from storage.contract import ErrorCode
+from storage.tables import Delivery
 from tests.bot import drawing
 from tests.bot.discord_server import Interaction, Message, Refusal
 from tests.bot.discord_server.faults import missing_access, rate_limited, unknown_message
@@ -168,3 +171,36 @@ def test_a_picture_sent_home_that_discord_posted_before_it_erred(studio: Studio)
     studio.wait(lambda: pressed.original, what="an answer")
     assert erred.met == 1
     assert len(studio.server.dm(studio.ada).shown()) == 1
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["at once", "after a limited try"])
+def test_an_answer_filled_in_by_a_bot_that_came_back_too_late(studio: Studio, limited: bool) -> None:
+    """Its token is over: nobody can look, so it is not posted elsewhere; the member is told of `/show`."""
+    elsewhere = studio.server.guild("elsewhere", studio.ada, has_bot=False).channel("theirs")
+    interaction = studio.imagine(channel=elsewhere)
+    answer = threading.Event()
+    studio.server.faults.add("PATCH", "@original", hold=answer)
+    drawing.draw(studio.backends)
+    studio.wait(lambda: shown(interaction), what="the pictures")
+    studio.stop_bot()
+    answer.set()
+    if limited:
+        refused = studio.server.faults.add("PATCH", "@original", refusal=rate_limited(1, via=False))
+        _change_delivery(studio, due_at=0)
+        studio.start_bot()
+        studio.wait(lambda: refused.met and studio.deliveries()[0].error, what="a limited try")
+        studio.stop_bot()
+    _change_delivery(studio, due_at=0, token_expires_at=1)
+    studio.change_job(1, token_expires_at=1)
+    studio.start_bot()
+    (row,) = studio.settled()
+    assert row.state == "given_up"
+    assert shown(interaction) == [interaction.original]
+    (told,) = studio.server.dm(studio.ada).shown()
+    assert not told.files
+    assert "/show" in told.content
+
+
+def _change_delivery(studio: Studio, **columns: int) -> None:
+    with studio.backends.database.writing() as session:
+        session.execute(update(Delivery).values(**columns))

@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.compiler import compiles
 
 import bot
 from storage import database as module
+from storage import takedowns
 from storage.database import epoch_ms
+from storage.tables import Delivery
 from tests.bot import drawing
+from tests.bot.discord_server import Refusal
 from tests.bot.discord_server.faults import unknown_webhook
 from tests.bot.studio import PROMPT, Studio
 
+POST = ("POST", "/channels/{channel_id}/messages")
 HIDDEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
 SKEWS = [-20_000, 20_000, 3_600_000]
 OWN_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "utcnow", "discord.utils.utcnow"}
@@ -68,6 +73,38 @@ def test_results_come_to_their_place(skewed: Studio) -> None:
     assert unknown.met == 1
     assert studio.server.dm(studio.ada).shown() == []
     assert studio.channel.shown() == studio.pictures()
+
+
+@pytest.mark.parametrize("skewed", [-120_000, 120_000, 3_600_000], indirect=True)
+def test_what_a_cut_request_posted_is_found(skewed: Studio) -> None:
+    """Its messages are dated by Discord's clock, the attempt by the database's."""
+    studio = skewed
+    studio.channel.nonce_memory_s = 0
+    studio.imagine()
+    studio.server.faults.add(*POST, cut=True)
+    drawing.draw(studio.backends)
+    (row,) = studio.settled()
+    (picture,) = studio.pictures()
+    assert (row.state, row.message_id) == ("done", picture.id)
+
+
+@pytest.mark.parametrize("skewed", [120_000], indirect=True)
+def test_what_a_cut_request_posted_is_found_and_withdrawn(skewed: Studio) -> None:
+    studio = skewed
+    studio.channel.nonce_memory_s = 0
+    studio.imagine()
+    taken = drawing.claim(studio.backends)
+    studio.server.faults.add(*POST, cut=True)
+    # The bot cannot look before they are withheld.
+    hidden = studio.server.faults.add("GET", POST[1], refusal=Refusal(503, 0, "Unavailable"), times=1)
+    drawing.finish(studio.backends, taken)
+    studio.wait(lambda: hidden.met, what="a search")
+    assert studio.pictures()
+    with studio.backends.database.writing() as session:
+        takedowns.take_down(session, taken.job_id, studio.guild.id, by=99)
+        session.execute(update(Delivery).values(due_at=0))
+    studio.settled()
+    assert studio.pictures() == []
 
 
 def test_the_bot_does_not_ask_its_own_clock() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -166,3 +169,25 @@ def test_a_form_is_waited_for_longer_than_an_answer(studio: Studio) -> None:
         assert not pressed.answered
         go_on.set()
     studio.wait(lambda: pressed.modal, what="the form")
+
+
+async def test_work_for_an_answer_that_is_too_late_never_begins(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is closed: it is awaited by nobody."""
+
+    async def forgotten(*_: object, **__: object) -> None:
+        raise TimeoutError("Discord has forgotten the interaction")
+
+    async def begin() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(answering, "BUSY", 0)
+    interaction = SimpleNamespace(
+        client=SimpleNamespace(backends=studio.backends),
+        response=SimpleNamespace(is_done=lambda: False, defer=forgotten),
+    )
+    work = begin()
+    with pytest.raises(TimeoutError):
+        await answering.in_time(cast("Any", interaction), work)
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
