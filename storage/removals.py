@@ -22,6 +22,20 @@ def remove(session: Session, job_id: int, image_id: int | None = None) -> list[M
     return _take_away(session, job_id, image_id, deleted_at=now(session))
 
 
+def forget_movie(session: Session, job_id: int) -> str | None:
+    """Forget the movie of a job of which a picture is deleted: it shows all of them.
+
+    Returns the key of its file, which is the caller's to delete, after the commit.
+
+    Raises:
+        NoSuchJob: there is none.
+    """
+    job = jobs.get(session, job_id)
+    key, job.movie_key = job.movie_key, None
+    session.flush()
+    return key
+
+
 def withhold(session: Session, job_id: int) -> int:
     """Keep a job's pictures, but show them to nobody any more; returns how many messages show them.
 
