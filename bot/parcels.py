@@ -46,8 +46,8 @@ class Parcel:
 def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Iterator[Parcel]:
     """What one answer has: all rows, if it is the first, and pictures, as many as its archives hold.
 
-    Where some was sent before, it goes on after the last picture of that: what is deleted in between moves the
-    borders of archives. `go_on` is called every now and then, and may raise.
+    Where some was sent before, it goes on after the last picture of that: what is deleted in between moves
+    the borders of archives. `go_on` is called every now and then, and may raise.
     """
     most = PARTS_BY_TOKEN if row.user_install else PARTS
     # Small enough for direct messages too, whatever the server allows: it may end there.

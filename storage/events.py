@@ -135,7 +135,13 @@ class Listener:
                 auto_delete=True,
                 expires=300.0,
             )
-            consumer = Consumer(broker.default_channel, [queue], on_message=self._arrived, no_ack=True)
+            consumer = Consumer(
+                broker.default_channel,
+                [queue],
+                on_message=self._arrived,
+                on_decode_error=lambda *_: self._warn_of_forgery(),
+                no_ack=True,
+            )
             with consumer:
                 self._subscribed(broker)
                 while not self._stopping.is_set():
@@ -175,7 +181,7 @@ class Listener:
 
     def _is_ours(self, message: Message) -> bool:
         signature, body = message.headers.get(_SIGNATURE), message.body
-        body = _bytes(body) if isinstance(body, str) else bytes(body)
+        body = body.encode() if isinstance(body, str) else bytes(body)
         return isinstance(signature, str) and hmac.compare_digest(
             _bytes(signature), _bytes(signature_of(self._key, body))
         )
@@ -197,7 +203,7 @@ class Listener:
 
 
 def _bytes(text: str) -> bytes:
-    """Of any text: a broker hands on halves of surrogates too, which UTF-8 has no bytes for."""
+    """Of a text that may have halves of surrogates: brokers hand them on."""
     return text.encode(errors="surrogatepass")
 
 

@@ -240,7 +240,8 @@ async def test_what_was_all_handed_over_is_so_once(
     alice = world.member("alice")
     await _drawn(world, alice, noise=True)
     size = drawing.images(world.backends, 1)[0].size
-    end, died = exports.end, []
+    end = exports.end
+    died: list[int] = []
 
     def dies_once(session: Any, export_id: int) -> None:
         if not died:

@@ -202,7 +202,9 @@ def test_a_filling_that_ends_while_a_picture_is_judged_keeps_it(backends: Backen
     backends.images.save(SHARED, b"picture")
     asking.submit(backends.database, BOB, request=_request(source_key=SHARED))
     _unfilled(backends.database)
-    other, left = Database(backends.config.database_url.get_secret_value()), before
+    url = backends.config.database_url
+    assert url is not None
+    other, left = Database(url.get_secret_value()), before
 
     def fill_in_between(*_: Any) -> None:
         nonlocal left

@@ -202,21 +202,26 @@ def test_an_event_that_is_not_ours_is_ignored_and_told_once(
     assert caplog.text.count("EASEL_KEY") == 1
 
 
-def test_a_body_that_has_no_bytes_is_not_ours(own_redis: OwnBroker, room: Room) -> None:
+def test_what_cannot_be_decoded_is_not_ours(
+    own_redis: OwnBroker, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
     heard, listener = room.listen(own_redis.url)
     assert listener.wait_ready(30)
-    envelope = {
-        "body": HALF,
-        "headers": {"easel-signature": signature_of(KEY, b"")},
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "properties": {"delivery_tag": "1", "delivery_info": {"exchange": EXCHANGE.name, "routing_key": ""}},
-    }
+    to = {"delivery_tag": "1", "delivery_info": {"exchange": EXCHANGE.name, "routing_key": ""}}
     with connection(own_redis.url) as broker:
-        broker.default_channel._put_fanout(EXCHANGE.name, envelope, "")
+        for body, headers in ((HALF, {}), ("", {"compression": "none known"})):
+            envelope = {
+                "body": body,
+                "headers": {"easel-signature": signature_of(KEY, b""), **headers},
+                "content-type": "application/json",
+                "content-encoding": "utf-8",
+                "properties": to,
+            }
+            broker.default_channel._put_fanout(EXCHANGE.name, envelope, "")
     room.join(own_redis.url).publish(CancelEvent(job_id=3))
     assert heard.wait(lambda: heard.events == [CancelEvent(job_id=3)])
     assert heard.reconnects == 0
+    assert caplog.text.count("EASEL_KEY") == 1
 
 
 def test_a_stopped_listener_leaves_no_queue_behind_in_memory(room: Room) -> None:
