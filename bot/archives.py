@@ -59,6 +59,8 @@ class Group:
     """Too large for any."""
     following: Entry | None = None
     """What the next group begins with; None for the last one."""
+    last_id: int | None = None
+    """The last picture among them, too large or not."""
 
 
 def grouped(entries: Iterable[Entry], limit: int) -> Iterator[Group]:
@@ -68,13 +70,14 @@ def grouped(entries: Iterable[Entry], limit: int) -> Iterator[Group]:
         needed = entry.size + _FRAME
         if needed > limit - _FRAME:
             group.left_out.append(entry)
-            continue
-        if needed > room:
-            group.following = entry
-            yield group
-            group, room = Group(), limit - _FRAME
-        group.entries.append(entry)
-        room -= needed
+        else:
+            if needed > room:
+                group.following = entry
+                yield group
+                group, room = Group(), limit - _FRAME
+            group.entries.append(entry)
+            room -= needed
+        group.last_id = entry.image_id or group.last_id
     yield group
 
 

@@ -125,7 +125,7 @@ class Exports:
                 self._try(row, clock)
         except CancelledError:
             log.info("export %s goes on at the next start", row.id)
-            self._write(exports.begin, row.id)
+            self._write(exports.hand_back, row.id)
         except Stale:
             log.info("export %s: its member deleted their data", row.id)
         except Exception:
@@ -136,12 +136,17 @@ class Exports:
                 self._under_way.discard(row.id)
 
     def _try(self, row: Export, clock: Clock) -> None:
+        if row.tries > MOST_TRIES:
+            # The bot died at each: nothing was noted but that they were begun.
+            log.error("export %s: given up after %s tries", row.id, row.tries - 1)
+            self._write(exports.end, row.id)
+            self._tell_failure(row, clock)
+            return
         try:
             for parcel in parcels(self._backends, row, self._alive(row)):
-                if parcel.place >= row.sent:
-                    self._write(exports.hold, row.id, HOLD_MS)
-                    self._send(row, parcel, clock)
-                    self._write(exports.sent, row.id, parcel.place + 1, HOLD_MS)
+                self._write(exports.hold, row.id, HOLD_MS)
+                self._send(row, parcel, clock)
+                self._write(exports.sent, row.id, parcel.place + 1, parcel.cursor, HOLD_MS)
         except (Stale, CancelledError):
             raise
         except Unreachable as reason:
@@ -206,7 +211,7 @@ class Exports:
 
     def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:
-            self._send(row, Parcel(row.sent, said.export_failed(row.id), None, None), clock)
+            self._send(row, Parcel(row.sent, said.export_failed(row.id)), clock)
         except (Unreachable, *FAILURES) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
 

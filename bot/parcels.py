@@ -31,57 +31,70 @@ class Parcel:
 
     place: int
     content: str
-    upload: Upload | None
-    next_after: int | None
-    """The picture after which the next answer begins; None where this is not the last of this one's."""
+    upload: Upload | None = None
+    cursor: int | None = None
+    """The picture after which what follows begins; None while rows are left."""
+    ends: bool = False
+    """Whether this is the last of this answer's, and more is to come in the next one."""
+
+    @property
+    def next_after(self) -> int | None:
+        """The picture after which the next answer begins; None where this is not the last of this one's."""
+        return self.cursor if self.ends else None
 
 
 def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Iterator[Parcel]:
     """What one answer has: all rows, if it is the first, and pictures, as many as its archives hold.
 
-    `go_on` is called every now and then, and may raise.
+    Where some was sent before, it goes on after the last picture of that: what is deleted in between moves
+    the borders of archives. `go_on` is called every now and then, and may raise.
     """
     most = PARTS_BY_TOKEN if row.user_install else PARTS
     # Small enough for direct messages too, whatever the server allows: it may end there.
     limit = min(row.upload_limit, UPLOAD_LIMIT) - MARGIN
-    cursor = row.after or 0
-    for place, group in enumerate(archives.grouped(_entries(backends, row, go_on), limit)):
-        following = group.following
-        full = following is not None and not following.deflated and place + 1 >= most
-        cursor = _last(group, cursor)
-        yield _parcel(row, place, group, cursor if full else None)
-        if full:
+    if row.cursor is not None and row.sent >= most:
+        return
+    begun = row.after if row.cursor is None else row.cursor
+    place, last = row.sent, begun or 0
+    for number, group in enumerate(archives.grouped(_entries(backends, row, begun, go_on), limit)):
+        in_rows = group.following is not None and group.following.deflated
+        if in_rows and number < row.sent:
+            continue
+        if place and not (group.entries or group.left_out):
             return
+        last = group.last_id or last
+        ends = group.following is not None and not in_rows and place + 1 >= most
+        yield _parcel(row, place, group, None if in_rows else last, ends=ends)
+        if ends:
+            return
+        place += 1
 
 
-def _last(group: Group, before: int) -> int:
-    """The picture after which what follows the group begins."""
-    ids = [entry.image_id for entry in group.entries if entry.image_id is not None]
-    return ids[-1] if ids else before
-
-
-def _parcel(row: Export, place: int, group: Group, next_after: int | None) -> Parcel:
+def _parcel(row: Export, place: int, group: Group, cursor: int | None, *, ends: bool) -> Parcel:
     archive = archives.pack(group.entries)
     content = said.exported(
         begins=row.after is None and place == 0,
-        more=next_after is not None,
+        more=ends,
         missing=archive.lost,
         too_large=len(group.left_out),
     )
     name = f"easel_data_{row.after or 0}_{place + 1}.zip"
     upload = Upload(name, archive.data) if len(group.entries) > archive.lost else None
-    return Parcel(place, content, upload, next_after)
+    return Parcel(place, content, upload, cursor, ends)
 
 
-def _entries(backends: Backends, row: Export, go_on: Callable[[], None]) -> Iterator[Entry]:
+def _entries(
+    backends: Backends, row: Export, begun: int | None, go_on: Callable[[], None]
+) -> Iterator[Entry]:
+    """Rows, unless a picture is given after which to begin; and pictures."""
     database, member_id = backends.database, row.member_id
     with database.reading() as session:
         member = session.get(Member, member_id)
     name = "" if member is None else member.name
-    if row.after is None:
+    if begun is None:
         yield from _documents(_going_on(belongings.rows(database, member_id), go_on))
-    found = _going_on(belongings.pictures(database, member_id, row.after or 0), go_on)
-    begun_job = _job_of(backends, row.after)
+    found = _going_on(belongings.pictures(database, member_id, begun or 0), go_on)
+    begun_job = _job_of(backends, begun)
     for job, its in itertools.groupby(found, key=lambda pair: pair[1]):
         if job.movie_key is not None and job.id != begun_job:
             yield Entry.of_movie(backends.images, job, job.movie_key, name)

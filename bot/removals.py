@@ -29,17 +29,20 @@ async def remove(
     Raises:
         NoSuchJob: there is none.
     """
-    shown, key = await backends.database.write(_remove, job_id, image_id)
-    if key is None:
+    shown, keys = await backends.database.write(_remove, job_id, image_id)
+    if image_id is None:
         await asyncio.to_thread(backends.images.delete_job, job_id)
-    else:
+    for key in keys:
         await asyncio.to_thread(backends.images.delete, key)
     return await delete_messages(client, shown)
 
 
-def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], str | None]:
+def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], list[str]]:
+    """The messages, and the keys of one picture's file and of the movie, which shows it too."""
     shown = removals.remove(session, job_id, image_id)
-    return shown, None if image_id is None else session.get_one(Image, image_id).key
+    movie_key = removals.forget_movie(session, job_id)
+    key = None if image_id is None else session.get_one(Image, image_id).key
+    return shown, [each for each in (key, movie_key) if each is not None]
 
 
 async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from easel import start, weight_files
+from easel import model_folders, start, weight_files, weight_fits
 from storage import catalog
 from storage.catalog import Catalog, ModelEntry
 from storage.contract import Control, Lora, Reference, RequestChanges
@@ -52,6 +52,7 @@ def check(
     settings = start.configure(quiet=True)
     models = catalog.load(settings.catalog)
     faults = {name: list(missing_files(entry)) for name, entry in models.models.items()}
+    _compare(models, faults)
     if load:
         start.require("worker", "torch", "diffusers", "transformers")
         for name in (name for name, found in faults.items() if not found):
@@ -60,6 +61,15 @@ def check(
         typer.echo(f"{name}: {'; '.join(found) if found else 'fine'}", err=bool(found))
     if any(faults.values()):
         raise typer.Exit(1)
+
+
+def _compare(models: Catalog, faults: dict[str, list[str]]) -> None:
+    """Add what weights lack of their networks, for models of which nothing else is to be said."""
+    if not weight_fits.can_compare():
+        typer.echo("Weights are not compared with their config.json: torch is not installed here.", err=True)
+        return
+    for name in (name for name, found in faults.items() if not found):
+        faults[name] += weight_fits.misfits(models.models[name])
 
 
 @commands.command()
@@ -77,9 +87,12 @@ def convert(
 def missing_files(entry: ModelEntry) -> Iterator[str]:
     """What can be said against a model without loading it; a Hugging Face id is taken at its word."""
     yield from _faults_of_source(entry)
-    companions = (*entry.upscalers.values(), entry.upscaler, entry.describer, entry.segmenter)
-    for source in dict.fromkeys(each.source for each in companions if each):
+    upscalers = (*entry.upscalers.values(), entry.upscaler)
+    for source in dict.fromkeys(each.source for each in upscalers if each):
         yield from _on_disk(source, weight_files.faults_of_network)
+    for reader in (entry.describer, entry.segmenter):
+        if reader is not None:
+            yield from _on_disk(reader.source, model_folders.faults_of_reader)
     yield from _faults_of_words(entry)
     yield from _faults_by_name(entry)
 
@@ -87,12 +100,15 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
 def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
     source = Path(entry.source)
     if source.is_dir():
-        yield from weight_files.faults_of_model(source)
+        yield from model_folders.faults_of_model(source, entry.family)
     elif catalog.names_a_file(entry.source):
         if not source.is_file():
             yield f"{source} does not exist"
             return
         yield from weight_files.faults_of_file(source)
+        layout = source.with_suffix("")
+        if layout.is_dir():
+            yield from model_folders.faults_of_model(layout, entry.family, weights=False)
     if entry.safety_checker is not None:
         yield from _on_disk(entry.safety_checker, _faults_of_checker)
     elif source.is_file():
@@ -103,7 +119,9 @@ def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
 
 def _faults_of_checker(folder: Path) -> Iterator[str]:
     alone = (folder / "config.json").is_file() or not (folder / "model_index.json").is_file()
-    return weight_files.faults_of_network(folder if alone else folder / "safety_checker")
+    if alone:
+        return model_folders.faults_of_checker(folder, folder)
+    return model_folders.faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
 
 
 def _faults_of_words(entry: ModelEntry) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from storage.catalog import PICKLED
 
+INDEX = ".index.json"
 LONGEST_HEADER = 100 * 2**20
 """Bytes; the format's own limit."""
 SIZES = {
@@ -18,30 +19,33 @@ SIZES = {
     "C64": 64, "F64": 64, "I64": 64, "U64": 64,
 }  # fmt: skip
 """Bits of a number, by its kind's name in the format."""
-NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2", "safety_checker")
-"""A model's folders that hold weights."""
-
-
-def faults_of_model(folder: Path) -> Iterator[str]:
-    """What is wrong with a model's folder in diffusers' layout."""
-    named = _json(folder / "model_index.json")
-    if named is None:
-        yield f"{folder} is not a diffusers folder: it has no model_index.json, or one that is not JSON"
-        return
-    for part in NETWORKS:
-        kind = named.get(part)
-        if isinstance(kind, list) and all(kind):
-            yield from faults_of_network(folder / part)
+METADATA = "__metadata__"
+"""In a header: what is no tensor."""
+LOADED = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+"""The names by which networks' weights are loaded, or the same with `.index.json` where they are in parts."""
 
 
 def faults_of_network(folder: Path) -> Iterator[str]:
     """What is wrong with a network's folder: its configuration, and its weights."""
+    yield from faults_of_network_config(folder)
+    if not folder.is_dir():
+        return
+    found = list(faults_of_weights(folder))
+    yield from found
+    if not found and not any((folder / f"{name}{end}").is_file() for name in LOADED for end in ("", INDEX)):
+        yield f"{folder} has no weights of the name {' or '.join(LOADED)}: rename those that it is to have"
+
+
+def faults_of_network_config(folder: Path) -> Iterator[str]:
+    """What is wrong with the configuration of a network."""
     if not folder.is_dir():
         yield f"{folder} does not exist"
         return
-    if _json(folder / "config.json") is None:
+    config = read_json(folder / "config.json")
+    if config is None:
         yield f"{folder} has no config.json, or one that is not JSON"
-    yield from faults_of_weights(folder)
+    elif not any(isinstance(config.get(name), str) for name in ("_class_name", "model_type")):
+        yield f"{folder}/config.json does not say of what kind the network is"
 
 
 def faults_of_weights(folder: Path) -> Iterator[str]:
@@ -50,7 +54,7 @@ def faults_of_weights(folder: Path) -> Iterator[str]:
     for file in files:
         yield from faults_of_file(file)
     for index in sorted(folder.glob("*.safetensors.index.json")):
-        shards = (_json(index) or {}).get("weight_map")
+        shards = (read_json(index) or {}).get("weight_map")
         if not isinstance(shards, dict):
             yield f"{index} names no files"
             continue
@@ -74,6 +78,13 @@ def faults_of_file(file: Path) -> Iterator[str]:
         yield f"{file} is not a whole .safetensors file: {reason}"
 
 
+def shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors of a file that is whole, by their names."""
+    with file.open("rb") as opened:
+        header = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+    return {name: tuple(tensor["shape"]) for name, tensor in header.items() if name != METADATA}
+
+
 def _reason(file: Path) -> str | None:
     size = file.stat().st_size
     with file.open("rb") as opened:
@@ -82,7 +93,7 @@ def _reason(file: Path) -> str | None:
             return f"it ends within its header, after {size} bytes"
         try:
             header: Any = json.loads(opened.read(length))
-            ends = [_end(tensor) for name, tensor in header.items() if name != "__metadata__"]
+            ends = [_end(tensor) for name, tensor in header.items() if name != METADATA]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return "its header is damaged"
     wanted = 8 + length + max(ends, default=0)
@@ -106,7 +117,8 @@ def _end(tensor: dict[str, Any]) -> int:
     return end
 
 
-def _json(file: Path) -> dict[str, Any] | None:
+def read_json(file: Path) -> dict[str, Any] | None:
+    """What is in the file; None where it is not there, or is no JSON object."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

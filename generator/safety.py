@@ -132,4 +132,5 @@ def _is_pipeline(source: str) -> bool:
 
 
 def _has_checker(source: str) -> bool:
-    return bool(index(source).get("safety_checker", [None])[0])
+    named = index(source).get("safety_checker")
+    return isinstance(named, list) and bool(named) and bool(named[0])

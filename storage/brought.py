@@ -79,11 +79,10 @@ def forget(backends: Backends, key: str) -> bool:
 
 
 def _is_named(session: Session, key: str) -> bool:
-    if session.scalar(select(JobPicture.job_id).where(JobPicture.key == key).limit(1)) is not None:
+    # First: what a filling adds before its end is seen by the statements after this one.
+    if not is_filled(session):
         return True
-    if session.scalar(select(Bringing.id).where(Bringing.key == key).limit(1)) is not None:
-        return True
-    return not is_filled(session)
+    return bool(named_of(session, [key]))
 
 
 def named_of(session: Session, keys: Collection[str]) -> set[str]:

@@ -135,7 +135,13 @@ class Listener:
                 auto_delete=True,
                 expires=300.0,
             )
-            consumer = Consumer(broker.default_channel, [queue], on_message=self._arrived, no_ack=True)
+            consumer = Consumer(
+                broker.default_channel,
+                [queue],
+                on_message=self._arrived,
+                on_decode_error=lambda *_: self._warn_of_forgery(),
+                no_ack=True,
+            )
             with consumer:
                 self._subscribed(broker)
                 while not self._stopping.is_set():
@@ -177,7 +183,7 @@ class Listener:
         signature, body = message.headers.get(_SIGNATURE), message.body
         body = body.encode() if isinstance(body, str) else bytes(body)
         return isinstance(signature, str) and hmac.compare_digest(
-            signature.encode(), signature_of(self._key, body).encode()
+            _bytes(signature), _bytes(signature_of(self._key, body))
         )
 
     def _warn_of_forgery(self) -> None:
@@ -194,6 +200,11 @@ class Listener:
             callback()
         except Exception:
             log.exception("events: a listener's callback failed")
+
+
+def _bytes(text: str) -> bytes:
+    """Of a text that may have halves of surrogates: brokers hand them on."""
+    return text.encode(errors="surrogatepass")
 
 
 def signature_of(key: bytes, body: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import epoch_ms, now
@@ -32,7 +32,7 @@ def ask(session: Session, address: Address, after: int | None) -> tuple[Export, 
 
 
 def begin(session: Session, export_id: int) -> None:
-    """It may be taken: its member was told, or who was at it is so no more."""
+    """It may be taken: its member was told."""
     session.execute(update(Export).where(Export.id == export_id).values(due_at=epoch_ms()))
 
 
@@ -60,13 +60,19 @@ def hold(session: Session, export_id: int, hold_ms: int) -> None:
     _change(session, export_id, due_at=epoch_ms() + hold_ms)
 
 
-def sent(session: Session, export_id: int, count: int, hold_ms: int) -> None:
-    """The member has so many of its archives.
+def sent(session: Session, export_id: int, count: int, cursor: int | None, hold_ms: int) -> None:
+    """The member has so many of its archives; the next one begins after the picture `cursor`.
 
     Raises:
         Stale: the member has deleted their data.
     """
-    _change(session, export_id, sent=count, tries=0, due_at=epoch_ms() + hold_ms)
+    _change(session, export_id, sent=count, cursor=cursor, tries=0, due_at=epoch_ms() + hold_ms)
+
+
+def hand_back(session: Session, export_id: int) -> None:
+    """Who was at it is so no more; that was no try."""
+    before = case((Export.tries > 0, Export.tries - 1), else_=0)
+    session.execute(update(Export).where(Export.id == export_id).values(due_at=epoch_ms(), tries=before))
 
 
 def later(session: Session, export_id: int, delay_ms: int) -> None:

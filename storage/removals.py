@@ -36,3 +36,17 @@ def remove(session: Session, job_id: int, image_id: int | None = None) -> list[M
     session.flush()
     # Those that only their member sees are out of reach.
     return [message for message in shown if not message.ephemeral]
+
+
+def forget_movie(session: Session, job_id: int) -> str | None:
+    """Forget the movie of a job of which a picture is deleted: it shows all of them.
+
+    Returns the key of its file, which is the caller's to delete, after the commit.
+
+    Raises:
+        NoSuchJob: there is none.
+    """
+    job = jobs.get(session, job_id)
+    key, job.movie_key = job.movie_key, None
+    session.flush()
+    return key

@@ -80,7 +80,9 @@ def _orphans(session: Session, keys: Sequence[str]) -> list[str]:
     """Of files that were kept of jobs, those that a finished job has not, or not any more."""
     ids = {job_of(key) for key in keys}
     shown = select(Image.key).where(Image.job_id.in_(ids), Image.deleted_at.is_(None))
-    movies = select(Job.movie_key).where(Job.id.in_(ids), Job.movie_key.is_not(None))
+    # A movie shows all of its job's pictures, one that was deleted too.
+    deleted = select(Image.job_id).where(Image.job_id.in_(ids), Image.deleted_at.is_not(None))
+    movies = select(Job.movie_key).where(Job.id.in_(ids), Job.movie_key.is_not(None), Job.id.not_in(deleted))
     unfinished = set(session.scalars(select(Job.id).where(Job.id.in_(ids), Job.state.in_(_UNFINISHED))))
     named = {*session.scalars(shown), *session.scalars(movies)}
     return [key for key in keys if key not in named and job_of(key) not in unfinished]

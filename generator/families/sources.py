@@ -50,7 +50,9 @@ def family_of(source: str) -> Family | None:
     found = index(source)
     if not found:
         raise unusable(source, "it is no diffusers model, for it has no model_index.json.")
-    kind: str = found.get("_class_name", "")
+    kind = found.get("_class_name", "")
+    if not isinstance(kind, str):
+        raise unusable(source, "its model_index.json names no pipeline: its `_class_name` has to be a name.")
     if "XL" in kind:
         return "sdxl"
     return "sd" if kind.startswith("StableDiffusion") else None
@@ -64,11 +66,13 @@ def index(source: str) -> dict[str, Any]:
     """
     folder = Path(source) if Path(source).is_dir() else _from_hub(source)
     try:
-        found: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        found = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     except OSError:
         return {}
-    except ValueError:
-        raise unusable(source, "its model_index.json is not JSON.") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise unusable(source, "its model_index.json is not JSON, or not an object.")
     return found
 
 

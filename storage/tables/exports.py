@@ -21,6 +21,8 @@ class Export(Addressed, Table):
     upload_limit: Mapped[int] = mapped_column(BigInteger, default=UPLOAD_LIMIT)
     sent: Mapped[int] = mapped_column(Integer, default=0)
     """Archives that the member has already."""
+    cursor: Mapped[int | None] = mapped_column(Id)
+    """The picture after which the next archive begins; None as long as rows are left to be sent."""
     tries: Mapped[int] = mapped_column(Integer, default=0)
     """Since the last archive."""
     due_at: Mapped[int] = mapped_column(Millis)

@@ -6,12 +6,14 @@ import io
 from typing import Any
 
 import PIL.Image
+import pytest
 from PIL import ImageColor
 
-from bot import messages
+from bot import messages, removals
 from bot.messages import deeds
+from storage.images import movie_key_for
 from storage.pictures import BACKGROUND
-from storage.tables import Image
+from storage.tables import Image, Job
 from tests.bot import drawing
 from tests.bot.pressing import images, job_rows, picked
 from tests.bot.simulated import World, answer, button, labels, press, texts
@@ -48,6 +50,19 @@ async def test_its_owner_is_asked_and_then_it_is_gone(world: World) -> None:
         "U2",
         "V2",
     ]
+
+
+@pytest.mark.parametrize("image_id", [1, 4, None])
+async def test_a_movie_goes_with_any_picture_that_it_shows(world: World, image_id: int | None) -> None:
+    alice = world.member("alice")
+    await picked(world, alice)
+    store, key = world.backends.images, movie_key_for(1, 1)
+    store.save(key, b"an animated WebP")
+    with world.backends.database.writing() as session:
+        session.get_one(Job, 1).movie_key = key
+    await removals.remove(world.bot, world.backends, 1, image_id)
+    assert not store.exists(key)
+    assert job_rows(world)[0].movie_key is None
 
 
 async def test_the_others_keep_their_places(world: World) -> None:

@@ -15,10 +15,10 @@ from sqlalchemy import select, update
 from bot import exports as bot_exports
 from bot import parcels
 from bot.messages import privacy as said
-from storage import attempts, belongings, images
+from storage import attempts, belongings, exports, images, jobs, removals
 from storage.contract import JobState
 from storage.errors import Stale
-from storage.tables import Delivery, Export, Job, Member
+from storage.tables import Address, Delivery, Export, Job, Member
 from tests.bot import drawing
 from tests.bot.simulated import World, answer, interactions_with, labels, press, texts
 
@@ -197,6 +197,78 @@ async def test_an_export_that_fails_again_and_again_is_told_of(
     monkeypatch.undo()
     (message,) = await _exported(world, alice)
     assert "jobs.json" in await _files(message)
+
+
+async def test_an_export_that_is_tried_again_leaves_nothing_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though pictures that were sent are deleted in between, and the borders of archives move."""
+    alice = world.member("alice")
+    for number in range(3):
+        await _drawn(world, alice, f"castle {number}", noise=True)
+    monkeypatch.setattr(parcels, "PARTS", 20)
+    size = drawing.images(world.backends, 1)[0].size
+    told, later = bot_exports.Exports._send, exports.later
+    failed: list[int] = []
+
+    def fails_once(self: Any, row: Export, parcel: Any, clock: Any) -> None:
+        if parcel.place == 3 and not failed:
+            failed.append(parcel.place)
+            with world.backends.database.writing() as session:
+                for image in jobs.images_of(session, 1)[:3]:
+                    removals.remove(session, 1, image.id)
+            raise RuntimeError("the disk is away")
+        told(self, row, parcel, clock)
+
+    monkeypatch.setattr(bot_exports.Exports, "_send", fails_once)
+    monkeypatch.setattr(exports, "later", lambda session, export_id, _: later(session, export_id, 0))
+    with interactions_with(attachment_size_limit=size * 2):
+        messages = await _exported(world, alice)
+    names = [name for message in messages if message.attachments for name in await _names(message)]
+    assert failed
+    assert len(names) == len(set(names))
+    assert len([name for name in names if name.endswith(".png")]) == 12
+
+
+@pytest.mark.parametrize("died_after", ["the last archive", "an answer's last archive"])
+async def test_what_was_all_handed_over_is_so_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, died_after: str
+) -> None:
+    """The bot died before it could write that it was."""
+    if died_after == "an answer's last archive":
+        monkeypatch.setattr(parcels, "PARTS", 3)
+    alice = world.member("alice")
+    await _drawn(world, alice, noise=True)
+    size = drawing.images(world.backends, 1)[0].size
+    end = exports.end
+    died: list[int] = []
+
+    def dies_once(session: Any, export_id: int) -> None:
+        if not died:
+            died.append(export_id)
+            session.execute(update(Export).values(due_at=0))
+            return
+        end(session, export_id)
+
+    monkeypatch.setattr(exports, "end", dies_once)
+    with interactions_with(attachment_size_limit=size * 2):
+        messages = await _exported(world, alice)
+    assert died
+    names = [name for message in messages for name in await _names(message)]
+    assert len(names) == len(set(names))
+
+
+async def test_an_export_at_which_the_bot_dies_is_given_up(world: World) -> None:
+    """Also where nothing was noted of a try but that it began."""
+    alice = world.member("alice")
+    await _drawn(world, alice)
+    with world.backends.database.writing() as session:
+        asked = exports.ask(session, Address(alice.user.id, channel_id=world.channel.id), None)
+        assert asked is not None
+        session.execute(update(Export).values(tries=bot_exports.MOST_TRIES, due_at=0))
+    await world.until(lambda: _waiting(world) is None or None)
+    home = await world.until(lambda: list(alice.user.dm_channel.history()) if alice.user.dm_channel else None)
+    assert [message.content for message in home] == [said.export_failed(asked[0].id)]
 
 
 async def test_who_deletes_their_data_gets_no_export_of_it(

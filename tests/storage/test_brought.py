@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from storage import batches, brought, privacy
 from storage.backends import Backends
@@ -195,6 +195,31 @@ def test_a_deletion_is_right_before_older_jobs_are_looked_through(backends: Back
         assert brought.is_filled(session)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("before", range(1, 6))
+def test_a_filling_that_ends_while_a_picture_is_judged_keeps_it(backends: Backends, before: int) -> None:
+    """Whatever statement of the judgement the end of the filling comes before; SQLite has one writer."""
+    backends.images.save(SHARED, b"picture")
+    asking.submit(backends.database, BOB, request=_request(source_key=SHARED))
+    _unfilled(backends.database)
+    url = backends.config.database_url
+    assert url is not None
+    other, left = Database(url.get_secret_value()), before
+
+    def fill_in_between(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            brought.fill(other)
+
+    with backends.database.writing() as session:
+        engine = session.connection().engine
+    event.listen(engine, "before_cursor_execute", fill_in_between)
+    assert not brought.forget(backends, SHARED)
+    other.close()
+    assert _there(backends, SHARED) == [True]
+
+
 def test_nothing_is_swept_before_older_jobs_are_looked_through(backends: Backends) -> None:
     backends.images.save(SHARED, b"picture")
     asking.submit(backends.database, BOB, request=_request(source_key=SHARED))
@@ -232,22 +257,28 @@ def test_the_sweep_takes_what_no_row_names(backends: Backends) -> None:
 
 def test_the_sweep_takes_what_lost_attempts_left(backends: Backends) -> None:
     database = backends.database
-    drawn, waiting = asking.made(database, ADA), asking.submit(database, ADA)
-    movie = movie_key_for(drawn, 2)
+    drawn, whole, waiting = (
+        asking.made(database, ADA),
+        asking.made(database, ADA),
+        asking.submit(database, ADA),
+    )
+    movie, movie_of_deleted = movie_key_for(whole, 1), movie_key_for(drawn, 2)
     with database.writing() as session:
-        session.get_one(Job, drawn).movie_key = movie
-        for image in session.scalars(select(Image).where(Image.job_id == drawn)):
-            image.key = key_for(drawn, 2, image.index)
-        session.scalars(select(Image).where(Image.index == 3)).one().deleted_at = 1
+        session.get_one(Job, whole).movie_key = movie
+        session.get_one(Job, drawn).movie_key = movie_of_deleted
+        for image in session.scalars(select(Image)):
+            image.key = key_for(image.job_id, 2, image.index)
+        session.scalars(select(Image).where(Image.job_id == drawn, Image.index == 3)).one().deleted_at = 1
     lost, foreign = key_for(drawn, 1, 0), key_for(waiting + 1, 1, 0)
     held = key_for(waiting, 1, 0)
     kept = [*(key_for(drawn, 2, index) for index in range(3)), movie, held, foreign]
-    for key in (lost, key_for(drawn, 2, 3), *kept):
+    gone = (lost, key_for(drawn, 2, 3), movie_of_deleted)
+    for key in (*gone, *kept):
         backends.images.save(key, b"picture")
     (backends.images.folder / "notes.txt").write_text("not ours")
     _age(backends)
     Sweep(backends).round()
-    assert _there(backends, lost, key_for(drawn, 2, 3)) == [False, False]
+    assert _there(backends, *gone) == [False] * 3
     assert _there(backends, *kept) == [True] * len(kept)
     assert (backends.images.folder / "notes.txt").exists()
 

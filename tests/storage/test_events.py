@@ -16,6 +16,8 @@ from tests.brokers import OwnBroker, free_port, wait_until
 
 PROGRESS = ProgressEvent(job_id=2**40, attempt=2, fraction=0.31, preview=bytes(range(256)) * 80)
 KEY = b"the installation's"
+HALF = "\ud800"
+"""Of a pair of surrogates: UTF-8 has no bytes for it."""
 LONG_S = 5
 """Longer than a busy machine needs for what waits for no broker, and shorter than a broker is waited for."""
 
@@ -189,13 +191,36 @@ def test_an_event_that_is_not_ours_is_ignored_and_told_once(
     assert listener.wait_ready(30)
     forged = CancelEvent(job_id=7).model_dump_json().encode()
     other = CancelEvent(job_id=8).model_dump_json().encode()
-    for signature in (None, "", 7, "é", signature_of(b"another's", forged), signature_of(KEY, other)):
+    for signature in (None, "", 7, "é", HALF, signature_of(b"another's", forged), signature_of(KEY, other)):
         _put(broker_url, forged, signature)
     room.join(broker_url, b"another's").publish(PROGRESS)
     room.join(broker_url).publish(CancelEvent(job_id=9))
     assert heard.wait(lambda: CancelEvent(job_id=9) in heard.events)
     listener.stop()
     assert heard.events == [CancelEvent(job_id=9)]
+    assert heard.reconnects == 0, "it hears nothing while it comes back"
+    assert caplog.text.count("EASEL_KEY") == 1
+
+
+def test_what_cannot_be_decoded_is_not_ours(
+    own_redis: OwnBroker, room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard, listener = room.listen(own_redis.url)
+    assert listener.wait_ready(30)
+    to = {"delivery_tag": "1", "delivery_info": {"exchange": EXCHANGE.name, "routing_key": ""}}
+    with connection(own_redis.url) as broker:
+        for body, headers in ((HALF, {}), ("", {"compression": "none known"})):
+            envelope = {
+                "body": body,
+                "headers": {"easel-signature": signature_of(KEY, b""), **headers},
+                "content-type": "application/json",
+                "content-encoding": "utf-8",
+                "properties": to,
+            }
+            broker.default_channel._put_fanout(EXCHANGE.name, envelope, "")
+    room.join(own_redis.url).publish(CancelEvent(job_id=3))
+    assert heard.wait(lambda: heard.events == [CancelEvent(job_id=3)])
+    assert heard.reconnects == 0
     assert caplog.text.count("EASEL_KEY") == 1
 
 

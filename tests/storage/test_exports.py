@@ -67,9 +67,16 @@ def test_it_begins_once_its_member_was_told_and_one_bot_has_it(database: Databas
     with database.writing() as session:
         row = session.get_one(Export, asked[0].id)
         assert (row.tries, row.sent) == (2, 0)
-        exports.sent(session, row.id, 3, 0)
+        exports.sent(session, row.id, 3, 9, 0)
         session.expire(row)
-        assert (row.tries, row.sent) == (0, 3)
+        assert (row.tries, row.sent, row.cursor) == (0, 3, 9)
+        for tries in (1, 0):
+            row.tries = tries
+            session.flush()
+            exports.hand_back(session, row.id)
+            session.expire(row)
+            assert row.tries == 0
+            assert exports.take(session, 1, 60_000) == [row]
 
 
 def test_it_ends_with_the_members_data(database: Database) -> None:
@@ -81,4 +88,4 @@ def test_it_ends_with_the_members_data(database: Database) -> None:
     with pytest.raises(Stale), database.writing() as session:
         exports.hold(session, asked[0].id, 1)
     with pytest.raises(Stale), database.writing() as session:
-        exports.sent(session, asked[0].id, 1, 1)
+        exports.sent(session, asked[0].id, 1, None, 1)

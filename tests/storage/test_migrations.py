@@ -23,7 +23,7 @@ from storage import brought
 from storage import database as module
 from storage.database import Database
 from storage.errors import ConfigError
-from storage.tables import Bringing, JobPicture, Table
+from storage.tables import Bringing, Job, JobPicture, Table
 from tests.services import fresh_postgres
 from tests.storage import asking
 
@@ -205,6 +205,26 @@ def test_older_pictures_come_along(empty_url: str) -> None:
         assert (bringing.key, bringing.member_id, bringing.created_at) == (brought_key, 1, 7)
         uses = {(use.job_id, use.key) for use in session.scalars(select(JobPicture))}
     assert uses == {(1, brought_key), (1, composed_key)}
+    database.close()
+
+
+def test_movies_of_deleted_pictures_are_forgotten(empty_url: str) -> None:
+    database = Database(empty_url)
+    config = module._alembic()
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        _insert(connection, "members", id=1)
+        for job_id in (1, 2):
+            movie = {"movie_key": f"000000/{job_id}/1-movie.webp"}
+            _insert(connection, "jobs", id=job_id, member_id=1, state="succeeded", speed="fast", **movie)
+            for index in (0, 1):
+                deleted_at = 5 if (job_id, index) == (2, 1) else None
+                _insert(connection, "images", job_id=job_id, index=index, deleted_at=deleted_at)
+    database.upgrade()
+    with database.reading() as session:
+        keys = session.scalars(select(Job.movie_key).order_by(Job.id)).all()
+    assert keys == ["000000/1/1-movie.webp", None]
     database.close()
 
 

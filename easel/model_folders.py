@@ -1,0 +1,105 @@
+"""Models' folders, judged by their files: what has no weights too, and nothing but Python is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from easel.weight_files import faults_of_network, faults_of_network_config, read_json
+
+NETWORKS = ("unet", "vae", "text_encoder")
+TOKENIZERS = ("tokenizer",)
+SECOND = {"sdxl": ("text_encoder_2", "tokenizer_2")}
+"""What a family has besides."""
+LIBRARIES = ("diffusers", "transformers")
+"""Whose kinds are known; a library of another name is code that comes with the model."""
+WORDS = ("vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
+"""In which tokenizers without a tokenizer.json keep their words."""
+PICTURES = ("preprocessor_config.json", "processor_config.json")
+
+
+def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Iterator[str]:
+    """What is wrong with a model's folder in diffusers' layout; `family` is what it is where it does not say.
+
+    Without `weights` it is the layout that lies beside a single file.
+    """
+    index = read_json(folder / "model_index.json")
+    if not index:
+        yield f"{folder} is not a diffusers folder: it has no model_index.json, or one that says nothing"
+        return
+    kind = index.get("_class_name", "")
+    if not isinstance(kind, str):
+        yield f"{folder}/model_index.json names no pipeline: its `_class_name` has to be a name"
+        return
+    if "XL" in kind or not kind.startswith("StableDiffusion"):
+        more = SECOND.get("sdxl" if "XL" in kind else family, ())
+    else:
+        more = ()
+    judge = faults_of_network if weights else faults_of_network_config
+    for part in (*NETWORKS, *TOKENIZERS, *more, "scheduler"):
+        fault = _fault_of_name(index.get(part))
+        if fault:
+            yield f"{folder}/model_index.json {fault} as its `{part}`"
+        elif part.startswith("tokenizer"):
+            yield from faults_of_tokenizer(folder / part)
+        elif part == "scheduler":
+            yield from _faults_of_json(folder / part, ("scheduler_config.json",))
+        else:
+            yield from judge(folder / part)
+    if weights and _is_named(index.get("safety_checker")):
+        yield from faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
+
+
+def faults_of_checker(network: Path, processor: Path) -> Iterator[str]:
+    """What is wrong with a safety checker, and with what prepares pictures for it."""
+    yield from faults_of_network(network)
+    yield from _faults_of_json(processor, PICTURES)
+
+
+def faults_of_reader(folder: Path) -> Iterator[str]:
+    """What is wrong with a companion that deals with pictures and words: a describer, a segmenter."""
+    yield from faults_of_network(folder)
+    if folder.is_dir():
+        yield from _faults_of_json(folder, PICTURES)
+        yield from faults_of_tokenizer(folder)
+
+
+def faults_of_tokenizer(folder: Path) -> Iterator[str]:
+    """What is wrong with a tokenizer, in either of transformers' layouts."""
+    if not folder.is_dir():
+        yield f"{folder} does not exist"
+    elif (folder / "tokenizer.json").is_file():
+        yield from _faults_of_json(folder, ("tokenizer.json",))
+    elif (folder / "vocab.json").is_file():
+        yield from _faults_of_json(folder, ("vocab.json",))
+        if not (folder / "merges.txt").is_file():
+            yield f"{folder} has no merges.txt"
+    elif not any((folder / name).is_file() for name in WORDS):
+        yield f"{folder} has no tokenizer: neither tokenizer.json, nor vocab.json and merges.txt"
+
+
+def _faults_of_json(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the first that is there of several files."""
+    if not folder.is_dir():
+        yield f"{folder} does not exist"
+        return
+    there = next((name for name in names if (folder / name).is_file()), None)
+    if there is None:
+        yield f"{folder} has no {names[0]}"
+    elif read_json(folder / there) is None:
+        yield f"{folder / there} is not JSON"
+
+
+def _fault_of_name(named: Any) -> str | None:
+    """What is wrong with a part of the index: the library and the kind."""
+    if not _is_named(named):
+        return "names nothing"
+    library, kind = named
+    if library not in LIBRARIES:
+        return f"names {library}.{kind}, and Easel runs no code that comes with a model,"
+    return None
+
+
+def _is_named(named: Any) -> bool:
+    return isinstance(named, list) and len(named) == 2 and all(isinstance(name, str) for name in named)
