@@ -9,6 +9,7 @@ from dataclasses import replace
 from bot import errors, finding, letters, messages, policy, posting
 from bot.finding import CannotLook
 from bot.messages import preferences
+from bot.notices import Notices
 from bot.outbox import (
     ANSWER_MS,
     Later,
@@ -51,6 +52,7 @@ class Dispatch:
         self._request = outbox.request
         self._row = row
         self._clock = clock
+        self._notices = Notices(outbox, row, clock)
         self._clean = row.attempted_by in (None, ANSWER)
         """No message was made by an earlier try, for sure."""
         self._filled_in = row.attempted_by == ANSWER
@@ -131,35 +133,15 @@ class Dispatch:
         """
         if self._row.kind == deliveries.RESULT:
             said = messages.may_not_be_posted(job, errors.why_not_posted(refused, to_all=True))
-            if not self._say_in_progress(job, said):
-                self._say_home(said)
+            if not self._notices.in_progress(job, said):
+                self._notices.by_direct_message(said)
         elif self._row.kind != deliveries.DIRECT:
-            self._say_privately(errors.why_not_posted(refused, to_all=False))
+            self._notices.privately(errors.why_not_posted(refused, to_all=False))
 
     def _say_closed(self) -> None:
         """That a copy cannot be sent, privately and as long as it can be said where the job was asked for."""
         if self._row.kind == deliveries.DIRECT:
-            self._say_privately(preferences.closed_messages())
-
-    def _say_privately(self, sentence: str) -> None:
-        row = self._row
-        if row.interaction_token is None or not self._token_lives():
-            return
-        letter = Letter(sentence, row.member_id)
-        try:
-            self._request(posting.follow_up(self._client, row.interaction_token, letter, ephemeral=True))
-        except FAILURES as error:
-            log.info("job %s: its member could not be told: %s", row.job_id, error)
-
-    def _say_home(self, sentence: str) -> None:
-        """The last way to say something: by direct message."""
-        row = self._row
-        letter = Letter(sentence, row.member_id)
-        try:
-            channel_id = self._request(posting.open_dm(self._client, row.member_id))
-            self._request(posting.post(self._client, channel_id, None, letter, nonce_of(row)))
-        except FAILURES as error:
-            log.info("job %s: its member could not be told: %s", row.job_id, error)
+            self._notices.privately(preferences.closed_messages())
 
     def _token_lives(self) -> bool:
         return self._clock.until(self._row.token_expires_at or 0) > 0
@@ -340,10 +322,10 @@ class Dispatch:
         if self._point_to_show(job):
             return Undeliverable("perhaps posted; the member was told how to see it")
         if self._filled_in:
-            self._say_home(messages.not_posted(job))
+            self._notices.by_direct_message(messages.not_posted(job))
             return Undeliverable("perhaps posted in the answer, which is out of reach by now")
         if row.attempted_by == TOKEN:
-            self._say_privately(messages.not_posted(job))
+            self._notices.privately(messages.not_posted(job))
             return Undeliverable("perhaps posted, and that is not to be seen")
         if self._clock.since(row.created_at) > GIVE_UP_MS:
             return Undeliverable("perhaps posted, and the channel's history cannot be read")
@@ -352,20 +334,7 @@ class Dispatch:
     def _point_to_show(self, job: Job) -> bool:
         """Say in place of the progress how the pictures are to be seen; False where that cannot be said."""
         result = self._row.kind == deliveries.RESULT
-        return result and self._say_in_progress(job, messages.not_posted(job))
-
-    def _say_in_progress(self, job: Job, sentence: str) -> bool:
-        """Put a sentence in the progress's place; False where that cannot be reached."""
-        self._outbox.board.close(job.id)
-        for place in places(job, self._clock):
-            try:
-                self._request(posting.edit(self._client, place, sentence))
-            except FAILURES as error:
-                if posting.failure(error) in TRANSIENT:
-                    raise Later(str(error)) from error
-            else:
-                return True
-        return False
+        return result and self._notices.in_progress(job, messages.not_posted(job))
 
     def _elsewhere(self, reason: str, refused: Refused | None = None) -> Exception:
         """Nothing can, or may, be posted where it was asked for: once, to the member's direct messages."""
