@@ -86,6 +86,7 @@ async def test_a_prompt_is_shortened_to_what_matters(world: World) -> None:
     assert "castle" in shorter[1]
 
 
+@pytest.mark.exhaustive
 async def test_pictures_are_blended(world: World) -> None:
     alice = world.member("alice")
     await alice.slash(world.channel, "blend", image1=scene("castle", "red"), image2=scene("boat", "blue"))

@@ -61,7 +61,7 @@ class Small(torch.nn.Module):
         return computed
 
 
-@pytest.fixture(params=["small", pytest.param("decoder", marks=pytest.mark.exhaustive)])
+@pytest.fixture(params=["small", "decoder"])
 def twins(
     request: pytest.FixtureRequest, sd_folder: Path, sd2_folder: Path
 ) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -82,6 +82,7 @@ class Deadly(torch.nn.Module):
         os._exit(3)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(400)
 def test_one_version_serves_all_rows_and_all_weights_and_workers(
     twins: tuple[torch.nn.Module, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -182,18 +183,14 @@ STEERED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("folder", "steered"),
     [
         ("sd_folder", "all of it, tiling"),
-        *(
-            pytest.param(*case, marks=pytest.mark.exhaustive)
-            for case in (
-                ("sd_folder", "an adapter"),
-                ("sd2_folder", "nothing"),
-                ("sdxl_folder", "all of it, tiling"),
-            )
-        ),
+        ("sd_folder", "an adapter"),
+        ("sd2_folder", "nothing"),
+        ("sdxl_folder", "all of it, tiling"),
     ],
 )
 def test_what_another_process_is_sent_computes_the_same(

@@ -41,12 +41,14 @@ def test_a_picture_gives_its_subject(studio: Studio) -> None:
     assert figures["--oref"] > figures["plain"] + 0.2
 
 
+@pytest.mark.exhaustive
 def test_pictures_say_what_the_words_leave_open(studio: Studio) -> None:
     figures = flag_effects.image_prompts(studio, 2 * PAIRS).figures
     assert figures["pictures"] > figures["plain"] + 0.2
     assert figures["right"] >= 0.5
 
 
+@pytest.mark.exhaustive
 def test_outlines_lead_and_the_words_colour_them(studio: Studio) -> None:
     figures = flag_effects.control(studio, PAIRS).figures
     assert figures["edges"] > figures["plain"] + 0.05

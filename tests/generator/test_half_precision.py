@@ -78,6 +78,7 @@ def test_a_row_is_the_same_among_strangers_and_by_the_pipeline(
     assert decibels(alone, next(future.result() for future in together)) >= LEAST_DB
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", ["unet", "vae"])
 def test_a_model_that_overflows_is_loaded_in_wider_numbers(
     sd_folder: Path,

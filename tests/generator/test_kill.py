@@ -62,6 +62,7 @@ def test_jobs_of_a_killed_worker_end_once_elsewhere_each_alone(place: Place) -> 
         assert (before.finished_at or 0) <= (after.started_at or 0), "one at a time"
 
 
+@pytest.mark.exhaustive
 def test_a_frozen_worker_finds_itself_fenced_and_changes_nothing(on_postgresql: Place) -> None:
     """On PostgreSQL: SQLite's lock may be what the frozen process holds, and nobody can take it away."""
     place = on_postgresql

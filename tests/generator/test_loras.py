@@ -37,7 +37,9 @@ def entry(folder: Path, **loras: LoraEntry) -> ModelEntry:
     return ModelEntry(name="m", title="M", source=str(folder), sizes=((64, 64),), loras=loras)
 
 
-@pytest.fixture(scope="module", params=["sd_folder", "sdxl_folder"])
+@pytest.fixture(
+    scope="module", params=["sd_folder", pytest.param("sdxl_folder", marks=pytest.mark.exhaustive)]
+)
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -213,18 +215,9 @@ def colours(pictures: list[PIL.Image.Image]) -> np.ndarray[Any, Any]:
     return np.stack([np.asarray(picture, float).mean(axis=(0, 1)) for picture in pictures])
 
 
-@pytest.mark.parametrize(
-    "prompts",
-    [
-        ("a red castle on green hills",),
-        pytest.param(
-            ("a red castle on green hills", "a boat by the sea at dusk", "a flower in a meadow"),
-            marks=pytest.mark.exhaustive,
-        ),
-    ],
-    ids=len,
-)
-def test_picturebook_draws_blueprints(prompts: tuple[str, ...]) -> None:
+@pytest.mark.exhaustive
+def test_picturebook_draws_blueprints() -> None:
+    prompts = ("a red castle on green hills", "a boat by the sea at dusk", "a flower in a meadow")
     shipped = catalog.load()["picturebook"]
     wish = {
         "width": 128,

@@ -27,7 +27,9 @@ SHIFT = (2, 4)
 """Latents down and to the right: multiples of what the UNet makes smaller."""
 
 
-@pytest.fixture(scope="module", params=["sd_folder", "sdxl_folder"])
+@pytest.fixture(
+    scope="module", params=["sd_folder", pytest.param("sdxl_folder", marks=pytest.mark.exhaustive)]
+)
 def family(request: pytest.FixtureRequest) -> Iterator[StableDiffusion]:
     folder: Path = request.getfixturevalue(request.param)
     with torch.inference_mode():

@@ -68,6 +68,7 @@ def test_batches_hold_what_was_just_drawn_and_what_was_drawn_before() -> None:
     assert not set(later[:FRESH]) & set(scenes)
 
 
+@pytest.mark.exhaustive
 def test_a_few_steps_of_training_make_a_folder_that_loads(
     checker: StableDiffusionSafetyChecker, tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_other_samplers_draw_it_too(pipeline: StableDiffusionPipeline, judge: Ju
     assert sum(row["ground"] == "snow" for row in read) >= 3
 
 
+@pytest.mark.exhaustive
 def test_ground_and_time_are_heeded(pipeline: StableDiffusionPipeline, judge: Judge) -> None:
     read = read_pictures(judge, unchecked(pipeline, ["a red house in the snow at night"] * 4))
     assert sum(row["ground"] == "snow" for row in read) >= 3
