@@ -18,6 +18,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+from generator import schedulers
 from generator.conditioning import noise as noises
 from generator.conditioning import wording
 from generator.conditioning.wording import Lexicon
@@ -140,7 +141,8 @@ class Rows:
         self.scheduler = family.schedulers.new(request.scheduler, request.num_inference_steps)
         # Times stay on the CPU: a scheduler that reads one from a card would wait for the card.
         self.scheduler.set_timesteps(request.num_inference_steps, device="cpu")
-        self.timesteps: Tensor = self.scheduler.timesteps[self._begin() :]
+        begin = self._begin()
+        self.timesteps: Tensor = self.scheduler.timesteps[begin:]
         self._times: list[float] = self.timesteps.tolist()[: self._calls()]
         self._rngs = [torch.Generator().manual_seed(request.seed_of(index)) for index in range(self.count)]
         self._step_arguments = self._accepted({"eta": 0.0, "generator": self._rngs})
@@ -166,8 +168,7 @@ class Rows:
         if request.task is not Task.TEXT_TO_IMAGE:
             steps = max(1, int(request.num_inference_steps * request.strength))
             begin = max(request.num_inference_steps - steps, 0) * self.scheduler.order
-        if hasattr(self.scheduler, "set_begin_index"):
-            self.scheduler.set_begin_index(begin)
+        schedulers.begin_at(self.scheduler, begin)
         return begin
 
     def _calls(self) -> int:

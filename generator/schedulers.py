@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,28 +19,11 @@ from diffusers import (
     KDPM2AncestralDiscreteScheduler,
     KDPM2DiscreteScheduler,
     LCMScheduler,
-    LMSDiscreteScheduler,
-    PNDMScheduler,
     TCDScheduler,
     UniPCMultistepScheduler,
 )
-from numpy.polynomial import Polynomial
 
-
-class ExactLMSScheduler(LMSDiscreteScheduler):  # type: ignore[misc]  # diffusers exports it untyped
-    """Linear multistep with its coefficients in closed form.
-
-    diffusers integrates the same polynomials numerically, which takes ten milliseconds a step: with a few
-    such jobs in a batch everybody would wait.
-    """
-
-    def get_lms_coefficient(self, order: int, t: int, current_order: int) -> float:
-        """The integral of a Lagrange polynomial from one noise level to the next."""
-        nodes = self.sigmas[t - order + 1 : t + 1].flip(0).tolist()
-        own = nodes.pop(current_order)
-        factors = (Polynomial([-node, 1.0]) / (own - node) for node in nodes)
-        integral = math.prod(factors, start=Polynomial([1.0])).integ()
-        return float(integral(float(self.sigmas[t + 1])) - integral(float(self.sigmas[t])))
+from generator.corrected_schedulers import LinearMultistepScheduler, PseudoLinearMultistepScheduler
 
 
 @dataclass(frozen=True)
@@ -64,9 +46,9 @@ TABLE: dict[str, Sampler] = {
     "euler": Sampler(EulerDiscreteScheduler),
     "euler_a": Sampler(EulerAncestralDiscreteScheduler),
     "heun": Sampler(HeunDiscreteScheduler),
-    "lms": Sampler(ExactLMSScheduler),
+    "lms": Sampler(LinearMultistepScheduler),
     # Without skip_prk_steps twelve calls of Runge-Kutta come first, which Stable Diffusion never meant.
-    "pndm": Sampler(PNDMScheduler, {"skip_prk_steps": True}),
+    "pndm": Sampler(PseudoLinearMultistepScheduler, {"skip_prk_steps": True}),
     "dpm++2m": Sampler(DPMSolverMultistepScheduler, _ODE),
     "dpm++2m_karras": Sampler(DPMSolverMultistepScheduler, {**_ODE, **_KARRAS}),
     "dpm++2m_sde": Sampler(DPMSolverMultistepScheduler, _SDE),
@@ -118,3 +100,11 @@ def build(name: str, model_config: Mapping[str, Any]) -> Any:
     if sampler is None:
         raise ValueError(f"no sampler {name!r}; there are {', '.join(TABLE)}")
     return sampler.scheduler.from_config(model_config, **sampler.overrides)
+
+
+def begin_at(scheduler: Any, begin: int) -> None:
+    """Have a scheduler begin at this index of its timesteps, as what starts from a picture does."""
+    if isinstance(scheduler, PseudoLinearMultistepScheduler):
+        scheduler.begin_at(begin)
+    elif hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(begin)
