@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import PIL.Image
+from PIL import _imaging
 
 PIXEL = 4
 """Bytes of a pixel, as Pillow keeps RGB too."""
@@ -46,7 +46,7 @@ class Budget:
                 self._changed.notify_all()
 
 
-PIL.Image.core.set_block_size(64 * 2**20)
+_imaging.set_block_size(64 * 2**20)
 """Pillow asks for memory in pieces of so many bytes. Below 32 MiB glibc keeps what each thread gives back."""
 
 PICTURES = Budget(384 * 2**20)

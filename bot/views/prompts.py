@@ -81,7 +81,7 @@ async def with_pictures(
     """
     begins: list[list[discord.Attachment | str]] = []
     for one in parsed:
-        given = [*attachments, *(link.url for link in one.images)]
+        given: list[discord.Attachment | str] = [*attachments, *(link.url for link in one.images)]
         begins.append(given[: used(one, len(given))])
         # Who is refused for their number should not wait until all of them are there.
         beginning_with(one, ["?"] * len(begins[-1]), backends.catalog)
