@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -48,20 +49,22 @@ class Arrivals:
             # What refused the command is what its member should read; the sweep comes later.
             log.exception("what a refused command brought could not be let go")
 
-    async def receive(self, source: discord.Attachment | str) -> Incoming:
-        """Fetch and keep the picture of an attachment, or behind a link as it was typed.
+    async def receive(self, sources: Sequence[discord.Attachment | str]) -> list[Incoming]:
+        """Fetch and keep the pictures of attachments, or behind links as they were typed, in order.
 
         Raises:
             PictureRefused: any of its kinds; nothing was kept.
             OSError: the store is full.
         """
-        found = await incoming.fetch(self._backends, source)
-        await self._keep(found.key, found.png)
+        found = await incoming.fetch(self._backends, sources)
+        for each in found:
+            await self._keep(each.key, each.png)
         return found
 
-    async def fetch(self, link: str) -> str:
-        """As `receive`: the key of what is behind a link."""
-        return (await self.receive(link)).key
+    async def fetch(self, links: Iterable[str]) -> dict[str, str]:
+        """As `receive`: the keys of what is behind links, by the links."""
+        each = list(dict.fromkeys(links))
+        return {link: found.key for link, found in zip(each, await self.receive(each), strict=True)}
 
     async def compose(self, png: bytes) -> str:
         """Keep a sheet or mask; the same one has the same key."""

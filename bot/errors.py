@@ -11,18 +11,10 @@ from bot import messages
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted
+from bot.decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
 from bot.flags import FlagError
-from bot.incoming import (
-    MOST_BYTES,
-    MOST_PIXELS,
-    NotALink,
-    NotAPicture,
-    PrivateAddress,
-    TooManyBytes,
-    TooManyPixels,
-    Unreachable,
-)
+from bot.incoming import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
 from bot.messages import batches, deeds, finding, pictures, privacy, prompts
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
@@ -148,8 +140,14 @@ def attachment(error: BaseException) -> str | None:
 def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
     for kind, say in _SENTENCES.items():
         if isinstance(error, kind):
-            return say(error)
+            return _named(error, say(error))
     return messages.unexpected(reference)
+
+
+def _named(error: BaseException, said: str) -> str:
+    if isinstance(error, PictureRefused) and error.name is not None and not isinstance(error, NotALink):
+        return pictures.of_several(error.name, said)
+    return said
 
 
 def _echo(error: BaseException) -> str:

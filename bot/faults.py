@@ -33,6 +33,7 @@ class NoteKind(Enum):
     NO_CONTROLS = auto()
     CODES_UNWEIGHTED = auto()
     PICTURES_UNWEIGHTED = auto()
+    PICTURES_LEFT_OUT = auto()
     ALONE = auto()
     LINK_IN_TEXT = auto()
 

@@ -18,7 +18,8 @@ from types import MappingProxyType
 from bot import vocabulary, weights
 from bot.faults import MOST_COMMANDS, Fault, FlagError, Note, NoteKind, refuse, refuse_many
 from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning, help_lines
-from bot.grammar import Divided, ImageLink, TypedFlag, clean, divide
+from bot.grammar import Divided, TypedFlag, clean, divide
+from bot.links import ImageLink
 from bot.own_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
 from bot.permutations import permutations
 from bot.precedence import choose, gather, scope_of

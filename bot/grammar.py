@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bot.links import ImageLink, leading
+
 _INVISIBLE = {
     *range(0x20),
     *range(0x7F, 0xA0),
@@ -35,16 +37,6 @@ _QUOTED_OR_FLAG = re.compile(
 )
 _ESCAPE = re.compile(r"(?<!\S)\\(?=--|—)|\\(?=[{},():<])")
 _LORA = re.compile(r"(?<!\\)<lora:([^\s:<>]+)(?::([^\s<>]*))?>", re.IGNORECASE)
-_IMAGE = re.compile(
-    r"<?(?P<url> https?://[^\s<>]+? )>? (?: ::(?P<weight> -?[0-9]{1,4}(?:\.[0-9]{1,4})? ) )? (?=\s|$) \s*",
-    re.VERBOSE | re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True)
-class ImageLink:
-    url: str
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,13 +62,12 @@ class Divided:
     @property
     def images(self) -> tuple[ImageLink, ...]:
         """The links in front of the words."""
-        return tuple(ImageLink(match["url"], float(match["weight"] or 1)) for match in _front(self.text))
+        return leading(self.text)[0]
 
     @property
     def words(self) -> str:
         """The text behind the links, with its weights and escapes."""
-        links = _front(self.text)
-        return self.text[links[-1].end() :] if links else self.text
+        return leading(self.text)[1]
 
     @property
     def prompt(self) -> str:
@@ -112,12 +103,3 @@ def _without_adapters(words: str) -> tuple[str, tuple[TypedFlag, ...]]:
         for match in _LORA.finditer(words)
     )
     return " ".join(_LORA.sub(" ", words).split()), adapters
-
-
-def _front(text: str) -> list[re.Match[str]]:
-    links = []
-    place = 0
-    while match := _IMAGE.match(text, place):
-        links.append(match)
-        place = match.end()
-    return links

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -21,37 +21,29 @@ import PIL.Image
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from bot.decoding import PictureRefused, decode
+from bot.links import single
 from bot.public_addresses import is_public
 from storage.backends import Backends
-from storage.errors import Refused
 from storage.images import INCOMING
-from storage.pictures import as_seen, png_bytes
+from storage.pictures import png_bytes
 
 MOST_BYTES = 20 * 2**20
-MOST_PIXELS = 40_000_000
-LONGEST_SIDE = 2048
-"""Pixels; a larger picture is made smaller."""
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 REDIRECTS = 3
 WITHIN_S = 20.0
+ALL_WITHIN_S = 45.0
+"""For all that one command fetches."""
+AT_A_TIME = 4
+"""Of one command's pictures, how many are fetched side by side."""
+
+_DECODERS = ThreadPoolExecutor(2, "decode")
+"""Threads of their own: they wait for memory, and others of the bot should not."""
 
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 
 
-class PictureRefused(Refused):
-    """A picture that cannot be taken."""
-
-
 class TooManyBytes(PictureRefused):
     """More than MOST_BYTES."""
-
-
-class TooManyPixels(PictureRefused):
-    """More than MOST_PIXELS."""
-
-
-class NotAPicture(PictureRefused):
-    """No file of FORMATS, or a broken one."""
 
 
 class Unreachable(PictureRefused):
@@ -84,17 +76,40 @@ class Incoming:
     png: bytes = field(repr=False)
 
 
-async def fetch(backends: Backends, source: discord.Attachment | str) -> Incoming:
-    """The picture of an attachment, or behind an http(s) link as it was typed; nothing is kept.
+async def fetch(backends: Backends, sources: Sequence[discord.Attachment | str]) -> list[Incoming]:
+    """The pictures of attachments, or behind http(s) links as they were typed, in order; nothing is kept.
+
+    A few are fetched side by side. Where one is refused the others are not waited for.
 
     Raises:
-        PictureRefused: any of its kinds.
+        PictureRefused: any of its kinds, with a name where there are several sources.
     """
+    deadline = asyncio.get_running_loop().time() + ALL_WITHIN_S
+    room = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(source: discord.Attachment | str) -> Incoming:
+        try:
+            async with room:
+                return await _fetched(backends, source, deadline)
+        except PictureRefused as refused:
+            if len(sources) > 1:
+                refused.name = source if isinstance(source, str) else source.filename
+            raise
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(source)) for source in sources]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _fetched(backends: Backends, source: discord.Attachment | str, deadline: float) -> Incoming:
     if isinstance(source, str):
-        data = await _download(source, backends.config.trusted_link_hosts)
+        data = await _download(source, backends.config.trusted_link_hosts, deadline)
     else:
-        data = await _read(source)
-    return await asyncio.to_thread(convert, data)
+        data = await _read(source, deadline)
+    return await asyncio.get_running_loop().run_in_executor(_DECODERS, convert, data)
 
 
 async def look(attachment: discord.Attachment) -> PIL.Image.Image:
@@ -103,7 +118,16 @@ async def look(attachment: discord.Attachment) -> PIL.Image.Image:
     Raises:
         PictureRefused: any of its kinds.
     """
-    return await asyncio.to_thread(decode, await _read(attachment))
+    return await seen(await _read(attachment, asyncio.get_running_loop().time() + ALL_WITHIN_S))
+
+
+async def seen(data: bytes) -> PIL.Image.Image:
+    """A file's picture, as `decode` gives it.
+
+    Raises:
+        PictureRefused: any of its kinds.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_DECODERS, decode, data)
 
 
 def convert(data: bytes) -> Incoming:
@@ -120,48 +144,25 @@ def convert(data: bytes) -> Incoming:
     return Incoming(key, picture.width, picture.height, png)
 
 
-def decode(data: bytes) -> PIL.Image.Image:
-    """The file's first frame, upright, RGB (what is transparent is white), at most LONGEST_SIDE on a side.
-
-    Raises:
-        TooManyPixels, NotAPicture
-    """
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            _check_pixels(opened)
-            # A large photo is decoded at a fraction of its size, where that is still enough.
-            opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            picture = as_seen(opened)
-    except PictureRefused:
-        raise
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
-        raise TooManyPixels from None
-    except Exception as error:
-        # Broken files make Pillow's decoders raise anything.
-        raise NotAPicture from error
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
-    return picture
+def _until(deadline: float) -> asyncio.Timeout:
+    return asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + WITHIN_S))
 
 
-def _check_pixels(picture: PIL.Image.Image) -> None:
-    if picture.width * picture.height > MOST_PIXELS:
-        raise TooManyPixels
-
-
-async def _read(attachment: discord.Attachment) -> bytes:
+async def _read(attachment: discord.Attachment, deadline: float) -> bytes:
     if attachment.size > MOST_BYTES:
         raise TooManyBytes
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with _until(deadline):
             return await attachment.read()
     except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Unreachable(getattr(error, "status", None)) from error
 
 
-async def _download(link: str, trusted: Collection[str]) -> bytes:
-    url = _url(link)
+async def _download(link: str, trusted: Collection[str], deadline: float) -> bytes:
+    found = single(link)
+    url = _url(found.url if found else link)
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with _until(deadline):
             for _ in range(REDIRECTS + 1):
                 answer = await _get(url, trusted)
                 if isinstance(answer, bytes):
@@ -175,9 +176,8 @@ async def _download(link: str, trusted: Collection[str]) -> bytes:
 
 
 def _url(link: str) -> yarl.URL:
-    text = link.strip().removeprefix("<").removesuffix(">")
     try:
-        url = yarl.URL(text)
+        url = yarl.URL(link.strip())
     except ValueError:
         raise NotALink(link) from None
     if url.scheme not in ("http", "https") or not url.host:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bot.flags import Parsed
+from bot.flags import Note, NoteKind, Parsed
 from storage.catalog import Catalog
 from storage.contract import MOST_REFERENCES, GenerationRequest, Reference, Role, Task
 from storage.errors import Refused
@@ -43,12 +43,27 @@ def beginning_with(parsed: Parsed, keys: Sequence[str], catalog: Catalog) -> Par
     return replace(parsed, request=request)
 
 
+def used(parsed: Parsed, given: int) -> int:
+    """How many of so many pictures in front of its words a prompt uses: the first ones."""
+    leading = int(parsed.request.control is not None)
+    if given > 1 and parsed.image_weight == 0:
+        return leading
+    return min(given, leading + MOST_REFERENCES)
+
+
+def noting_left_out(parsed: Parsed, given: int) -> Parsed:
+    """With a note of how many of the pictures given are too many."""
+    left = given - int(parsed.request.control is not None) - MOST_REFERENCES
+    if left <= 0 or parsed.image_weight == 0:
+        return parsed
+    note = Note(NoteKind.PICTURES_LEFT_OUT, "", str(left))
+    return replace(parsed, notes=(*parsed.notes, note))
+
+
 def _reading(request: GenerationRequest, keys: list[str], typed: float | None) -> GenerationRequest:
     """`--iw` 1 is the adapter's own scale; beyond that it rises slower, since the words are soon drowned."""
     weight = 1.0 if typed is None else typed**0.5
-    if not weight:
-        return request
-    reference = Reference(role=Role.IMAGE, keys=tuple(keys[:MOST_REFERENCES]), weight=weight)
+    reference = Reference(role=Role.IMAGE, keys=tuple(keys), weight=weight)
     return request.changed(references=(*request.references, reference))
 
 

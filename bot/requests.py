@@ -11,7 +11,8 @@ from typing import Any
 from bot import style_codes, weights
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
-from bot.grammar import ImageLink, TypedFlag, unescaped
+from bot.grammar import TypedFlag, unescaped
+from bot.links import ImageLink
 from bot.translation import _
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Lora, Part, Role

@@ -6,32 +6,39 @@ import re
 from dataclasses import dataclass
 
 from bot.catalog_values import named_weight
-from bot.grammar import ImageLink
+from bot.links import ImageLink, single, words
 from bot.translation import _
 from bot.values import IDLE, Codes, Idle, Number, Problem, Scope, WrongValue, one_of
 from storage.contract import HEAVIEST_STEERING, MOST_REFERENCES, SEED_SPACE, Control, Role
 
 RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)
 """What stands for a style code that is yet to be drawn."""
-_LINK = re.compile(r"<?(https?://[^\s<>]+)>?", re.IGNORECASE)
 _LEAST_CONTROL = 0.05
 
 
-def _parts(word: str) -> tuple[str, float]:
-    """A code or link, and the weight behind its `::`."""
+def _code(word: str) -> str:
+    """A code without the weight behind its `::`."""
     code, mark, weight = word.partition("::")
     if mark and not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", weight):
         raise WrongValue(Problem.WRONG, word, code)
-    return code, float(weight or 1)
+    return code
 
 
 def _words(typed: str, most: int) -> list[str]:
-    words = typed.split()
-    if not words:
+    found = words(typed)
+    if not found:
         raise WrongValue(Problem.MISSING, "")
-    if len(words) > most:
-        raise WrongValue(Problem.SURPLUS, " ".join(words[most:]))
-    return words
+    if len(found) > most:
+        raise WrongValue(Problem.SURPLUS, " ".join(found[most:]))
+    return found
+
+
+def _link(word: str) -> ImageLink | None:
+    """The link that a word is, with the weight behind its `::`."""
+    link = single(word)
+    if link and (link.weight < 0 or "::" in link.url):
+        raise WrongValue(Problem.WRONG, word, link.url.partition("::")[0])
+    return link
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,11 @@ class Styles:
         return tuple(self._style(word, scope) for word in _words(typed, self.most))
 
     def _style(self, word: str, scope: Scope) -> int | ImageLink:
-        if re.match(r"<?https?://", word, re.IGNORECASE) and Role.STYLE not in scope.entry.adapters:
-            raise WrongValue(Problem.LINK, word)
-        code, weight = _parts(word)
-        if link := _LINK.fullmatch(code):
-            return ImageLink(link[1], weight)
+        if link := _link(word):
+            if Role.STYLE not in scope.entry.adapters:
+                raise WrongValue(Problem.LINK, word)
+            return link
+        code = _code(word)
         if RANDOM_CODE.fullmatch(code):
             return 0
         if not re.fullmatch(r"[0-9]{1,10}", code) or int(code) >= SEED_SPACE:
@@ -80,18 +87,17 @@ class Pictures:
         return _("a link to a picture") if self.most == 1 else _("links to pictures")
 
     def read(self, typed: str, scope: Scope) -> tuple[ImageLink, ...] | Idle:
-        words = _words(typed, self.most)
+        typed_words = _words(typed, self.most)
         if self.role not in scope.entry.adapters:
             return IDLE
-        return tuple(self._link(word) for word in words)
+        return tuple(self._read(word) for word in typed_words)
 
     @staticmethod
-    def _link(word: str) -> ImageLink:
-        address, weight = _parts(word)
-        link = _LINK.fullmatch(address)
+    def _read(word: str) -> ImageLink:
+        link = _link(word)
         if link is None:
             raise WrongValue(Problem.WRONG, word)
-        return ImageLink(link[1], weight)
+        return link
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,16 @@ Anyone who may see a picture may ask for more of it; the new job is theirs, and 
 from __future__ import annotations
 
 import asyncio
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
-from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
 from bot import checks, derived, flags, messages, moderation, picture_prompts, policy
 from bot.checks import Place
+from bot.decoding import stored
 from bot.derived import Cell, Derived, Sheet
 from bot.grammar import divide
 from storage import deliveries, jobs, pictures, submissions, takedowns
@@ -41,8 +40,8 @@ class Arriving(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None: ...
 
-    async def fetch(self, link: str) -> str:
-        """The key of what is behind a link."""
+    async def fetch(self, links: Iterable[str]) -> dict[str, str]:
+        """The keys of what is behind links, by the links."""
 
     async def compose(self, png: bytes) -> str:
         """The key of a sheet or mask."""
@@ -199,7 +198,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
         )
 
     async with arrivals:
-        keys.update({url: await arrivals.fetch(url) for url in missing})
+        keys.update(await arrivals.fetch(missing))
         composed = {} if first.sheet is None else await _composed(backends, first.sheet, arrivals)
         asked = await enqueue(backends, lambda session: draft(session, composed))
     if first.parsed is None:
@@ -218,8 +217,8 @@ async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> Req
 
 def _drawn_up(backends: Backends, sheet: Sheet) -> tuple[bytes | None, bytes]:
     """The sheet, where it is another than the picture, and its mask, as PNGs."""
-    with PilImage.open(io.BytesIO(backends.images.load(sheet.key))) as stored:
-        source, mask = sheet.compose(stored.convert("RGB"))
+    with stored(backends.images.load(sheet.key)) as picture:
+        source, mask = sheet.compose(picture)
     return None if source is None else pictures.png_bytes(source), pictures.png_bytes(mask)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot import canvases
+from bot.decoding import stored
 from storage import deliveries, jobs
 from storage.backends import Backends
 from storage.catalog import Size
@@ -89,8 +89,8 @@ def _nearest(store: ImageStore, images: Sequence[Image], painted: PIL.Image.Imag
 def _part(store: ImageStore, image: Image, painted: PIL.Image.Image) -> float:
     """How much of the picture is painted over, 0–1; above 1 where it cannot be its copy."""
     try:
-        with PIL.Image.open(io.BytesIO(store.load(image.key))) as stored:
-            original = _small(stored)
+        with stored(store.load(image.key)) as picture:
+            original = _small(picture)
         return canvases.white_part(canvases.painted_over(original, painted))
     except (ImageMissing, canvases.PaintedShape):
         return 2.0

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import PIL.Image
 
 from bot import messages
+from bot.decoding import stored
+from bot.memory import PICTURES, PIXEL
 from storage import pictures
 from storage.backends import Backends
 from storage.contract import GenerationRequest
@@ -31,14 +33,17 @@ def grid(backends: Backends, job: Job, images: Sequence[Image], member: str, lim
     Raises:
         ImageMissing: the store has lost one.
     """
-    tiles = {image.index: _tile(backends, image) for image in images}
-    count = GenerationRequest.model_validate(job.request).num_images_per_prompt
-    # A picture keeps its place, after which its buttons are numbered.
-    blank = PIL.Image.new("RGB", tiles[images[0].index].size, pictures.BACKGROUND)
-    sheet = pictures.grid([tiles.get(index, blank) for index in range(count)])
     entry = backends.catalog.models.get(job.model)
     times = 1 if entry is None else entry.display_scale
-    return _fitting(pictures.enlarge(sheet, times), job, member, limit)
+    count = GenerationRequest.model_validate(job.request).num_images_per_prompt
+    tile = PIXEL * max(image.width * image.height for image in images)
+    # The tiles, the sheet, the sheet enlarged, and what it is encoded from.
+    with PICTURES.held(count * tile * (2 + 2 * times**2)):
+        tiles = {image.index: _tile(backends, image) for image in images}
+        # A picture keeps its place, after which its buttons are numbered.
+        blank = PIL.Image.new("RGB", tiles[images[0].index].size, pictures.BACKGROUND)
+        sheet = pictures.grid([tiles.get(index, blank) for index in range(count)])
+        return _fitting(pictures.enlarge(sheet, times), job, member, limit)
 
 
 def single(backends: Backends, job: Job, image: Image, member: str, limit: int) -> Upload:
@@ -51,11 +56,12 @@ def single(backends: Backends, job: Job, image: Image, member: str, limit: int) 
     times = _times(backends, job)
     if times == 1 and len(original) <= limit - MARGIN:
         return Upload(messages.file_name(member, job.text, job.id, "png"), original)
-    picture = pictures.enlarge(PIL.Image.open(io.BytesIO(original)).convert("RGB"), times)
-    enlarged = pictures.png_bytes(picture, pictures.read_parameters(original))
-    if len(enlarged) <= limit - MARGIN:
-        return Upload(messages.file_name(member, job.text, job.id, "png"), enlarged)
-    return _fitting(picture, job, member, limit)
+    with stored(original, copies=1 + 2 * times**2) as opened:
+        picture = pictures.enlarge(opened, times)
+        enlarged = pictures.png_bytes(picture, pictures.read_parameters(original))
+        if len(enlarged) <= limit - MARGIN:
+            return Upload(messages.file_name(member, job.text, job.id, "png"), enlarged)
+        return _fitting(picture, job, member, limit)
 
 
 def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
@@ -70,7 +76,8 @@ def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
     original = backends.images.load(key)
     if len(original) <= limit - MARGIN:
         return Upload(messages.file_name(member, job.text, job.id, "png"), original)
-    return _fitting(PIL.Image.open(io.BytesIO(original)).convert("RGB"), job, member, limit)
+    with stored(original) as picture:
+        return _fitting(picture, job, member, limit)
 
 
 def _times(backends: Backends, job: Job) -> int:

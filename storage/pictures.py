@@ -78,7 +78,11 @@ def _bytes24(number: int) -> bytes:
 
 def as_seen(picture: Image.Image) -> Image.Image:
     """RGB, upright as its EXIF data says, on white where it is transparent."""
-    picture = ImageOps.exif_transpose(picture)
+    return flattened(ImageOps.exif_transpose(picture))
+
+
+def flattened(picture: Image.Image) -> Image.Image:
+    """RGB, on white where it is transparent."""
     if picture.mode.startswith("I"):
         # Sixteen bits a channel, of which `convert` would keep the lower eight.
         picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")

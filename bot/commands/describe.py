@@ -12,7 +12,9 @@ from bot.views.press import Interaction
 
 
 @app_commands.command(description=N_("Find four prompts for a picture"))
-@app_commands.describe(image=N_("The picture: PNG, JPEG, WebP or GIF"), link=N_("Or its address on the web"))
+@app_commands.describe(
+    image=N_("The picture: PNG, JPEG, WebP, GIF, AVIF or HEIC"), link=N_("Or its address on the web")
+)
 async def describe(
     interaction: Interaction, image: discord.Attachment | None = None, link: str | None = None
 ) -> None:

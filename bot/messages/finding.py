@@ -72,7 +72,9 @@ def no_twin() -> str:
 
 
 def no_picture() -> str:
-    return _("There is no uploaded picture in this message. Choose one that has a PNG, JPEG, WebP or GIF.")
+    return _(
+        "There is no uploaded picture in this message. Choose one with a PNG, JPEG, WebP, GIF, AVIF or HEIC."
+    )
 
 
 def picture_too_large(limit: int) -> str:

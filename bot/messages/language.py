@@ -118,6 +118,9 @@ _TOLD = {
     NoteKind.PICTURES_UNWEIGHTED: N_(
         "The pictures before your text count the same here, whatever their weights."
     ),
+    NoteKind.PICTURES_LEFT_OUT: N_(
+        "Too many pictures stand before your text: the last {plain} were left out, and not fetched."
+    ),
     NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }

@@ -10,6 +10,14 @@ from bot.prompt_text import code, length, show_prompt
 from bot.translation import _
 from storage.tables import Job
 
+_LONGEST_NAME = 200
+
+
+def of_several(name: str, sentence: str) -> str:
+    """Which of the pictures that a command brings a refusal is about."""
+    shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+    return _("{name}: {sentence}").format(name=code(shown), sentence=sentence)
+
 
 def too_many_bytes(megabytes: int) -> str:
     return _("This picture is too large: at most {megabytes} MB can be taken. A smaller copy works.").format(
@@ -25,7 +33,7 @@ def too_many_pixels(megapixels: int) -> str:
 
 def not_a_picture() -> str:
     return _(
-        "This is no picture that can be read here. Give a PNG, JPEG, WebP or GIF file, or a link "
+        "This is no picture that can be read here. Give a PNG, JPEG, WebP, GIF, AVIF or HEIC file, or a link "
         "that leads straight to one."
     )
 

@@ -58,7 +58,8 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     async def work() -> Asked:
         await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
-            return await readings.describe(backends, wish, await _brought(arrivals, source))
+            (brought,) = await _brought(arrivals, [source])
+            return await readings.describe(backends, wish, brought)
 
     await announce(interaction, await in_time(interaction, work()))
 
@@ -74,17 +75,25 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
     async def work() -> Asked:
         await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
-            brought = [await _brought(arrivals, image) for image in images]
+            brought = await _brought(arrivals, images)
             return await readings.blend(backends, wish, brought, dimensions)
 
     await announce(interaction, await in_time(interaction, work()))
 
 
-async def _brought(arrivals: Arrivals, source: discord.Attachment | str) -> Brought:
-    kept = await arrivals.receive(source)
-    # What a link says behind its path may be a key that lets its bearer in.
-    name = source.partition("?")[0].strip("<> ") if isinstance(source, str) else source.filename
-    return Brought(kept.key, kept.width, kept.height, name[:LONGEST_NAME])
+async def _brought(arrivals: Arrivals, sources: Sequence[discord.Attachment | str]) -> list[Brought]:
+    kept = await arrivals.receive(sources)
+    return [
+        Brought(one.key, one.width, one.height, _name(source)[:LONGEST_NAME])
+        for one, source in zip(kept, sources, strict=True)
+    ]
+
+
+def _name(source: discord.Attachment | str) -> str:
+    if isinstance(source, str):
+        # What a link says behind its path may be a key that lets its bearer in.
+        return source.partition("?")[0].strip("<> ")
+    return source.filename
 
 
 def _press(pressed: Pressed) -> str:

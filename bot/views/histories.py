@@ -11,6 +11,7 @@ import discord
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
+from bot.decoding import stored
 from bot.messages import histories as said
 from bot.translation import _
 from bot.views.answering import in_time, show_privately, update
@@ -98,14 +99,20 @@ def shown_images(session: Session, job: Job) -> list[Image]:
 def thumbnail(store: ImageStore, images: Sequence[Image]) -> bytes | None:
     """A small WebP of the pictures side by side; None without any, or where the store has lost one."""
     try:
-        loaded = [PilImage.open(io.BytesIO(store.load(image.key))) for image in images]
+        tiles = [_tile(store, image) for image in images]
     except ImageMissing:
         return None
-    if not loaded:
+    if not tiles:
         return None
-    sheet = pictures.grid(loaded)
+    sheet = pictures.grid(tiles)
     sheet.thumbnail((THUMBNAIL, THUMBNAIL))
     return pictures.webp_bytes(sheet)
+
+
+def _tile(store: ImageStore, image: Image) -> PilImage.Image:
+    with stored(store.load(image.key)) as picture:
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        return picture
 
 
 def history(page: Page, catalog: Catalog) -> discord.ui.LayoutView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from bot import batches, submit
 from bot.arrivals import Arrivals
 from bot.batches import Proposal
 from bot.flags import Parsed, Preferences
-from bot.picture_prompts import beginning_with, links, reading
+from bot.picture_prompts import beginning_with, links, noting_left_out, reading, used
 from bot.recall import recall
 from bot.submit import Asked, Found
 from bot.views.answering import in_time
@@ -78,14 +79,23 @@ async def with_pictures(
     Raises:
         SeveralPictures, PictureRefused
     """
+    begins: list[list[discord.Attachment | str]] = []
     for one in parsed:
+        given: list[discord.Attachment | str] = [*attachments, *(link.url for link in one.images)]
+        begins.append(given[: used(one, len(given))])
         # Who is refused for their number should not wait until all of them are there.
-        beginning_with(one, ["?"] * (len(attachments) + len(one.images)), backends.catalog)
-    urls = [link.url for one in parsed for link in one.images]
-    keys = {url: await arrivals.fetch(url) for url in dict.fromkeys([*urls, *links(parsed)])}
-    attached = [(await arrivals.receive(attachment)).key for attachment in attachments]
+        beginning_with(one, ["?"] * len(begins[-1]), backends.catalog)
+    # What a prompt does not use is not fetched.
+    sources = list(dict.fromkeys([*itertools.chain(*begins), *links(parsed)]))
+    found = await arrivals.receive(sources)
+    by_source = {source: each.key for source, each in zip(sources, found, strict=True)}
+    keys = {source: key for source, key in by_source.items() if isinstance(source, str)}
     begun = (
-        beginning_with(one, [*attached, *(keys[link.url] for link in one.images)], backends.catalog)
-        for one in parsed
+        beginning_with(
+            noting_left_out(one, len(attachments) + len(one.images)),
+            [by_source[source] for source in begin],
+            backends.catalog,
+        )
+        for one, begin in zip(parsed, begins, strict=True)
     )
     return [replace(one, request=reading(one, one.request, keys)) for one in begun]

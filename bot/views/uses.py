@@ -5,13 +5,12 @@ The private answer holds the picture itself, so that its buttons and form find i
 
 from __future__ import annotations
 
-import asyncio
 import io
 
 import discord
 
 from bot import incoming, twins
-from bot.incoming import PictureRefused
+from bot.decoding import PictureRefused
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
 from bot.translation import _
@@ -82,7 +81,7 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
 async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
     """The picture of which a message's is a painted copy, where there is one."""
     try:
-        painted = await asyncio.to_thread(incoming.decode, data)
+        painted = await incoming.seen(data)
     except PictureRefused:
         return None
     reference = message.reference

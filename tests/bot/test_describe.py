@@ -344,7 +344,7 @@ async def test_the_same_picture_twice_is_no_blend(world: World) -> None:
 async def test_one_bad_picture_refuses_the_blend(world: World) -> None:
     alice = world.member("alice")
     result = await alice.slash(world.channel, "blend", image1=file_of("red"), image2=("b.png", b"no"))
-    assert answer(result).content == pictures.not_a_picture()
+    assert answer(result).content == pictures.of_several("b.png", pictures.not_a_picture())
     assert job_rows(world) == []
 
 

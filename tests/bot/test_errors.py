@@ -8,16 +8,10 @@ from bot import errors, messages
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
+from bot.decoding import NotAPicture, TooManyPixels
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError, parse
-from bot.incoming import (
-    NotALink,
-    NotAPicture,
-    PrivateAddress,
-    TooManyBytes,
-    TooManyPixels,
-    Unreachable,
-)
+from bot.incoming import NotALink, PrivateAddress, TooManyBytes, Unreachable
 from bot.moderation import ForbiddenWords
 from bot.picture_prompts import SeveralPictures
 from bot.prompt_text import length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
@@ -16,17 +17,8 @@ from PIL import Image
 
 from bot import errors, incoming
 from bot.arrivals import Arrivals
-from bot.incoming import (
-    LONGEST_SIDE,
-    MOST_BYTES,
-    Incoming,
-    NotALink,
-    NotAPicture,
-    PrivateAddress,
-    TooManyBytes,
-    TooManyPixels,
-    Unreachable,
-)
+from bot.decoding import LONGEST_SIDE, NotAPicture, PictureRefused, TooManyPixels
+from bot.incoming import MOST_BYTES, Incoming, NotALink, PrivateAddress, TooManyBytes, Unreachable
 from storage.backends import Backends
 from storage.config import Config
 from storage.images import ImageStore
@@ -50,7 +42,8 @@ def keep(images: ImageStore, data: bytes) -> Incoming:
 async def receive(backends: Backends, link: str) -> Incoming:
     """The picture behind a link, kept for a command that goes well."""
     async with Arrivals(backends, 1) as arrivals:
-        return await arrivals.receive(link)
+        (found,) = await arrivals.receive([link])
+        return found
 
 
 def stored(images: ImageStore, kept: Incoming) -> Image.Image:
@@ -71,7 +64,7 @@ def near(found: list[tuple[int, ...]], wanted: list[tuple[int, ...]]) -> bool:
 RED, LIME, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF"])
 def test_each_format_is_kept_as_png_under_a_key_of_its_content(images: ImageStore, kind: str) -> None:
     kept = keep(images, photos.file(photos.quarters(), kind))
     data = images.load(kept.key)
@@ -149,7 +142,7 @@ def _bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-@pytest.mark.parametrize(("width", "height"), [(8000, 5001), (12_000, 9_000), (60_000, 60_000)])
+@pytest.mark.parametrize(("width", "height"), [(8000, 6251), (12_000, 9_000), (60_000, 60_000)])
 def test_too_many_pixels_are_refused_before_they_are_decoded(
     images: ImageStore, width: int, height: int
 ) -> None:
@@ -187,12 +180,17 @@ def _to(address: str) -> web.Response:
     return web.Response(status=302, headers={"Location": address})
 
 
+_LEADS = {"/elsewhere": {"Location": "ftp://example.com/picture.png"}, "/nowhere": {}}
+
+
 @dataclass
 class Site:
     """A web site on a loopback port; `asked` are the paths that were requested."""
 
     port: int = 0
     asked: list[str] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
 
     def __call__(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -200,6 +198,8 @@ class Site:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         self.asked.append(path)
+        if path.startswith("/slow/"):
+            return await self._slow(int(path.rpartition("/")[2]))
         if path.startswith("/hops/"):
             left = int(path.rpartition("/")[2])
             return _to("/picture.png" if left <= 1 else f"/hops/{left - 1}")
@@ -210,10 +210,8 @@ class Site:
                 return web.Response(text="<html>", content_type="text/html")
             case "/inside":
                 return _to(self("/picture.png", "localhost"))
-            case "/elsewhere":
-                return _to("ftp://example.com/picture.png")
-            case "/nowhere":
-                return web.Response(status=302)
+            case "/elsewhere" | "/nowhere":
+                return web.Response(status=302, headers=_LEADS[path])
             case "/claims":
                 return web.Response(body=b"", headers={"Content-Length": str(MOST_BYTES + 1)})
             case "/endless":
@@ -222,6 +220,13 @@ class Site:
                 packed = gzip.compress(bytes(MOST_BYTES + 2**20))
                 return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
         return web.Response(status=404)
+
+    async def _slow(self, width: int) -> web.Response:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.1)
+        self.at_once -= 1
+        return web.Response(body=photos.png(width, 8), content_type="image/png")
 
     async def _endless(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -263,7 +268,7 @@ def trusting(backends: Backends, site: Site) -> Backends:
     return backends
 
 
-@pytest.mark.parametrize("typed", ["{}", "<{}>", "  {} "])
+@pytest.mark.parametrize("typed", ["{}", "<{}>", "  {} ", "{},", "[a boat]({})", "({})"])
 async def test_a_link_is_fetched(trusting: Backends, site: Site, typed: str) -> None:
     kept = await receive(trusting, typed.format(site("/picture.png?size=large")))
     assert (kept.width, kept.height) == (64, 48)
@@ -332,6 +337,34 @@ async def test_a_redirect_to_what_is_no_link_is_refused(trusting: Backends, site
         await receive(trusting, site("/elsewhere"))
 
 
+async def test_several_links_are_fetched_side_by_side_and_keep_their_order(
+    trusting: Backends, site: Site
+) -> None:
+    links = [site(f"/slow/{8 * number}") for number in range(9, 1, -1)]
+    async with Arrivals(trusting, 1) as arrivals:
+        found = await arrivals.receive(links)
+    assert [each.width for each in found] == [8 * number for number in range(9, 1, -1)]
+    assert 1 < site.most_at_once <= incoming.AT_A_TIME
+
+
+async def test_of_several_links_the_one_that_fails_is_named(trusting: Backends, site: Site) -> None:
+    links = [site("/slow/8"), site("/missing"), site("/slow/16")]
+    with pytest.raises(Unreachable) as refused:
+        await incoming.fetch(trusting, links)
+    sentence = errors.sentence(refused.value)
+    assert sentence.startswith(f"`{links[1]}`: ")
+    assert "404" in sentence
+
+
+async def test_all_that_a_command_fetches_has_one_limit_of_time(
+    trusting: Backends, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "ALL_WITHIN_S", 0.25)
+    with pytest.raises(Unreachable):
+        await incoming.fetch(trusting, [site(f"/slow/{8 + number}") for number in range(16)])
+    assert len(site.asked) < 16
+
+
 async def test_a_page_is_no_picture(trusting: Backends, site: Site) -> None:
     with pytest.raises(NotAPicture):
         await receive(trusting, site("/page"))
@@ -341,14 +374,14 @@ async def test_a_page_is_no_picture(trusting: Backends, site: Site) -> None:
     ("error", "named"),
     [
         (TooManyBytes(), "20 MB"),
-        (TooManyPixels(), "40 million"),
-        (NotAPicture(), "PNG, JPEG, WebP or GIF"),
+        (TooManyPixels(), "50 million"),
+        (NotAPicture(), "PNG, JPEG, WebP, GIF, AVIF or HEIC"),
         (Unreachable(404), "404"),
         (Unreachable(), "as an attachment"),
         (PrivateAddress(), "private network"),
         (NotALink("picture.png"), "`picture.png`"),
     ],
 )
-def test_each_refusal_has_its_sentence(error: incoming.PictureRefused, named: str) -> None:
+def test_each_refusal_has_its_sentence(error: PictureRefused, named: str) -> None:
     assert errors.expected(error)
     assert named in errors.sentence(error)

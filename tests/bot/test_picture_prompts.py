@@ -72,6 +72,20 @@ async def test_several_pictures_need_no_words_and_may_be_links(world: World, sit
     assert len(keys(request)[Role.IMAGE]) == 3
 
 
+async def test_pictures_that_are_too_many_are_not_fetched_and_the_member_is_told(
+    world: World, site: Site
+) -> None:
+    world.backends.config.link_hosts = site.address
+    alice = world.member("alice")
+    prompt = " ".join(f"{site.link(str(number))}," for number in range(12)) + " a green boat"
+    result = await alice.slash(world.channel, "imagine", prompt=prompt)
+    request = requested(job_rows(world)[-1])
+    assert request.prompt == "a green boat"
+    assert len(keys(request)[Role.IMAGE]) == 8
+    assert sorted(site.asked) == [f"/{number}.png" for number in range(8)]
+    assert any("the last 4 were left out" in each.content for each in result.followups)
+
+
 async def test_pictures_of_no_weight_are_not_read(world: World) -> None:
     request = await imagined(world, world.member("alice"), "a castle --iw 0", image=RED, image2=BLUE)
     assert (request.references, request.task) == ((), Task.TEXT_TO_IMAGE)

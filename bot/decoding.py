@@ -1,0 +1,189 @@
+"""A picture's file, of whatever kind a member has, made the pixels that are kept.
+
+Large pictures are made smaller while they are decoded: a JPEG by its own decoder, all others strip by strip.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pi_heif
+import PIL.Image
+from PIL import ImageOps
+from PIL.ExifTags import Base
+from PIL.JpegImagePlugin import JpegImageFile
+
+from bot.memory import PICTURES, PIXEL
+from storage.errors import Refused
+from storage.pictures import flattened
+
+MOST_PIXELS = 50_000_000
+"""Of a picture that is decoded whole."""
+MOST_JPEG_PIXELS = 256_000_000
+"""Of a JPEG, which may be decoded at a fraction of its size, but is read whole."""
+LONGEST_SIDE = 2048
+"""Pixels; a larger picture is made smaller."""
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "HEIF")
+LEAST_PRESENT = 0.9
+"""The part of its lines that a JPEG without its end has to have."""
+
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_JPEG_TRAILER = 64
+"""Bytes that programs leave behind a JPEG's end, about."""
+_JPEG_COEFFICIENT = 2
+_JPEG_MISSING = (128, 128, 128)
+"""What libjpeg draws where data is missing."""
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_DRAWN = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT"})
+"""The chunks of a PNG by which it is drawn, and stands upright."""
+_STRIP = 64
+"""Lines, about."""
+_STRIP_COPIES = 4
+_NARROW = {"1": 1, "L": 1, "P": 1, "I;16": 2}
+"""Bytes of a pixel, where they are fewer than PIXEL."""
+_DECODER_COPIES = {"WEBP": 3, "AVIF": 2, "HEIF": 2}
+"""How many pictures of the full size a format's decoder keeps beside the one that is asked for."""
+
+pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+class PictureRefused(Refused):
+    """A picture that cannot be taken. `name`: the link or file that it is, where there may be several."""
+
+    name: str | None = None
+
+
+class TooManyPixels(PictureRefused):
+    """More than MOST_PIXELS."""
+
+
+class NotAPicture(PictureRefused):
+    """No file of FORMATS, or a broken one."""
+
+
+def decode(data: bytes) -> PIL.Image.Image:
+    """The file's first frame, upright, RGB (what is transparent is white), at most LONGEST_SIDE on a side.
+
+    Waits until there is memory for it.
+
+    Raises:
+        TooManyPixels, NotAPicture
+    """
+    cut = data.startswith(_JPEG_START) and _JPEG_END not in data[-_JPEG_TRAILER:]
+    try:
+        with _opened(data + _JPEG_END if cut else data) as opened:
+            whole = _pixels(opened)
+            _draft(opened)
+            _check_pixels(opened, whole)
+            with PICTURES.held(_needed(opened, whole)):
+                return _as_kept(opened, cut=cut)
+    except PictureRefused:
+        raise
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
+        raise TooManyPixels from None
+    except Exception as error:
+        # Broken files make Pillow's decoders raise anything.
+        raise NotAPicture from error
+
+
+@contextmanager
+def stored(data: bytes, copies: int = 2) -> Iterator[PIL.Image.Image]:
+    """A picture of the store, RGB; memory is held for it and for what is made of it, `copies` of its size."""
+    with PIL.Image.open(io.BytesIO(data)) as opened, PICTURES.held(_pixels(opened) * PIXEL * (1 + copies)):
+        yield opened.convert("RGB")
+
+
+def _opened(data: bytes) -> PIL.Image.Image:
+    """The file with its header read. Pillow's own limit of pixels is not asked about a JPEG, ours is."""
+    if data.startswith(_JPEG_START):
+        return JpegImageFile(io.BytesIO(data))
+    return PIL.Image.open(io.BytesIO(_drawn_chunks(data)), formats=FORMATS)
+
+
+def _drawn_chunks(data: bytes) -> bytes:
+    """A PNG without what is not drawn, so that no profile or text is too large; other files as they are."""
+    if not data.startswith(_PNG_START):
+        return data
+    kept, place = [_PNG_START], len(_PNG_START)
+    while place + 12 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, place)
+        if name in _PNG_DRAWN:
+            kept.append(data[place : place + 12 + length])
+        place += 12 + length
+    end = b"IEND"
+    return b"".join([*kept, bytes(4), end, struct.pack(">I", zlib.crc32(end))])
+
+
+def _pixels(picture: PIL.Image.Image) -> int:
+    return picture.width * picture.height
+
+
+def _check_pixels(opened: PIL.Image.Image, whole: int) -> None:
+    if _pixels(opened) > MOST_PIXELS or whole > MOST_JPEG_PIXELS:
+        raise TooManyPixels
+
+
+def _draft(opened: PIL.Image.Image) -> None:
+    """Have a large photo decoded at a fraction of its size, where that is still enough."""
+    longest = max(opened.size)
+    width, height = (max(1, side * LONGEST_SIDE // longest) for side in opened.size)
+    opened.draft("RGB", (width, height))
+
+
+def _needed(opened: PIL.Image.Image, whole: int) -> int:
+    """About how many bytes it takes to decode the picture, which has `whole` pixels in its file."""
+    size, factor = _pixels(opened), _factor(opened)
+    decoded = size * _NARROW.get(opened.mode, PIXEL) + size * PIXEL * _DECODER_COPIES.get(
+        opened.format or "", 0
+    )
+    if "progressive" in opened.info:
+        decoded += whole * len(opened.getbands()) * _JPEG_COEFFICIENT
+    strip = opened.width * min(opened.height, _lines(factor)) * _STRIP_COPIES
+    return decoded + PIXEL * (strip + size // factor**2 + LONGEST_SIDE**2)
+
+
+def _lines(factor: int) -> int:
+    return math.ceil(_STRIP / factor) * factor
+
+
+def _factor(picture: PIL.Image.Image) -> int:
+    """By which it may be divided, and still is large enough."""
+    return max(1, max(picture.size) // LONGEST_SIDE)
+
+
+def _as_kept(opened: PIL.Image.Image, *, cut: bool) -> PIL.Image.Image:
+    orientation = opened.getexif().get(Base.Orientation, 1)
+    picture = _in_strips(opened)
+    if cut:
+        _check_present(picture)
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
+    picture.getexif()[Base.Orientation] = orientation
+    upright = ImageOps.exif_transpose(picture)
+    upright.info.clear()
+    return upright
+
+
+def _in_strips(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The picture flattened, and divided by its factor: only a strip of it is there twice at full size."""
+    factor = _factor(picture)
+    width, height = (math.ceil(side / factor) for side in picture.size)
+    sheet = PIL.Image.new("RGB", (width, height))
+    lines = _lines(factor)
+    for top in range(0, picture.height, lines):
+        strip = picture.crop((0, top, picture.width, min(top + lines, picture.height)))
+        sheet.paste(flattened(strip).reduce(factor), (0, top // factor))
+    return sheet
+
+
+def _check_present(picture: PIL.Image.Image) -> None:
+    """Raises:
+    NotAPicture: too many lines at its end are missing.
+    """
+    last = picture.crop((0, int(picture.height * LEAST_PRESENT), picture.width, picture.height))
+    if last.getcolors(1) == [(last.width * last.height, _JPEG_MISSING)]:
+        raise NotAPicture
