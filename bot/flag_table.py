@@ -15,11 +15,11 @@ from types import MappingProxyType
 from bot.catalog_values import Loras, UpscalerName, Version
 from bot.steering_values import ControlKind, Pictures, ReferenceWeight, Styles
 from bot.translation import N_, _
+from bot.unwanted import Unwanted
 from bot.values import (
     MANY,
     Choice,
     Codes,
-    Listing,
     Nothing,
     Number,
     Ratio,
@@ -105,7 +105,7 @@ FLAGS: tuple[Flag, ...] = (
         group="seed",
     ),
     Flag("sameseed", Whole(0, SEED_SPACE - 1), N_("a seed that makes all four pictures alike"), group="seed"),
-    Flag("no", Listing(), N_("what shall not be in the picture"), repeats=True),
+    Flag("no", Unwanted(), N_("what shall not be in the picture"), repeats=True),
     Flag(
         "quality",
         Number(0.25, 5),

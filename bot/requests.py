@@ -11,8 +11,9 @@ from typing import Any
 from bot import style_codes, weights
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
-from bot.grammar import ImageLink, TypedFlag, unescaped
+from bot.grammar import ImageLink, TypedFlag
 from bot.translation import _
+from bot.unwanted import joined
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Lora, Part, Role
 
@@ -64,6 +65,7 @@ def request_of(
 ) -> GenerationRequest:
     """`values` by the flags' names; `seed` where they have none."""
     width, height = entry.nearest_size(values.get("ar", 1.0))
+    unwanted = joined(values.get("no", ()))
     codes = [each for each in values.get("sref", ()) if isinstance(each, int)]
     looks = style_codes.style_words(codes, entry)
     look_weight = style_codes.style_weight(values.get("sw", STYLE_WEIGHT)) if looks else 0
@@ -71,7 +73,8 @@ def request_of(
         model=entry.name,
         prompt=weights.plain(parts),
         parts=parts if weights.weighs(parts) else (),
-        negative_prompt=unescaped(", ".join(values.get("no", ()))),
+        negative_prompt=weights.plain(unwanted),
+        negative_parts=unwanted if weights.weighs(unwanted) else (),
         width=width,
         height=height,
         num_inference_steps=min(_steps(values, entry), entry.max_steps),

@@ -51,6 +51,10 @@ _WRONG = {
         "The weights of the prompt's parts add up to {given}; the sum must be above 0. What shall "
         "not be in the picture can also stand after `--no`."
     ),
+    Problem.WEIGHT_BELOW: N_(
+        "{name} already says what shall not be in the picture, so nothing there weighs less than 0 as "
+        "{given} does. Write what you want to see in the text, without {name}."
+    ),
     Problem.EMPHASIS: N_(
         "Emphasis goes from 0 to 10, such as `(red:1.3)`, not {given}. A bracket that is text is "
         "written `\\(`."
