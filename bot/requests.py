@@ -17,7 +17,7 @@ from bot.unwanted import joined
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Lora, Part, Role
 
-SNAP_TOLERANCE = 1.15
+SNAP_TOLERANCE = 1.03
 """Above this factor between the ratio asked for and the one drawn, the member is told."""
 DRAFT = 0.25
 STYLE_WEIGHT = 100
@@ -130,13 +130,18 @@ def notes_on(
     if "ar" in values:
         factor = request.width / request.height / values["ar"]
         if abs(math.log(factor)) > math.log(SNAP_TOLERANCE):
-            notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, f"{request.width}×{request.height}"))
+            notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, _shape(request.width, request.height)))
     if _steps(values, entry) > entry.max_steps:
         notes.append(Note(NoteKind.STEPS_LIMITED, typed["quality"].name, str(entry.max_steps)))
     notes += _notes_on_references(typed, values, entry)
     if "iw" in values and not pictures:
         notes.append(Note(NoteKind.ALONE, "iw", _("a link to a picture in front of the text")))
     return notes
+
+
+def _shape(width: int, height: int) -> str:
+    shared = math.gcd(width, height)
+    return f"{width // shared}:{height // shared} ({width}×{height})"
 
 
 def _notes_on_references(

@@ -327,7 +327,7 @@ def test_how_strong_a_style_is() -> None:
         ("--sw 50", "`--sw` changed nothing without `--sref`."),
         ("--iw 2", "`--iw` changed nothing without a link to a picture in front of the text."),
         ("--q 5", "`--q` was drawn in 50 steps, the most that this model takes."),
-        ("--ar 4:1", "`--ar` was drawn as 208×64, the nearest that this model draws."),
+        ("--ar 4:1", "`--ar` is drawn as 13:4 (208×64): the nearest of the shapes that this model knows."),
     ],
 )
 def test_what_is_not_quite_done_is_said(typed: str, sentence: str) -> None:
