@@ -35,6 +35,7 @@ class NoteKind(Enum):
     PICTURES_UNWEIGHTED = auto()
     ALONE = auto()
     LINK_IN_TEXT = auto()
+    NOT_EDITED = auto()
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,10 @@ _TOLD = {
         "The pictures before your text count the same here, whatever their weights."
     ),
     NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
+    NoteKind.NOT_EDITED: N_(
+        "No model here changes a picture by an instruction yet: the links of {name} were read as pictures in "
+        "front of your text, and its words as part of it."
+    ),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }
 

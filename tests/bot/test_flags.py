@@ -200,7 +200,7 @@ def test_a_prompt_pasted_from_midjourney_runs_with_notes() -> None:
 )
 def test_no_noted_flag_swallows_the_next_one(flag: flags.Flag) -> None:
     value = "" if flag.value.form == "" else "2" if flag.value.form == "N" else "raw"
-    value = "50" if flag.name == "stop" else value
+    value = "https://a.example/b.png" if flag.name == "edit" else value
     parsed = parse(f"a fox --{flag.name} {value} --ar 10:7", CATALOG)
     assert parsed.request.width == 160
     assert [note.flag for note in parsed.notes] == [flag.name]
