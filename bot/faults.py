@@ -36,6 +36,7 @@ class NoteKind(Enum):
     PICTURES_LEFT_OUT = auto()
     ALONE = auto()
     LINK_IN_TEXT = auto()
+    NOT_EDITED = auto()
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from bot.catalog_values import Loras, UpscalerName, Version
-from bot.steering_values import ControlKind, Pictures, ReferenceWeight, Styles
+from bot.steering_values import ControlKind, Edit, Pictures, ReferenceWeight, Styles
 from bot.translation import N_, _
+from bot.unwanted import Unwanted
 from bot.values import (
     MANY,
     Choice,
     Codes,
-    Listing,
     Nothing,
     Number,
     Ratio,
@@ -105,7 +105,7 @@ FLAGS: tuple[Flag, ...] = (
         group="seed",
     ),
     Flag("sameseed", Whole(0, SEED_SPACE - 1), N_("a seed that makes all four pictures alike"), group="seed"),
-    Flag("no", Listing(), N_("what shall not be in the picture"), repeats=True),
+    Flag("no", Unwanted(), N_("what shall not be in the picture"), repeats=True),
     Flag(
         "quality",
         Number(0.25, 5),
@@ -194,6 +194,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("public", Nothing(), N_("everybody here may see this job"), group="visibility"),
     Flag("stealth", Nothing(), N_("only you and moderators see this job"), group="visibility"),
     Flag("video", Nothing(also="1"), N_("a movie of the forming pictures; ✉️ sends it")),
+    _noted("edit", Edit(), "changes pictures by an instruction; read as pictures in front of the text"),
     _noted("p profile", Codes(0, MANY), "a member's taste, learnt from ratings"),
     _noted("exp", Number(0, 100), "experimental aesthetics"),
     _noted("sv", Number(1, 99), "the version of style references"),

@@ -55,7 +55,7 @@ class Parsed:
     notes: tuple[Note, ...] = ()
     unknown_words: tuple[str, ...] = ()
     images: tuple[ImageLink, ...] = ()
-    """Links in front of the words; the request is from the words alone."""
+    """Links in front of the words, and behind `--edit`; the request is from the words alone."""
     image_weight: float | None = None
     """`--iw`, 0–3."""
     linked: tuple[Linked, ...] = ()
@@ -178,9 +178,11 @@ def _parse(
     refuse(choice.faults, echo)
     kept = tuple(given[place].flag for place in sorted(choice.kept))
     whole = Divided(words, tuple(flag for flag in kept if BY_NAME[flag.name].name != "repeat"))
-    pictures = attached or bool(whole.images)
-    parts = _parts(whole, echo, needed=not pictures)
     entry, values = choice.scope.entry, choice.values
+    edits = values.get("edit", ())
+    images = (*whole.images, *(image for edit in edits for image in edit.images))
+    pictures = attached or bool(images)
+    parts = _parts(whole, echo, also=" ".join(edit.words for edit in edits), needed=not pictures)
     drawn = random.SystemRandom().randrange(SEED_SPACE) if seed is None else seed
     request = request_of(parts, values, entry, drawn)
     if request.control is not None and not pictures:
@@ -191,7 +193,7 @@ def _parse(
         text=str(whole),
         notes=(*choice.notes, *_text_notes(whole, preferences), *notes),
         unknown_words=vocabulary.unknown_words(request.prompt, entry),
-        images=whole.images,
+        images=images,
         image_weight=values.get("iw"),
         linked=linked_of(values),
         speed=next((speed for speed in Speed if speed in values), preferences.speed),
@@ -201,12 +203,12 @@ def _parse(
     )
 
 
-def _parts(whole: Divided, echo: str, *, needed: bool) -> tuple[Part, ...]:
+def _parts(whole: Divided, echo: str, *, also: str, needed: bool) -> tuple[Part, ...]:
     length = spelled_out(str(whole))
     if length > LONGEST:
         raise FlagError([_too_long(length)], echo)
     try:
-        parts = weights.read(whole.words)
+        parts = weights.read(f"{whole.words} {also}".strip())
     except WrongValue as wrong:
         raise FlagError([Fault(wrong.problem, given=wrong.given)], echo) from None
     if needed and not parts:

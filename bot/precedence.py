@@ -162,6 +162,7 @@ _IDLE_NOTES = {
     "cw": NoteKind.NO_ADAPTER,
     "ow": NoteKind.NO_ADAPTER,
     "control": NoteKind.NO_CONTROLS,
+    "edit": NoteKind.NOT_EDITED,
 }
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from bot import style_codes, weights
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
-from bot.grammar import TypedFlag, unescaped
+from bot.grammar import TypedFlag
 from bot.links import ImageLink
 from bot.translation import _
+from bot.unwanted import joined
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Lora, Part, Role
 
-SNAP_TOLERANCE = 1.15
+SNAP_TOLERANCE = 1.03
 """Above this factor between the ratio asked for and the one drawn, the member is told."""
 DRAFT = 0.25
 STYLE_WEIGHT = 100
@@ -65,6 +66,7 @@ def request_of(
 ) -> GenerationRequest:
     """`values` by the flags' names; `seed` where they have none."""
     width, height = entry.nearest_size(values.get("ar", 1.0))
+    unwanted = joined(values.get("no", ()))
     codes = [each for each in values.get("sref", ()) if isinstance(each, int)]
     looks = style_codes.style_words(codes, entry)
     look_weight = style_codes.style_weight(values.get("sw", STYLE_WEIGHT)) if looks else 0
@@ -72,7 +74,8 @@ def request_of(
         model=entry.name,
         prompt=weights.plain(parts),
         parts=parts if weights.weighs(parts) else (),
-        negative_prompt=unescaped(", ".join(values.get("no", ()))),
+        negative_prompt=weights.plain(unwanted),
+        negative_parts=unwanted if weights.weighs(unwanted) else (),
         width=width,
         height=height,
         num_inference_steps=min(_steps(values, entry), entry.max_steps),
@@ -128,13 +131,18 @@ def notes_on(
     if "ar" in values:
         factor = request.width / request.height / values["ar"]
         if abs(math.log(factor)) > math.log(SNAP_TOLERANCE):
-            notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, f"{request.width}×{request.height}"))
+            notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, _shape(request.width, request.height)))
     if _steps(values, entry) > entry.max_steps:
         notes.append(Note(NoteKind.STEPS_LIMITED, typed["quality"].name, str(entry.max_steps)))
     notes += _notes_on_references(typed, values, entry)
     if "iw" in values and not pictures:
         notes.append(Note(NoteKind.ALONE, "iw", _("a link to a picture in front of the text")))
     return notes
+
+
+def _shape(width: int, height: int) -> str:
+    shared = math.gcd(width, height)
+    return f"{width // shared}:{height // shared} ({width}×{height})"
 
 
 def _notes_on_references(

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bot.catalog_values import named_weight
+from bot.grammar import Divided
 from bot.links import ImageLink, single, words
 from bot.translation import _
 from bot.values import IDLE, Codes, Idle, Number, Problem, Scope, WrongValue, one_of
@@ -14,6 +15,7 @@ from storage.contract import HEAVIEST_STEERING, MOST_REFERENCES, SEED_SPACE, Con
 RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)
 """What stands for a style code that is yet to be drawn."""
 _LEAST_CONTROL = 0.05
+MOST_EDITED = 4
 
 
 def _code(word: str) -> str:
@@ -98,6 +100,32 @@ class Pictures:
         if link is None:
             raise WrongValue(Problem.WRONG, word)
         return link
+
+
+@dataclass(frozen=True)
+class Edited:
+    """Pictures that are to be changed, and what is said of how."""
+
+    images: tuple[ImageLink, ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Links to pictures, then an instruction; the value is a tuple of one `Edited`."""
+
+    form: str = "LINK"
+
+    def expected(self, scope: Scope) -> str:  # noqa: ARG002
+        return _("up to {most} links to pictures, then words").format(most=MOST_EDITED)
+
+    def read(self, typed: str, scope: Scope) -> tuple[Edited]:  # noqa: ARG002
+        found = Divided(typed)
+        if not found.images:
+            raise WrongValue(Problem.WRONG if typed else Problem.MISSING, typed)
+        if len(found.images) > MOST_EDITED:
+            raise WrongValue(Problem.WRONG, " ".join(image.url for image in found.images))
+        return (Edited(found.images, found.words),)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Problem(Enum):
     TOO_MANY = auto()
     WEIGHT = auto()
     WEIGHT_SUM = auto()
+    WEIGHT_BELOW = auto()
     EMPHASIS = auto()
     LINK = auto()
     NO_PICTURE = auto()
@@ -212,22 +213,6 @@ def chosen(typed: str, names: Iterable[str]) -> str:
 def one_of(names: Sequence[str]) -> str:
     rest = _(", …") if len(names) > MOST_NAMES else ""
     return _("one of {names}{rest}").format(names=_(", ").join(names[:MOST_NAMES]), rest=rest)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Things with commas between them; the value is a tuple of them."""
-
-    form: str = "A, B"
-
-    def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return _("words with commas between them")
-
-    def read(self, typed: str, scope: Scope) -> tuple[str, ...]:  # noqa: ARG002
-        items = tuple(item.strip() for item in typed.split(",") if item.strip())
-        if not items:
-            raise WrongValue(Problem.MISSING, typed)
-        return items
 
 
 @dataclass(frozen=True)

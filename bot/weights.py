@@ -1,7 +1,7 @@
 r"""Weights in a prompt: the parts of `hot::2 dog::-1`, and the emphasis of `a (red:1.3) fox`.
 
 Nothing in quotes is a weight, nor what a backslash stands before. Brackets without a number are text, and so
-are a time and a ratio in brackets, `(at 5:30)` and `(16:9)`.
+are a time and a ratio in brackets, `(at 5:30)` and `(16:9)`. What is emphasised by 0 is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from storage.contract import Part, Phrase, weight_sum
 
 HEAVIEST = 100
 STRONGEST = 10
+_BETWEEN = " ,，、"
+"""What stands between things, and goes with one that is left out."""
 
 _NUMBER = r"(?:[0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})"
 _SEPARATOR = re.compile(
@@ -39,15 +41,28 @@ def read(text: str) -> tuple[Part, ...]:
     Raises:
         WrongValue: a weight is out of its range, or the weights' sum is not above 0.
     """
-    parts = tuple(
+    parts = parts_of(text)
+    total = weight_sum(parts)
+    if parts and total <= 0:
+        raise WrongValue(Problem.WEIGHT_SUM, f"{total.normalize():f}")
+    return shared(parts)
+
+
+def parts_of(text: str) -> tuple[Part, ...]:
+    """The parts that have words, whatever their weights come to.
+
+    Raises:
+        WrongValue: a weight is out of its range.
+    """
+    return tuple(
         Part(phrases=phrases, weight=float(weight))
         for words, weight in _weighted(text)
         if (phrases := _phrases(words))
     )
-    total = weight_sum(parts)
-    if parts and total <= 0:
-        raise WrongValue(Problem.WEIGHT_SUM, f"{total.normalize():f}")
-    # Weights are shares: a part alone is all there is, whatever it weighs.
+
+
+def shared(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Weights are shares: a part alone is all there is, whatever it weighs."""
     return parts if len(parts) > 1 else tuple(Part(phrases=part.phrases) for part in parts)
 
 
@@ -69,9 +84,9 @@ def _weighted(text: str) -> Iterator[tuple[str, Decimal]]:
         weight = Decimal(match["weight"] or 1)
         if abs(weight) > HEAVIEST:
             raise WrongValue(Problem.WEIGHT, match["separator"])
-        yield text[start : match.start()], weight
+        yield text[start : match.start()].lstrip(_BETWEEN if start else None), weight
         start = match.end()
-    yield text[start:], Decimal(1)
+    yield text[start:].lstrip(_BETWEEN if start else None), Decimal(1)
 
 
 def _phrases(text: str) -> tuple[Phrase, ...]:
@@ -85,7 +100,7 @@ def _phrases(text: str) -> tuple[Phrase, ...]:
             around.pop()
         else:
             phrases.append((piece.text, _emphasis(product, number) if piece.text.strip() else 1.0))
-    return _joined(phrases)
+    return _joined(_without_nothing(phrases))
 
 
 @dataclass(frozen=True)
@@ -131,6 +146,28 @@ def _emphasis(product: float, number: str) -> float:
     if not 0 <= emphasis <= STRONGEST:
         raise WrongValue(Problem.EMPHASIS, number)
     return emphasis
+
+
+def _without_nothing(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Without what is emphasised by 0, nor a second comma or blank where it was."""
+    kept: list[tuple[str, float]] = []
+    gap = False
+    for words, emphasis in pieces:
+        if emphasis == 0:
+            gap = True
+            continue
+        behind = words.lstrip(_BETWEEN) if gap else words
+        if gap and kept:
+            last, weight = kept.pop()
+            before = last.rstrip(_BETWEEN)
+            seam = last[len(before) :] + words[: len(words) - len(behind)]
+            kept.append((before + (", " if seam.strip() else " " if seam else ""), weight))
+        if behind:
+            kept.append((behind, emphasis))
+            gap = False
+    if gap and kept:
+        kept[-1] = (kept[-1][0].rstrip(_BETWEEN), kept[-1][1])
+    return kept
 
 
 def _joined(pieces: list[tuple[str, float]]) -> tuple[Phrase, ...]:

@@ -117,7 +117,8 @@ backslash makes text of what would be a mark: `\\--`, `\\{{`, `\\,`, `\\(`, `\\:
 | --- | --- |
 | `hot:: dog` | two things that are blended, rather than the one that the words are together |
 | `hot::2 dog::1`, `dog::-.5` | how much each weighs, -100 to 100; the sum must be above 0 |
-| `a (red:1.3) fox` | `red` is meant more strongly; 0 to 10. Brackets without a number are text |
+| `a (red:1.3) fox` | `red` is meant more strongly; 0 to 10, and 0 leaves it out; other brackets are text |
+| `--no (fog:1.3), rain` | the same weights behind `--no`, where none is below 0 |
 | `a {{red, blue}} fox --ar {{3:2, 1:1}}` | one job for each permutation, here four; at most {most} |
 | `<lora:name:.8>` | the same as `--lora name:.8` |
 | `--mine` | what you gave this name by `/prefer option set` |

@@ -207,6 +207,7 @@ class RequestChanges(TypedDict, total=False):
     prompt: str
     parts: tuple[Part, ...]
     negative_prompt: str
+    negative_parts: tuple[Part, ...]
     width: int
     height: int
     num_inference_steps: int
@@ -244,7 +245,8 @@ class GenerationRequest(BaseModel):
     uses seed `(seed + k) mod 2**32`.
 
     `prompt` is the plain text; where it has weights, `parts` says what each piece weighs, together more
-    than 0 (empty: one part, nothing emphasised). `stylize` (0–1000) blends the model's style words into the
+    than 0 (empty: one part, nothing emphasised); `negative_parts` says so of `negative_prompt`, none of them
+    below 0. `stylize` (0–1000) blends the model's style words into the
     prompt embedding, and `style_weight` (0–1000) those of `style_words`, which `--sref` chose; 0 is the bare
     prompt. `chaos` (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other,
     `stop` (10–100) ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and
@@ -268,6 +270,7 @@ class GenerationRequest(BaseModel):
     prompt: str
     parts: tuple[Part, ...] = ()
     negative_prompt: str = ""
+    negative_parts: tuple[Part, ...] = ()
     width: Annotated[int, Field(ge=8, le=16384)]
     height: Annotated[int, Field(ge=8, le=16384)]
     num_inference_steps: Annotated[int, Field(ge=1, le=1000)] = 20
@@ -311,6 +314,10 @@ class GenerationRequest(BaseModel):
         # Weights are shares of their sum.
         if self.parts and weight_sum(self.parts) <= 0:
             raise ValueError(f"the weights of the parts sum to {weight_sum(self.parts)}, not above 0")
+        if self.negative_parts and (
+            min(part.weight for part in self.negative_parts) < 0 or weight_sum(self.negative_parts) <= 0
+        ):
+            raise ValueError("a negative part weighs less than 0, or all of them nothing")
         return self
 
     @model_validator(mode="after")

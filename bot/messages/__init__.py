@@ -103,7 +103,7 @@ _SPEEDS = {Speed.FAST: N_("fast"), Speed.RELAX: N_("relaxed"), Speed.TURBO: N_("
 def mode(job: Job) -> str:
     """How the job is drawn and who sees it, as every message of it ends: `(fast)`, `(relaxed, stealth)`."""
     speed = _(_SPEEDS[Speed(job.speed)])
-    return _("({speed}, stealth)").format(speed=speed) if job.stealth else f"({speed})"
+    return _("({speed}, stealth)").format(speed=speed) if job.stealth else _("({speed})").format(speed=speed)
 
 
 def waiting(job: Job, ahead: int = 0) -> str:

@@ -51,6 +51,10 @@ _WRONG = {
         "The weights of the prompt's parts add up to {given}; the sum must be above 0. What shall "
         "not be in the picture can also stand after `--no`."
     ),
+    Problem.WEIGHT_BELOW: N_(
+        "{name} already says what shall not be in the picture, so nothing there weighs less than 0 as "
+        "{given} does. Write what you want to see in the text, without {name}."
+    ),
     Problem.EMPHASIS: N_(
         "Emphasis goes from 0 to 10, such as `(red:1.3)`, not {given}. A bracket that is text is "
         "written `\\(`."
@@ -104,7 +108,7 @@ _TOLD = {
         "{detail} in your option {name} cannot be used; `/prefer option set` changes it."
     ),
     NoteKind.NO_VERSION: N_("No model here stands for {whole}, so it changed nothing."),
-    NoteKind.SNAPPED: N_("{name} was drawn as {plain}, the nearest that this model draws."),
+    NoteKind.SNAPPED: N_("{name} is drawn as {plain}: the nearest of the shapes that this model knows."),
     NoteKind.STEPS_LIMITED: N_("{name} was drawn in {plain} steps, the most that this model takes."),
     NoteKind.SEEDS_APART: N_(
         "With one {name} all repeats would be the same, so each takes the next: {plain}, …"
@@ -122,6 +126,10 @@ _TOLD = {
         "Too many pictures stand before your text: the last {plain} were left out, and not fetched."
     ),
     NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
+    NoteKind.NOT_EDITED: N_(
+        "No model here changes a picture by an instruction yet: the links of {name} were read as pictures in "
+        "front of your text, and its words as part of it."
+    ),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }
 

@@ -15,19 +15,19 @@ _SHORT_PROMPT = 150
 _LINE = 80
 _SPEEDS = {Speed.FAST: N_("Fast"), Speed.RELAX: N_("Relaxed"), Speed.TURBO: N_("Turbo")}
 _AUDIT_DEEDS = {
-    "ban": N_("banned"),
-    "unban": N_("lifted the ban of"),
+    "ban": N_("banned {member}"),
+    "unban": N_("lifted the ban of {member}"),
     "pause": N_("paused new jobs"),
     "resume": N_("let new jobs run again"),
-    "cancel": N_("cancelled a job of"),
-    "cancel_batch": N_("cancelled a batch of"),
-    "delete": N_("deleted a picture of"),
-    "take_down": N_("took down a picture of"),
-    "restore": N_("let be shown here again a job of"),
-    "withhold": N_("withheld a reported job of"),
-    "withhold_everywhere": N_("withheld everywhere a job of"),
-    "restore_everywhere": N_("let be shown again a job of"),
-    "dismiss": N_("dismissed the report of a job of"),
+    "cancel": N_("cancelled a job of {member}"),
+    "cancel_batch": N_("cancelled a batch of {member}"),
+    "delete": N_("deleted a picture of {member}"),
+    "take_down": N_("took down a picture of {member}"),
+    "restore": N_("let a job of {member} be shown here again"),
+    "withhold": N_("withheld a reported job of {member}"),
+    "withhold_everywhere": N_("withheld a job of {member} everywhere"),
+    "restore_everywhere": N_("let a job of {member} be shown again everywhere"),
+    "dismiss": N_("dismissed the report of a job of {member}"),
     "forbid": N_("forbade in prompts"),
     "permit": N_("allowed in prompts again"),
 }
@@ -184,10 +184,9 @@ def _actor(entry: AuditEntry) -> str:
 
 
 def _audit_line(entry: AuditEntry) -> str:
-    deed = _(_AUDIT_DEEDS.get(entry.action, entry.action))
+    member = _("a member") if entry.target_id is None else f"<@{entry.target_id}>"
+    deed = _(_AUDIT_DEEDS.get(entry.action, entry.action)).format(member=member)
     parts = [_when(entry.at, "f"), _actor(entry), deed]
-    if entry.target_id is not None:
-        parts.append(f"<@{entry.target_id}>")
     if entry.job_id is not None:
         parts.append(_("(job {job_id})").format(job_id=entry.job_id))
     reason = entry.detail.get("reason") or entry.detail.get("word")

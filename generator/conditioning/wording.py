@@ -92,7 +92,12 @@ def negative(request: GenerationRequest, cache: PromptCache) -> Embedding:
         (part.phrases, -part.weight / positive_weight / SAME_AS) for part in request.parts if part.weight < 0
     ]
     rest = 1.0 if request.negative_prompt else max(0.0, 1.0 - sum(weight for _, weight in parts))
-    return cache.blend([(request.negative_prompt, rest), *parts])
+    unwanted: list[tuple[Text, float]] = [
+        (part.phrases, part.weight) for part in request.negative_parts if part.weight
+    ]
+    unwanted = unwanted or [(request.negative_prompt, 1.0)]
+    whole = sum(weight for _, weight in unwanted)
+    return cache.blend([*((text, rest * weight / whole) for text, weight in unwanted), *parts])
 
 
 def _styled(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> Embedding:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from bot import flags
-from bot.flags import BY_NAME, FLAGS, FlagError, Meaning, NoteKind, Preferences, Problem, parse
+from bot.flags import (
+    BY_NAME,
+    FLAGS,
+    FlagError,
+    Meaning,
+    NoteKind,
+    Preferences,
+    Problem,
+    all_notes,
+    parse,
+    parse_all,
+)
 from bot.values import Scope
 from storage import samplers
 from tests.bot.catalogs import catalog
@@ -69,10 +80,34 @@ def test_any_ratio_is_snapped_to_a_size_of_the_model_and_shown_as_typed(
     assert parsed.text == f"a boat --ar {ratio}"
 
 
-def test_a_ratio_far_from_all_sizes_is_said() -> None:
-    assert not parse("a boat --ar 3:2", CATALOG).notes
-    (note,) = parse("a boat --ar 4:1", CATALOG).notes
-    assert (note.kind, note.flag, note.detail) == (NoteKind.SNAPPED, "ar", "208×64")
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("--ar 4:1", "13:4 (208×64)"),
+        ("--aspect 1:2", "6:11 (96×176)"),
+        ("--ar 5:4", None),
+        ("--ar 6:5", "9:7 (144×112)"),
+        ("--ar 100:97", "1:1 (128×128)"),
+        ("--ar 100:98", None),
+        ("--ar 10:7", None),
+        ("--ar 13:7", None),
+        ("--ar 1:1", None),
+        ("", None),
+    ],
+)
+def test_a_shape_that_is_over_three_percent_off_is_said_once(text: str, drawn: str | None) -> None:
+    notes = all_notes(parse_all(f"a {{red, blue}} boat {text} --repeat 2", CATALOG))
+    assert [note.detail for note in notes if note.kind is NoteKind.SNAPPED] == ([drawn] if drawn else [])
+
+
+def test_a_shape_from_options_suffix_or_settings_is_said_too() -> None:
+    for options, member in (
+        ({"ar": "1:2"}, Preferences()),
+        ({}, Preferences(suffix="--ar 1:2")),
+        ({}, Preferences(ratio="1:2")),
+    ):
+        (note,) = parse("a boat", CATALOG, member, options=options).notes
+        assert (note.kind, note.detail) == (NoteKind.SNAPPED, "6:11 (96×176)")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +200,8 @@ def test_a_prompt_pasted_from_midjourney_runs_with_notes() -> None:
 )
 def test_no_noted_flag_swallows_the_next_one(flag: flags.Flag) -> None:
     value = "" if flag.value.form == "" else "2" if flag.value.form == "N" else "raw"
-    value = "50" if flag.name == "stop" else value
-    parsed = parse(f"a fox --{flag.name} {value} --ar 3:2", CATALOG)
+    value = "https://a.example/b.png" if flag.name == "edit" else value
+    parsed = parse(f"a fox --{flag.name} {value} --ar 10:7", CATALOG)
     assert parsed.request.width == 160
     assert [note.flag for note in parsed.notes] == [flag.name]
 
@@ -276,7 +311,7 @@ def test_the_text_beats_the_option_beats_the_setting() -> None:
 
     assert parse("a fox --s 5", CATALOG, Preferences(ratio="3:2")).text == "a fox --s 5 --ar 3:2"
 
-    by_option = parse("a fox", CATALOG, settings, options={"model": "picturebook", "ar": "3:2"})
+    by_option = parse("a fox", CATALOG, settings, options={"model": "picturebook", "ar": "10:7"})
     assert (by_option.request.model, by_option.request.width) == ("picturebook", 160)
     assert not by_option.notes
 

@@ -327,7 +327,7 @@ def test_how_strong_a_style_is() -> None:
         ("--sw 50", "`--sw` changed nothing without `--sref`."),
         ("--iw 2", "`--iw` changed nothing without a link to a picture in front of the text."),
         ("--q 5", "`--q` was drawn in 50 steps, the most that this model takes."),
-        ("--ar 4:1", "`--ar` was drawn as 208×64, the nearest that this model draws."),
+        ("--ar 4:1", "`--ar` is drawn as 13:4 (208×64): the nearest of the shapes that this model knows."),
     ],
 )
 def test_what_is_not_quite_done_is_said(typed: str, sentence: str) -> None:
@@ -516,3 +516,19 @@ def test_weights_of_several_pictures_are_said_to_change_nothing() -> None:
         "The pictures before your text count the same here, whatever their weights."
     ]
     assert parse(f"{A}::2 a fox", CATALOG).notes == ()
+
+
+def test_edit_is_read_as_pictures_in_front_of_the_words_and_said() -> None:
+    parsed = parse(f"a fox --ar 10:7 --edit {A} {B} make it (snow:1.3)", CATALOG, seed=1)
+    before = parse(f"{A} {B} a fox make it (snow:1.3) --ar 10:7", CATALOG, seed=1)
+    assert (parsed.request, parsed.images) == (before.request, before.images)
+    assert [note.kind for note in parsed.notes] == [NoteKind.NOT_EDITED]
+    assert parse(parsed.text, CATALOG, seed=1) == parsed
+    assert parse(f"--edit {A}", CATALOG).images == (ImageLink(A),)
+
+
+@pytest.mark.parametrize("value", ["", "make it snow", " ".join(["https://a.example/b.png"] * 5)])
+def test_edit_without_pictures_or_with_too_many_is_refused(value: str) -> None:
+    with pytest.raises(FlagError) as caught:
+        parse(f"a fox --edit {value}", CATALOG)
+    assert "up to 4 links to pictures" in flag_faults(caught.value.faults)

@@ -36,8 +36,8 @@ EVERYTHING = Preferences(
 
 
 def test_the_strongest_of_all_sources_holds() -> None:
-    found = parsed("a fox --mine --weird 5", EVERYTHING, ar="3:2")
-    assert found.text == "a fox ink --s 3 --chaos 3 --weird 5 --ar 3:2 --no suffix"
+    found = parsed("a fox --mine --weird 5", EVERYTHING, ar="10:7")
+    assert found.text == "a fox ink --s 3 --chaos 3 --weird 5 --ar 10:7 --no suffix"
     request = found.request
     assert (request.prompt, request.stylize, request.chaos, request.weird) == ("a fox ink", 3, 3, 5)
     assert (request.width, request.negative_prompt) == (160, "suffix")

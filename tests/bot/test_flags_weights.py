@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.flags import FlagError, Problem, parse
+from bot.flags import FlagError, NoteKind, Preferences, Problem, parse
 from bot.messages import flag_faults
 from storage.contract import GenerationRequest, Part
 from tests.bot.catalogs import catalog
@@ -107,7 +107,6 @@ def test_no_is_the_negative_prompt_and_outside_the_sum() -> None:
         ("(a (b) c:2) (d)", [("a (b) c ", 2), ("(d)", 1)]),
         ("a (red : 1.3) fox", [("a ", 1), ("red ", 1.3), (" fox", 1)]),
         ("(in 2049:1.3) fox", [("in 2049", 1.3), (" fox", 1)]),
-        ("(fog:0) fox", [("fog", 0), (" fox", 1)]),
         ("(一只狐狸:1.5) x", [("一只狐狸", 1.5), (" x", 1)]),
     ],
 )
@@ -191,3 +190,79 @@ def test_lora_in_the_text_is_the_flag() -> None:
     ]
     assert parsed.notes == ()
     assert parse(parsed.text, CATALOG, seed=parsed.request.seed).request == parsed.request
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("(fog:0) fox", "fox"),
+        ("a cottage (with trees:0) at night", "a cottage at night"),
+        ("a cottage, (trees:0), fog", "a cottage, fog"),
+        ("a cottage (in fog:0), trees", "a cottage, trees"),
+        ("(trees:0), a cottage", "a cottage"),
+        ("a cottage, (trees, fog:0)", "a cottage"),
+        ("a cottage, ((trees:0) and (fog:3):0), (rain:.0)", "a cottage"),
+        ("一座小屋，(树:0)，雾", "一座小屋, 雾"),
+        ("a (red:0)-haired fox", "a -haired fox"),
+    ],
+)
+def test_what_weighs_nothing_is_left_out(text: str, prompt: str) -> None:
+    assert request(text) == request(prompt)
+    assert request(f"a --no {text}") == request(f"a --no {prompt}")
+
+
+@pytest.mark.parametrize("nothing", ["(trees:0)", "(trees, fog:0)", "trees::0", "(trees:0), (fog:0)"])
+def test_no_with_nothing_that_weighs_is_no_negative_prompt(nothing: str) -> None:
+    assert request(f"a cottage with trees --no {nothing}") == request("a cottage with trees")
+
+
+def test_text_of_nothing_is_an_empty_prompt() -> None:
+    assert refused("(fog:0)").problem is Problem.EMPTY
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "(worst quality, low quality:1.4)",
+        "fog, (rain:.5), snow",
+        "((fog:1.2) rain:1.5)",
+        "fog::2 rain",
+        "fog::2, (rain:1.3)::.5 snow",
+        r"\(fog:1.3\)",
+        '"(fog:1.3)"',
+        "(at 5:30)",
+    ],
+)
+def test_no_weighs_as_the_text_does(words: str) -> None:
+    text, found = request(words), request(f"a fox --no {words}")
+    assert (found.negative_prompt, found.negative_parts) == (text.prompt, text.parts)
+    assert (found.prompt, found.parts) == ("a fox", ())
+
+
+def test_several_no_are_one_list_and_multi_prompts_stand_beside_it() -> None:
+    found = request("a fox --no (fog:1.2), rain --no (snow:0) --no ice --no a::2 b")
+    assert [("".join(each.text for each in part.phrases), part.weight) for part in found.negative_parts] == [
+        ("fog, rain, ice", 1),
+        ("a", 2),
+        ("b", 1),
+    ]
+    # A bracket ends with its flag.
+    assert request("a fox --no (fog --no rain:11)").negative_prompt == "(fog, rain:11)"
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("(fog:11)", Problem.EMPHASIS),
+        ("fog::101", Problem.WEIGHT),
+        ("fog::-1", Problem.WEIGHT_BELOW),
+        ("fog::2 rain::-1", Problem.WEIGHT_BELOW),
+    ],
+)
+def test_a_wrong_weight_in_no_is_refused_and_in_a_suffix_left_out(typed: str, problem: Problem) -> None:
+    error = refused(f"a fox --no {typed}")
+    assert (error.problem, error.flag) == (problem, "no")
+    assert flag_faults(error.faults)
+    kept = parse("a fox", CATALOG, Preferences(suffix=f"--no {typed}"), seed=1)
+    assert kept.request == request("a fox")
+    assert [note.kind for note in kept.notes] == [NoteKind.SUFFIX_UNUSABLE]

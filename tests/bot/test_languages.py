@@ -89,7 +89,7 @@ async def test_a_jobs_messages_speak_its_members_language(world: World) -> None:
     assert [part["label"] for part in buttons(waiting)] == ["取消任务"]
     drawing.draw(world.backends)
     grid = await world.picture()
-    assert grid.content.endswith("(快速)")
+    assert grid.content.endswith("（快速）")
 
     with interactions_with(locale="zh-CN"):
         await press(alice, grid, "U1")
@@ -110,7 +110,7 @@ async def test_what_a_job_says_is_in_its_language_after_a_restart(world: World) 
         await alice.slash(world.channel, "imagine", prompt="a red castle")
     await world.restart_bot()
     drawing.draw(world.backends)
-    assert (await world.picture()).content.endswith("(快速)")
+    assert (await world.picture()).content.endswith("（快速）")
 
 
 async def test_refusals_and_notes(world: World) -> None:
@@ -192,7 +192,7 @@ async def test_forms(world: World) -> None:
     form = opened.modal
     assert form is not None
     assert form["title"] == "变化（局部）"
-    assert [part["label"] for part in form["components"]][1:3] == ["用文字说明哪里", "要重画的位置"]
+    assert [part["label"] for part in form["components"]][1:3] == ["位置（用文字描述）", "要重画的位置"]
 
 
 async def test_a_reaction_is_answered_in_what_its_member_last_spoke(world: World) -> None:
@@ -249,3 +249,41 @@ def test_others_read_english() -> None:
         with spoken(locale):
             assert messages.stopping(job).endswith("(Stopping)")
     assert discord.Locale.chinese.value == "zh-CN"
+
+
+NOT_SAID = {
+    "放松": "慢速: muscles relax, jobs are slow",
+    "涡轮": "极速: a turbine is a machine",
+    "混调": "重混: what cooks and sound engineers do",
+    "微妙": "细微: delicate, tricky",
+    "拦下": "隐藏: a taxi is stopped so",
+    "管理员": "版主: moderators, who differ from the operator by one letter otherwise",
+    "管理者": "运营者: the operator",
+    "缩小": "扩图: the picture does not shrink, the scene grows",
+    "缩放": "扩图",
+    "审美": "风格: of a model",
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        (re.compile("|".join(NOT_SAID)), "取消了放松任务"),
+        # CommonMark ends no bold between a full-width colon and a letter.
+        (re.compile(r"：\*\*"), "**当前后缀：**无"),
+        (re.compile(r"属于\s*$"), "取消了一个任务，属于"),
+        (
+            re.compile(
+                r"[\u4e00-\u9fff]\{(?!image|when|state|place|until|because|which|what|made|line|rest|deed|again|said)"
+            ),
+            "接受{expected}",
+        ),
+        (re.compile(r"[\u4e00-\u9fff][A-Za-z0-9`]|[A-Za-z0-9`][\u4e00-\u9fff]"), "按V重画"),
+        (re.compile(r"）[ ]· |（[^（）]*\)|\([^()（）]*）"), "变化（强烈） · "),
+    ],
+    ids=["words", "bold", "owner", "fields", "spaces", "brackets"],
+)
+def test_chinese_keeps_its_rules(translations: Catalog, rule: re.Pattern[str], broken: str) -> None:
+    assert rule.search(broken)
+    said = [form for one in translations if one.id for form in forms_of(one.string)]
+    assert [form for form in said if rule.search(form)] == [], NOT_SAID

@@ -245,12 +245,12 @@ def test_other_notes_say_what_was_done_instead() -> None:
     notes = [
         Note(NoteKind.OPTION_OVERRULED, "ar", "3:2"),
         Note(NoteKind.SETTING_UNUSABLE, "model", "sold"),
-        Note(NoteKind.SNAPPED, "ar", "208×64"),
+        Note(NoteKind.SNAPPED, "ar", "13:4 (208×64)"),
     ]
     overruled, unusable, snapped = messages.notes(notes)
     assert overruled == "`--ar` in your text was followed, not the option `3:2`."
     assert "`sold` cannot be used any more" in unusable
-    assert "drawn as 208×64" in snapped
+    assert "drawn as 13:4 (208×64)" in snapped
 
 
 def test_unknown_words_are_named_with_what_is_known() -> None:

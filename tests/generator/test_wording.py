@@ -216,3 +216,13 @@ def test_a_catalog_without_phrases_has_some_that_every_model_knows() -> None:
     lexicon = Lexicon.of(entry)
     assert lexicon.chaos == ("at sea",)
     assert lexicon.weird == wording.WEIRD
+
+
+def test_the_negative_prompt_weighs_as_the_text_does(family: StableDiffusion) -> None:
+    weighed = (Part(phrases=(Phrase(text="a dog, "), Phrase(text="fog", emphasis=1.4))),)
+    several = (part("a dog", 2.0), part("fog", 0.5, 1.3))
+    for words, parts in (("a dog, fog", weighed), ("a dog fog", several)):
+        as_text = wording.positive(asked(prompt=words, parts=parts), LEXICON, family.prompts)[0].tokens
+        as_negative = negative(family, negative_prompt=words, negative_parts=parts)
+        assert torch.equal(as_negative, as_text)
+        assert not torch.equal(as_negative, negative(family, negative_prompt=words))

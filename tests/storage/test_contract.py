@@ -34,6 +34,13 @@ def test_changes_have_the_fields_of_a_request() -> None:
         {"task": Task.INPAINTING, "parent_image_id": 1},
         {"mask_words": "x" * 101},
         {"source_keys": ("a",) * 6},
+        {"negative_parts": ({"phrases": [{"text": "fog"}], "weight": 0},)},
+        {
+            "negative_parts": (
+                {"phrases": [{"text": "fog"}], "weight": 2},
+                {"phrases": [{"text": "rain"}], "weight": -1},
+            )
+        },
         {"colour": "red"},
     ],
     ids=str,
