@@ -47,6 +47,7 @@ class NoteKind(Enum):
     SETTINGS_IN_TEXT = auto()
     BREAK = auto()
     AND = auto()
+    BRACES = auto()
     STYLE_UNKNOWN = auto()
     ZOOM = auto()
 

@@ -1,4 +1,4 @@
-"""Other programs' names of flags: those of web pages, scripts and bots, with the flag that does the same here."""
+"""Other programs' names of flags (web pages, scripts, bots), with the flag that does the same here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ FOREIGN: Mapping[str, str] = MappingProxyType(
 )
 SIDES = {"w": "width", "width": "width", "h": "height", "height": "height"}
 """Flags that together say a size."""
-COUNTS = frozenset("count batch batch-size batch_size num num-images num_images images".split())
+COUNTS = frozenset(
+    ["count", "batch", "batch-size", "batch_size", "num", "num-images", "num_images", "images"]
+)
 """How many pictures there shall be: here always as many as stand in a grid."""
 RANDOM = frozenset(("random", "rand", "-1", "?", "auto", "none"))
 """Values of a seed that say what leaving it out says."""

@@ -1,8 +1,8 @@
 """What a member typed, taken apart: links to pictures, the text, then the flags with their values as typed.
 
 The grammar is Midjourney's: flags stand at the end, begin with `--` and last until the next flag. Which flags
-there are is not known here, nor what people paste: `bot/pasted.py` makes such a line of it. `<lora:name:weight>` in the text, as
-other programs write it, is the flag `--lora name:weight`.
+there are is not known here, nor in what forms people paste them: `bot/pasted.py` makes such a line of those.
+`<lora:name:weight>` in the text, as other programs write it, is the flag `--lora name:weight`.
 """
 
 from __future__ import annotations

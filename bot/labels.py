@@ -1,4 +1,4 @@
-"""Prompts that come with labels: `Prompt: … Negative prompt: …`, in the languages that pages write them in."""
+"""Prompts with labels, `Prompt: … Negative prompt: …`, in the languages that pages write them in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from bot.faults import Note, NoteKind
 
 _NEGATIVE = (
-    r"(?:[#+*_\-]{0,4}\s?)?(?:negative|neg)[ _-]?prompts?|(?<![\w])negative(?=\s*[:：])|undesired\s+content"
+    r"(?<=\s)[-–]\s?prompt(?=\s*[:：])|(?:[#+*_\-]{0,4}\s?)?(?:negative|neg)[ _-]?prompts?"
+    r"|(?<![\w])negative(?=\s*[:：])|undesired\s+content"
     r"|反向提示词|反向提示詞|负向提示词|负面提示词|負面提示詞|反向词|ネガティブプロンプト|негативный\s+промпт"
     r"|prompt\s+negativo|negativer?\s+prompt|prompt\s+n[ée]gatif|부정\s*프롬프트|네거티브\s*프롬프트"
 )
@@ -20,16 +21,23 @@ _POSITIVE = re.compile(
     re.IGNORECASE,
 )
 _SETTINGS = re.compile(
-    r"(?:(?<=[\s,;.|])|^)(?P<first>steps[: ]\s*\d+[\s,;|]+(?:sampler|cfg|seed|size|schedule|scale|guidance)\b.*)",
+    r"(?:(?<=[\s,;.|])|^)(?P<first>steps[: ]\s*\d+[\s,;|]+"
+    r"(?:sampler|cfg|seed|size|schedule|scale|guidance)\b.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _FLAG = re.compile(r"(?<!\S)--[A-Za-z]")
 
 
+def settings_in(words: str) -> str:
+    """Settings of another program that stand within the words; "" where there are none."""
+    found = _SETTINGS.search(words)
+    return "" if found is None else " ".join(found["first"].split())
+
+
 def labelled(text: str) -> tuple[str, tuple[Note, ...]]:
-    """The text with what follows a label as its flag; settings of other programs stay and are named."""
-    if settings := _SETTINGS.search(text):
-        return text, (Note(NoteKind.SETTINGS_IN_TEXT, "", " ".join(settings["first"].split())),)
+    """The text with what follows a label as its flag; what has another program's settings stays."""
+    if _SETTINGS.search(text):
+        return text, ()
     label = _LABEL.search(text)
     if label is None or len(_LABEL.findall(text)) > 1:
         return text, ()

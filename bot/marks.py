@@ -24,7 +24,7 @@ _MARK = re.compile(
     rf"""
     {QUOTED}
     | (?P<escaped> \\{_ANY}+ )
-    | (?<! {_ANY} ) (?P<dashes> {_ANY}+ (?: \s{_ANY}+ )? ) (?P<gap> \s* )
+    | (?<! {_ANY} ) (?P<dashes> {_ANY} \s {_ANY} (?! {_ANY} ) | {_ANY}+ ) (?P<gap> \s* )
       (?P<name> {_NAME} ) (?P<sign> \s?[:：=] )? (?! [\w/] )
     """,
     re.VERBOSE,
@@ -33,7 +33,7 @@ _BEHIND_WORD = re.compile(r"[A-Za-z0-9À-ɏͰ-ӿ]")
 _RATIO = re.compile(r"(?:ratio )?\d{1,5}(?:\.\d+)?(?: ?[:x×/∶;.-] ?\d{1,5}(?:\.\d+)?)?", re.IGNORECASE)
 _PURE_RATIO = re.compile(r"\d{1,5}(?:\.\d+)? ?[:x×/∶] ?\d{1,5}(?:\.\d+)?\b", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)%?")
-_STYLES = frozenset("raw cute scenic expressive original 4a 4b 4c".split())
+_STYLES = frozenset(["raw", "cute", "scenic", "expressive", "original", "4a", "4b", "4c"])
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
         until = marks[place + 1].start if place + 1 < len(marks) else len(line)
         value = line[mark.value_start : until]
         if _is_flag(mark, value, behind_flag=behind_flag):
-            pieces += [_before(line[end : mark.start], mark), f"--{mark.name} "]
+            pieces += [_before(line[end : mark.start]), f"--{mark.name} "]
             end, behind_flag = mark.value_start, True
         elif note := _doubt(mark, value):
             doubts.append(note)
@@ -74,7 +74,7 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
     return " ".join("".join(pieces).split()), tuple(doubts)
 
 
-def _before(text: str, mark: _Mark) -> str:
+def _before(text: str) -> str:
     """The text up to a flag, with a blank at its end; a bracket that holds the flag alone goes with it."""
     bare = text.rstrip()
     if bare.endswith(("(", "[")):
@@ -128,7 +128,7 @@ def _takes(name: str, value: str) -> bool:
     """Whether what stands behind a name is what its flag takes, and nothing more."""
     flag = BY_NAME.get(FOREIGN.get(name, name)) or BY_NAME.get(name)
     if flag is None or "{" in value or "}" in value:
-        return flag is not None and flag.value.form not in ("",)
+        return flag is not None and flag.value.form != ""
     plain = plain_value(value)
     form = flag.value.form
     if name in ("size", "width", "height", "h"):
@@ -153,7 +153,7 @@ def _doubt(mark: _Mark, value: str) -> Note | None:
     if mark.glued or mark.gap:
         numbered = known and (_PURE_RATIO.match(plain) or (mark.long and _NUMBER.match(plain)))
         return Note(NoteKind.LIKE_FLAG, mark.name, detail) if numbered else None
-    near = difflib.get_close_matches(mark.name[:40], [*BY_NAME, *FOREIGN], n=1, cutoff=0.75)
+    near = difflib.get_close_matches(mark.name[:40], [*BY_NAME, *FOREIGN], n=1, cutoff=0.7)
     if known or (near and len(mark.name) > 3) or _PURE_RATIO.match(plain):
         return Note(NoteKind.LIKE_FLAG, mark.name, detail)
     return None

@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
 from bot.grammar import QUOTED, Divided, clean, divide
-from bot.labels import labelled
+from bot.labels import labelled, settings_in
 from bot.marks import marked
 from bot.tidy import tidied
 from bot.wrapping import unwrapped
 
 _QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
 _FLAG_WITHIN = re.compile(r"(?<![\w-])(?:--|[—–])(?P<name>[A-Za-z]+)(?: [\w:.]+)?")
+_NAMED = re.compile(
+    r"""
+    (?<![\w-]) -{0,2} (?P<name> seed | aspect(?:[ ]ratio)? | ar | stylize | 宽高比 | 比例 | 长宽比 )
+        [*\s]* [:：=]? [*\s]* \d[\d:：.x]*
+    | (?<![\w-]) (?:avoid|exclude) \s* [:：] \s* [^.;|]+
+    | (?<=\s) \#\#\# \s .+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`."""
+_BRACED = re.compile(r"(?P<open>[{｛]{2,10})(?P<words>[^{}｛｝()\[\],:\\]+)[}｝]{2,10}")
+_SINGLE = re.compile(r"(?<!\\)\{[^{},]*\}")
+_PER_BRACE = 1.05
+"""What a pair of braces is worth in the programs that weigh by them."""
 _BREAK = re.compile(r"[\s,.;]*(?<![\w\\'\"])BREAK(?![\w'\"])[\s,.;]*")
 _AND = re.compile(r"(?<=[^\s,]\s)AND(?=\s[^\s])")
 _SMALL = re.compile(r"[a-zà-ÿ]{2}")
@@ -62,12 +76,12 @@ def settled(text: str, own: Container[str] = ()) -> tuple[Divided, tuple[Note, .
         pasted = read(line)
         divided = divide(pasted.line)
         flags, told = tidied(divided.flags, own)
-        divided = replace(divided, flags=flags)
+        divided = Divided(_BRACED.sub(_weighed, divided.text), flags)
         notes = _once((*notes, *pasted.notes, *told))
         if str(divided) == line:
             break
         line = str(divided)
-    return divided, (*notes, *_in_quotes(divided.text))
+    return divided, (*notes, *_in_quotes(divided.text), *_in_words(divided.words))
 
 
 def _once(notes: Iterable[Note]) -> tuple[Note, ...]:
@@ -81,6 +95,26 @@ def _in_quotes(words: str) -> tuple[Note, ...]:
             if found["name"].lower() in BY_NAME:
                 return (Note(NoteKind.FLAG_IN_QUOTES, found["name"].lower(), found[0]),)
     return ()
+
+
+def _in_words(words: str) -> tuple[Note, ...]:
+    """What was meant as a flag or a weight elsewhere, and stays words."""
+    if settings := settings_in(words):
+        return (Note(NoteKind.SETTINGS_IN_TEXT, "", settings),)
+    named = [Note(NoteKind.LIKE_FLAG, _named(found), found[0].strip()) for found in _NAMED.finditer(words)]
+    braces = _SINGLE.search(words)
+    return (*named, *([Note(NoteKind.BRACES, "", braces[0])] if braces else []))
+
+
+def _named(found: re.Match[str]) -> str:
+    """The flag that would say what a label says."""
+    if found["name"] is None:
+        return "no"
+    return found["name"].lower() if found["name"].isascii() and found["name"][0] in "sS" else "ar"
+
+
+def _weighed(found: re.Match[str]) -> str:
+    return f"({found['words'].strip()}:{round(_PER_BRACE ** len(found['open']), 2):g})"
 
 
 def _of_other_programs(line: str) -> tuple[str, tuple[Note, ...]]:

@@ -89,11 +89,11 @@ def _with_codes(each: Given) -> Given:
     return replace(each, flag=TypedFlag(each.flag.name, value))
 
 
-def scope_of(given: Iterable[Given], catalog: Catalog) -> Scope:
+def scope_of(given: Sequence[Given], catalog: Catalog) -> Scope:
     """The model that the flags ask for; where they name none that there is, the default."""
     scope = Scope(catalog, catalog[catalog.default])
     # Of the same source the last comes first, as it holds.
-    for each in sorted(reversed([*given]), key=lambda each: each.source):
+    for each in sorted(given[::-1], key=lambda each: each.source):
         flag = BY_NAME.get(each.flag.name)
         if flag is None or flag.group != "model":
             continue
@@ -218,7 +218,7 @@ def _nearest(flag: TypedFlag) -> tuple[str | None, str | None]:
     if glued and glued[1] in BY_NAME:
         rest = flag.value if flag.value.startswith((":", ".")) else ""
         return glued[1], f"--{glued[1]} {glued[2]}{rest}"
-    near = difflib.get_close_matches(flag.name[:40], _WORKING_NAMES, n=5, cutoff=0.5)
+    near = difflib.get_close_matches(flag.name[:40], _WORKING_NAMES, n=5, cutoff=0.55)
     # Who mistypes a name has its first letter right more often than not.
     likely = next((name for name in near if name[0] == flag.name[0]), next(iter(near), None))
     return likely, likely and f"--{likely}"

@@ -1,4 +1,4 @@
-"""Typed flags with what is certain about them put right: other programs' names, punctuation behind a value."""
+"""Typed flags, with other programs' names and the punctuation behind values put right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.values import plain_list, plain_value
 
 _SIZE = re.compile(r"(\d{2,5}) ?[x×*,: ] ?(\d{2,5})", re.IGNORECASE)
 _RATIO = re.compile(
-    r"(?:ratio ?:? )?(\d{1,5}(?:\.\d{1,5})?) ?[:x×/∶;-] ?(\d{1,5}(?:\.\d{1,5})?):?", re.IGNORECASE
+    r"(?:ratio ?:? )?(\d{1,5}(?:\.\d{1,5})?) ?[:x×/∶; -] ?(\d{1,5}(?:\.\d{1,5})?):?", re.IGNORECASE
 )
 _SHAPES = {"square": "1:1", "portrait": "2:3", "vertical": "2:3", "landscape": "3:2", "horizontal": "3:2"}
 

@@ -197,6 +197,7 @@ class Ratio:
         raise WrongValue(Problem.WRONG, word, self._nearest(word))
 
     def _nearest(self, word: str) -> str | None:
+        word = word.replace(".", ":") if re.fullmatch(r"[0-9]{1,2}\.[0-9]{1,2}", word) else word
         match = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)(?:[:x×/.]([0-9]{1,5}(?:\.[0-9]{1,5})?))?", word)
         if match is None:
             return None

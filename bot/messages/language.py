@@ -141,6 +141,10 @@ _TOLD = {
         "{detail} was read as a word. Parts that are weighed against each other are written "
         "`a cat::1 a dog::2`."
     ),
+    NoteKind.BRACES: N_(
+        "{detail} was read with its braces. Weight is written `(red:1.3)`; braces hold a choice, "
+        "`{{red, blue}}`."
+    ),
     NoteKind.STYLE_UNKNOWN: N_(
         "{whole} changed nothing: of Midjourney's styles only `--style raw` has a meaning here."
     ),

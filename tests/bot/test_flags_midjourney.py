@@ -392,7 +392,8 @@ def test_custom_zoom_reads_how_far_it_goes() -> None:
     parsed = parse("a fox --zoom 1.5", CATALOG)
     assert parsed.zoom == 1.5
     assert hints([parsed], CATALOG) == [
-        "`--zoom 1.5` changed nothing here: it is for the form of the button Custom Zoom, below a single picture."
+        "`--zoom 1.5` changed nothing here: it is for the form of the button Custom Zoom, below a single "
+        "picture."
     ]
 
 
