@@ -137,8 +137,8 @@ def parse_all(
         same = [replace(each, repeat=1) for each in (first, *others)]
         fixed = seed is not None or first.command == first.text
         parsed += _apart(same) if fixed and first.repeat > 1 else same
-    first, *others = parsed
-    return [replace(first, notes=tuple(dict.fromkeys((*pasted.notes, *first.notes)))), *others]
+    notes = tuple(dict.fromkeys((*pasted.notes, *parsed[0].notes)))
+    return [replace(parsed[0], notes=notes), *parsed[1:]]
 
 
 def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:

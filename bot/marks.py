@@ -77,7 +77,7 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
 def _before(text: str) -> str:
     """The text up to a flag, with a blank at its end; a bracket that holds the flag alone goes with it."""
     bare = text.rstrip()
-    if bare.endswith(("(", "[")):
+    if text.endswith(("(", "[")):
         bare = bare[:-1].rstrip()
     return f"{bare} " if bare else ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
 from typing import Any
@@ -93,7 +93,8 @@ def scope_of(given: Sequence[Given], catalog: Catalog) -> Scope:
     """The model that the flags ask for; where they name none that there is, the default."""
     scope = Scope(catalog, catalog[catalog.default])
     # Of the same source the last comes first, as it holds.
-    for each in sorted(given[::-1], key=lambda each: each.source):
+    for place in sorted(range(len(given)), key=lambda place: (given[place].source, -place)):
+        each = given[place]
         flag = BY_NAME.get(each.flag.name)
         if flag is None or flag.group != "model":
             continue

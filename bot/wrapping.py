@@ -160,4 +160,4 @@ def _whole(inner: str, opening: str, closing: str) -> bool:
 
 def _without_front(text: str) -> str:
     found = _FRONT.match(text)
-    return text[found.end() :] if found and found.end() < len(text) else text
+    return text[found.end() :] if found else text

@@ -391,10 +391,8 @@ def test_words_are_looked_up_without_weights_links_and_marks(tmp_path: Any) -> N
 def test_custom_zoom_reads_how_far_it_goes() -> None:
     parsed = parse("a fox --zoom 1.5", CATALOG)
     assert parsed.zoom == 1.5
-    assert hints([parsed], CATALOG) == [
-        "`--zoom 1.5` changed nothing here: it is for the form of the button Custom Zoom, below a single "
-        "picture."
-    ]
+    (said,) = hints([parsed], CATALOG)
+    assert said.startswith("`--zoom 1.5` changed nothing here: it is for the form of the button Custom Zoom")
 
 
 def test_speed_and_visibility_stand_beside_the_request() -> None:

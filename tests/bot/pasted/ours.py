@@ -13,9 +13,9 @@ _SCENES = (
     "two foxes by a frozen lake", "a well-known t-shirt shop", "a sci-fi harbour, neon", "rock-'n'-roll cats",
     "a 1920s-style ballroom", "a lighthouse, oil on canvas", "a snail with a house of glass", "an empty tram",
     "a tea garden in the rain", "the moon over wheat fields", "a bakery at 5 in the morning",
-    "x-ray of a fish",    "a mother-in-law's tongue in a pot", "sun-bleached driftwood", "a paper crane", "an iron bridge in fog",
-    
-    "城堡在山上，黄昏", "一只红色的狐狸，雪地", "ein Fachwerkhaus im Nebel", "un phare sous l'orage", "🦊 a fox, snow",
+    "x-ray of a fish", "a mother-in-law's tongue in a pot", "sun-bleached driftwood", "a paper crane",
+    "an iron bridge in fog", "城堡在山上，黄昏", "一只红色的狐狸，雪地", "ein Fachwerkhaus im Nebel",
+    "un phare sous l'orage", "🦊 a fox, snow",
 )  # fmt: skip
 _FLAGS: tuple[tuple[tuple[tuple[str, str], ...], dict[str, Any]], ...] = (
     ((("ar", "16:9"),), {"ar": "16:9"}),
