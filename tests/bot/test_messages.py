@@ -201,7 +201,7 @@ def test_each_fault_has_its_sentence(text: str, sentence: str) -> None:
 
 def test_a_typed_value_cannot_break_out_of_its_sentence() -> None:
     assert "`x**@everyone**x`" in sentence_of("a fox --s x**@everyone**x")
-    assert r"\`\*\*" in sentence_of("a fox --s `**x**")
+    assert r"\`\*\*" in sentence_of("a fox --s y`**x**y")
 
 
 @pytest.mark.parametrize(
