@@ -40,7 +40,13 @@ class NothingToDraw(Refused):
 
 
 class RegionEmpty(Refused):
-    """Neither a place nor a painted copy was given."""
+    """Neither words, nor a place, nor a painted copy say where; `echo` is the prompt that was typed."""
+
+    def __init__(self, echo: str = "", *, finds: bool = False) -> None:
+        super().__init__("no region")
+        self.echo = echo
+        self.finds = finds
+        """Whether the model finds what words name."""
 
 
 class RegionTooSmall(Refused):

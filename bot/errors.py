@@ -78,7 +78,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
     NoSegmenter: lambda error: deeds.no_segmenter(error.title),
     NothingToDraw: lambda _: deeds.nothing_to_draw(),
-    RegionEmpty: lambda _: deeds.no_region(),
+    RegionEmpty: lambda error: deeds.no_region(finds=error.finds),
     RegionTooSmall: lambda _: deeds.region_too_small(),
     RegionTooLarge: lambda _: deeds.region_too_large(),
     PaintedShape: lambda error: deeds.painted_shape(error.given, error.wanted),
@@ -151,4 +151,4 @@ def _named(error: BaseException, said: str) -> str:
 
 
 def _echo(error: BaseException) -> str:
-    return error.echo if isinstance(error, FlagError | ForbiddenWords) else ""
+    return error.echo if isinstance(error, FlagError | ForbiddenWords | RegionEmpty) else ""

@@ -21,6 +21,7 @@ from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning, help_lines
 from bot.grammar import Divided, TypedFlag, clean, divide
 from bot.links import ImageLink
 from bot.own_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
+from bot.pasted import read, settled
 from bot.permutations import permutations
 from bot.precedence import choose, gather, scope_of
 from bot.preferences import Preferences
@@ -126,17 +127,19 @@ def parse_all(
     """
     echo = echo_of(text, options)
     _check_typed(text, echo)
-    read = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo)
-    commands = _alternatives(clean(text), preferences, echo)
-    firsts = [read(single, own) for single, own in commands]
+    parsed_as = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo)
+    pasted = read(text)
+    commands = _alternatives(pasted.line, preferences, echo)
+    firsts = [parsed_as(single, own) for single, own in commands]
     refuse_many(sum(first.repeat for first in firsts), echo)
     parsed = []
     for (single, own), first in zip(commands, firsts, strict=True):
-        others = (read(single, own) for _ in range(first.repeat - 1))
+        others = (parsed_as(single, own) for _ in range(first.repeat - 1))
         same = [replace(each, repeat=1) for each in (first, *others)]
         fixed = seed is not None or first.command == first.text
         parsed += _apart(same) if fixed and first.repeat > 1 else same
-    return parsed
+    notes = tuple(dict.fromkeys((*pasted.notes, *parsed[0].notes)))
+    return [replace(parsed[0], notes=notes), *parsed[1:]]
 
 
 def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:
@@ -156,7 +159,7 @@ def without(text: str, *names: str) -> str:
 def echo_of(text: str, options: Mapping[str, str]) -> str:
     """What was typed, and the options in the flags' form, so that nothing is lost with a refusal."""
     line = clean(text)
-    given = {BY_NAME[flag.name].name for flag in divide(line).flags if flag.name in BY_NAME}
+    given = {BY_NAME[flag.name].name for flag in settled(line)[0].flags if flag.name in BY_NAME}
     added = [name for name in options if BY_NAME[name].name not in given]
     return " ".join([line, *(str(TypedFlag(name, clean(options[name]))) for name in added)]).strip()
 
@@ -171,7 +174,7 @@ def _parse(
     attached: bool,
     echo: str,
 ) -> Parsed:
-    divided = divide(text)
+    divided, told = settled(text, preferences.options)
     _check_own(divided, preferences, echo)
     words, given = gather(divided, options, preferences)
     choice = choose(given, scope_of(given, catalog))
@@ -191,7 +194,7 @@ def _parse(
     return Parsed(
         request=request,
         text=str(whole),
-        notes=(*choice.notes, *_text_notes(whole, preferences), *notes),
+        notes=(*told, *choice.notes, *_text_notes(whole, preferences), *notes),
         unknown_words=vocabulary.unknown_words(request.prompt, entry),
         images=images,
         image_weight=values.get("iw"),

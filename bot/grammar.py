@@ -1,8 +1,8 @@
 """What a member typed, taken apart: links to pictures, the text, then the flags with their values as typed.
 
-The grammar is Midjourney's: flags stand at the end, begin with `--` (or the em dash that phones make of it)
-and last until the next flag. Which flags there are is not known here. `<lora:name:weight>` in the text, as
-other programs write it, is the flag `--lora name:weight`.
+The grammar is Midjourney's: flags stand at the end, begin with `--` and last until the next flag. Which flags
+there are is not known here, nor in what forms people paste them: `bot/pasted.py` makes such a line of those.
+`<lora:name:weight>` in the text, as other programs write it, is the flag `--lora name:weight`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _REMOVED = {code: None for code in _INVISIBLE if not chr(code).isspace()}
 QUOTED = r"""(?<![^\s(\[{]) (?: "[^"]*"(?!\w) | “[^“”]*” )"""
 """Letters to draw, as a verbose pattern: nothing in quotes is a flag or a weight."""
 
-_QUOTED_OR_FLAG = re.compile(
-    rf"{QUOTED} | (?<!\S) (?: -{{2,}} | —+-* ) (?P<name> [A-Za-z][\w-]* )", re.VERBOSE
+_QUOTED_OR_FLAG = re.compile(rf"{QUOTED} | (?<!\S) -- (?P<name> [A-Za-z][\w-]* )", re.VERBOSE)
+_ESCAPE = re.compile(r"(?<!\S)\\(?=[-‐‑‒–—―−])|\\(?=[{},():<])")
+_ADAPTER = re.compile(
+    r"(?<!\\)<(?:lora|lyco|hypernet):\s*([^:<>]*[^:<>\s])\s*(?::\s*([^\s:<>]*)[^<>]*)?>", re.IGNORECASE
 )
-_ESCAPE = re.compile(r"(?<!\S)\\(?=--|—)|\\(?=[{},():<])")
-_LORA = re.compile(r"(?<!\\)<lora:([^\s:<>]+)(?::([^\s<>]*))?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def divide(text: str) -> Divided:
 
 def _without_adapters(words: str) -> tuple[str, tuple[TypedFlag, ...]]:
     adapters = tuple(
-        TypedFlag("lora", f"{match[1]}:{match[2]}" if match[2] else match[1])
-        for match in _LORA.finditer(words)
+        TypedFlag("lora", ":".join(filter(None, ("_".join(match[1].split()), match[2]))))
+        for match in _ADAPTER.finditer(words)
     )
-    return " ".join(_LORA.sub(" ", words).split()), adapters
+    return " ".join(_ADAPTER.sub(" ", words).split()), adapters

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from bot.faults import Fault, FlagError, refuse, refuse_many
 from bot.flag_table import BY_NAME
-from bot.grammar import TypedFlag, clean, divide
+from bot.grammar import TypedFlag, clean
+from bot.marks import DASHES
+from bot.pasted import read, settled
 from bot.permutations import permutations
 from bot.precedence import Given, Source, choose
 from bot.values import Problem, Scope
@@ -25,7 +27,7 @@ def check_suffix(text: str, catalog: Catalog) -> str:
     Raises:
         FlagError: there is text in it, or a flag that no model takes.
     """
-    divided = divide(text)
+    divided, _ = settled(text)
     if divided.text:
         raise FlagError([Fault(Problem.SUFFIX_TEXT, given=divided.text)], clean(text))
     _check_length(text)
@@ -41,7 +43,7 @@ def check_option(name: str, value: str, options: Mapping[str, str], catalog: Cat
     Raises:
         FlagError: the name is none or taken, the value is empty or could not be drawn, or there are too many.
     """
-    own, meant = clean(name).lstrip("-—").lower(), clean(value)
+    own, meant = clean(name).lstrip(DASHES).lower(), read(value).line
     echo = str(TypedFlag(own, meant))
     if not _NAME.fullmatch(own):
         raise FlagError([Fault(Problem.OPTION_NAME, own)], echo)
@@ -55,7 +57,7 @@ def check_option(name: str, value: str, options: Mapping[str, str], catalog: Cat
     alternatives = permutations(meant)
     refuse_many(alternatives.count, echo)
     for alternative in alternatives.texts():
-        _check_flags(divide(alternative).flags, catalog, echo)
+        _check_flags(settled(alternative)[0].flags, catalog, echo)
     return own, meant
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
 from typing import Any
@@ -19,6 +19,7 @@ from bot.grammar import Divided, TypedFlag, clean, divide
 from bot.preferences import Preferences
 from bot.steering_values import RANDOM_CODE
 from bot.style_codes import random_code
+from bot.tidy import tidied
 from bot.values import IDLE, Problem, Scope, WrongValue
 from storage.catalog import Catalog
 
@@ -54,6 +55,8 @@ class Choice:
     values: dict[str, Any] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
     """Places of those flags in what was given."""
+    places: dict[str, int] = field(default_factory=dict)
+    """Of those, the ones that decide something that only one flag can."""
     faults: list[Fault] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
@@ -71,7 +74,8 @@ def gather(
         part = divide(meant)
         texts += [part.text, flag.value]
         given += (Given(own, Source.OPTION, flag.name) for own in part.flags)
-    given += (Given(TypedFlag(name, clean(value)), Source.COMMAND) for name, value in options.items())
+    chosen, _ = tidied(TypedFlag(name, clean(value)) for name, value in options.items())
+    given += (Given(flag, Source.COMMAND) for flag in chosen)
     given += (Given(flag, Source.SUFFIX) for flag in divide(preferences.suffix or "").flags)
     given += (Given(flag, Source.SETTING) for flag in preferences.typed())
     return clean(" ".join(texts)), tuple(map(_with_codes, given))
@@ -85,10 +89,12 @@ def _with_codes(each: Given) -> Given:
     return replace(each, flag=TypedFlag(each.flag.name, value))
 
 
-def scope_of(given: Iterable[Given], catalog: Catalog) -> Scope:
+def scope_of(given: Sequence[Given], catalog: Catalog) -> Scope:
     """The model that the flags ask for; where they name none that there is, the default."""
     scope = Scope(catalog, catalog[catalog.default])
-    for each in sorted(given, key=lambda each: each.source):
+    # Of the same source the last comes first, as it holds.
+    for place in sorted(range(len(given)), key=lambda place: (given[place].source, -place)):
+        each = given[place]
         flag = BY_NAME.get(each.flag.name)
         if flag is None or flag.group != "model":
             continue
@@ -140,18 +146,26 @@ def _take(choice: Choice, place: int, each: Given, flag: Flag, holders: dict[str
     holder = holders.get(flag.decides)
     if value is IDLE or flag.meaning is Meaning.NOTED:
         _note_idle(choice, each, flag)
-    elif holder is not None and not flag.repeats:
-        problem = Problem.TWICE if BY_NAME[holder.flag.name] is flag else Problem.CONFLICT
-        _reject(choice, each, Fault(problem, each.flag.name, expected=f"--{holder.flag.name}"))
-        return
     else:
-        holders.setdefault(flag.decides, each)
+        if holder is not None and not flag.repeats:
+            _give_way(choice, holder, each)
+        holders[flag.decides] = each
+        choice.places[flag.decides] = place
     choice.kept.add(place)
     if value is not IDLE:
         earlier = choice.values.get(flag.name)
         if isinstance(earlier, tuple) and isinstance(value, tuple):
             value = earlier + value
         choice.values[flag.name] = value
+
+
+def _give_way(choice: Choice, earlier: Given, later: Given) -> None:
+    """Of two flags that decide the same the last holds, as the last word of a hand does."""
+    flag = BY_NAME[earlier.flag.name]
+    choice.kept.discard(choice.places[flag.decides])
+    choice.values.pop(flag.name, None)
+    if later.source <= Source.OPTION and earlier.flag != later.flag:
+        choice.notes.append(Note(NoteKind.LAST_HOLDS, later.flag.name, str(earlier.flag)))
 
 
 _IDLE_NOTES = {
@@ -163,7 +177,12 @@ _IDLE_NOTES = {
     "ow": NoteKind.NO_ADAPTER,
     "control": NoteKind.NO_CONTROLS,
     "edit": NoteKind.NOT_EDITED,
+    "raw": NoteKind.STYLE_UNKNOWN,
+    "zoom": NoteKind.ZOOM,
 }
+
+
+_NAMING_VALUES = (NoteKind.NO_VERSION, NoteKind.NO_MEANING, NoteKind.STYLE_UNKNOWN, NoteKind.ZOOM)
 
 
 def _note_idle(choice: Choice, each: Given, flag: Flag) -> None:
@@ -171,7 +190,7 @@ def _note_idle(choice: Choice, each: Given, flag: Flag) -> None:
     if each.source <= Source.OPTION:
         kind = _IDLE_NOTES.get(flag.decides, NoteKind.NO_MEANING)
         title = choice.scope.entry.title
-        detail = each.flag.value if kind in (NoteKind.NO_VERSION, NoteKind.NO_MEANING) else title
+        detail = each.flag.value if kind in _NAMING_VALUES else title
         choice.notes.append(Note(kind, each.flag.name, detail))
 
 
@@ -185,6 +204,7 @@ def _reject(choice: Choice, each: Given, fault: Fault) -> None:
         choice.notes.append(Note(kind, each.flag.name, each.flag.value))
 
 
+_WORKING_NAMES = [name for flag in FLAGS if flag.meaning is Meaning.WORKS for name in flag.names]
 _WORKING = ", ".join(f"`--{flag.name}`" for flag in FLAGS if flag.meaning is Meaning.WORKS)
 
 
@@ -200,7 +220,7 @@ def _nearest(flag: TypedFlag) -> tuple[str | None, str | None]:
     if glued and glued[1] in BY_NAME:
         rest = flag.value if flag.value.startswith((":", ".")) else ""
         return glued[1], f"--{glued[1]} {glued[2]}{rest}"
-    near = difflib.get_close_matches(flag.name[:40], BY_NAME, n=5, cutoff=0.5)
+    near = difflib.get_close_matches(flag.name[:40], _WORKING_NAMES, n=5, cutoff=0.55)
     # Who mistypes a name has its first letter right more often than not.
     likely = next((name for name in near if name[0] == flag.name[0]), next(iter(near), None))
     return likely, likely and f"--{likely}"

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bot import flags, messages, submit
 from bot.grammar import divide
+from bot.pasted import settled
 from bot.submit import Asked, Found, Wish
 from storage import deliveries, jobs
 from storage.backends import Backends
@@ -124,7 +125,7 @@ async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
     """
     submit.check_place(backends, wish)
     preferences = await backends.database.read(submit.preferences_of, wish.member_id)
-    typed = divide(text)
+    typed, _ = settled(text)
     if any(flag.name == "no" for flag in typed.flags):
         raise NotShortened("--no")
     # Neither words nor flags that a suffix or settings would add: only what was typed is weighed.

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bot.flag_table import BY_NAME
 from bot.grammar import Divided, divide
+from bot.pasted import read
 from storage import prompts
 from storage.errors import Refused
 
@@ -39,7 +40,7 @@ def added(earlier: str, typed: str) -> str:
 
     Words of which none has a letter or figure (`.`) add nothing.
     """
-    before, now = divide(earlier), divide(typed)
+    before, now = divide(earlier), divide(read(typed).line)
     links = _links(now) or _links(before)
     named = {_name(flag.name) for flag in now.flags}
     kept = tuple(flag for flag in before.flags if _name(flag.name) not in named)

@@ -154,6 +154,7 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
     Composing the sheet raises what `canvases.region` and `canvases.painted_over` do.
 
     Raises:
+        RegionEmpty: nothing says where.
         NoSegmenter: the model cannot find what words name.
     """
     picture = shown(session, image_id)
@@ -161,8 +162,10 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
     words = words_of(catalog, drawn, text)
     size = (drawn_image.width, drawn_image.height)
     changes: RequestChanges = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
+    entry = catalog[words.request.model]
+    if not (changes["mask_words"] or where.places or where.painted is not None):
+        raise canvases.RegionEmpty(text, finds=entry.segmenter is not None)
     if changes["mask_words"]:
-        entry = catalog[words.request.model]
         if entry.segmenter is None:
             raise NoSegmenter(entry.title)
         if not where.places and where.painted is None:

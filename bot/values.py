@@ -14,6 +14,7 @@ from typing import Protocol
 from bot.translation import _
 from storage.catalog import Catalog, ModelEntry, plain_name
 
+_LONGEST_VALUE = 400
 MOST_NAMES = 24
 """Names of a choice that a sentence gives."""
 
@@ -25,8 +26,6 @@ class Problem(Enum):
     MISSING = auto()
     WRONG = auto()
     SURPLUS = auto()
-    TWICE = auto()
-    CONFLICT = auto()
     EMPTY = auto()
     TOO_LONG = auto()
     TOO_MANY = auto()
@@ -82,6 +81,35 @@ class Value(Protocol):
         Raises:
             WrongValue: it is missing, wrong, or followed by text that is no part of it.
         """
+
+
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: " ",
+    0x2236: ":",
+    0x3002: ".",
+}
+_BEHIND = re.compile(
+    r"(?:\s*(?:[,.;:!?…|/+&)\]}>'\"“”’`*、=]|\band\b|[\u2600-\u27BF\u2B00-\u2BFF\u200D\uFE0F\u20E3\u2190-\u21FF]"
+    r"|[\U0001F000-\U0001FAFF]))+\s*$"
+)
+_BEHIND_LIST = re.compile(
+    r"(?:\s*(?:[.;|。；…]|[\u2600-\u27BF\u2B00-\u2BFF\u200D\uFE0F]|[\U0001F000-\U0001FAFF]))+\s*$"
+)
+_IN_FRONT = re.compile(r"""^[\s:=,'"“‘`(\[<*]+""")
+
+
+def plain_value(typed: str) -> str:
+    """A value without the punctuation, brackets and pictures round it, its full-width letters plain."""
+    plain = typed.translate(_FULL_WIDTH).strip()
+    if len(plain) > _LONGEST_VALUE:
+        return plain
+    return _IN_FRONT.sub("", _BEHIND.sub("", plain))
+
+
+def plain_list(typed: str) -> str:
+    """Words of a list without what ends a sentence behind them."""
+    plain = typed.strip().removeprefix(":").removeprefix("：").strip()
+    return plain if len(plain) > _LONGEST_VALUE else _BEHIND_LIST.sub("", plain)
 
 
 def single(typed: str) -> str:
@@ -152,27 +180,26 @@ class Number:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Width to height in whole numbers. The value is a float, width ÷ height."""
+    """Width to height. The value is a float, width ÷ height."""
 
     limit: int
     form: str = "W:H"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
-        return _("width:height in whole numbers, such as 3:2, up to {limit}:1 or 1:{limit}").format(
-            limit=self.limit
-        )
+        return _("width:height, such as 3:2, up to {limit}:1 or 1:{limit}").format(limit=self.limit)
 
     def read(self, typed: str, scope: Scope) -> float:  # noqa: ARG002
         word = single(typed)
-        match = re.fullmatch(r"([0-9]{1,5}):([0-9]{1,5})", word)
-        if match and int(match[1]) and int(match[2]):
-            ratio = int(match[1]) / int(match[2])
+        match = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,5})?):([0-9]{1,5}(?:\.[0-9]{1,5})?)", word)
+        if match and float(match[1]) and float(match[2]):
+            ratio = float(match[1]) / float(match[2])
             if 1 / self.limit <= ratio <= self.limit:
                 return ratio
         raise WrongValue(Problem.WRONG, word, self._nearest(word))
 
     def _nearest(self, word: str) -> str | None:
-        match = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)(?:[:x×/]([0-9]{1,5}(?:\.[0-9]{1,5})?))?", word)
+        word = word.replace(".", ":") if re.fullmatch(r"[0-9]{1,2}\.[0-9]{1,2}", word) else word
+        match = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)(?:[:x×/.]([0-9]{1,5}(?:\.[0-9]{1,5})?))?", word)
         if match is None:
             return None
         width, height = Fraction(match[1]), Fraction(match[2] or "1")

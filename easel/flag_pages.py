@@ -108,8 +108,10 @@ A prompt is links to pictures, then text, then flags, all of which may be left o
 
 `/imagine https://example.com/photo.png a red castle::2 fog::-.5 --ar 3:2 --chaos 20`
 
-Flags begin with two dashes, or the long dash that phones make of them. What is in quotes is text, and a
-backslash makes text of what would be a mark: `\\--`, `\\{{`, `\\,`, `\\(`, `\\:`.
+Flags begin with two dashes. What nearly is one (`–ar 3:2`, `castle--ar 3:2`, `-ar 3:2`) is read as one where
+nothing else can be meant, and named where it stays text; so are `--negative` and other programs'
+names. Of two flags that decide the same the last holds. What is in quotes is text, quotes round the whole
+prompt fall away, and a backslash makes text of what would be a mark: `\\--`, `\\{{`, `\\,`, `\\(`, `\\:`.
 
 ## The text
 

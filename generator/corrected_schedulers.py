@@ -11,6 +11,7 @@ import math
 import torch
 from diffusers import LMSDiscreteScheduler, PNDMScheduler
 from numpy.polynomial import Polynomial
+from torch import Tensor
 
 
 class LinearMultistepScheduler(LMSDiscreteScheduler):  # type: ignore[misc]  # diffusers exports it untyped
@@ -45,6 +46,7 @@ class PseudoLinearMultistepScheduler(PNDMScheduler):  # type: ignore[misc]  # as
 
     def begin_at(self, begin: int) -> None:
         """Begin at this index of the steps that were set; `timesteps[begin:]` are then to be done."""
-        steps = torch.cat([self.timesteps[:1], self.timesteps[2:]])
+        set_: Tensor = self.timesteps  # type: ignore[has-type]
+        steps = torch.cat([set_[:1], set_[2:]])
         before, after = steps[:begin], steps[begin:]
         self.timesteps = torch.cat([before, after[:2], after[1:]])

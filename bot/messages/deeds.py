@@ -113,10 +113,15 @@ def no_squarer_size(model: str) -> str:
     return _("{model} draws no size nearer to a square than this picture's.").format(model=model)
 
 
-def no_region() -> str:
+def no_region(*, finds: bool) -> str:
+    if finds:
+        return _(
+            "Nothing says what to draw anew: name it in “Where, in words” (such as `the sky`), choose "
+            "places, or add the picture with that part painted over in any colour."
+        )
     return _(
-        "Nothing was chosen to draw anew: choose places, or add the picture with that part painted "
-        "over in any colour."
+        "Nothing says what to draw anew: choose places, or add the picture with that part painted over "
+        "in any colour."
     )
 
 

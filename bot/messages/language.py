@@ -32,8 +32,6 @@ _WRONG = {
     Problem.SURPLUS: N_(
         "{name} takes {expected}, but {given} stands after it. Write the text first, then the flags."
     ),
-    Problem.TWICE: N_("{name} stands there twice; leave one."),
-    Problem.CONFLICT: N_("{name} and `{expected}` decide the same; leave one."),
     Problem.LINK: N_(
         "{name} takes {expected}. A picture as a style reference needs an image adapter, which "
         "this model does not have. A link in front of the text is a picture to begin with."
@@ -129,6 +127,40 @@ _TOLD = {
     NoteKind.NOT_EDITED: N_(
         "No model here changes a picture by an instruction yet: the links of {name} were read as pictures in "
         "front of your text, and its words as part of it."
+    ),
+    NoteKind.LIKE_FLAG: N_(
+        "{detail} was read as words. A flag begins with two dashes and stands behind the text: {name}."
+    ),
+    NoteKind.FLAG_IN_QUOTES: N_("{detail} stands in quotes and was read as letters to draw, not as a flag."),
+    NoteKind.READ_AS: N_("{name} was read as {detail}, as it is written here."),
+    NoteKind.SIZE_READ: N_(
+        "Width and height were read as the picture's shape, {detail}. (Here `--w` alone is `--weird`.)"
+    ),
+    NoteKind.SIDE_ALONE: N_(
+        "{name} changed nothing: a picture's shape takes both sides, such as `--ar 2:3`."
+    ),
+    NoteKind.COUNT: N_("{name} changed nothing: there are always four pictures; `--repeat` draws more."),
+    NoteKind.RANDOM_SEED: N_("{whole} was left out: without a seed, each drawing takes a random one."),
+    NoteKind.LAST_HOLDS: N_("{detail} gave way to {name}, which stands behind it."),
+    NoteKind.LABEL_READ: N_("What stood behind the label was read as {detail}."),
+    NoteKind.SETTINGS_IN_TEXT: N_(
+        "{detail} looks like another program's settings and was read as words; here they are flags, such as "
+        "`--steps 20 --cfg 7 --ar 2:3`."
+    ),
+    NoteKind.BREAK: N_("{detail} of other programs was read as a comma."),
+    NoteKind.AND: N_(
+        "{detail} was read as a word. Parts that are weighed against each other are written "
+        "`a cat::1 a dog::2`."
+    ),
+    NoteKind.BRACES: N_(
+        "{detail} was read with its braces. Weight is written `(red:1.3)`; braces hold a choice, "
+        "`{{red, blue}}`."
+    ),
+    NoteKind.STYLE_UNKNOWN: N_(
+        "{whole} changed nothing: of Midjourney's styles only `--style raw` has a meaning here."
+    ),
+    NoteKind.ZOOM: N_(
+        "{whole} changed nothing here: it is for the form of the button Custom Zoom, below a single picture."
     ),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }

@@ -187,8 +187,7 @@ def test_a_prompt_pasted_from_midjourney_runs_with_notes() -> None:
     assert parsed.request.width == 160
     noted = [note.flag for note in parsed.notes if note.kind is NoteKind.NO_MEANING]
     assert noted == [
-        "p", "hd", "p", "profile", "exp", "sd", "sv", "motion", "loop", "end", "bs", "zoom",
-        "upbeta",
+        "p", "hd", "p", "profile", "exp", "sd", "sv", "motion", "loop", "end", "bs", "upbeta",
     ]  # fmt: skip
     assert [linked.urls for linked in parsed.linked] == [("https://c.example/d",)]
     assert (parsed.request.chaos, parsed.request.weird, parsed.request.stop) == (20, 500, 90)
@@ -231,8 +230,6 @@ def test_an_unknown_flag_is_refused_with_the_nearest_name(
     [
         ("--ar 5:1", Problem.WRONG, "--ar 4:1"),
         ("--ar 1:9", Problem.WRONG, "--ar 1:4"),
-        ("--ar 1.5:1", Problem.WRONG, "--ar 3:2"),
-        ("--ar 16x9", Problem.WRONG, "--ar 16:9"),
         ("--ar 0:1", Problem.WRONG, None),
         ("--ar 3:2:1", Problem.WRONG, None),
         ("--ar wide", Problem.WRONG, None),
@@ -263,8 +260,6 @@ def test_an_unknown_flag_is_refused_with_the_nearest_name(
         ("--chaos castle", Problem.WRONG, None),
         ("--tile castle", Problem.SURPLUS, None),
         ("--v", Problem.MISSING, None),
-        ("--ar 3:2 --ar 3:2", Problem.TWICE, None),
-        ("--s 5 --stylize 6", Problem.TWICE, None),
     ],
 )
 def test_a_wrong_value_refuses_the_command_with_its_range(
@@ -274,8 +269,8 @@ def test_a_wrong_value_refuses_the_command_with_its_range(
     error = refused(text)
     assert (error.problem, error.suggestion) == (problem, suggestion)
     assert error.flag is not None
-    assert typed.startswith(f"--{error.flag}") or problem is Problem.TWICE
-    assert error.faults[0].expected or problem is Problem.TWICE
+    assert typed.startswith(f"--{error.flag}")
+    assert error.faults[0].expected
     assert error.echo == text
 
 

@@ -50,7 +50,7 @@ def test_a_set_stands_for_each_of_its_items(text: str, alternatives: list[str] |
 
 @pytest.mark.parametrize(
     "text",
-    ["a {fox}", "a {fox, cat", "a fox, cat}", "a } { b", "{}", "{{a}}", r"\{a, b\}", r"\{a, b}", "{{a} b"],
+    ["a {fox}", "a {fox, cat", "a fox, cat}", "a } { b", "{}", r"\{a, b\}", r"\{a, b}", "{{a} b"],
 )
 def test_other_braces_are_text(text: str) -> None:
     assert texts(text) == [text]
@@ -168,5 +168,5 @@ def test_parse_says_how_often_a_command_repeats() -> None:
 
 
 def test_notes_of_many_are_told_once() -> None:
-    parsed = parse_all("a {red, blue} fox --p --ar {4:1, 3:2}", CATALOG)
+    parsed = parse_all("a {red, blue} fox --p --ar {4:1, 10:7}", CATALOG)
     assert len(hints(parsed, CATALOG)) == 2

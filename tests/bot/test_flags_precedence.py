@@ -153,10 +153,10 @@ def test_ranges_of_a_suffix_are_those_of_the_model_that_draws() -> None:
     assert (note.kind, note.detail) == (NoteKind.SUFFIX_UNUSABLE, "100")
 
 
-def test_a_suffix_that_contradicts_itself_half_holds() -> None:
+def test_of_a_suffix_that_contradicts_itself_the_last_holds() -> None:
     found = parsed("a fox", Preferences(suffix="--seed 5 --sameseed 6"))
-    assert (found.request.seed, found.request.sameseed) == (5, False)
-    assert [note.flag for note in found.notes] == ["sameseed"]
+    assert (found.request.seed, found.request.sameseed) == (6, True)
+    assert found.notes == ()
 
 
 def test_a_suffixs_flags_without_meaning_are_not_told_with_every_command() -> None:
@@ -209,8 +209,6 @@ def test_a_suffix_is_tried_when_it_is_set(typed: str, stored: str) -> None:
         ("--s 9999", Problem.WRONG, "Did you mean `--s 1000`?"),
         ("--steps 101", Problem.WRONG, "from 1 to 50"),
         ("--mine", Problem.UNKNOWN, "Unrecognized parameter: `--mine`"),
-        ("--s 5 --stylize 6", Problem.TWICE, "twice"),
-        ("--fast --relax", Problem.CONFLICT, "`--relax` and `--fast` decide the same"),
         ("--no " + "x" * LONGEST_SUFFIX, Problem.TOO_LONG, "at most 1,000"),
     ],
 )

@@ -181,9 +181,9 @@ def test_weights_of_one_say_nothing() -> None:
 
 
 def test_lora_in_the_text_is_the_flag() -> None:
-    parsed = parse("a fox <lora:blueprint:.8> at dusk <lora:stained_glass> --ar 3:2", CATALOG)
+    parsed = parse("a fox <lora:blueprint:.8> at dusk <lora:stained_glass> --ar 10:7", CATALOG)
     assert parsed.request.prompt == "a fox at dusk"
-    assert parsed.text == "a fox at dusk --lora blueprint:.8 --lora stained_glass --ar 3:2"
+    assert parsed.text == "a fox at dusk --lora blueprint:.8 --lora stained_glass --ar 10:7"
     assert [(lora.name, lora.weight) for lora in parsed.request.loras] == [
         ("Stained_Glass", 1.0),
         ("blueprint", 0.8),

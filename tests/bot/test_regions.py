@@ -203,8 +203,8 @@ async def test_what_cannot_be_a_region_is_refused(world: World) -> None:
     same = await painted(single, (0, 0, 0, 0))
     tall = await painted(single, (0, 0, 1, 1))
     refusals: list[tuple[dict[str, Any], str]] = [
-        ({}, deeds.no_region()),
-        ({"where": " , "}, deeds.no_region()),
+        ({}, deeds.no_region(finds=True)),
+        ({"where": " , "}, deeds.no_region(finds=True)),
         ({"places": [str(place) for place in range(1, 10)]}, deeds.region_too_large()),
         ({"painted": [("copy.png", same)]}, deeds.region_too_small()),
         ({"painted": [("copy.png", tall)]}, deeds.region_too_large()),
@@ -216,8 +216,10 @@ async def test_what_cannot_be_a_region_is_refused(world: World) -> None:
         refused = await fill(alice, opened, prompt="a boat", **fields)
         assert refused.ephemeral
         assert sentence in answer(refused).content
+    empty = await press(alice, single, "Vary (Region)")
+    assert "a boat with sails" in answer(await fill(alice, empty, prompt="a boat with sails")).content
     wrong = await press(alice, single, "Vary (Region)")
-    refused = await fill(alice, wrong, prompt="a boat --stylise 4", places=["1"])
+    refused = await fill(alice, wrong, prompt="a boat --stilyze 4", places=["1"])
     assert "Did you mean `--stylize" in answer(refused).content
     assert len(job_rows(world)) == 1
 

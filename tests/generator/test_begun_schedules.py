@@ -63,7 +63,7 @@ def drawn(scheduler: Any, strength: float, steps: int = STEPS) -> tuple[Tensor, 
 def alpha_bar(scheduler: Any, timestep: Tensor) -> Tensor:
     """Between two steps of the training by the logarithm of the noise level, as diffusers' Karras has it."""
     below, part = int(timestep), float(timestep) % 1
-    bars = scheduler.alphas_cumprod.double()
+    bars: Tensor = scheduler.alphas_cumprod.double()
     levels = ((1 - bars) / bars).log()
     level = levels[below] + part * (levels[min(below + 1, len(levels) - 1)] - levels[below])
     return (1 / (1 + level.exp())).float()

@@ -1,0 +1,55 @@
+"""Prompts with labels, `Prompt: … Negative prompt: …`, in the languages that pages write them in."""
+
+from __future__ import annotations
+
+import re
+
+from bot.faults import Note, NoteKind
+
+_NEGATIVE = (
+    r"(?<=\s)[-–]\s?prompt(?=\s*[:：])|(?:[#+*_\-]{0,4}\s?)?(?:negative|neg)[ _-]?prompts?"
+    r"|(?<![\w])negative(?=\s*[:：])|undesired\s+content"
+    r"|反向提示词|反向提示詞|负向提示词|负面提示词|負面提示詞|反向词|ネガティブプロンプト|негативный\s+промпт"
+    r"|prompt\s+negativo|negativer?\s+prompt|prompt\s+n[ée]gatif|부정\s*프롬프트|네거티브\s*프롬프트"
+)
+_LABEL = re.compile(
+    rf"(?:(?<=[\s,;.(\[|。，；*_-])|^)(?P<negative>{_NEGATIVE})\s*[*_]{{0,2}}\s*[:：]\s*[*_]{{0,2}}",
+    re.IGNORECASE,
+)
+_POSITIVE = re.compile(
+    r"(?:^|\s)[*_+]{0,3}\s?(?:positive(?:\s+prompt)?|prompt|正向提示词|提示词)\s*[*_]{0,2}[:：]\s*",
+    re.IGNORECASE,
+)
+_SETTINGS = re.compile(
+    r"(?:(?<=[\s,;.|])|^)(?P<first>steps[: ]\s*\d+[\s,;|]+"
+    r"(?:sampler|cfg|seed|size|schedule|scale|guidance)\b.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_FLAG = re.compile(r"(?<!\S)--[A-Za-z]")
+
+
+def settings_in(words: str) -> str:
+    """Settings of another program that stand within the words; "" where there are none."""
+    found = _SETTINGS.search(words)
+    return "" if found is None else " ".join(found["first"].split())
+
+
+def labelled(text: str) -> tuple[str, tuple[Note, ...]]:
+    """The text with what follows a label as its flag; what has another program's settings stays."""
+    if _SETTINGS.search(text):
+        return text, ()
+    label = _LABEL.search(text)
+    if label is None or len(_LABEL.findall(text)) > 1:
+        return text, ()
+    bare = text[: label.start()].rstrip(" \n\t,;|*_#-+")
+    bracketed = bare.endswith(("(", "["))
+    before, after = bare.rstrip("([ "), text[label.end() :]
+    if positive := _POSITIVE.search(after):
+        before, after = f"{before} {after[positive.end() :]}", after[: positive.start()]
+    words = after.strip().removesuffix("**").rstrip(")] " if bracketed else "")
+    rest = ""
+    if flag := _FLAG.search(words):
+        words, rest = words[: flag.start()].strip(), words[flag.start() :]
+    unwanted = f"--no {words}" if words else ""
+    note = (Note(NoteKind.LABEL_READ, "no", " ".join(unwanted.split())),) if unwanted else ()
+    return " ".join(filter(None, [before.strip(), rest, unwanted])), note

@@ -1,0 +1,129 @@
+"""A prompt in the forms in which people paste it, made one line that the strict grammar reads.
+
+What is certain is put right; what is doubtful stays as it is, and a note names it. A line that was read once
+reads as itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from bot.faults import Note, NoteKind
+from bot.flag_table import BY_NAME
+from bot.grammar import QUOTED, Divided, clean, divide
+from bot.labels import labelled, settings_in
+from bot.marks import marked
+from bot.tidy import tidied
+from bot.wrapping import unwrapped
+
+_QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
+_FLAG_WITHIN = re.compile(r"(?<![\w-])(?:--|[—–])(?P<name>[A-Za-z]+)(?: [\w:.]+)?")
+_NAMED = re.compile(
+    r"""
+    (?<![\w-]) -{0,2} (?P<name> seed | aspect(?:[ ]ratio)? | ar | stylize | 宽高比 | 比例 | 长宽比 )
+        [*\s]* [:：=]? [*\s]* \d[\d:：.x]*
+    | (?<![\w-]) (?:avoid|exclude) \s* [:：] \s* [^.;|]+
+    | (?<=\s) \#\#\# \s .+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`."""
+_BRACED = re.compile(r"(?P<open>[{｛]{2,10})(?P<words>[^{}｛｝()\[\],:\\]+)[}｝]{2,10}")
+_SINGLE = re.compile(r"(?<!\\)\{[^{},]*\}")
+_PER_BRACE = 1.05
+"""What a pair of braces is worth in the programs that weigh by them."""
+_BREAK = re.compile(r"[\s,.;]*(?<![\w\\'\"])BREAK(?![\w'\"])[\s,.;]*")
+_AND = re.compile(r"(?<=[^\s,]\s)AND(?=\s[^\s])")
+_SMALL = re.compile(r"[a-zà-ÿ]{2}")
+_MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Pasted:
+    line: str
+    notes: tuple[Note, ...] = ()
+
+
+def read(text: str) -> Pasted:
+    """One line with its flags behind `--`; braces, escapes and quotes within it as they were."""
+    line, notes = text, tuple[Note, ...]()
+    for _ in range(_MOST_ROUNDS):
+        found = _read_once(line)
+        notes = _once((*notes, *found.notes))
+        if found.line == line:
+            break
+        line = found.line
+    return Pasted(line, notes)
+
+
+def _read_once(text: str) -> Pasted:
+    plain, labels = labelled(unwrapped(text))
+    line, doubts = marked(clean(plain))
+    line, words = _of_other_programs(line)
+    return Pasted(line, (*labels, *doubts, *words))
+
+
+def settled(text: str, own: Container[str] = ()) -> tuple[Divided, tuple[Note, ...]]:
+    """The text and the flags of one command, which put together are read as the same again.
+
+    `own` are the names of the member's own flags.
+    """
+    line, notes = text, tuple[Note, ...]()
+    divided = Divided("")
+    for _ in range(_MOST_ROUNDS):
+        pasted = read(line)
+        divided = divide(pasted.line)
+        flags, told = tidied(divided.flags, own)
+        divided = Divided(_BRACED.sub(_weighed, divided.text), flags)
+        notes = _once((*notes, *pasted.notes, *told))
+        if str(divided) == line:
+            break
+        line = str(divided)
+    return divided, (*notes, *_in_quotes(divided.text), *_in_words(divided.words))
+
+
+def _once(notes: Iterable[Note]) -> tuple[Note, ...]:
+    return tuple(dict.fromkeys(notes))
+
+
+def _in_quotes(words: str) -> tuple[Note, ...]:
+    """What would be a flag did it not stand in quotes."""
+    for quoted in _QUOTED_FLAG.finditer(words):
+        for found in _FLAG_WITHIN.finditer(quoted["quoted"]):
+            if found["name"].lower() in BY_NAME:
+                return (Note(NoteKind.FLAG_IN_QUOTES, found["name"].lower(), found[0]),)
+    return ()
+
+
+def _in_words(words: str) -> tuple[Note, ...]:
+    """What was meant as a flag or a weight elsewhere, and stays words."""
+    if settings := settings_in(words):
+        return (Note(NoteKind.SETTINGS_IN_TEXT, "", settings),)
+    named = [Note(NoteKind.LIKE_FLAG, _named(found), found[0].strip()) for found in _NAMED.finditer(words)]
+    braces = _SINGLE.search(words)
+    return (*named, *([Note(NoteKind.BRACES, "", braces[0])] if braces else []))
+
+
+def _named(found: re.Match[str]) -> str:
+    """The flag that would say what a label says."""
+    if found["name"] is None:
+        return "no"
+    return found["name"].lower() if found["name"].isascii() and found["name"][0] in "sS" else "ar"
+
+
+def _weighed(found: re.Match[str]) -> str:
+    return f"({found['words'].strip()}:{round(_PER_BRACE ** len(found['open']), 2):g})"
+
+
+def _of_other_programs(line: str) -> tuple[str, tuple[Note, ...]]:
+    """`BREAK` and `AND` of other programs, unless all of the prompt is in capitals."""
+    words = divide(line).text
+    if not _SMALL.search(words):
+        return line, ()
+    notes = [Note(NoteKind.AND, "", "AND")] if _AND.search(words) else []
+    if _BREAK.search(words):
+        joined = _BREAK.sub(lambda found: ", " if found.start() and found.end() < len(words) else "", words)
+        return line.replace(words, joined, 1), (*notes, Note(NoteKind.BREAK, "", "BREAK"))
+    return line, tuple(notes)
