@@ -35,6 +35,7 @@ class NoteKind(Enum):
     PICTURES_UNWEIGHTED = auto()
     ALONE = auto()
     LINK_IN_TEXT = auto()
+    VALUES_LOST = auto()
 
 
 @dataclass(frozen=True)

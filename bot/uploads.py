@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import PIL.Image
+from pydantic import ValidationError
 
 from bot import messages
-from storage import pictures
+from storage import metadata, pictures
 from storage.backends import Backends
 from storage.contract import GenerationRequest
 from storage.errors import ImageMissing
@@ -38,7 +39,7 @@ def grid(backends: Backends, job: Job, images: Sequence[Image], member: str, lim
     sheet = pictures.grid([tiles.get(index, blank) for index in range(count)])
     entry = backends.catalog.models.get(job.model)
     times = 1 if entry is None else entry.display_scale
-    return _fitting(pictures.enlarge(sheet, times), job, member, limit)
+    return _fitting(pictures.enlarge(sheet, times), job, member, limit, _of_grid(backends, job, images))
 
 
 def single(backends: Backends, job: Job, image: Image, member: str, limit: int) -> Upload:
@@ -52,10 +53,7 @@ def single(backends: Backends, job: Job, image: Image, member: str, limit: int) 
     if times == 1 and len(original) <= limit - MARGIN:
         return Upload(messages.file_name(member, job.text, job.id, "png"), original)
     picture = pictures.enlarge(PIL.Image.open(io.BytesIO(original)).convert("RGB"), times)
-    enlarged = pictures.png_bytes(picture, pictures.read_parameters(original))
-    if len(enlarged) <= limit - MARGIN:
-        return Upload(messages.file_name(member, job.text, job.id, "png"), enlarged)
-    return _fitting(picture, job, member, limit)
+    return _fitting(picture, job, member, limit, metadata.read(original))
 
 
 def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
@@ -86,6 +84,27 @@ def _tile(backends: Backends, image: Image) -> PIL.Image.Image:
     return pictures.veil(opened) if image.withheld else opened
 
 
-def _fitting(picture: PIL.Image.Image, job: Job, member: str, limit: int) -> Upload:
-    data, extension = pictures.encode_within(picture, limit - MARGIN)
+def _of_grid(backends: Backends, job: Job, images: Sequence[Image]) -> dict[str, str]:
+    """What a grid's file says: how the first picture was made that may be seen, and Easel's request for all."""
+    shown = next((image for image in images if not image.withheld), None)
+    if shown is None:
+        return {}
+    texts = metadata.read(backends.images.load(shown.key))
+    try:
+        alone = GenerationRequest.model_validate_json(texts.pop(metadata.EASEL, ""))
+    except ValidationError:
+        return texts
+    asked = GenerationRequest.model_validate(job.request)
+    whole = alone.changed(seed=asked.seed, num_images_per_prompt=asked.num_images_per_prompt)
+    return {**texts, metadata.EASEL: whole.model_dump_json()}
+
+
+def _fitting(
+    picture: PIL.Image.Image,
+    job: Job,
+    member: str,
+    limit: int,
+    parameters: Mapping[str, str] | None = None,
+) -> Upload:
+    data, extension = pictures.encode_within(picture, limit - MARGIN, parameters)
     return Upload(messages.file_name(member, job.text, job.id, extension), data)

@@ -119,6 +119,7 @@ _TOLD = {
         "The pictures before your text count the same here, whatever their weights."
     ),
     NoteKind.ALONE: N_("{name} changed nothing without {plain}."),
+    NoteKind.VALUES_LOST: N_("Of the pasted values these have no meaning here and were left out: {detail}."),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }
 
