@@ -30,9 +30,8 @@ class Carried:
     """What the file says and Easel has no word for."""
 
 
-def read(data: bytes, catalog: Catalog) -> Carried | None:
-    """What a file carries; None for none that could be drawn."""
-    texts = metadata.read(data)
+def read(texts: Mapping[str, str], catalog: Catalog) -> Carried | None:
+    """The command in a file's texts (`storage.metadata`); None where there is none that could be drawn."""
     for found in (_own(texts, catalog), _foreign(texts, catalog)):
         if found is not None and _is_understood(found.command, catalog):
             return found

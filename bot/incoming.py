@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import io
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -22,6 +22,7 @@ import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.public_addresses import is_public
+from storage import metadata
 from storage.backends import Backends
 from storage.errors import Refused
 from storage.images import INCOMING
@@ -82,6 +83,8 @@ class Incoming:
     width: int
     height: int
     png: bytes = field(repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What its file said beside its pixels (`storage.metadata`)."""
 
 
 async def fetch(backends: Backends, source: discord.Attachment | str) -> Incoming:
@@ -117,7 +120,7 @@ def convert(data: bytes) -> Incoming:
     picture = decode(data)
     png = png_bytes(picture)
     key = f"{INCOMING}{hashlib.sha256(png).hexdigest()}.png"
-    return Incoming(key, picture.width, picture.height, png)
+    return Incoming(key, picture.width, picture.height, png, metadata.read(data))
 
 
 def decode(data: bytes) -> PIL.Image.Image:

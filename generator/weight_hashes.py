@@ -86,7 +86,7 @@ def _of(file: Path | None, *, header: bool = True) -> str:
 
 
 @cache
-def _kept(file: Path, size: int, written_ns: int, header: bool) -> str:  # noqa: FBT001
+def _kept(file: Path, size: int, written_ns: int, header: bool) -> str:
     note = _folder() / hashlib.sha256(f"{file.resolve()} {size} {written_ns} {header}".encode()).hexdigest()
     try:
         return note.read_text(encoding="ascii")

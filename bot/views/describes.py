@@ -11,7 +11,7 @@ from bot.arrivals import Arrivals
 from bot.readings import Brought
 from bot.submit import Asked
 from bot.translation import _
-from bot.views import prompts
+from bot.views import carries, prompts
 from bot.views.answering import in_time
 from bot.views.deeds import announce
 from bot.views.found import numbers
@@ -55,12 +55,16 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     """
     backends, wish = host(interaction).backends, wish_of(interaction)
 
-    async def work() -> Asked:
+    async def work() -> tuple[Asked, Brought]:
         await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
-            return await readings.describe(backends, wish, await _brought(arrivals, source))
+            brought = await _brought(arrivals, source)
+            return await readings.describe(backends, wish, brought), brought
 
-    await announce(interaction, await in_time(interaction, work()))
+    asked, brought = await in_time(interaction, work())
+    await announce(interaction, asked)
+    if asked.fresh:
+        await carries.tell(interaction, brought.texts)
 
 
 async def blend(interaction: Interaction, images: Sequence[discord.Attachment], dimensions: str) -> None:
@@ -84,7 +88,7 @@ async def _brought(arrivals: Arrivals, source: discord.Attachment | str) -> Brou
     kept = await arrivals.receive(source)
     # What a link says behind its path may be a key that lets its bearer in.
     name = source.partition("?")[0].strip("<> ") if isinstance(source, str) else source.filename
-    return Brought(kept.key, kept.width, kept.height, name[:LONGEST_NAME])
+    return Brought(kept.key, kept.width, kept.height, name[:LONGEST_NAME], kept.texts)
 
 
 def _press(pressed: Pressed) -> str:
