@@ -26,7 +26,8 @@ _NEGATIVE = re.compile(
 _VALUES = re.compile(
     rf"""
     {QUOTED}
-    | (?P<values> (?<!\S) (?: Steps:[ ]?\d | Sampler:[ ] | CFG[ ]scale:[ ]?\d | Seed:[ ]?-?\d | Size:[ ]?\d+x\d ) )
+    | (?P<values> (?<!\S)
+        (?: Steps:[ ]?\d | Sampler:[ ] | CFG[ ]scale:[ ]?\d | Seed:[ ]?-?\d | Size:[ ]?\d+x\d ) )
     """,
     re.VERBOSE | re.IGNORECASE,
 )

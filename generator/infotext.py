@@ -2,7 +2,7 @@
 for such pictures read: the prompt with its weights, `Negative prompt:`, and a line of values.
 
 It says what those programs can say. Parts of a prompt with weights of their own have no word there: the
-heaviest stands plain, lighter ones as `(words:share)`, and what weighs less than nothing is a negative prompt.
+heaviest stands plain, lighter ones as `(words:share)`, and what weighs below 0 is a negative prompt.
 """
 
 from __future__ import annotations

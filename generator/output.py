@@ -51,7 +51,7 @@ def parameters_of_image(request: GenerationRequest, index: int, hashes: Hashes) 
 
 
 def parameters(request: GenerationRequest, hashes: Hashes = NO_HASHES) -> dict[str, str]:
-    """Texts for the file: the request for Easel, and `parameters` as most programs for such pictures read them.
+    """Texts for the file: the request for Easel, and `parameters` as most other programs read them.
 
     What links to pictures were typed is nobody's business: one may hold a key that lets its bearer in.
     """

@@ -204,7 +204,7 @@ class Work:
             raise EngineClosed("the engine dropped the job") from None
 
     def movie(self, images: Images, exif: bytes = b"") -> bytes | None:
-        """The movie of how the pictures formed, as WebP, if one was asked for and may be seen; with `exif`."""
+        """The movie of how the pictures formed, as WebP, if one was asked for and may be seen."""
         if self._movie is None:
             return None
         self._stop.check()

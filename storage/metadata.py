@@ -1,4 +1,4 @@
-"""The texts that a picture's file carries beside its pixels, as programs for such pictures write and read them.
+"""The texts that a picture's file carries beside its pixels, as other programs write and read them.
 
 A PNG has them in text chunks; WebP and JPEG have A1111's `parameters` in EXIF's UserComment, and Easel's own
 in its MakerNote. Files come from anywhere: they are read without decoding a pixel, and no text is larger than
@@ -32,6 +32,9 @@ _ASCII = b"ASCII\0\0\0"
 _OURS = b"easel\0"
 _LARGEST_EXIF = 65_000
 """Bytes; a segment of a JPEG takes few more."""
+_HEADER = 8
+_LONG, _UNDEFINED = 4, 7
+"""EXIF's types of values."""
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _SCAN = 0xDA
 
@@ -49,16 +52,36 @@ def read(data: bytes) -> dict[str, str]:
 
 def exif(texts: Mapping[str, str]) -> bytes:
     """The texts as EXIF; Easel's own is left out where it is too large, and all where that is not enough."""
-    for names in ((PARAMETERS, EASEL), (PARAMETERS,)):
-        made = Image.Exif()
-        details = made.get_ifd(ExifTags.IFD.Exif)
-        if text := texts.get(PARAMETERS):
-            details[ExifTags.Base.UserComment] = _UNICODE + text.encode("utf-16-be", "replace")
-        if EASEL in names and (text := texts.get(EASEL)):
-            details[ExifTags.Base.MakerNote] = _OURS + text.encode("utf-8", "replace")
-        if details and len(encoded := made.tobytes()) <= _LARGEST_EXIF:
-            return encoded
+    comment, note = texts.get(PARAMETERS), texts.get(EASEL)
+    values = {
+        ExifTags.Base.MakerNote: _OURS + note.encode("utf-8", "replace") if note else b"",
+        ExifTags.Base.UserComment: _UNICODE + comment.encode("utf-16-be", "replace") if comment else b"",
+    }
+    for left_out in (None, ExifTags.Base.MakerNote):
+        kept = {tag: value for tag, value in values.items() if value and tag != left_out}
+        if kept and sum(map(len, kept.values())) <= _LARGEST_EXIF:
+            return _EXIF + _tiff(kept)
     return b""
+
+
+def _tiff(values: Mapping[int, bytes]) -> bytes:
+    """An Exif directory with these values of more than 4 bytes, by their tags upwards.
+
+    Pillow would write them as bytes, where the standard has them undefined and A1111's reader takes no other.
+    """
+    begin = _HEADER + _entries(1)
+    place = begin + _entries(len(values))
+    head = b"MM" + struct.pack(">HI", 42, _HEADER)
+    head += struct.pack(">HHHIII", 1, ExifTags.IFD.Exif, _LONG, 1, begin, 0) + struct.pack(">H", len(values))
+    for tag, value in values.items():
+        head += struct.pack(">HHII", tag, _UNDEFINED, len(value), place)
+        place += len(value)
+    return head + bytes(4) + b"".join(values.values())
+
+
+def _entries(count: int) -> int:
+    """Bytes of a directory of so many."""
+    return 2 + 12 * count + 4
 
 
 def _of_png(data: bytes) -> dict[str, str]:
