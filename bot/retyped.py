@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from bot import requests, style_codes, weights
 from bot.grammar import Divided, TypedFlag, divide
@@ -34,9 +35,11 @@ def literal(text: str) -> str:
 
 
 def _words(request: GenerationRequest) -> str:
+    """As plainly as it is read back the same."""
     parts = request.parts or (Part(phrases=(Phrase(text=request.prompt),)),)
-    plain = _typed(parts, str)
-    return plain if _reads_as(plain, parts) else _typed(parts, _escaped)
+    ways = [partial(_phrase, spell=spell, inside=inside) for spell in (str, _escaped) for inside in (False, True)]
+    spelled = [_typed(parts, way) for way in ways]
+    return next((text for text in spelled if _reads_as(text, parts)), spelled[-1])
 
 
 def _reads_as(text: str, parts: tuple[Part, ...]) -> bool:
@@ -53,19 +56,21 @@ def _escaped(text: str) -> str:
     return _ACTS.sub(r"\\\g<0>", text)
 
 
-def _typed(parts: tuple[Part, ...], spell: Callable[[str], str]) -> str:
+def _typed(parts: tuple[Part, ...], way: Callable[[Phrase], str]) -> str:
     if len(parts) == 1:
-        return _phrases(parts[0], spell)
-    return " ".join(f"{_phrases(part, spell)}::{part.weight!r}" for part in parts)
+        return _phrases(parts[0], way)
+    return " ".join(f"{_phrases(part, way)}::{part.weight!r}" for part in parts)
 
 
-def _phrases(part: Part, spell: Callable[[str], str]) -> str:
-    return "".join(_phrase(spell(phrase.text), phrase.emphasis) for phrase in part.phrases)
+def _phrases(part: Part, way: Callable[[Phrase], str]) -> str:
+    return "".join(map(way, part.phrases))
 
 
-def _phrase(text: str, emphasis: float) -> str:
-    words = text.strip()
-    return text if emphasis == 1 or not words else text.replace(words, f"({words}:{emphasis!r})", 1)
+def _phrase(phrase: Phrase, spell: Callable[[str], str], *, inside: bool) -> str:
+    """`(words:1.3)`, with the blanks around them inside the brackets or outside."""
+    text = spell(phrase.text)
+    words = text if inside else text.strip()
+    return text if phrase.emphasis == 1 or not words else text.replace(words, f"({words}:{phrase.emphasis!r})", 1)
 
 
 def _drawing(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
