@@ -37,7 +37,9 @@ def literal(text: str) -> str:
 def _words(request: GenerationRequest) -> str:
     """As plainly as it is read back the same."""
     parts = request.parts or (Part(phrases=(Phrase(text=request.prompt),)),)
-    ways = [partial(_phrase, spell=spell, inside=inside) for spell in (str, _escaped) for inside in (False, True)]
+    ways = [
+        partial(_phrase, spell=spell, inside=inside) for spell in (str, _escaped) for inside in (False, True)
+    ]
     spelled = [_typed(parts, way) for way in ways]
     return next((text for text in spelled if _reads_as(text, parts)), spelled[-1])
 
@@ -70,7 +72,11 @@ def _phrase(phrase: Phrase, spell: Callable[[str], str], *, inside: bool) -> str
     """`(words:1.3)`, with the blanks around them inside the brackets or outside."""
     text = spell(phrase.text)
     words = text if inside else text.strip()
-    return text if phrase.emphasis == 1 or not words else text.replace(words, f"({words}:{phrase.emphasis!r})", 1)
+    return (
+        text
+        if phrase.emphasis == 1 or not words
+        else text.replace(words, f"({words}:{phrase.emphasis!r})", 1)
+    )
 
 
 def _drawing(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:

@@ -1,4 +1,5 @@
-"""What other programs wrote of a picture, pasted or in its file, becomes a command; Easel's own draws it again."""
+# ruff: noqa: E501
+"""What other programs say of a picture becomes a command, and Easel's own draws it again."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ GRAPH: dict[str, Any] = {
     "6": {
         "class_type": "KSampler",
         "inputs": {
-            **{"model": ["2", 0], "positive": ["3", 0], "negative": ["4", 0], "latent_image": ["5", 0]},
-            **{"seed": 7, "steps": 12, "cfg": 6.5, "sampler_name": "dpmpp_2m", "scheduler": "karras"},
+            "model": ["2", 0], "positive": ["3", 0], "negative": ["4", 0], "latent_image": ["5", 0],
+            "seed": 7, "steps": 12, "cfg": 6.5, "sampler_name": "dpmpp_2m", "scheduler": "karras",
         },
     },
 }  # fmt: skip
@@ -174,14 +175,14 @@ async def test_describe_shows_the_command_of_a_picture_that_carries_one(world: W
     result = await alice.slash(
         world.channel, "describe", image=("a.png", _png("a red castle --seed 5 --c 9"))
     )
-    offered = answer(result, -1)
-    assert "a red castle --chaos 9 --seed 5" in offered.content
+    (offered,) = result.followups
+    assert "a red castle --" in offered.content
     assert labels(offered) == ["Imagine its prompt"]
     await world.restart_bot()
     drawn = await press(alice, offered, "Imagine its prompt")
     assert "a red castle" in answer(drawn).content
-    job = drawing.claim(world.backends), drawing.claim(world.backends)
-    assert (job[1].request.chaos, job[1].request.seed) == (9, 5)
+    drawn_job = [drawing.claim(world.backends) for _ in range(2)][1]
+    assert (drawn_job.request.chaos, drawn_job.request.seed) == (9, 5)
 
 
 @pytest.mark.parametrize("long", [False, True])
