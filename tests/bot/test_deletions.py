@@ -69,7 +69,7 @@ async def test_a_movie_goes_with_any_picture_that_it_shows(world: World, image_i
 async def test_the_sheet_of_a_zoom_goes_with_its_picture(world: World, image_id: int | None) -> None:
     alice, bob = world.member("alice"), world.member("bob")
     _, single = await picked(world, alice)
-    for label in ("Zoom Out 2x", "⬅️"):
+    for label in ("Zoom Out 2×", "⬅️"):
         await press(bob, single, label)
     around = [job for job in job_rows(world) if job.parent_image_id == 1]
     sheets = [job.request["source_key"] for job in around]
