@@ -53,7 +53,7 @@ def read(data: bytes) -> dict[str, str]:
 def exif(texts: Mapping[str, str]) -> bytes:
     """The texts as EXIF; Easel's own is left out where it is too large, and all where that is not enough."""
     comment, note = texts.get(PARAMETERS), texts.get(EASEL)
-    values = {
+    values: dict[int, bytes] = {
         ExifTags.Base.MakerNote: _OURS + note.encode("utf-8", "replace") if note else b"",
         ExifTags.Base.UserComment: _UNICODE + comment.encode("utf-16-be", "replace") if comment else b"",
     }

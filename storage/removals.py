@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from storage import deliveries, jobs
 from storage.database import now
 from storage.images import COMPOSED
-from storage.tables import Delivery, Image, Job, JobPicture, Message
+from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Message
 
 
 def remove(session: Session, job_id: int, image_id: int | None = None) -> list[Message]:
@@ -65,5 +65,6 @@ def forget_sheets(session: Session, job_id: int, image_id: int | None = None) ->
         job.id: key for job in around if (key := job.request.get("source_key") or "").startswith(COMPOSED)
     }
     uses = (JobPicture.job_id.in_(keys), JobPicture.key.in_(keys.values()))
-    session.execute(delete(JobPicture).where(*uses), execution_options={"synchronize_session": False})
+    for named in (delete(JobPicture).where(*uses), delete(Bringing).where(Bringing.key.in_(keys.values()))):
+        session.execute(named, execution_options={"synchronize_session": False})
     return sorted(set(keys.values()))
