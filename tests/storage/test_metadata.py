@@ -54,7 +54,7 @@ def test_a_movie_says_it_too() -> None:
     data = pictures.webp_movie([PICTURE, PICTURE], 100, 200, metadata.exif(TEXTS))
     assert metadata.read(data) == TEXTS
     with Image.open(io.BytesIO(data)) as opened:
-        assert opened.n_frames == 2
+        assert getattr(opened, "n_frames", 1) == 2
         opened.seek(1)
         assert opened.convert("RGB").tobytes() == PICTURE.tobytes()
 
