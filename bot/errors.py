@@ -23,6 +23,7 @@ from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, To
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSegmenter, NoSquarerSize
 from bot.twins import NoTwin
+from bot.views.carries import NoCommand
 from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm, Unresolved
@@ -60,6 +61,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoSuchMessage: lambda _: finding.no_such_message(),
     NoTwin: lambda _: finding.no_twin(),
     NoPicture: lambda _: finding.no_picture(),
+    NoCommand: lambda _: finding.no_command(),
     PictureTooLarge: lambda error: finding.picture_too_large(error.limit),
     NoSuchBatch: lambda _: batches.gone(),
     BatchesFull: lambda error: batches.full(error.size, error.waiting, error.limit),

@@ -52,6 +52,7 @@ class NoteKind(Enum):
     BRACES = auto()
     STYLE_UNKNOWN = auto()
     ZOOM = auto()
+    VALUES_LOST = auto()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
 
-from bot import vocabulary, weights
+from bot import infotext, vocabulary, weights
 from bot.faults import MOST_COMMANDS, Fault, FlagError, Note, NoteKind, refuse, refuse_many
 from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning, help_lines
 from bot.grammar import Divided, TypedFlag, clean, divide
@@ -102,11 +102,13 @@ def parse(
     Raises:
         FlagError: with every fault found, and the command to copy.
     """
-    echo = echo_of(text, options)
-    _check_typed(text, echo)
-    return _parse(
-        text, preferences, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo
+    _check_typed(text, echo_of(text, options))
+    typed, lost = infotext.expand(text, catalog)
+    echo = echo_of(typed, options)
+    parsed = _parse(
+        typed, preferences, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo
     )
+    return replace(parsed, notes=(*lost, *parsed.notes))
 
 
 def parse_all(
@@ -125,10 +127,11 @@ def parse_all(
     Raises:
         FlagError: as `parse`, and for more than MOST_COMMANDS.
     """
-    echo = echo_of(text, options)
-    _check_typed(text, echo)
+    _check_typed(text, echo_of(text, options))
+    typed, lost = infotext.expand(text, catalog)
+    echo = echo_of(typed, options)
     parsed_as = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo)
-    pasted = read(text)
+    pasted = read(typed)
     commands = _alternatives(pasted.line, preferences, echo)
     firsts = [parsed_as(single, own) for single, own in commands]
     refuse_many(sum(first.repeat for first in firsts), echo)
@@ -138,7 +141,7 @@ def parse_all(
         same = [replace(each, repeat=1) for each in (first, *others)]
         fixed = seed is not None or first.command == first.text
         parsed += _apart(same) if fixed and first.repeat > 1 else same
-    notes = tuple(dict.fromkeys((*pasted.notes, *parsed[0].notes)))
+    notes = tuple(dict.fromkeys((*lost, *pasted.notes, *parsed[0].notes)))
     return [replace(parsed[0], notes=notes), *parsed[1:]]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bot.decoding import PictureRefused, decode
 from bot.links import single
 from bot.public_addresses import is_public
+from storage import metadata
 from storage.backends import Backends
 from storage.images import INCOMING
 from storage.pictures import png_bytes
@@ -74,6 +75,8 @@ class Incoming:
     width: int
     height: int
     png: bytes = field(repr=False)
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What its file said beside its pixels (`storage.metadata`)."""
 
 
 async def fetch(backends: Backends, sources: Sequence[discord.Attachment | str]) -> list[Incoming]:
@@ -141,7 +144,7 @@ def convert(data: bytes) -> Incoming:
     picture = decode(data)
     png = png_bytes(picture)
     key = f"{INCOMING}{hashlib.sha256(png).hexdigest()}.png"
-    return Incoming(key, picture.width, picture.height, png)
+    return Incoming(key, picture.width, picture.height, png, metadata.read(data))
 
 
 def _until(deadline: float) -> asyncio.Timeout:

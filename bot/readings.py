@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
@@ -63,12 +63,16 @@ class NoWords(Refused):
 
 @dataclass(frozen=True)
 class Brought:
-    """A picture of the store that a member brought; `name` is its file's, or its link."""
+    """A picture of the store that a member brought; `name` is its file's, or its link.
+
+    `texts` is what its file said beside its pixels.
+    """
 
     key: str
     width: int
     height: int
     name: str
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 async def describe(backends: Backends, wish: Wish, picture: Brought) -> Asked:

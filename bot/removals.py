@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from bot import posting
 from bot.posting import FAILURES, Failure, Place
-from storage import removals
+from storage import brought, removals
 from storage.backends import Backends
 from storage.clock import Clock
 from storage.tables import Batch, Image, Job, Message
@@ -29,20 +29,25 @@ async def remove(
     Raises:
         NoSuchJob: there is none.
     """
-    shown, keys = await backends.database.write(_remove, job_id, image_id)
+    shown, keys, sheets = await backends.database.write(_remove, job_id, image_id)
     if image_id is None:
         await asyncio.to_thread(backends.images.delete_job, job_id)
     for key in keys:
         await asyncio.to_thread(backends.images.delete, key)
+    for key in sheets:
+        await asyncio.to_thread(brought.forget, backends, key)
     return await delete_messages(client, shown)
 
 
-def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], list[str]]:
-    """The messages, and the keys of one picture's file and of the movie, which shows it too."""
+def _remove(
+    session: Session, job_id: int, image_id: int | None
+) -> tuple[list[Message], list[str], list[str]]:
+    """The messages; the keys of one picture's file and of the movie, which shows it too; those of sheets."""
     shown = removals.remove(session, job_id, image_id)
     movie_key = removals.forget_movie(session, job_id)
     key = None if image_id is None else session.get_one(Image, image_id).key
-    return shown, [each for each in (key, movie_key) if each is not None]
+    sheets = removals.forget_sheets(session, job_id, image_id)
+    return shown, [each for each in (key, movie_key) if each is not None], sheets
 
 
 async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:

@@ -30,3 +30,42 @@ def style_weight(typed: int) -> int:
 
 def random_code() -> int:
     return random.SystemRandom().randrange(SEED_SPACE)
+
+
+def codes_of(words: str, entry: ModelEntry) -> list[int]:
+    """Codes that pick exactly these looks of the model's; nothing where it has others by now."""
+    looks = _looks_in(words, entry.style_phrases)
+    codes: list[int] = []
+    for start in range(0, len(looks), MIX):
+        wanted = looks[start : start + MIX]
+        if len(wanted) < min(MIX, len(entry.style_phrases)):
+            wanted = [looks[start - 1], *wanted]
+        code = _code_for(wanted, entry)
+        if code is None:
+            return []
+        codes.append(code)
+    return codes if style_words(codes, entry) == words else []
+
+
+def typed_weight(weight: int) -> int:
+    """What `--sw` makes of this, the other way round: of several the nearest to the default."""
+    return min(range(1001), key=lambda typed: (abs(style_weight(typed) - weight), abs(typed - 100)))
+
+
+def _looks_in(words: str, looks: Sequence[str]) -> list[str]:
+    """The looks that were joined, from the longest on: one may have a comma."""
+    longest = sorted(looks, key=len, reverse=True)
+    found = []
+    while words:
+        look = next((each for each in longest if words == each or words.startswith(f"{each}, ")), None)
+        if look is None:
+            return []
+        found.append(look)
+        words = words[len(look) :].removeprefix(", ")
+    return found
+
+
+def _code_for(wanted: Sequence[str], entry: ModelEntry) -> int | None:
+    looks = entry.style_phrases
+    picks = (random.Random(code).sample(looks, len(wanted)) for code in range(20 * len(looks) ** 2))
+    return next((code for code, picked in enumerate(picks) if picked == list(wanted)), None)

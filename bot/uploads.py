@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import PIL.Image
+from pydantic import ValidationError
 
 from bot import messages
 from bot.decoding import stored
 from bot.memory import PICTURES, PIXEL
-from storage import pictures
+from storage import metadata, pictures
 from storage.backends import Backends
 from storage.contract import GenerationRequest
 from storage.errors import ImageMissing
@@ -43,7 +44,7 @@ def grid(backends: Backends, job: Job, images: Sequence[Image], member: str, lim
         # A picture keeps its place, after which its buttons are numbered.
         blank = PIL.Image.new("RGB", tiles[images[0].index].size, pictures.BACKGROUND)
         sheet = pictures.grid([tiles.get(index, blank) for index in range(count)])
-        return _fitting(pictures.enlarge(sheet, times), job, member, limit)
+        return _fitting(pictures.enlarge(sheet, times), job, member, limit, _of_grid(backends, job, images))
 
 
 def single(backends: Backends, job: Job, image: Image, member: str, limit: int) -> Upload:
@@ -56,12 +57,9 @@ def single(backends: Backends, job: Job, image: Image, member: str, limit: int) 
     times = _times(backends, job)
     if times == 1 and len(original) <= limit - MARGIN:
         return Upload(messages.file_name(member, job.text, job.id, "png"), original)
+    texts = metadata.read(original)
     with stored(original, copies=1 + 2 * times**2) as opened:
-        picture = pictures.enlarge(opened, times)
-        enlarged = pictures.png_bytes(picture, pictures.read_parameters(original))
-        if len(enlarged) <= limit - MARGIN:
-            return Upload(messages.file_name(member, job.text, job.id, "png"), enlarged)
-        return _fitting(picture, job, member, limit)
+        return _fitting(pictures.enlarge(opened, times), job, member, limit, texts)
 
 
 def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
@@ -93,6 +91,27 @@ def _tile(backends: Backends, image: Image) -> PIL.Image.Image:
     return pictures.veil(opened) if image.withheld else opened
 
 
-def _fitting(picture: PIL.Image.Image, job: Job, member: str, limit: int) -> Upload:
-    data, extension = pictures.encode_within(picture, limit - MARGIN)
+def _of_grid(backends: Backends, job: Job, images: Sequence[Image]) -> dict[str, str]:
+    """What a grid's file says: how its first picture that is shown was made, and Easel's request for all."""
+    shown = next((image for image in images if not image.withheld), None)
+    if shown is None:
+        return {}
+    texts = metadata.read(backends.images.load(shown.key))
+    try:
+        alone = GenerationRequest.model_validate_json(texts.pop(metadata.EASEL, ""))
+    except ValidationError:
+        return texts
+    asked = GenerationRequest.model_validate(job.request)
+    whole = alone.changed(seed=asked.seed, num_images_per_prompt=asked.num_images_per_prompt)
+    return {**texts, metadata.EASEL: whole.model_dump_json()}
+
+
+def _fitting(
+    picture: PIL.Image.Image,
+    job: Job,
+    member: str,
+    limit: int,
+    parameters: Mapping[str, str] | None = None,
+) -> Upload:
+    data, extension = pictures.encode_within(picture, limit - MARGIN, parameters)
     return Upload(messages.file_name(member, job.text, job.id, extension), data)

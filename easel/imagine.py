@@ -87,6 +87,7 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
     """Draw, check and write; returns how many images were withheld."""
     from generator import output
     from generator.models import Models
+    from generator.weight_hashes import hashes_of
     from storage import pictures
 
     with _progress() as progress, closing(Models(models, settings.device, settings.safety)) as loaded:
@@ -104,7 +105,8 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
         for image, verdict in zip(images, verdicts, strict=True)
     ]
     whole = shown[0] if len(shown) == 1 else pictures.grid(shown)
-    out.write_bytes(pictures.png_bytes(whole, output.parameters(request)))
+    said = output.parameters(request, hashes_of(request, models))
+    out.write_bytes(pictures.png_bytes(whole, said))
     return sum(verdict.unsafe for verdict in verdicts)
 
 

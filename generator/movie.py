@@ -33,10 +33,12 @@ class Movie:
         if progress.preview is not None and due > len(self._previews):
             self._previews.append(progress.preview)
 
-    def webp(self, finished: Sequence[PIL.Image.Image], check: SafetyCheck) -> bytes | None:
+    def webp(
+        self, finished: Sequence[PIL.Image.Image], check: SafetyCheck, exif: bytes = b""
+    ) -> bytes | None:
         """An animated WebP that ends with the grid; None where the check lets nothing of it be seen."""
         frames = [_frame(images) for images in self._seen(finished, check)]
-        return pictures.webp_movie(frames, FRAME_MS, LAST_MS) if frames else None
+        return pictures.webp_movie(frames, FRAME_MS, LAST_MS, exif) if frames else None
 
     def _seen(self, finished: Sequence[PIL.Image.Image], check: SafetyCheck) -> Iterator[Pictures]:
         """The pictures of each frame, up to the first that the check stops."""

@@ -1,4 +1,4 @@
-"""A finished image as a file: PNG with everything that made it, readable back. Pillow only."""
+"""A finished image as a file: PNG with everything that made it, readable back."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 from pydantic import ValidationError
 
-from storage import pictures
+from generator.infotext import infotext
+from generator.weight_hashes import Hashes
+from storage import metadata, pictures
 from storage.contract import GenerationRequest
 
-KEY = "easel"
-"""The text chunk that holds the request as JSON."""
+NO_HASHES = Hashes()
 
 
-def encode(image: PIL.Image.Image, request: GenerationRequest, index: int) -> bytes:
+def encode(
+    image: PIL.Image.Image, request: GenerationRequest, index: int, hashes: Hashes = NO_HASHES
+) -> bytes:
     """Image `index` of the request's grid as PNG."""
-    return pictures.png_bytes(image, parameters(of_image(request, index)))
+    return pictures.png_bytes(image, parameters_of_image(request, index, hashes))
 
 
-def encode_all(images: Sequence[PIL.Image.Image], request: GenerationRequest) -> list[bytes]:
+def encode_all(
+    images: Sequence[PIL.Image.Image], request: GenerationRequest, hashes: Hashes = NO_HASHES
+) -> list[bytes]:
     """The request's images as PNGs, side by side: the encoder lets other threads go on."""
     with ThreadPoolExecutor(len(images)) as encoders:
-        return list(encoders.map(lambda index: encode(images[index], request, index), range(len(images))))
+        return list(
+            encoders.map(lambda index: encode(images[index], request, index, hashes), range(len(images)))
+        )
 
 
 def of_image(request: GenerationRequest, index: int) -> GenerationRequest:
@@ -36,31 +43,34 @@ def of_image(request: GenerationRequest, index: int) -> GenerationRequest:
     return request.changed(seed=request.seed_of(index), num_images_per_prompt=1)
 
 
-def parameters(request: GenerationRequest) -> dict[str, str]:
-    """Text chunks: the request for Easel, and `parameters` as most programs for such pictures read them."""
-    lines = [request.prompt]
-    if request.negative_prompt:
-        lines.append(f"Negative prompt: {request.negative_prompt}")
-    facts = {
-        "Steps": request.num_inference_steps,
-        "Sampler": request.scheduler,
-        "CFG scale": request.guidance_scale,
-        "Seed": request.seed,
-        "Size": f"{request.width}x{request.height}",
-        "Model": request.model,
+def parameters_of_image(request: GenerationRequest, index: int, hashes: Hashes) -> dict[str, str]:
+    """As `parameters`, of image `index` of the request's grid; other programs read its own seed."""
+    alone = of_image(request, index)
+    own = alone.changed(seed=request.seed_of(index))
+    return {**parameters(alone, hashes), metadata.PARAMETERS: infotext(own, hashes)}
+
+
+def parameters(request: GenerationRequest, hashes: Hashes = NO_HASHES) -> dict[str, str]:
+    """Texts for the file: the request for Easel, and `parameters` as most other programs read them.
+
+    What links to pictures were typed is nobody's business: one may hold a key that lets its bearer in.
+    """
+    unlinked = (each.model_copy(update={"links": ()}) for each in request.references)
+    shared = request.changed(references=tuple(unlinked))
+    return {
+        metadata.PARAMETERS: infotext(request, hashes),
+        metadata.EASEL: shared.model_dump_json(),
+        "Software": "Easel",
     }
-    lines.append(", ".join(f"{name}: {value}" for name, value in facts.items()))
-    return {"parameters": "\n".join(lines), KEY: request.model_dump_json(), "Software": "Easel"}
 
 
 def read_request(data: bytes) -> GenerationRequest:
-    """What a PNG of Easel's was drawn with; of one image of a grid, that image alone.
+    """What a picture of Easel's was drawn with; of one image of a grid, that image alone.
 
     Raises:
         ValueError: it holds no request, or one that this version does not understand.
-        OSError: it is no picture.
     """
-    text = pictures.read_parameters(data).get(KEY)
+    text = metadata.read(data).get(metadata.EASEL)
     if text is None:
         raise ValueError("it holds no parameters of Easel's")
     try:

@@ -11,11 +11,14 @@ import PIL.Image
 
 from generator import output
 from generator.safety import Verdict
+from generator.weight_hashes import hashes_of
+from storage import metadata
 from storage.attempts import Claim
+from storage.backends import Backends
 from storage.contract import GenerationRequest
 from storage.drafts import Picture
 from storage.errors import StoreFull
-from storage.images import ImageStore, key_for, movie_key_for
+from storage.images import key_for, movie_key_for
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +28,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class Results:
     """Of one attempt, under keys that name it: what another attempt saves is never touched."""
 
-    def __init__(self, store: ImageStore, claim: Claim) -> None:
-        self._store = store
+    def __init__(self, backends: Backends, claim: Claim) -> None:
+        self._store = backends.images
+        self._catalog = backends.catalog
         self._claim = claim
         self._keys: list[str] = []
         self.size = 0
@@ -41,10 +45,14 @@ class Results:
             StoreFull: the store takes no more.
             OSError: it cannot be written to for another reason.
         """
-        files = output.encode_all(images, request)
+        files = output.encode_all(images, request, hashes_of(request, self._catalog))
         self.size += sum(map(len, files))
         made = zip(images, files, verdicts, strict=True)
         return [self._saved(index, *each, request) for index, each in enumerate(made)]
+
+    def exif(self, request: GenerationRequest) -> bytes:
+        """How the pictures were made, for their movie."""
+        return metadata.exif(output.parameters(request, hashes_of(request, self._catalog)))
 
     def save_movie(self, data: bytes) -> str:
         """Returns its key.

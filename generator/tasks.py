@@ -77,7 +77,7 @@ class Attempt:
         self._stop = Stop()
         self._reporter = Reporter(backends.events, claim.job_id, claim.attempt, pulse, models.previews)
         self._work = Work(claim, backends, models, self._reporter, self._stop, self._key_of)
-        self._results = Results(backends.images, claim)
+        self._results = Results(backends, claim)
         self.outcome: JobState | None = None
         """What the job became by this attempt, once that is written."""
         if claim.cancel_requested:
@@ -119,7 +119,7 @@ class Attempt:
                 request, words = self._work.worded(self.claim.request)
                 images = self._work.make(request)
                 pictures = self._save(images, request)
-                self._finish(pictures, words, self._save_movie(images, pictures))
+                self._finish(pictures, words, self._save_movie(images, pictures, request))
             else:
                 self._finish([], self._work.words())
         except CancelledError:
@@ -145,11 +145,13 @@ class Attempt:
         with self._work.timed("save_ms"):
             return self._results.save_pictures(images, verdicts, request)
 
-    def _save_movie(self, images: Images, pictures: Sequence[Picture]) -> str | None:
+    def _save_movie(
+        self, images: Images, pictures: Sequence[Picture], request: GenerationRequest
+    ) -> str | None:
         """Put the movie into the store, if there is one that may be seen. Returns its key."""
         if all(picture.withheld for picture in pictures):
             return None
-        data = self._work.movie(images)
+        data = self._work.movie(images, self._results.exif(request))
         return None if data is None else self._results.save_movie(data)
 
     def _finish(self, pictures: Sequence[Picture], words: Words | None, movie_key: str | None = None) -> None:

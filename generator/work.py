@@ -203,14 +203,14 @@ class Work:
             self._stop.check()
             raise EngineClosed("the engine dropped the job") from None
 
-    def movie(self, images: Images) -> bytes | None:
+    def movie(self, images: Images, exif: bytes = b"") -> bytes | None:
         """The movie of how the pictures formed, as WebP, if one was asked for and may be seen."""
         if self._movie is None:
             return None
         self._stop.check()
         check = self._models.safety(self._claim.request.model)
         with self.timed("movie_ms"), self._reporter.waiting_for_device():
-            return self._movie.webp(images, check)
+            return self._movie.webp(images, check, exif)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

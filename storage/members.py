@@ -152,8 +152,17 @@ def _pictured() -> Select[Job]:
 
 
 def _marked_by(member_id: int) -> ColumnElement[bool]:
-    marked = select(Image.job_id).join(Favorite, Favorite.image_id == Image.id)
-    return Job.id.in_(marked.where(Favorite.member_id == member_id))
+    return Job.id.in_(select(Image.job_id).where(_is_marked_by(member_id), visible(), ~Image.withheld))
+
+
+def _is_marked_by(member_id: int) -> ColumnElement[bool]:
+    return Image.id.in_(select(Favorite.image_id).where(Favorite.member_id == member_id))
+
+
+def marked(session: Session, member_id: int, job_ids: Collection[int]) -> list[Image]:
+    """The pictures of these jobs that the member marked and that may be seen, by their places."""
+    shown = (Image.job_id.in_(job_ids), _is_marked_by(member_id), visible(), ~Image.withheld)
+    return list(session.scalars(select(Image).where(*shown).order_by(Image.job_id, Image.index)))
 
 
 def toggle_favorite(session: Session, member_id: int, image_id: int) -> bool:
@@ -177,8 +186,8 @@ def may_take(session: Session, member_id: int, job: Job) -> bool:
     """Whether a member may take a job's originals: their own, or those of one they marked a picture of."""
     if job.member_id == member_id:
         return True
-    marked = select(Job.id).where(Job.id == job.id, ~Job.stealth, _marked_by(member_id))
-    return session.scalar(marked) is not None
+    theirs = select(Job.id).where(Job.id == job.id, ~Job.stealth, _marked_by(member_id))
+    return session.scalar(theirs) is not None
 
 
 def is_favorite(session: Session, member_id: int, image_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures as files: parameters in a PNG, grids, veils, and files small enough to send. Pillow only."""
+"""Pictures as files: their parameters in them, grids, veils, and files small enough to send."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
-from PIL.PngImagePlugin import PngImageFile, PngInfo
+from PIL.PngImagePlugin import PngInfo
+
+from storage import metadata
 
 BACKGROUND = (24, 25, 28)
 WITHHELD = "Withheld by the safety check"
@@ -16,6 +18,7 @@ SMALLEST_LIMIT = 128
 
 _WEBP_SIDE = 16383
 _WEBP_ANIMATED = 0b10
+_WEBP_EXIF = 0b1000
 _WEBP_OPAQUE = 0b10
 """A frame's pixels are laid over the last one's without blending."""
 _RIFF_HEADER = 12
@@ -34,24 +37,12 @@ def png_bytes(image: Image.Image, parameters: Mapping[str, str] | None = None) -
     return _encode(image, "PNG", pnginfo=info)
 
 
-def read_parameters(data: bytes) -> dict[str, str]:
-    """The text chunks of a PNG; none of any other picture.
-
-    Raises:
-        OSError: the data is no picture.
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        if not isinstance(image, PngImageFile):
-            return {}
-        return {key: str(value) for key, value in image.text.items()}
-
-
 def webp_bytes(image: Image.Image, quality: int = 80) -> bytes:
     """A small file for previews and thumbnails."""
     return _encode(image.convert("RGB"), "WEBP", quality=quality)
 
 
-def webp_movie(frames: Sequence[Image.Image], frame_ms: int, last_ms: int) -> bytes:
+def webp_movie(frames: Sequence[Image.Image], frame_ms: int, last_ms: int, exif: bytes = b"") -> bytes:
     """Frames of one size as an animated WebP without end; the last one stays longer and loses nothing.
 
     Pillow would have all frames lossless or none, so the container is written here:
@@ -61,10 +52,15 @@ def webp_movie(frames: Sequence[Image.Image], frame_ms: int, last_ms: int) -> by
     encoded = [(_encode(frame, "WEBP", quality=80), frame_ms) for frame in forming]
     encoded.append((_encode(last, "WEBP", lossless=True), last_ms))
     size = _bytes24(last.width - 1) + _bytes24(last.height - 1)
-    chunks = [_riff(b"VP8X", bytes([_WEBP_ANIMATED, 0, 0, 0]) + size), _riff(b"ANIM", bytes(6))]
+    chunks = [
+        _riff(b"VP8X", bytes([_WEBP_ANIMATED | (_WEBP_EXIF if exif else 0), 0, 0, 0]) + size),
+        _riff(b"ANIM", bytes(6)),
+    ]
     for data, milliseconds in encoded:
         place = bytes(6) + size + _bytes24(milliseconds) + bytes([_WEBP_OPAQUE])
         chunks.append(_riff(b"ANMF", place + data[_RIFF_HEADER:]))
+    if exif:
+        chunks.append(_riff(b"EXIF", exif))
     return _riff(b"RIFF", b"WEBP" + b"".join(chunks))
 
 
@@ -137,34 +133,40 @@ def veil(image: Image.Image, sentence: str = WITHHELD) -> Image.Image:
     return tile
 
 
-def encode_within(image: Image.Image, limit_bytes: int) -> tuple[bytes, str]:
+def encode_within(
+    image: Image.Image, limit_bytes: int, parameters: Mapping[str, str] | None = None
+) -> tuple[bytes, str]:
     """The picture in at most `limit_bytes`, and its file extension: `png`, `webp` or `jpg`.
 
-    What is lost comes in this order: nothing (PNG), what nobody sees (WebP, then JPEG), pixels.
+    What is lost comes in this order: nothing (PNG), what nobody sees (WebP, then JPEG), pixels; its
+    `parameters` where there is hardly room for a picture.
 
     Raises:
         ValueError: less than `SMALLEST_LIMIT` bytes were allowed.
     """
     if limit_bytes < SMALLEST_LIMIT:
         raise ValueError(f"no picture fits into {limit_bytes} bytes")
-    data = _encode(image, "PNG")
+    data = png_bytes(image, parameters)
     if len(data) <= limit_bytes:
         return data, "png"
+    exif = metadata.exif(parameters or {})
+    if len(exif) > limit_bytes // 4:
+        exif = b""
     smaller = image.convert("RGB")
     while True:
-        for data, extension in _lossy(smaller):
+        for data, extension in _lossy(smaller, exif):
             if len(data) <= limit_bytes:
                 return data, extension
         size = (max(1, smaller.width * 3 // 4), max(1, smaller.height * 3 // 4))
         smaller = smaller.resize(size, _LANCZOS)
 
 
-def _lossy(image: Image.Image) -> Iterator[tuple[bytes, str]]:
+def _lossy(image: Image.Image, exif: bytes) -> Iterator[tuple[bytes, str]]:
     if max(image.size) <= _WEBP_SIDE:
         for quality in (95, 88, 75):
-            yield _encode(image, "WEBP", quality=quality), "webp"
+            yield _encode(image, "WEBP", quality=quality, exif=exif), "webp"
     for quality in (85, 75):
-        yield _encode(image, "JPEG", quality=quality), "jpg"
+        yield _encode(image, "JPEG", quality=quality, exif=exif), "jpg"
 
 
 def _encode(image: Image.Image, kind: str, **options: object) -> bytes:

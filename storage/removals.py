@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from storage import deliveries, jobs
 from storage.database import now
-from storage.tables import Delivery, Image, Message
+from storage.images import COMPOSED
+from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Message
 
 
 def remove(session: Session, job_id: int, image_id: int | None = None) -> list[Message]:
@@ -50,3 +51,20 @@ def forget_movie(session: Session, job_id: int) -> str | None:
     key, job.movie_key = job.movie_key, None
     session.flush()
     return key
+
+
+def forget_sheets(session: Session, job_id: int, image_id: int | None = None) -> list[str]:
+    """Forget the sheets on which a job's pictures, or one of them, were laid to be drawn around.
+
+    Whoever asks for the same drawing again is told that its picture is gone. Returns the keys of their files,
+    which are the caller's to delete, after the commit.
+    """
+    taken = Image.job_id == job_id if image_id is None else Image.id == image_id
+    around = session.scalars(select(Job).where(Job.parent_image_id.in_(select(Image.id).where(taken)))).all()
+    keys = {
+        job.id: key for job in around if (key := job.request.get("source_key") or "").startswith(COMPOSED)
+    }
+    uses = (JobPicture.job_id.in_(keys), JobPicture.key.in_(keys.values()))
+    for named in (delete(JobPicture).where(*uses), delete(Bringing).where(Bringing.key.in_(keys.values()))):
+        session.execute(named, execution_options={"synchronize_session": False})
+    return sorted(set(keys.values()))

@@ -29,3 +29,58 @@ SAMPLERS: dict[str, str] = {
 }
 
 NAMES: tuple[str, ...] = tuple(SAMPLERS)
+
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "ddim": ("DDIM",),
+    "ddpm": ("DDPM",),
+    "euler": ("Euler",),
+    "euler_a": ("Euler a", "euler_ancestral"),
+    "heun": ("Heun",),
+    "lms": ("LMS",),
+    "pndm": ("PLMS",),
+    "dpm++2m": ("DPM++ 2M", "dpmpp_2m"),
+    "dpm++2m_karras": ("DPM++ 2M Karras",),
+    "dpm++2m_sde": ("DPM++ 2M SDE", "dpmpp_2m_sde"),
+    "dpm++2m_sde_karras": ("DPM++ 2M SDE Karras",),
+    "dpm++2s": ("DPM++ 2S",),
+    "dpm++sde": ("DPM++ SDE", "dpmpp_sde"),
+    "dpm++sde_karras": ("DPM++ SDE Karras",),
+    "kdpm2": ("DPM2", "dpm_2"),
+    "kdpm2_a": ("DPM2 a", "dpm_2_ancestral"),
+    "unipc": ("UniPC", "uni_pc"),
+    "deis": ("DEIS",),
+    "lcm": ("LCM",),
+    "tcd": ("TCD",),
+}
+"""What other programs call them: A1111's name first, then ComfyUI's where that is another."""
+_KARRAS = "Karras"
+_LEVELS_OF_ITS_OWN = ("", "automatic")
+_PLAIN_LEVELS = ("uniform", "normal")
+"""What A1111 and ComfyUI call the noise levels that the model was trained with."""
+
+
+def elsewhere(name: str) -> tuple[str, str]:
+    """A1111's name of a sampler and of its noise levels ("Schedule type"), which may be empty."""
+    theirs = ELSEWHERE[name][0]
+    if theirs.endswith(_KARRAS):
+        return theirs.removesuffix(_KARRAS).rstrip(), _KARRAS
+    return theirs, "Uniform" if f"{name}_karras" in SAMPLERS else ""
+
+
+def from_elsewhere(sampler: str, levels: str = "") -> str | None:
+    """The sampler that another program calls so; None where there is none like it."""
+    known = {_plain(theirs): name for name, names in ELSEWHERE.items() for theirs in (name, *names)}
+    name = known.get(_plain(sampler))
+    schedule = levels.strip().casefold()
+    if name is None or schedule in _PLAIN_LEVELS:
+        return name
+    if schedule in _LEVELS_OF_ITS_OWN:
+        # A1111's own choice for these is Karras' levels.
+        return f"{name}_karras" if schedule and f"{name}_karras" in SAMPLERS else name
+    if schedule != _KARRAS.casefold():
+        return None
+    return name if name.endswith("_karras") else known.get(_plain(f"{name}_karras"))
+
+
+def _plain(name: str) -> str:
+    return "".join(name.casefold().replace("_", " ").split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.grammar import clean
 from bot.messages.states import jump
 from bot.prompt_text import code, show_prompt
@@ -13,6 +15,8 @@ _PROMPT = 300
 """UTF-16 units of a prompt in a list."""
 _TITLE = 45
 """Characters of a form's title."""
+_LOST = 300
+"""Characters of what could not be read."""
 _STATES = {
     JobState.QUEUED: N_("waiting"),
     JobState.RUNNING: N_("running"),
@@ -62,6 +66,23 @@ def use_painted(job_id: int, number: int) -> str:
         "It is a painted copy of image #{number} of job {job_id}: **Mask** draws anew what you painted over."
     )
     return "\n".join([use_picture(), mask.format(number=number, job_id=job_id)])
+
+
+def carries(*, exact: bool, lost: Sequence[str]) -> str:
+    """Of the command in a picture's file; `lost` is what it says besides."""
+    if exact:
+        return _(
+            "This picture carries its command: **Imagine its prompt** draws it again, the first of four."
+        )
+    said = _("This picture carries a prompt: **Imagine its prompt** draws it, with the models that are here.")
+    if not lost:
+        return said
+    left_out = _("Left out, for they have no meaning here: {values}.")
+    return "\n".join([said, left_out.format(values=code(", ".join(lost), _LOST))])
+
+
+def no_command() -> str:
+    return _("There is no prompt in this message any more. Choose **Use picture…** on the picture once more.")
 
 
 def no_twin() -> str:

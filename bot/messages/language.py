@@ -162,6 +162,7 @@ _TOLD = {
     NoteKind.ZOOM: N_(
         "{whole} changed nothing here: it is for the form of the button Custom Zoom, below a single picture."
     ),
+    NoteKind.VALUES_LOST: N_("Of the pasted values these have no meaning here and were left out: {detail}."),
     NoteKind.LINK_IN_TEXT: N_("{detail} was read as words: a link to a picture stands in front of the text."),
 }
 

@@ -11,7 +11,7 @@ from bot.arrivals import Arrivals
 from bot.readings import Brought
 from bot.submit import Asked
 from bot.translation import _
-from bot.views import prompts
+from bot.views import carries, prompts
 from bot.views.answering import in_time
 from bot.views.deeds import announce
 from bot.views.found import numbers
@@ -55,13 +55,16 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     """
     backends, wish = host(interaction).backends, wish_of(interaction)
 
-    async def work() -> Asked:
+    async def work() -> tuple[Asked, Brought]:
         await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
             (brought,) = await _brought(arrivals, [source])
-            return await readings.describe(backends, wish, brought)
+            return await readings.describe(backends, wish, brought), brought
 
-    await announce(interaction, await in_time(interaction, work()))
+    asked, brought = await in_time(interaction, work())
+    await announce(interaction, asked)
+    if asked.fresh:
+        await carries.tell(interaction, brought.texts)
 
 
 async def blend(interaction: Interaction, images: Sequence[discord.Attachment], dimensions: str) -> None:
@@ -84,7 +87,7 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
 async def _brought(arrivals: Arrivals, sources: Sequence[discord.Attachment | str]) -> list[Brought]:
     kept = await arrivals.receive(sources)
     return [
-        Brought(one.key, one.width, one.height, _name(source)[:LONGEST_NAME])
+        Brought(one.key, one.width, one.height, _name(source)[:LONGEST_NAME], one.texts)
         for one, source in zip(kept, sources, strict=True)
     ]
 

@@ -79,15 +79,18 @@ async def load_page(
         )
         shown = found[:PAGE] if after is None else found[-PAGE:]
         more = len(found) > PAGE
-        entries = tuple(_entry(session, backends.images, job, member_id) for job in shown)
+        entries = tuple(
+            _entry(session, backends.images, job, member_id, marked=wanted.favorites) for job in shown
+        )
         newer, older = (before is not None, more) if after is None else (more, True)
         return Page(wanted, entries, newer, older)
 
     return await backends.database.read(read)
 
 
-def _entry(session: Session, store: ImageStore, job: Job, member_id: int) -> Entry:
-    images = shown_images(session, job)
+def _entry(session: Session, store: ImageStore, job: Job, member_id: int, *, marked: bool) -> Entry:
+    """With the job's pictures, or those alone that the member marked."""
+    images = members.marked(session, member_id, [job.id]) if marked else shown_images(session, job)
     return Entry(job, jump_url(session, job), job.member_id == member_id, thumbnail(store, images))
 
 

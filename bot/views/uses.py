@@ -15,6 +15,7 @@ from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
 from bot.translation import _
 from bot.twins import NoTwin
+from bot.views import carries
 from bot.views.answering import in_time, in_time_for_form, promise, say
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import announce
@@ -23,7 +24,7 @@ from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.prompts import imagine
 from bot.views.regions import draw_region, mask_form
-from storage import holds
+from storage import holds, metadata
 from storage.errors import Refused
 from storage.tables import Image
 
@@ -74,8 +75,13 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     view.add_item(button("ui", 0, label=_("Image prompt")))
     view.add_item(button("um", 0 if twin is None else twin.id, label=_("Mask")))
     content = finding.use_picture() if twin is None else finding.use_painted(twin.job_id, twin.index + 1)
-    file = discord.File(io.BytesIO(data), picture.filename)
-    await say(interaction, content, view=view, files=[file], ephemeral=True)
+    files = [discord.File(io.BytesIO(data), picture.filename)]
+    command = await carries.command_in(interaction, metadata.read(data))
+    if command is not None:
+        view.add_item(carries.draw_button())
+        content, more = carries.spelled(command, content)
+        files += more
+    await say(interaction, content, view=view, files=files, ephemeral=True)
 
 
 async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:

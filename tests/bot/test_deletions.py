@@ -65,6 +65,23 @@ async def test_a_movie_goes_with_any_picture_that_it_shows(world: World, image_i
     assert job_rows(world)[0].movie_key is None
 
 
+@pytest.mark.parametrize("image_id", [2, None])
+async def test_the_sheet_of_a_zoom_goes_with_its_picture(world: World, image_id: int | None) -> None:
+    alice, bob = world.member("alice"), world.member("bob")
+    _, single = await picked(world, alice)
+    for label in ("Zoom Out 2×", "⬅️"):
+        await press(bob, single, label)
+    around = [job for job in job_rows(world) if job.parent_image_id == 2]
+    sheets = [job.request["source_key"] for job in around]
+    store = world.backends.images
+    assert len(sheets) == 2
+    assert all(map(store.exists, sheets))
+    await removals.remove(world.bot, world.backends, 1, 1)
+    assert all(map(store.exists, sheets))
+    await removals.remove(world.bot, world.backends, 1, image_id)
+    assert not any(map(store.exists, sheets))
+
+
 async def test_the_others_keep_their_places(world: World) -> None:
     alice = world.member("alice")
     _, single = await picked(world, alice)

@@ -6,6 +6,8 @@ import io
 import zipfile
 from typing import Any
 
+import PIL.Image
+import PIL.ImageColor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,6 +181,24 @@ async def test_favorites_are_the_marked_pictures_of_anyone(world: World) -> None
     await press(bob, page, "❤️")
     assert "None yet" in texts(page)
     assert "None yet" in texts(answer(await alice.slash(world.channel, "favorites")))
+
+
+async def test_a_favorite_shows_the_marked_picture_and_goes_with_it(world: World) -> None:
+    alice, bob = world.member("alice"), world.member("bob")
+    await _drawn(world, alice, "a castle 0")
+    grid = world.messages()[-1]
+    await press(bob, grid, "U2")
+    single = await world.picture(after=grid.id)
+    await press(bob, single, "❤️")
+    page = answer(await bob.slash(world.channel, "favorites"))
+    (file,) = page.message.attachments
+    shown = PIL.Image.open(io.BytesIO(await file.read())).convert("RGB")
+    colours = {shown.getpixel((x * shown.width // 4, y * shown.height // 4)) for x in (1, 3) for y in (1, 3)}
+    (colour,) = colours
+    assert max(map(abs, map(int.__sub__, colour, PIL.ImageColor.getrgb(drawing.COLOURS[1])))) < 12
+    asked = await press(alice, single, "🗑️")
+    await press(alice, answer(asked), "Delete")
+    assert "None yet" in texts(answer(await bob.slash(world.channel, "favorites")))
 
 
 async def test_history_is_the_members_own(world: World) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from storage import pictures
+from storage import metadata, pictures
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -28,18 +28,12 @@ keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 
 @given(st.dictionaries(keys, st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_parameters_come_back_as_they_were(parameters: dict[str, str]) -> None:
-    assert pictures.read_parameters(pictures.png_bytes(noise(3, 2), parameters)) == parameters
+    assert metadata.read(pictures.png_bytes(noise(3, 2), parameters)) == parameters
 
 
 def test_a_png_loses_no_pixel() -> None:
     image = noise(31, 17)
     assert opened(pictures.png_bytes(image, {"a": "ü"})).tobytes() == image.tobytes()
-
-
-def test_only_a_png_has_parameters_and_only_a_picture_is_read() -> None:
-    assert pictures.read_parameters(pictures.webp_bytes(noise(8, 8))) == {}
-    with pytest.raises(OSError, match="cannot identify"):
-        pictures.read_parameters(b"GIF8 is not enough")
 
 
 def test_a_grid_shows_every_picture_whole_and_in_its_corner() -> None:

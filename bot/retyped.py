@@ -1,0 +1,116 @@
+"""A request as the command that asks for it: what is typed again is drawn again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from bot import requests, style_codes, weights
+from bot.grammar import Divided, TypedFlag, divide
+from bot.permutations import permutations
+from storage.catalog import Catalog, ModelEntry
+from storage.contract import GenerationRequest, Part, Phrase
+
+_ACTS = re.compile(r"[{}():<]|(?<!\S)(?=--|—)")
+_LINK_IN_FRONT = re.compile(r"^(?:\s*<?https?://)+", re.IGNORECASE)
+
+
+def command(request: GenerationRequest, catalog: Catalog) -> str:
+    """The words and flags of a request that begins with no picture, for a model of the catalog."""
+    entry = catalog[request.model]
+    flags = [*_drawing(request, entry), *_looks(request, entry), *_others(request)]
+    if request.model != catalog.default:
+        flags.append(TypedFlag("model", request.model))
+    seed = "sameseed" if request.sameseed else "seed"
+    flags.append(TypedFlag(seed, str(request.seed)))
+    return str(Divided(_words(request), tuple(flags)))
+
+
+def literal(text: str) -> str:
+    """Words of somebody else's: with their weights, but no flag, set, part or link among them."""
+    unlinked = _LINK_IN_FRONT.sub("", text)
+    without = re.sub(r"(?<!\\)([{}])|(?<!\S)(?=--|—)|(?<!\\)(?=::)", r"\\\1", unlinked)
+    return without if not divide(without).images else without.replace("://", " ")
+
+
+def _words(request: GenerationRequest) -> str:
+    """As plainly as it is read back the same."""
+    parts = request.parts or (Part(phrases=(Phrase(text=request.prompt),)),)
+    ways = [
+        partial(_phrase, spell=spell, inside=inside) for spell in (str, _escaped) for inside in (False, True)
+    ]
+    spelled = [_typed(parts, way) for way in ways]
+    return next((text for text in spelled if _reads_as(text, parts)), spelled[-1])
+
+
+def _reads_as(text: str, parts: tuple[Part, ...]) -> bool:
+    divided = divide(text)
+    return (
+        not divided.flags
+        and not divided.images
+        and permutations(text).count == 1
+        and weights.read(divided.words) == parts
+    )
+
+
+def _escaped(text: str) -> str:
+    return _ACTS.sub(r"\\\g<0>", text)
+
+
+def _typed(parts: tuple[Part, ...], way: Callable[[Phrase], str]) -> str:
+    if len(parts) == 1:
+        return _phrases(parts[0], way)
+    return " ".join(f"{_phrases(part, way)}::{part.weight!r}" for part in parts)
+
+
+def _phrases(part: Part, way: Callable[[Phrase], str]) -> str:
+    return "".join(map(way, part.phrases))
+
+
+def _phrase(phrase: Phrase, spell: Callable[[str], str], *, inside: bool) -> str:
+    """`(words:1.3)`, with the blanks around them inside the brackets or outside."""
+    text = spell(phrase.text)
+    words = text if inside else text.strip()
+    return (
+        text
+        if phrase.emphasis == 1 or not words
+        else text.replace(words, f"({words}:{phrase.emphasis!r})", 1)
+    )
+
+
+def _drawing(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
+    flags = []
+    if (request.width, request.height) != entry.nearest_size(1.0):
+        flags.append(TypedFlag("ar", f"{request.width}:{request.height}"))
+    if request.negative_prompt:
+        flags.append(TypedFlag("no", _escaped(request.negative_prompt)))
+    if request.num_inference_steps != entry.num_inference_steps:
+        flags.append(TypedFlag("steps", str(request.num_inference_steps)))
+    if request.guidance_scale != entry.guidance_scale:
+        flags.append(TypedFlag("cfg", f"{request.guidance_scale:.15g}"))
+    if request.scheduler != entry.scheduler:
+        flags.append(TypedFlag("sampler", request.scheduler))
+    flags += [TypedFlag("lora", f"{lora.name}:{lora.weight!r}") for lora in request.loras]
+    return flags
+
+
+def _looks(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
+    flags = []
+    if request.stylize != entry.stylize:
+        flags.append(TypedFlag("stylize", str(request.stylize)))
+    if request.style_words and (codes := style_codes.codes_of(request.style_words, entry)):
+        flags.append(TypedFlag("sref", " ".join(map(str, codes))))
+        weight = style_codes.typed_weight(request.style_weight)
+        if weight != requests.STYLE_WEIGHT:
+            flags.append(TypedFlag("sw", str(weight)))
+    return flags
+
+
+def _others(request: GenerationRequest) -> list[TypedFlag]:
+    numbers = (("chaos", request.chaos, 0), ("weird", request.weird, 0), ("stop", request.stop, 100))
+    flags = [TypedFlag(name, str(number)) for name, number, neutral in numbers if number != neutral]
+    flags += [TypedFlag(name) for name in ("tile", "video") if getattr(request, name)]
+    if request.upscaler is not None:
+        flags.append(TypedFlag("upscaler", request.upscaler))
+    return flags

@@ -1,0 +1,83 @@
+"""The command that a picture's file carries, shown to who brought the picture, with a button that draws it.
+
+The private message holds the command itself, so that its button finds it without being remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from collections.abc import Mapping
+
+import discord
+
+from bot import carried, messages
+from bot.carried import Carried
+from bot.flags import Preferences
+from bot.messages import finding
+from bot.prompt_text import fence
+from bot.translation import _
+from bot.views.press import Interaction, Press, Pressed, button, host, on_press
+from bot.views.prompts import imagine
+from storage.errors import Refused
+
+_FENCED = re.compile(r"^```\n(.*)\n```$", re.MULTILINE)
+_FILE = "prompt.txt"
+_LARGEST = 16_000
+"""Bytes of that file."""
+
+
+class NoCommand(Refused):
+    """The message shows no command any more."""
+
+
+async def command_in(interaction: Interaction, texts: Mapping[str, str]) -> Carried | None:
+    """What a picture's texts ask for; read beside the event loop, for they may be long."""
+    return await asyncio.to_thread(carried.read, texts, host(interaction).backends.catalog)
+
+
+def draw_button() -> Press:
+    """Draws the command that its message shows."""
+    return button("uc", 0, label=_("Imagine its prompt"))
+
+
+def spelled(found: Carried, before: str = "") -> tuple[str, list[discord.File]]:
+    """What is said of a command, behind what is said `before`; and the file in which a long one stands."""
+    said = "\n".join(filter(None, [before, finding.carries(exact=found.exact, lost=found.lost)]))
+    if messages.echo_fits(said, found.command):
+        return f"{said}\n{fence(found.command)}", []
+    return said, [discord.File(io.BytesIO(found.command.encode()), _FILE)]
+
+
+async def tell(interaction: Interaction, texts: Mapping[str, str]) -> None:
+    """Tell privately, behind the answer, what command a picture carries; nothing where it carries none."""
+    found = await command_in(interaction, texts)
+    if found is None:
+        return
+    content, files = spelled(found)
+    view = discord.ui.View(timeout=None)
+    view.add_item(draw_button())
+    await interaction.followup.send(content, view=view, files=files, ephemeral=True)
+
+
+async def _shown(message: discord.Message | None) -> str:
+    """The command that a message of `spelled` shows.
+
+    Raises:
+        NoCommand: it shows none.
+    """
+    if message is not None:
+        if fenced := _FENCED.search(message.content):
+            return fenced[1]
+        for attachment in message.attachments:
+            if attachment.filename == _FILE and attachment.size <= _LARGEST:
+                return (await attachment.read()).decode("utf-8", "replace")
+    raise NoCommand
+
+
+@on_press("uc")
+async def _draw(pressed: Pressed) -> None:
+    """Every value is in the command, so the member's own settings change nothing of it."""
+    command = await _shown(pressed.interaction.message)
+    await imagine(pressed.interaction, command, preferences=Preferences())
