@@ -40,7 +40,7 @@ def demo(
 
 async def _serve(backends: Backends, port: int, show: bool, console: Console) -> None:
     from bot.client import EaselBot
-    from easel.simulated_discord import SimulatedDiscord
+    from easel.simulated.discord import SimulatedDiscord
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
