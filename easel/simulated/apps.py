@@ -13,8 +13,8 @@ from simcord.backend import serializers
 from simcord.backend.models import Message
 from simcord.backend.models.message import EPHEMERAL_FLAG
 from simcord.builders import ChannelHandle, UserHandle
-from simcord.env import Env
 from simcord.enums import AppCommandType, InteractionType
+from simcord.env import Env
 from simcord.results import InteractionResult, ResponseMessage
 
 Viewer = MemberActor | UserHandle
@@ -63,14 +63,14 @@ def _menus(env: Env, viewer: Viewer, message: Message) -> list[tuple[int, list[s
         return [command["name"] for command in found]
 
     menus = [(int(AppCommandType.MESSAGE), names(AppCommandType.MESSAGE), "right click, Apps")]
-    asker = asker_of(env, message)
+    asker = asker_of(message)
     if asker is not None and isinstance(viewer, MemberActor):
         about = f"right click on {env.backend.get_user(asker).global_name}, Apps"
         menus.append((int(AppCommandType.USER), names(AppCommandType.USER), about))
     return menus
 
 
-def asker_of(env: Env, message: Message) -> int | None:
+def asker_of(message: Message) -> int | None:
     """Who asked for what the message shows: whoever used the command, or is named in it."""
     user = (message.interaction_metadata or {}).get("user")
     if isinstance(user, Mapping):
@@ -92,7 +92,7 @@ async def choose(env: Env, viewer: Viewer, message: Message, value: str) -> Inte
     channel = ChannelHandle(env, guild, env.backend.get_channel(message.channel_id))
     if kind == str(int(AppCommandType.USER)):
         assert isinstance(viewer, MemberActor)
-        asker = asker_of(env, message)
+        asker = asker_of(message)
         assert asker is not None
         target = MemberActor(env, viewer.guild, UserHandle(env, env.backend.get_user(asker)))
         return await viewer.context_menu(channel, name, target)

@@ -18,8 +18,8 @@ PROMPTS = (
 )
 _GREETING = (
     "**Welcome to Easel's demo.** Press one of these prompts, or type `/imagine` and what to draw:\n"
-    "> /imagine a red castle on green hills at night --ar 3:2\n"
-    "`/help` explains the rest. *Apps and reactions* under a picture stands for a right click on its message.\n"
+    "`/imagine a red castle on green hills at night --ar 3:2`\n"
+    "`/help` explains the rest. *Apps and reactions* below a message stands for a right click on it.\n"
     "The list at the top lets you be somebody else, or read somebody's direct messages."
 )
 _COMMANDS_ONLY = (

@@ -62,7 +62,7 @@ class Page(Preview):
         return self._active_action is not None
 
     async def _action(self, context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
-        """SimCord refuses a click made on a page older than its last publication; here they come by themselves."""
+        """SimCord refuses a click on a page that was published anew since, which here happens by itself."""
         page = self._get_page(context_id)
         if isinstance(body, Mapping) and "published_revision" in body:
             body = {**body, "published_revision": page.revision}

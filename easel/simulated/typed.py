@@ -57,12 +57,13 @@ def _command(
     near = get_close_matches(first, {path[0] for _, path, _ in leaves}, n=1, cutoff=0.5)
     meant = f" Did you mean `/{near[0]}`?" if near else ""
     raise NotTyped(
-        f"There is no command `/{first[:100]}` here.{meant} Type `/` to see them all, or `/help` for an overview."
+        f"There is no command `/{first[:100]}` here.{meant} "
+        "Type `/` to see them all, or `/help` for an overview."
     )
 
 
 def _options(leaf: dict[str, Any], text: str, name: str) -> dict[str, Any]:
-    """`/imagine prompt: a castle ratio: 3:2` as Discord copies it; otherwise all of it is the first option."""
+    """`/imagine prompt: a castle ratio: 3:2`, as Discord copies it; else all of it is the first option."""
     declared = {option["name"]: option for option in leaf.get("options") or []}
     named = re.compile(rf"(?:^|\s)({'|'.join(map(re.escape, declared)) or '(?!)'}):\s*")
     if not text:
