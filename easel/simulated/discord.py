@@ -75,7 +75,8 @@ class SimulatedDiscord:
         """
         await self._env.start()
         try:
-            async with Page(self._env, self.channel, self._viewers, self._guide, port) as page:
+            page = Page(self._env, self.channel, self._viewers, self._guide, port)
+            async with page:
                 ticking = asyncio.create_task(self._tick(page))
                 try:
                     yield page
