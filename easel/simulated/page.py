@@ -22,6 +22,7 @@ from easel.simulated.guide import TRY, Guide
 Plan = Callable[[_Action, int], Coroutine[Any, Any, dict[str, Any]]]
 
 _BUTTON = 2
+_ABOUT_OLD_MESSAGES = {"edit_message", "delete_message", "set_reaction", "set_pinned", "set_poll_votes"}
 
 
 class Page(Preview):
@@ -67,6 +68,16 @@ class Page(Preview):
         if isinstance(body, Mapping) and "published_revision" in body:
             body = {**body, "published_revision": page.revision}
         return await super()._action(context_id, body)
+
+    def _finish_action(self, page: _Page, action: _Action, *how: Any, **more: Any) -> dict[str, Any]:
+        """What an action was answered with comes into view: the page scrolls to a new target."""
+        result = super()._finish_action(page, action, *how, **more)
+        there = self.env.backend.messages[page.channel_id]
+        shown = [int(outcome.get("messageId") or 0) for outcome in action.outcomes]
+        answers = [message_id for message_id in shown if message_id in there]
+        if answers and action.kind not in _ABOUT_OLD_MESSAGES:
+            page.target_id, page.window_end_id = max(answers), None
+        return result
 
     def _get_page(self, context_id: str | None) -> _Page:
         page = super()._get_page(context_id)

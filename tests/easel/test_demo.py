@@ -79,7 +79,6 @@ def test_a_refused_prompt_is_answered_in_view_and_is_no_crash(page: Page) -> Non
     choose_command(page, "/imagine", "a castle --chaos much")
     expect(page.get_by_text("--chaos takes").last).to_be_in_viewport()
     assert "failed" not in page.inner_text("body")
-    page.get_by_role("button", name="Exit command mode").or_(page.locator(".command-exit")).first.click()
 
 
 def test_what_easel_does_not_hear_is_answered_with_what_to_type(page: Page) -> None:
