@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from storage.contract import ChangedEvent, Event, ProgressEvent
 from storage.database import passes
 from storage.errors import DataDeleted, Stale
 from storage.events import Listener
+from storage.monotonic import monotonic
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +117,9 @@ class Delivery:
     def _hold(self) -> None:
         with self._lock:
             mine = set(self._under_way)
-        if mine and time.monotonic() - self._renewed > RENEW_S:
+        if mine and monotonic() - self._renewed > RENEW_S:
             self._write(deliveries.hold, mine, deliveries.HOLD_MS)
-            self._renewed = time.monotonic()
+            self._renewed = monotonic()
 
     def _take(self) -> None:
         with self._lock:

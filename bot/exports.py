@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -29,6 +28,7 @@ from storage import exports
 from storage.backends import Backends
 from storage.clock import Clock
 from storage.errors import Stale
+from storage.monotonic import monotonic
 from storage.tables import Export
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,12 @@ class Exports:
         """Keep those under way from other bots: a request may take longer than what was theirs so far."""
         with self._lock:
             mine = set(self._under_way)
-        if not mine or time.monotonic() - self._renewed < RENEW_S:
+        if not mine or monotonic() - self._renewed < RENEW_S:
             return
         for export_id in mine:
             with contextlib.suppress(Stale):
                 self._write(exports.hold, export_id, HOLD_MS)
-        self._renewed = time.monotonic()
+        self._renewed = monotonic()
 
     def _take(self) -> None:
         with self._lock:
@@ -161,15 +161,15 @@ class Exports:
 
     def _alive(self, row: Export) -> Callable[[], None]:
         """What is called between two pages: keeps others away, and ends it when the bot ends."""
-        renewed = time.monotonic()
+        renewed = monotonic()
 
         def go_on() -> None:
             nonlocal renewed
             if self._stopping.is_set():
                 raise CancelledError
-            if time.monotonic() - renewed > RENEW_S:
+            if monotonic() - renewed > RENEW_S:
                 self._write(exports.hold, row.id, HOLD_MS)
-                renewed = time.monotonic()
+                renewed = monotonic()
 
         return go_on
 

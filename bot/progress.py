@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -31,6 +30,7 @@ from storage.clock import Clock
 from storage.contract import JobState, ProgressEvent
 from storage.database import passes
 from storage.errors import NoSuchBatch, NoSuchJob
+from storage.monotonic import monotonic
 from storage.tables import Batch, Job
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class ProgressBoard:
             self._wake.clear()
             try:
                 self._write_changes()
-                if time.monotonic() - self._swept >= SWEEP_S:
+                if monotonic() - self._swept >= SWEEP_S:
                     self._sweep()
                 for line in self._due():
                     self._edit(line)
@@ -165,7 +165,7 @@ class ProgressBoard:
                 outage.over()
 
     def _until_due(self) -> float:
-        now = time.monotonic()
+        now = monotonic()
         with self._lock:
             waiting = [line.due for line in self._lines.values() if self._wants_edit(line)]
         times = [*waiting, self._swept + SWEEP_S]
@@ -176,7 +176,7 @@ class ProgressBoard:
         return line.changed and not line.closed and line.under_way is None
 
     def _due(self) -> list[Line]:
-        now = time.monotonic()
+        now = monotonic()
         with self._lock:
             return [line for line in self._lines.values() if self._wants_edit(line) and line.due <= now]
 
@@ -186,7 +186,7 @@ class ProgressBoard:
             alone = [Subject(Job, job.id) for job in jobs.unfinished(session) if job.batch_id is None]
             subjects = [*alone, *(Subject(Batch, batch_id) for batch_id in batches.live(session))]
             overdue = batches.overdue(session)
-        self._swept = time.monotonic()
+        self._swept = monotonic()
         for subject in subjects:
             self._look(subject)
         for batch_id in overdue:
@@ -227,7 +227,7 @@ class ProgressBoard:
             return None
         if job.batch_id is not None:
             # Its steps are not shown, and so not asked about more often than what is.
-            line.due = time.monotonic() + EVERY_S
+            line.due = monotonic() + EVERY_S
             self._look(Subject(Batch, job.batch_id))
         if JobState(job.state).finished:
             # Its line was closed already, or a late event made a new one.
@@ -294,7 +294,7 @@ class ProgressBoard:
                 self._finish(line)
         with self._lock:
             line.under_way = None
-            line.due = time.monotonic() + pause
+            line.due = monotonic() + pause
         line.settled.set()
         self._wake.set()
 

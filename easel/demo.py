@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import webbrowser
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from typing import Annotated
 
 import typer
@@ -31,27 +33,36 @@ def demo(
     start.require("demo", "discord", "torch", "diffusers", "transformers", "simcord")
     console = Console()
     with ExitStack() as stack:
-        with console.status("Waking the worker …"):
-            backends = stack.enter_context(start.backends(settings, migrate=True))
-            stack.enter_context(embedded_worker(backends))
+        backends = stack.enter_context(start.backends(settings, migrate=True))
+        name = backends.catalog.default
+        console.print(f"Loading {backends.catalog[name].title}, which draws …")
+        _quiet_transformers()
+        worker = stack.enter_context(embedded_worker(backends))
+        worker.prepare(name)
         asyncio.run(_serve(backends, port, show, console))
+        console.print("Stopping: what is being drawn is handed back, and goes on at the next start …")
     console.print(f"Stopped. Pictures and jobs are kept in {settings.data_dir}.")
+    # Python would look through the whole model for garbage before it ends: seconds, for what ends anyway.
+    gc.freeze()
+
+
+def _quiet_transformers() -> None:
+    """The shipped model is as it should be: what transformers remarks on its files helps nobody here."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
 
 
 async def _serve(backends: Backends, port: int, show: bool, console: Console) -> None:
     from bot.client import EaselBot
-    from easel.simulated_discord import SimulatedDiscord
+    from easel.simulated.discord import SimulatedDiscord
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
     client = EaselBot(backends)
     discord = SimulatedDiscord(client, backends.config.data_dir / "discord")
-    async with discord.page(_free(port)) as page:
+    async with _told_to_stop() as stop, discord.page(_free(port)) as page:
         console.print(
             f"\n[bold]Easel draws at[/bold] {page.url}\n\n"
-            f"Open it, and type for a start:\n\n  [bold]{FIRST_PROMPT}[/bold]\n\n"
+            f"Open it, and press one of its prompts, or type:\n\n  [bold]{FIRST_PROMPT}[/bold]\n\n"
             "Pictures come with buttons; the names at the top let you be someone else. Ctrl-C stops.\n",
             soft_wrap=True,
         )
@@ -59,9 +70,23 @@ async def _serve(backends: Backends, port: int, show: bool, console: Console) ->
             webbrowser.open(page.url)
         ends = [asyncio.create_task(stop.wait()), asyncio.create_task(page.wait_closed())]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        console.print("Closing the page, and waiting for what the bot has begun to post …")
         for end in ends:
             end.cancel()
-    await client.close()
+        await client.close()
+
+
+@asynccontextmanager
+async def _told_to_stop() -> AsyncIterator[asyncio.Event]:
+    """Set by Ctrl-C and SIGTERM; the next one ends the process as usual."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for name in signals:
+        loop.add_signal_handler(name, stop.set)
+    yield stop
+    for name in signals:
+        loop.remove_signal_handler(name)
 
 
 def _free(port: int) -> int:

@@ -101,6 +101,15 @@ class Worker:
         with self._lock:
             return {state: self._outcomes[state] for state in JobState if state.finished}
 
+    def prepare(self, name: str) -> None:
+        """Load a model, and what its pictures are checked with, before the first job waits for them.
+
+        Raises:
+            CatalogError: it cannot be loaded.
+        """
+        self._models.engine(name)
+        self._models.safety(name)
+
     def start(self) -> None:
         """Register and begin; returns at once, whether the broker can be reached or not.
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 from sqlalchemy.orm import Session
 
 from storage.database import now
+from storage.monotonic import monotonic
 
 
 class Clock:
     """The database's clock, read once and carried on by a monotonic one. Milliseconds."""
 
     def __init__(self, at: int) -> None:
-        self._at, self._read = at, time.monotonic()
+        self._at, self._read = at, monotonic()
 
     @classmethod
     def read(cls, session: Session) -> Clock:
@@ -21,7 +20,7 @@ class Clock:
 
     def now(self) -> int:
         """Epoch milliseconds by the database's clock."""
-        return self._at + int((time.monotonic() - self._read) * 1000)
+        return self._at + int((monotonic() - self._read) * 1000)
 
     def since(self, then: int) -> int:
         """The age of a row's date; negative for one to come."""

@@ -43,6 +43,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.functions import FunctionElement
 
 from storage.errors import ConfigError
+from storage.monotonic import monotonic
 from storage.private_files import make_private, make_private_file, make_private_folder
 from storage.tables import Table
 
@@ -329,12 +330,12 @@ def _prepare_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) 
 
 def _use_wal(connection: Any) -> None:
     """While another process makes the database, SQLite does not wait for it, whatever its timeout."""
-    end = time.monotonic() + SQLITE_BUSY_MS / 1000
+    end = monotonic() + SQLITE_BUSY_MS / 1000
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
-            if time.monotonic() > end:
+            if monotonic() > end:
                 raise
             time.sleep(0.02)
         else:

@@ -13,7 +13,6 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
 
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
@@ -23,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.broker import CONFIRM_SECONDS, Sender, connection, connection_errors, pause_before
 from storage.contract import Event
+from storage.monotonic import monotonic
 
 log = logging.getLogger(__name__)
 

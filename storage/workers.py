@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from storage.attempts import Blame
 from storage.contract import ErrorCode
 from storage.database import now
 from storage.errors import Stale
+from storage.monotonic import monotonic
 from storage.tables import RUNNING, Job, Worker
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Reaper:
     nobody their jobs. Whoever has a lease of their own renews it before they sweep.
     """
 
-    def __init__(self, lease_ms: int = 15_000, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, lease_ms: int = 15_000, clock: Callable[[], float] = monotonic) -> None:
         self._lease = lease_ms / 1000
         self._clock = clock
         self._seen: dict[int, _Seen] = {}

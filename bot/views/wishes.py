@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import discord
 
 from bot.checks import Permission, Place
 from bot.submit import Wish
 from bot.views.press import Interaction, locale_of
+from storage.monotonic import monotonic
 from storage.tables import Address
 
 _FLAGS = {
@@ -41,7 +40,7 @@ def address_of(interaction: Interaction) -> Address:
         upload_limit=interaction.filesize_limit,
         user_install=is_user_install(interaction),
         interaction_token=interaction.token,
-        heard=time.monotonic(),
+        heard=monotonic(),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storage.monotonic import monotonic
 from storage.tables.base import Millis, Snowflake
 
 UPLOAD_LIMIT = 10 * 2**20
@@ -46,7 +46,7 @@ class Address:
         """The end of the token's life, `at` being the present by the database's clock."""
         if self.token_expires_at is not None or self.heard is None:
             return self.token_expires_at
-        return at - int((time.monotonic() - self.heard) * 1000) + TOKEN_MS
+        return at - int((monotonic() - self.heard) * 1000) + TOKEN_MS
 
     def columns_of(self, table: type[Addressed], at: int) -> dict[str, Any]:
         """The address as columns of a new row, `at` being the present by the database's clock."""

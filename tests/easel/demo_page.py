@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 START_S = 240
@@ -91,13 +91,70 @@ def browser_page(width: int = 1280, height: int = 900) -> Iterator[Page]:
             browser.close()
 
 
-def ask(page: Page, prompt: str) -> None:
-    """Type `/imagine`, then the prompt, as a person does."""
-    page.get_by_placeholder("Message #pictures").click()
-    page.keyboard.type("/imagine")
+def type_line(page: Page, line: str) -> None:
+    """Type a line key by key, past the list that opens at `/`, and press Enter."""
+    _composer(page).click()
+    page.keyboard.type(line, delay=5)
+    _send(page)
+
+
+def paste_line(page: Page, line: str) -> None:
+    """The same with a line that comes whole from somewhere else."""
+    _composer(page).click()
+    page.keyboard.insert_text(line)
+    _send(page)
+
+
+def choose_command(page: Page, command: str, prompt: str) -> None:
+    """Choose a command from the list that opens at `/`, then fill in its first option."""
+    _composer(page).click()
+    page.keyboard.type(command)
     page.keyboard.press("Enter")
     page.keyboard.type(prompt)
     page.keyboard.press("Enter")
+
+
+def _composer(page: Page) -> Locator:
+    return page.get_by_placeholder(re.compile("Message [#@]"))
+
+
+def _send(page: Page) -> None:
+    # While something else is under way, and when it has just opened, the page takes nothing.
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+    page.keyboard.press("Enter")
+    expect(_composer(page)).to_have_value("", timeout=DRAW_MS)
+
+
+def choose_app(page: Page, entry: str) -> None:
+    """Choose from the list below the newest message that has one."""
+    newest = page.get_by_role("combobox", name="Apps and reactions").last
+    newest.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)  # the page closes what is open while it scrolls
+    newest.click()
+    page.get_by_role("option", name=entry).click()
+
+
+def look_as(page: Page, name: str | re.Pattern[str]) -> None:
+    """Be somebody else, or read somebody's direct messages."""
+    viewers = page.get_by_label("Viewing as")
+    entry = viewers.get_by_role("option", name=name, exact=isinstance(name, str))
+    entry.wait_for(state="attached")
+    viewers.select_option(label=entry.inner_text())
+    expect(_composer(page)).to_be_visible()
+
+
+def watch(page: Page) -> tuple[list[int], int]:
+    """The percentages that a job tells until it is finished, and in how many looks it showed a preview."""
+    expect_text(page, "%)")
+    told: list[int] = []
+    previews = 0
+    until = time.monotonic() + DRAW_MS / 1000
+    before = len(picture_sizes(page))
+    while page.get_by_role("button", name="Cancel Job", exact=True).count() and time.monotonic() < until:
+        told += [int(part) for part in re.findall(r"\((\d+)%\)", page.inner_text("body"))]
+        previews += len(picture_sizes(page)) > before
+        page.wait_for_timeout(100)
+    return told, previews
 
 
 def button(page: Page, label: str, wait_ms: int = DRAW_MS) -> None:

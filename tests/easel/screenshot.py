@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.easel.demo_page import Demo, ask, browser_page, button, expect_text, wait_for_pictures
+from tests.easel.demo_page import Demo, browser_page, button, expect_text, type_line, wait_for_pictures
 
 PROMPT = "a red castle on green hills at night --ar 3:2"
 
@@ -17,7 +17,7 @@ def main(file: Path) -> None:
         try:
             with browser_page(width=1280, height=1180) as page:
                 page.goto(demo.address())
-                ask(page, PROMPT)
+                type_line(page, f"/imagine {PROMPT}")
                 button(page, "U2")
                 expect_text(page, "Image #2")
                 wait_for_pictures(page, 2)

@@ -1,0 +1,108 @@
+"""The demo's world: one guild with people in it, today's time, and a memory from one start to the next.
+
+SimCord keeps everything in memory and lives on 1 January 2026. Here it gets today's clock, and its
+channels are kept in a folder, so that yesterday's pictures are there with buttons that still work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import discord
+from discord import app_commands
+from simcord.builders import ChannelHandle
+from simcord.env import Env
+
+from bot import errors
+from easel.simulated.guide import Guide
+from easel.simulated.kept import keep, restore
+from easel.simulated.page import Page
+
+SETTLE_S = 25.0
+"""How long SimCord lets the bot take for an answer: ample, and shorter than what it puts off on purpose
+(`bot.reactions.TOLD_S`), which would be waited for."""
+TICK_S = 0.5
+
+
+class World(Env):
+    """SimCord's Discord, to which a wish that was refused, and answered so, is no crash of the bot."""
+
+    def _record_error(self, error: BaseException) -> None:
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        if not errors.expected(cause):
+            super()._record_error(error)
+
+
+class SimulatedDiscord:
+    """A guild with two members and a moderator, and the page on which to be each of them."""
+
+    def __init__(self, client: discord.Client, folder: Path) -> None:
+        self._env = World(client, check_errors=False, settle_timeout=SETTLE_S)
+        self._folder = folder
+        self._env.backend.edit_bot_profile("Easel")
+        guild = self._env.create_guild("Easel's demo")
+        self.channel: ChannelHandle = guild.create_text_channel("pictures")
+        moderator = guild.create_role(
+            "Moderator",
+            permissions=discord.Permissions(
+                manage_guild=True, manage_messages=True, moderate_members=True, ban_members=True
+            ),
+        )
+        self._viewers = [
+            guild.add_member(self._env.create_user("ada", global_name="Ada")),
+            guild.add_member(self._env.create_user("ben", global_name="Ben")),
+            guild.add_member(self._env.create_user("mo", global_name="Mo (moderator)"), roles=[moderator]),
+        ]
+        self._kept = [self.channel, *(viewer.user.dm_channel for viewer in self._viewers)]
+        self._guide = Guide(self._env, self._env.create_user("guide", bot=True, global_name="Guide").id)
+        # Everybody above was made at SimCord's first instant and has the same id on every start; what comes
+        # from now on gets ids of today, which no earlier start has used.
+        self._keep_time()
+        restore(self._env, folder)
+        self._guide.greet(self.channel)
+        self._seen = -1
+
+    @asynccontextmanager
+    async def page(self, port: int) -> AsyncIterator[Page]:
+        """The page while it is served; the bot is connected and has its commands.
+
+        Raises:
+            SetupError: the port is taken.
+        """
+        await self._env.start()
+        try:
+            page = Page(self._env, self.channel, self._viewers, self._guide, port)
+            async with page:
+                ticking = asyncio.create_task(self._tick(page))
+                try:
+                    yield page
+                finally:
+                    ticking.cancel()
+        finally:
+            await self._env.shutdown()
+            self._save()
+
+    async def _tick(self, page: Page) -> None:
+        """SimCord shows what an action of the page caused; what the bot does by itself is shown from here."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._keep_time()
+            if len(self._env.backend.transcript) != self._seen and not page.busy:
+                page.publish_all()
+                self._save()
+
+    def _keep_time(self) -> None:
+        behind = (datetime.now(UTC) - self._env.now()).total_seconds()
+        if behind > 0:
+            self._env.backend.advance_clock(behind)
+
+    def _save(self) -> None:
+        """Keep the channels, and forget the record of every request, which grows without end."""
+        keep(self._env, self._kept, self._folder)
+        self._env.backend.transcript.clear()
+        self._env.backend.http_requests.clear()
+        self._seen = 0

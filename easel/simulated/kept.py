@@ -1,0 +1,64 @@
+"""What the demo's channels keep from one start to the next: messages, and the files in them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from simcord.backend.models import Message
+from simcord.backend.models.message import EPHEMERAL_FLAG
+from simcord.builders import ChannelHandle
+from simcord.env import Env
+
+from storage.private_files import make_private_folder
+
+log = logging.getLogger(__name__)
+
+_messages = TypeAdapter(list[Message])
+
+
+def keep(env: Env, channels: Sequence[ChannelHandle], folder: Path) -> None:
+    """Write down what stands in these channels for longer than a moment."""
+    kept = [
+        message
+        for channel in channels
+        for message in env.backend.messages[channel.id].values()
+        if not message.flags & EPHEMERAL_FLAG
+    ]
+    files = folder / "attachments"
+    make_private_folder(files)
+    wanted = set()
+    for message in kept:
+        for attachment in message.attachments:
+            wanted.add(attachment["id"])
+            file, data = files / attachment["id"], env.backend.cdn.get(attachment["url"])
+            if data is not None and not file.exists():
+                file.write_bytes(data)
+    new = folder / "channel.json.new"
+    new.write_bytes(_messages.dump_json(kept))
+    new.replace(folder / "channel.json")
+    for file in files.iterdir():
+        if file.name not in wanted:
+            file.unlink()
+
+
+def restore(env: Env, folder: Path) -> None:
+    """Put back what was kept, with its files."""
+    try:
+        messages = _messages.validate_json((folder / "channel.json").read_bytes())
+    except FileNotFoundError:
+        return
+    except ValidationError:
+        log.warning("the demo's channel was kept by another version of SimCord; it starts empty")
+        return
+    for message in messages:
+        for attachment in message.attachments:
+            file = folder / "attachments" / attachment["id"]
+            if file.exists():
+                env.backend.cdn.store_attachment(
+                    int(attachment["id"]), message.channel_id, attachment["filename"], file.read_bytes(), None
+                )
+        env.backend.messages[message.channel_id][message.id] = message
+        env.backend.channels[message.channel_id].last_message_id = message.id
