@@ -83,7 +83,10 @@ def _drawing(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
     flags = []
     if (request.width, request.height) != entry.nearest_size(1.0):
         flags.append(TypedFlag("ar", f"{request.width}:{request.height}"))
-    if request.negative_prompt:
+    if request.negative_parts:
+        plainly = partial(_phrase, spell=_escaped, inside=False)
+        flags.append(TypedFlag("no", _typed(request.negative_parts, plainly)))
+    elif request.negative_prompt:
         flags.append(TypedFlag("no", _escaped(request.negative_prompt)))
     if request.num_inference_steps != entry.num_inference_steps:
         flags.append(TypedFlag("steps", str(request.num_inference_steps)))

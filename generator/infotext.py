@@ -21,7 +21,7 @@ _BEGUN = (Task.IMAGE_TO_IMAGE, Task.INPAINTING)
 
 def infotext(request: GenerationRequest, hashes: Hashes) -> str:
     lines = [" ".join([_wanted(request), *_loras(request)]).strip()]
-    if unwanted := ", ".join(filter(None, [*_unwanted(request.parts), request.negative_prompt])):
+    if unwanted := ", ".join(filter(None, [*_unwanted(request.parts), _named(request)])):
         lines.append(f"Negative prompt: {unwanted}")
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in _facts(request, hashes).items()))
     return "\n".join(lines)
@@ -39,6 +39,15 @@ def _unwanted(parts: Iterable[Part]) -> list[str]:
     parts = list(parts)
     heaviest = max((part.weight for part in parts), default=1.0)
     return [_weighed(part.phrases, -part.weight / heaviest) for part in parts if part.weight < 0]
+
+
+def _named(request: GenerationRequest) -> str:
+    """What `--no` names, with its weights."""
+    parts = request.negative_parts
+    if not parts:
+        return request.negative_prompt
+    heaviest = max(part.weight for part in parts) or 1.0
+    return ", ".join(_weighed(part.phrases, part.weight / heaviest) for part in parts)
 
 
 def _weighed(phrases: Iterable[Phrase], share: float) -> str:

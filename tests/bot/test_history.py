@@ -195,6 +195,7 @@ async def test_a_favorite_shows_the_marked_picture_and_goes_with_it(world: World
     shown = PIL.Image.open(io.BytesIO(await file.read())).convert("RGB")
     colours = {shown.getpixel((x * shown.width // 4, y * shown.height // 4)) for x in (1, 3) for y in (1, 3)}
     (colour,) = colours
+    assert isinstance(colour, tuple)
     assert max(map(abs, map(int.__sub__, colour, PIL.ImageColor.getrgb(drawing.COLOURS[1])))) < 12
     asked = await press(alice, single, "🗑️")
     await press(alice, answer(asked), "Delete")

@@ -122,6 +122,7 @@ def test_a_reader_of_such_pictures_understands_png_and_webp(limit: int) -> None:
     found = ParserManager().parse(io.BytesIO(data))
     assert found is not None
     (sampler,) = found.samplers
+    assert sampler.model is not None
     assert (sampler.name, sampler.model.name, sampler.model.hash) == ("Euler a", "picturebook", "0123456789")
     assert (found.full_prompt, found.full_negative_prompt) == ("a (green:1.3) boat", "fog")
     assert {"seed": "9", "steps": "20", "cfg_scale": "5"}.items() <= sampler.parameters.items()
