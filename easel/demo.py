@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from easel import logs, start
+from easel import logs, start, tenancy
 from easel.run import embedded_worker
 from storage import config
 from storage.backends import Backends
@@ -31,6 +31,7 @@ def demo(
     start.require("demo", "discord", "torch", "diffusers", "transformers", "simcord")
     console = Console()
     with ExitStack() as stack:
+        stack.enter_context(tenancy.alone(settings.data_dir, "easel demo"))
         with console.status("Waking the worker …"):
             backends = stack.enter_context(start.backends(settings, migrate=True))
             stack.enter_context(embedded_worker(backends))
