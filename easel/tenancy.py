@@ -1,4 +1,4 @@
-"""One bot a data folder: a locked file says who has it, and the system takes the lock from whoever ends, however."""
+"""One bot a data folder: a locked file says who has it. The lock goes with its process, however it ends."""
 
 from __future__ import annotations
 
