@@ -79,7 +79,7 @@ def read_request(file: Path, models: Catalog) -> GenerationRequest:
     except UnidentifiedImageError:
         raise ConfigError(f"{file} cannot be drawn again: it is no picture.") from None
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"{file} cannot be drawn again: {error.strerror or error}.") from None
     except (ValueError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{file} cannot be drawn again: {error}.") from None
     if request.task is not Task.TEXT_TO_IMAGE or request.references or request.control is not None:
