@@ -13,6 +13,9 @@ BIN    := $(VENV)/bin
 TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
+# pip names each package as it comes, and shows how far the large ones are.
+INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
+
 .PHONY: demo test test-all check fix messages clean
 
 demo: $(VENV)/.demo
@@ -59,8 +62,8 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/.demo $(VENV)/.test: $(VENV)/.%: $(VENV)/.torch pyproject.toml constraints.txt
-	@echo "Installing what 'make $*' needs into $(VENV) …"
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@echo "Installing what 'make $*' needs into $(VENV): some minutes the first time, less than one later …"
+	@$(INSTALL) --editable '.[$*]'
 	@touch $@
 
 $(VENV)/.torch: constraints.txt | $(BIN)/python
@@ -69,7 +72,7 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 		"import urllib.request as web; web.urlopen('$(TORCH_INDEX)/torch/', timeout=5)" 2>/dev/null; \
 	then index="--extra-index-url $(TORCH_INDEX)"; fi; \
 	echo "Installing $(TORCH) (a few hundred megabytes) …"; \
-	$(BIN)/pip install --quiet --constraint constraints.txt $$index "$(TORCH)"
+	$(INSTALL) $$index "$(TORCH)"
 	@touch $@
 
 $(BIN)/python:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from easel import bot, database, demo, doctor, imagine, models, parse, run, withhold, worker
+from easel import __version__, bot, database, demo, doctor, imagine, models, parse, run, withhold, worker
 from storage.errors import CatalogError, ConfigError
 
 
@@ -25,11 +25,28 @@ class _OneSentence(TyperGroup):
 
 app = typer.Typer(
     cls=_OneSentence,
-    help="Easel, a self-hosted Midjourney for Discord.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"easel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is."),
+    ] = False,
+) -> None:
+    """Easel, a self-hosted Midjourney for Discord."""
+
+
 app.command()(demo.demo)
 app.command()(run.run)
 app.command()(bot.bot)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from urllib.parse import urlsplit
 
-from easel import start
+from easel import start, tenancy
 
 log = logging.getLogger(__name__)
 
@@ -24,5 +24,5 @@ def bot() -> None:
             "EASEL_BROKER_URL is memory://, which ends at this process: workers will notice jobs a second "
             "late and members see no progress. Set it to the workers' redis:// or amqp:// address."
         )
-    with start.backends(settings) as backends:
+    with tenancy.alone(settings.data_dir, "easel bot"), start.backends(settings) as backends:
         asyncio.run(serve(lambda: EaselBot(backends), token))

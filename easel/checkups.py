@@ -62,7 +62,7 @@ def _installed(package: str, extra: str) -> Finding:
     try:
         return Finding("good", package, version(package))
     except PackageNotFoundError:
-        return Finding("bad", package, "is not installed", f"pip install 'easel[{extra}]'")
+        return Finding("bad", package, "is not installed", start.installing(extra))
 
 
 def token(settings: Config) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def token(settings: Config) -> Iterator[Finding]:
         mend = "Copy the bot's token from discord.com/developers/applications into .env."
         yield Finding("bad", "DISCORD_TOKEN", "is not set", mend)
         return
-    request = Request(  # noqa: S310  the scheme is the operator's own setting
+    request = Request(  # noqa: S310  the configuration checks the scheme
         f"{settings.discord_url.rstrip('/')}/oauth2/applications/@me",
         headers={"Authorization": f"Bot {secret}", "User-Agent": "DiscordBot (https://easel.invalid, 1)"},
     )
@@ -160,8 +160,6 @@ def _catalog_of(settings: Config) -> dict[str, ModelEntry]:
 
 def database(settings: Config) -> Iterator[Finding]:
     name = urlsplit(settings.database).scheme
-    if name == "sqlite":
-        make_private_folder(settings.data_dir)
     opened = None
     try:
         with start.reachable(settings):
@@ -201,7 +199,7 @@ def broker(settings: Config) -> Iterator[Finding]:
     try:
         with Connection(settings.broker, connect_timeout=PATIENCE_S) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE_S)
-    except (OperationalError, OSError) as error:
+    except (OperationalError, OSError, ValueError) as error:
         reason = str(error)
         for secret in logs.secrets_of(settings):
             reason = reason.replace(secret, "***")
@@ -246,7 +244,7 @@ def pictures(settings: Config) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
         text = f"{folder}: only {free / 2**20:.0f} MiB are free: workers take no jobs"
-        yield Finding("note", "pictures", text, "Make room; they go on by themselves.")
+        yield Finding("bad", "pictures", text, "Make room; they go on by themselves.")
     elif free < LITTLE_DISK:
         yield Finding("note", "pictures", f"{folder}: {free / 2**20:.0f} MiB are free", "Make room soon.")
     else:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from easel import logs, start
+from easel import logs, start, tenancy
 from easel.run import embedded_worker
 from storage import config
 from storage.backends import Backends
@@ -33,6 +33,7 @@ def demo(
     start.require("demo", "discord", "torch", "diffusers", "transformers", "simcord")
     console = Console()
     with ExitStack() as stack:
+        stack.enter_context(tenancy.alone(settings.data_dir, "easel demo"))
         backends = stack.enter_context(start.backends(settings, migrate=True))
         name = backends.catalog.default
         console.print(f"Loading {backends.catalog[name].title}, which draws …")

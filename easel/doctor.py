@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
@@ -85,7 +83,9 @@ def doctor(
 ) -> None:
     """Say whether Easel could start here, and how to mend what is missing; exit code 1 if it could not."""
     findings = list(examine(purpose))
-    table = Table("", "what", "how it is", "what to do", title=f"easel {purpose.value}")
+    table = Table("", title=f"easel {purpose.value}")
+    for title in ("what", "how it is", "what to do"):
+        table.add_column(title, overflow="fold")
     for finding in findings:
         table.add_row(_MARKS[finding.state], finding.subject, finding.text, finding.mend)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
@@ -94,7 +94,7 @@ def doctor(
 
 
 def examine(purpose: Purpose) -> Iterator[Finding]:
-    yield from _unknown_variables()
+    yield from _unread_variables()
     try:
         settings = _settings(purpose)
     except ConfigError as error:
@@ -115,10 +115,10 @@ def _settings(purpose: Purpose) -> Config:
     return config.load()
 
 
-def _unknown_variables() -> Iterator[Finding]:
-    known = {config.variable(field) for field in Config.model_fields}
-    for name in sorted(os.environ):
-        if name.startswith("EASEL_") and name not in known and not name.startswith("EASEL_TEST_"):
-            nearest = get_close_matches(name, known, n=1)
-            mend = f"Is {nearest[0]} meant?" if nearest else "See .env.example for what there is."
+def _unread_variables() -> Iterator[Finding]:
+    for name, meant in config.unread():
+        if meant is None:
+            mend = "See .env.example for what there is."
             yield Finding("note", name, "is set, but no setting of Easel's", mend)
+        else:
+            yield Finding("bad", name, "is no setting of Easel's", f"Is {meant} meant?")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from easel import start
@@ -39,6 +40,7 @@ def imagine(
     if single:
         request = request.changed(num_images_per_prompt=1)
     start.require("worker", "torch", "diffusers", "transformers")
+    _check_writable(out, request)
     withheld = draw(request, models, settings, out)
     typer.echo(f"{out}: {request.prompt} · {request.width} × {request.height} · --seed {request.seed}")
     if withheld:
@@ -74,7 +76,11 @@ def read_request(file: Path, models: Catalog) -> GenerationRequest:
 
     try:
         request = parameters_of(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except UnidentifiedImageError:
+        raise ConfigError(f"{file} cannot be drawn again: it is no picture.") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be drawn again: {error.strerror or error}.") from None
+    except (ValueError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{file} cannot be drawn again: {error}.") from None
     if request.task is not Task.TEXT_TO_IMAGE or request.references or request.control is not None:
         raise ConfigError(f"{file} was made from another picture, which the file does not hold.")
@@ -83,8 +89,35 @@ def read_request(file: Path, models: Catalog) -> GenerationRequest:
     return request
 
 
+def _check_writable(out: Path, request: GenerationRequest) -> None:
+    """Raises:
+    ConfigError: the picture could not be written when it is drawn, or would not find room.
+    """
+    is_new = not out.exists()
+    try:
+        out.open("ab").close()
+        if is_new:
+            out.unlink()
+        free = shutil.disk_usage(out.absolute().parent).free
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    most = 4 * request.width * request.height * request.num_images_per_prompt
+    if free < most:
+        raise ConfigError(
+            f"{out} cannot be written: {free:,} bytes are free there, and it may need {most:,}."
+        )
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{out} cannot be written: {error.strerror}. Name another file with --out.")
+
+
 def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Path) -> int:
-    """Draw, check and write; returns how many images were withheld."""
+    """Draw, check and write; returns how many images were withheld.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     from generator import output
     from generator.models import Models
     from generator.weight_hashes import hashes_of
@@ -106,7 +139,10 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
     ]
     whole = shown[0] if len(shown) == 1 else pictures.grid(shown)
     said = output.parameters(request, hashes_of(request, models))
-    out.write_bytes(pictures.png_bytes(whole, said))
+    try:
+        out.write_bytes(pictures.png_bytes(whole, said))
+    except OSError as error:
+        raise _unwritable(out, error) from None
     return sum(verdict.unsafe for verdict in verdicts)
 
 

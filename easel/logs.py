@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from rich.console import Console
 
 from storage.config import Config
+from storage.errors import ConfigError
 from storage.private_files import make_private_folder
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -56,7 +57,11 @@ def secrets_of(config: Config) -> list[str]:
 
 
 def set_up(config: Config, file: Path | None = None, *, quiet: bool = False) -> None:
-    """Log to stderr at the configured level; with a file, to it, and only errors to stderr."""
+    """Log to stderr at the configured level; with a file, to it, and only errors to stderr.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
     formatter = SecretFreeFormatter(secrets_of(config))
     level = logging.getLevelNamesMapping()[config.log_level.upper()]
     if quiet and level == logging.INFO:
@@ -65,8 +70,7 @@ def set_up(config: Config, file: Path | None = None, *, quiet: bool = False) -> 
     screen.setLevel(logging.ERROR if file else level)
     handlers: list[logging.Handler] = [screen]
     if file:
-        make_private_folder(file.parent)
-        handlers.append(logging.FileHandler(file, encoding="utf-8"))
+        handlers.append(_to_file(file))
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=handlers, force=True)
@@ -74,6 +78,14 @@ def set_up(config: Config, file: Path | None = None, *, quiet: bool = False) -> 
         logging.getLogger(chatty).setLevel(max(logging.WARNING, level))
     # It warns on every start of faster libraries that are not installed.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _to_file(file: Path) -> logging.Handler:
+    try:
+        make_private_folder(file.parent)
+        return logging.FileHandler(file, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"EASEL_DATA_DIR: {file} cannot be written: {error.strerror}.") from None
 
 
 class _Above:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from easel import model_folders, start, weight_files, weight_fits
 from storage import catalog
@@ -25,23 +24,25 @@ commands = typer.Typer(
 def list_models() -> None:
     """What members can choose from."""
     models = catalog.load(start.configure(quiet=True).catalog)
-    table = Table(
-        "model", "title", "family", "sizes", "steps", "sampler", "upscalers", "LoRAs", "steered by", "from"
-    )
     for name, entry in models.models.items():
-        table.add_row(
-            f"{name} (default)" if name == models.default else name,
-            entry.title,
-            entry.family,
-            f"{len(entry.sizes)}, up to {max(entry.sizes, key=lambda size: size[0] * size[1])}",
-            f"{entry.num_inference_steps} of {entry.max_steps}",
-            entry.scheduler,
-            ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
-            ", ".join(entry.loras) or "none",
-            ", ".join([*entry.controls, *entry.adapters]) or "words",
-            entry.source,
-        )
-    Console().print(table)
+        typer.echo(f"{name} (default)" if name == models.default else name)
+        for what, said in _facts(entry).items():
+            typer.echo(f"  {what:<12}{said}")
+
+
+def _facts(entry: ModelEntry) -> dict[str, str]:
+    width, height = max(entry.sizes, key=lambda size: size[0] * size[1])
+    return {
+        "title": entry.title,
+        "family": entry.family,
+        "sizes": f"{len(entry.sizes)}, up to {width} × {height}",
+        "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
+        "sampler": entry.scheduler,
+        "upscalers": ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
+        "LoRAs": ", ".join(entry.loras) or "none",
+        "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
+        "from": entry.source,
+    }
 
 
 @commands.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from easel import start
+from easel import start, tenancy
 from easel.profile import ProfileFile
 from storage.backends import Backends
 
@@ -27,6 +27,7 @@ def run(profile: ProfileFile = None) -> None:
     from easel.serving import serve
 
     with (
+        tenancy.alone(settings.data_dir, "easel run"),
         start.backends(settings, migrate=True) as backends,
         metrics.served(settings) as registry,
         embedded_worker(backends) as worker,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from easel import logs
 from storage import config, stores
@@ -15,11 +19,15 @@ from storage.config import Config
 from storage.database import Database
 from storage.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 
 def configure(*, quiet: bool = False) -> Config:
     """The configuration, with the log set up; `quiet` for commands whose output is what they print."""
     settings = config.load()
     logs.set_up(settings, quiet=quiet)
+    for name, _ in config.unread():
+        log.warning("%s is set, but is no setting of Easel's; .env.example has them all", name)
     return settings
 
 
@@ -37,7 +45,15 @@ def require(extra: str, *modules: str) -> None:
     """
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} is not installed: pip install 'easel[{extra}]'.")
+        raise ConfigError(f"{', '.join(missing)} is not installed: {installing(extra)}")
+
+
+def installing(extra: str) -> str:
+    """The command of the shell that adds an optional part to this very Python, from the checkout."""
+    root = Path(__file__).parents[1]
+    folder = shlex.quote(str(root)) if (root / "pyproject.toml").is_file() else "EASEL'S-CHECKOUT"
+    python = shlex.quote(sys.executable)
+    return f"cd {folder} && {python} -m pip install --constraint constraints.txt '.[{extra}]'"
 
 
 @contextmanager
@@ -73,8 +89,8 @@ def reachable(settings: Config) -> Iterator[None]:
     """Turns a database that does not answer into one sentence without its password."""
     try:
         yield
-    except (OperationalError, OSError) as error:
-        reason = str(error.orig if isinstance(error, OperationalError) else error).strip().splitlines()[0]
+    except (DatabaseError, OSError) as error:
+        reason = str(error.orig if isinstance(error, DatabaseError) else error).strip().splitlines()[0]
         for secret in logs.secrets_of(settings):
             reason = reason.replace(secret, "***")
         raise ConfigError(f"EASEL_DATABASE_URL: the database cannot be used: {reason}.") from None

@@ -87,7 +87,7 @@ def _facts(request: GenerationRequest, hashes: Hashes) -> dict[str, str]:
 
 def _version() -> str:
     try:
-        return f"Easel {version('easel')}"
+        return f"Easel {version('easel-discord')}"
     except PackageNotFoundError:
         return "Easel"
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storage import variables
 from storage.errors import ConfigError
 
+ENV_FILE = ".env"
 DISCORD_URL = "https://discord.com/api/v10"
 DATABASE_SCHEMES = ("sqlite", "postgresql+psycopg")
 BROKER_SCHEMES = ("memory", "redis", "rediss", "amqp", "amqps")
@@ -23,7 +26,7 @@ class Config(BaseSettings):
     """Everything an operator may set; `.env.example` has a line for each."""
 
     model_config = SettingsConfigDict(
-        env_prefix="EASEL_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+        env_prefix="EASEL_", env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", populate_by_name=True
     )
 
     discord_token: SecretStr | None = Field(
@@ -40,7 +43,11 @@ class Config(BaseSettings):
 
     data_dir: Path = Path(platformdirs.user_data_dir("easel", appauthor=False))
     database_url: SecretStr | None = None
+    database_password: SecretStr | None = None
+    """Takes the place of the address's, and need not be escaped."""
     broker_url: SecretStr = SecretStr("memory://")
+    broker_password: SecretStr | None = None
+    """Likewise."""
     images_url: str | None = None
     catalog: Path | None = None
     device: str = "auto"
@@ -88,6 +95,12 @@ class Config(BaseSettings):
     def _home(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("discord_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        _check_scheme(value, ("https", "http"))
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database_scheme(cls, value: SecretStr | None) -> SecretStr | None:
@@ -97,12 +110,15 @@ class Config(BaseSettings):
         if scheme in ("postgres", "postgresql"):
             scheme = "postgresql+psycopg"
         _check_scheme(scheme + colon + rest, DATABASE_SCHEMES)
+        if scheme != "sqlite":
+            _check_server(scheme + colon + rest)
         return SecretStr(scheme + colon + rest)
 
     @field_validator("broker_url")
     @classmethod
     def _broker_scheme(cls, value: SecretStr) -> SecretStr:
         _check_scheme(value.get_secret_value(), BROKER_SCHEMES)
+        _check_server(value.get_secret_value())
         return value
 
     @field_validator("images_url")
@@ -120,7 +136,10 @@ class Config(BaseSettings):
             self.discord_token = SecretStr(_text(self.discord_token_file))
         if self.key is None and self.key_file is not None:
             self.key = SecretStr(_text(self.key_file))
-        if self.database_url is None:
+        self.broker_url = _with_password(self.broker_url, self.broker_password)
+        if self.database_url is not None:
+            self.database_url = _with_password(self.database_url, self.database_password)
+        else:
             self.database_url = SecretStr(f"sqlite:///{self.data_dir / 'easel.db'}")
         if self.images_url is None:
             self.images_url = (self.data_dir / "images").resolve().as_uri()
@@ -154,9 +173,35 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
+def _with_password(url: SecretStr, password: SecretStr | None) -> SecretStr:
+    """The address with the password; one that names no host needs none."""
+    parts = urlsplit(url.get_secret_value())
+    if password is None or not parts.hostname:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    secret = quote(password.get_secret_value(), safe="")
+    return SecretStr(parts._replace(netloc=f"{parts.username or ''}:{secret}@{host}").geturl())
+
+
 def _check_scheme(url: str, known: tuple[str, ...]) -> None:
-    if urlsplit(url).scheme not in known:
+    if url.partition(":")[0].lower() not in known:
         raise ValueError(f"begin the address with {' or '.join(f'{scheme}:' for scheme in known)}")
+
+
+def _check_server(url: str) -> None:
+    """Raises:
+    ValueError: a password's own characters divide the address; the text does not repeat them.
+    """
+    try:
+        parts = urlsplit(url)
+        whole = parts.port != 0 and parts.netloc.count("@") <= 1 and not parts.fragment
+    except ValueError:
+        whole = False
+    if not whole or "@" in parts.path + parts.query:
+        raise ValueError(
+            "it is no address of the form scheme://user:password@host:port/name; a password with other "
+            "characters than letters and digits goes into a variable of its own, which ends with _PASSWORD"
+        )
 
 
 def load(**settings: object) -> Config:
@@ -165,8 +210,17 @@ def load(**settings: object) -> Config:
     Raises:
         ConfigError: with one sentence that names the variable and never repeats a secret.
     """
+    for name, meant in unread():
+        if meant is not None:
+            raise ConfigError(
+                f"{name} is no setting of Easel's: is {meant} meant? Correct the name, or take it out."
+            )
     try:
         return Config(**settings)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        raise ConfigError(f"{ENV_FILE} is not UTF-8 text: save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
@@ -179,3 +233,8 @@ def variable(field: str) -> str:
     """The environment variable of a field."""
     name = field.upper()
     return name if name in ("DISCORD_TOKEN", "DISCORD_TOKEN_FILE") else f"EASEL_{name}"
+
+
+def unread() -> Iterator[tuple[str, str | None]]:
+    """Variables that are set for nothing, each with the one that is meant, if that can be told."""
+    return variables.unread(map(variable, Config.model_fields), ENV_FILE)

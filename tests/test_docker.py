@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from compose_spec import PyCompose
+from kombu.utils.url import url_to_parts
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from easel.__main__ import app
@@ -67,12 +69,16 @@ def test_its_settings_make_a_configuration(
         if name.startswith(("EASEL_", "DISCORD_")):
             monkeypatch.delenv(name)
     for key, value in compose["services"]["bot"]["environment"].items():
-        value = re.sub(r"\$\{\w+_PASSWORD:\?[^}]*\}", "secret", str(value))
+        value = re.sub(r"\$\{\w+_PASSWORD:\?[^}]*\}", "p@s/s#w%4:d", str(value))
         monkeypatch.setenv(key, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value))
     monkeypatch.setenv("DISCORD_TOKEN_FILE", str(token))
     settings = config.load()
-    assert settings.database == "postgresql+psycopg://easel:secret@postgres:5432/easel"
-    assert settings.broker == "redis://:secret@redis:6379/0"
+    database, broker = make_url(settings.database), url_to_parts(settings.broker)
+    assert (database.username, database.password) == ("easel", "p@s/s#w%4:d")
+    assert (database.host, database.port, database.database) == ("postgres", 5432, "easel")
+    assert (broker.hostname, broker.port, broker.password, broker.path) == (
+        "redis", 6379, "p@s/s#w%4:d", "0",
+    )  # fmt: skip
     assert settings.images == "file:///data/images"
 
 
@@ -81,7 +87,7 @@ def test_nobody_speaks_to_redis_without_its_password(compose: dict[str, Any]) ->
     password = redis["environment"]["REDISCLI_AUTH"]
     assert password.startswith("${REDIS_PASSWORD:?")
     assert '--requirepass "$$REDISCLI_AUTH"' in redis["command"][-1]
-    assert f":{password}@redis" in compose["services"]["bot"]["environment"]["EASEL_BROKER_URL"]
+    assert compose["services"]["bot"]["environment"]["EASEL_BROKER_PASSWORD"] == password
 
 
 def test_what_must_be_up_first_is_waited_for(compose: dict[str, Any]) -> None:

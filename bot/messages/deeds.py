@@ -13,8 +13,6 @@ from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Role, Task
 from storage.tables import Image, Job
 
-_SCORES = 6
-"""Safety scores that are named, the highest first."""
 _ANCESTORS = 8
 DEEDS = {
     Action.IMAGINE: "",
@@ -175,8 +173,7 @@ def facts(job: Job, image: Image, catalog: Catalog) -> str:
         drawn.append(_("The command below lacks the pictures that were chosen for it: choose them again."))
     elif request.task is not Task.TEXT_TO_IMAGE and not brought:
         drawn.append(_("The command below draws what the words alone give."))
-    scores = _scores(image.safety_scores)
-    return "\n".join(drawn + ([_("Safety scores: {scores}").format(scores=scores)] if scores else []))
+    return "\n".join(drawn)
 
 
 def _brought(job: Job, request: GenerationRequest) -> bool:
@@ -184,13 +181,6 @@ def _brought(job: Job, request: GenerationRequest) -> bool:
     read = any(reference.role is Role.IMAGE for reference in request.references)
     begun = request.source_key is not None and job.action in (Action.IMAGINE, Action.REROLL)
     return read or begun or request.control is not None
-
-
-def _scores(scores: Mapping[str, object]) -> str:
-    """The highest of the scores, by name."""
-    numbers = {name: float(score) for name, score in scores.items() if isinstance(score, int | float)}
-    highest = sorted(numbers, key=lambda name: -numbers[name])[:_SCORES]
-    return ", ".join(f"{show_prompt(name, 40)} {numbers[name]:.2f}" for name in highest)
 
 
 def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -> str:

@@ -24,7 +24,7 @@ async def test_it_says_how_the_picture_was_made(world: World) -> None:
     said = answer(result).content
     assert "Job 1, image #2: 80 × 56, seed 6" in said
     assert "Picturebook, euler, 7 steps, cfg 7.5" in said
-    assert "Safety scores: weapon 0.50, skull 0.12" in said
+    assert not any(word in said for word in ("Safety", "skull", "weapon"))
     assert "Family" not in said
     assert "Made of it: nothing yet" in said
     assert labels(answer(result)) == ["Edit & run"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from easel import __version__, imagine, tenancy
 from tests.easel.conftest import Easel
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,8 @@ def test_drawing_without_torch_says_what_to_install(command: str) -> None:
     assert _without_torch("db", "upgrade").returncode == 0
     answer = _without_torch(command, *(["a red castle"] if command == "imagine" else []))
     assert answer.returncode == 2
-    assert "pip install 'easel[worker]'" in answer.stderr
+    wanted = f"cd {ROOT} && {sys.executable} -m pip install --constraint constraints.txt '.[worker]'"
+    assert wanted in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -197,3 +199,139 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
         in checked.stderr
     )
     assert "oil" not in checked.stderr
+
+
+def test_it_says_its_version(easel_here: Easel) -> None:
+    assert easel_here("--version").stdout == f"easel {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "run", "bot", "worker", "db check", "db upgrade", "db adopt", "withhold 1"],
+)
+def test_an_impossible_data_folder_is_named(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+    monkeypatch.setenv("EASEL_DISCORD_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "file"))
+    answer = easel_here(*command.split())
+    assert answer.returncode == 2
+    *_, sentence = answer.stderr.splitlines()
+    assert sentence.startswith("easel: ")
+    assert str(tmp_path / "file") in sentence
+    assert "Not a directory" in sentence
+
+
+@pytest.mark.parametrize("command", ["db check", "db upgrade", "worker", "withhold 1"])
+def test_a_file_that_is_no_database_is_named(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "x.db").write_text("no database, but longer than the header of one would be. " * 9)
+    monkeypatch.setenv("EASEL_DATABASE_URL", f"sqlite:///{tmp_path}/x.db")
+    answer = easel_here(*command.split())
+    assert answer.returncode == 2
+    assert "file is not a database" in answer.stderr
+
+
+@pytest.mark.parametrize("where", ["nowhere/x.png", ".", "/dev/full/x.png"])
+def test_a_picture_that_could_not_be_written_is_not_drawn(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(imagine, "draw", lambda *_: pytest.fail("it was drawn"))
+    answer = easel_here("imagine", "a castle", "-o", where)
+    assert answer.returncode == 2
+    assert f"{where} cannot be written: " in answer.stderr
+
+
+def test_a_second_bot_on_a_data_folder_names_the_first(tmp_path: Path, easel_here: Easel) -> None:
+    folder = tmp_path / "data" / "demo"
+    holding = f"""
+import time, pathlib
+from easel.tenancy import alone
+with alone(pathlib.Path({str(folder)!r}), "easel demo"):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+    first = subprocess.Popen(
+        [sys.executable, "-c", holding],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "holds\n"
+        answer = easel_here("demo")
+        first.kill()
+    assert answer.returncode == 2
+    assert f"{folder} is in use by `easel demo` (process {first.pid} on " in answer.stderr
+    with tenancy.alone(folder, "easel demo"):
+        assert str(os.getpid()) in (folder / tenancy.FILE).read_text()
+
+
+@pytest.mark.parametrize("command", ["run", "bot"])
+def test_run_and_bot_keep_to_themselves(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "a.b.c")
+    with tenancy.alone(tmp_path / "data", "easel run"):
+        answer = easel_here(command)
+    assert answer.returncode == 2
+    assert "is in use by `easel run`" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("EASEL_DEVCE", "EASEL_DEVICE"),
+        ("EASEL_DATABSE_URL", "EASEL_DATABASE_URL"),
+        ("EASEL_DISCORD_TOKEN", "DISCORD_TOKEN"),
+        ("DISCORD_TOKN", "DISCORD_TOKEN"),
+        ("EASLE_DEVICE", "EASEL_DEVICE"),
+    ],
+)
+@pytest.mark.parametrize("of_file", [True, False])
+def test_a_misspelt_setting_is_refused(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, meant: str, of_file: bool
+) -> None:
+    if of_file:
+        (tmp_path / ".env").write_text(f"{name}=x\n")
+    else:
+        monkeypatch.setenv(name, "x")
+    answer = easel_here("parse", "a castle")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"easel: {name} is no setting of Easel's: is {meant} meant?")
+
+
+def test_what_is_no_setting_at_all_is_told_and_harmless(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("EASEL_PORT", "EASEL_TEST_DEVICE", "POSTGRES_PASSWORD", "easel_device"):
+        monkeypatch.setenv(name, "cpu")
+    answer = easel_here("parse", "a castle")
+    assert answer.returncode == 0
+    assert [line.split()[4] for line in answer.stderr.splitlines()] == ["EASEL_PORT"]
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:a/hunter2@h/x", "postgresql://u:1#hunter2@h/x", "postgresql://u:p@hunter2@h/x"]
+)
+def test_a_password_that_divides_its_address_is_told_of(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("EASEL_DATABASE_URL", url)
+    answer = easel_here("db", "check")
+    assert answer.returncode == 2
+    assert "_PASSWORD" in answer.stderr
+    assert "hunter2" not in answer.stderr
+
+
+def test_names_of_models_are_whole_on_a_narrow_screen(
+    easel_here: Easel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = easel_here("models", "list").stdout
+    assert "picturebook (default)\n" in listed
+    assert "edges, image, style, subject\n" in listed

@@ -204,3 +204,23 @@ def test_a_key_of_this_machine_alone_is_noticed(tmp_path: Path) -> None:
     assert (note.state, note.subject) == ("note", "EASEL_KEY")
     (good,) = checkups.key(Config(data_dir=tmp_path, broker_url=redis, key=key))
     assert good.state == "good"
+
+
+def test_an_impossible_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "file"))
+    finding = _of(list(examine(Purpose.DEMO)), "EASEL_DATABASE_URL")
+    assert finding.state == "bad"
+    assert "Not a directory" in finding.text
+
+
+def test_a_full_disk_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    assert [each.state for each in checkups.pictures(Config(data_dir=tmp_path))] == ["bad"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("BROKER", "redis://127.0.0.1:1/x"), ("DISCORD", "nonsense")])
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"EASEL_{name}_URL", value)
+    findings = list(examine(Purpose.WORKER))
+    assert any(f"EASEL_{name}_URL" in each.subject + each.text for each in findings if each.state != "good")

@@ -42,7 +42,7 @@ def test_the_example_itself_is_a_good_configuration(tmp_path: Path, monkeypatch:
     settings = config.load()
     assert settings.discord_token is not None
     assert settings.discord_token.get_secret_value() == "of-the-file"
-    assert settings.broker == "redis://127.0.0.1:6379/0"
+    assert settings.broker == "redis://:PASSWORD@127.0.0.1:6379/0"
 
 
 @pytest.mark.parametrize(

@@ -81,5 +81,5 @@ def test_the_doctor_names_workers_without_room(lacks: str) -> None:
 def test_the_doctor_says_when_the_disk_is_too_full_to_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("easel.checkups.LEAST_FREE", 2**62)
     (finding,) = _of(list(examine(Purpose.WORKER)), "pictures")
-    assert finding.state == "note"
+    assert finding.state == "bad"
     assert "take no jobs" in finding.text

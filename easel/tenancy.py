@@ -1,0 +1,69 @@
+"""One bot a data folder: a locked file says who has it. The lock goes with its process, however it ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from storage.errors import ConfigError
+from storage.private_files import make_private_file, make_private_folder
+
+log = logging.getLogger(__name__)
+
+FILE = "easel.lock"
+
+
+@contextmanager
+def alone(folder: Path, command: str) -> Iterator[None]:
+    """Hold a data folder for the command of this process.
+
+    Raises:
+        ConfigError: another process holds it, or the folder cannot be written.
+    """
+    with _opened(folder) as file:
+        _lock(file, folder)
+        try:
+            file.truncate(0)
+            since = datetime.now().astimezone().isoformat(" ", "seconds")
+            file.write(f"`{command}` (process {os.getpid()} on {socket.gethostname()}, since {since})\n")
+            file.flush()
+        except OSError as error:
+            raise _unusable(folder, error) from None
+        yield
+
+
+def _opened(folder: Path) -> TextIO:
+    path = folder / FILE
+    try:
+        make_private_folder(folder)
+        make_private_file(path)
+        return path.open("r+", encoding="utf-8")
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = file.read().strip() or "another Easel"
+        raise ConfigError(
+            f"{folder} is in use by {holder}. Stop that one first, or give this one a data folder of its own "
+            "with EASEL_DATA_DIR."
+        ) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise _unusable(folder, error) from None
+        log.warning("%s is on a file system without locks: see yourself that one bot alone uses it", folder)
+
+
+def _unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"EASEL_DATA_DIR: {folder} cannot be used: {error.strerror}.")
