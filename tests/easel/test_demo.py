@@ -88,6 +88,7 @@ def test_what_easel_does_not_hear_is_answered_with_what_to_type(page: Page) -> N
     expect(page.get_by_text("type /imagine a castle, please").last).to_be_in_viewport()
 
 
+@pytest.mark.exhaustive
 def test_a_prompt_of_the_greeting_is_drawn_when_it_is_pressed(page: Page) -> None:
     button(page, "a white rabbit in a forest in winter")
     expect_text(page, "a white rabbit in a forest in winter - @Ada")
@@ -95,6 +96,7 @@ def test_a_prompt_of_the_greeting_is_drawn_when_it_is_pressed(page: Page) -> Non
     expect_finished(page)
 
 
+@pytest.mark.exhaustive
 def test_menus_reactions_and_direct_messages_are_reached(page: Page) -> None:
     choose_app(page, "DM Results")
     expect_text(page, "Sent to your direct messages.")
@@ -111,6 +113,7 @@ def test_menus_reactions_and_direct_messages_are_reached(page: Page) -> None:
     look_as(page, "Ada")
 
 
+@pytest.mark.exhaustive
 def test_it_stops_at_once_and_says_what_it_waits_for(first: Demo, page: Page) -> None:
     button(page, "U2")
     expect_text(page, "Image #2")
@@ -122,6 +125,7 @@ def test_it_stops_at_once_and_says_what_it_waits_for(first: Demo, page: Page) ->
     assert "Traceback" not in said
 
 
+@pytest.mark.exhaustive
 def test_yesterdays_pictures_are_there_with_buttons_that_work(first: Demo, data_dir: Path) -> None:
     assert first.process.poll() is not None, "it was stopped before"
     again = Demo(data_dir)
