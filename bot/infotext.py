@@ -56,11 +56,11 @@ class Infotext:
 def expand(text: str, catalog: Catalog) -> tuple[str, tuple[Note, ...]]:
     """The text with its flags in place of what it has of another program's words; and what of them is lost.
 
-    A flag that stands there already holds.
+    A flag that stands there already holds. Values with no words in front are left as they are.
     """
     divided = divide(text)
     found = read(divided.text)
-    if found is None:
+    if found is None or not found.prompt:
         return text, ()
     typed = {BY_NAME[flag.name].decides for flag in divided.flags if flag.name in BY_NAME} - {"no", "lora"}
     flags, lost = flags_of(found, catalog)

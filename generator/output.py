@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from generator.infotext import infotext
 from generator.weight_hashes import Hashes
 from storage import metadata, pictures
-from storage.contract import GenerationRequest
+from storage.contract import GenerationRequest, Reference
 
 NO_HASHES = Hashes()
 
@@ -55,7 +55,7 @@ def parameters(request: GenerationRequest, hashes: Hashes = NO_HASHES) -> dict[s
 
     What links to pictures were typed is nobody's business: one may hold a key that lets its bearer in.
     """
-    unlinked = (each.model_copy(update={"links": ()}) for each in request.references)
+    unlinked = (Reference(role=each.role, keys=each.keys, weight=each.weight) for each in request.references)
     shared = request.changed(references=tuple(unlinked))
     return {
         metadata.PARAMETERS: infotext(request, hashes),

@@ -47,10 +47,10 @@ async def test_the_result_is_a_new_message_and_the_progress_is_gone(world: World
     ("prompt", "named"),
     [
         ("a castle --banana", "--banana"),
-        ("a castle --stylise 100", "--stylize"),
+        ("a castle --stilyze 100", "--stylize"),
         ("a castle --s 1001", "0"),
         ("a castle --ar 9:1", "4:1"),
-        ("a castle --seed -1", "4294967295"),
+        ("a castle --seed 4294967296", "4294967295"),
         ("--ar 3:2", "prompt"),
     ],
 )

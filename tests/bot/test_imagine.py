@@ -44,9 +44,9 @@ async def test_model_and_ratio_are_flags(world: World) -> None:
 
 async def test_a_flag_in_the_text_wins_and_the_answer_says_so(world: World) -> None:
     alice = world.member("alice")
-    result = await imagine(world, alice, "a castle --ar 2:3", ratio="3:2")
+    result = await imagine(world, alice, "a castle --ar 7:10", ratio="3:2")
     (job,) = job_rows(world)
-    assert job.text == "a castle --ar 2:3"
+    assert job.text == "a castle --ar 7:10"
     (followup,) = result.followups
     assert followup.content == "`--ar` in your text was followed, not the option `3:2`."
 

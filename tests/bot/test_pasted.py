@@ -89,7 +89,6 @@ def test_what_is_certain_is_read(text: str, understood: str) -> None:
         ("a boat AND a dog", "`AND` was read as a word."),
         ("a boat BREAK a dog", "`BREAK` of other programs was read as a comma."),
         ("a boat, aspect ratio: 16:9", "`aspect ratio: 16:9` was read as words."),
-        ("a boat Steps: 20, Sampler: Euler a", "`Steps: 20, Sampler: Euler a` looks like another program's"),
         (
             "a {red} fox",
             "`{red}` was read with its braces. Weight is written `(red:1.3)`; braces hold a choice",

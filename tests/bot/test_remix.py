@@ -129,10 +129,10 @@ async def test_the_same_form_twice_with_other_words_is_two_jobs(world: World) ->
 async def test_a_bad_flag_is_refused_with_the_text_to_copy(world: World) -> None:
     alice, grid, _ = await remixing(world)
     opened = await press(alice, grid, "V2")
-    refused = await fill(alice, opened, prompt="a blue boat --stylise 3")
+    refused = await fill(alice, opened, prompt="a blue boat --stilyze 3")
     assert refused.ephemeral
     assert "Did you mean `--stylize" in answer(refused).content
-    assert "a blue boat --stylise 3" in answer(refused).content
+    assert "a blue boat --stilyze 3" in answer(refused).content
     assert len(job_rows(world)) == 1
     empty = await fill(alice, await press(alice, grid, "V2"), prompt="--ar 3:2")
     assert "Empty prompt" in answer(empty).content

@@ -121,10 +121,10 @@ def rows(backends: Backends, table: type[Job | Delivery]) -> int:
 
 
 async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends) -> None:
-    asked = await submit.imagine(backends, wish(), "a red castle —ar 3:2 --seed 7")
+    asked = await submit.imagine(backends, wish(), "a red castle —ar 10:7 --seed 7")
     job = asked.job
     assert (job.member_id, job.guild_id, job.channel_id) == (ADA, GUILD, 901)
-    assert (job.text, job.action, job.state) == ("a red castle --ar 3:2 --seed 7", "imagine", "queued")
+    assert (job.text, job.action, job.state) == ("a red castle --ar 10:7 --seed 7", "imagine", "queued")
     assert (job.locale, job.upload_limit, job.interaction_token) == ("zh-CN", 5_000_000, "secret")
     assert (request_of(asked).width, request_of(asked).seed) == (80, 7)
     assert asked.fresh
