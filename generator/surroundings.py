@@ -1,9 +1,9 @@
 """What the words ask for around a picture that goes on beyond its borders: the scene, and no second subject.
 
 A phrase of the prompt names something that the picture shows whole where it is seen in it, and hardly at the
-borders beyond which new picture is drawn. That is there already: it moves from the prompt to the negative
-one. What reaches such a border (a ground, a sky, half a house) goes on behind it, and what is not found (a
-style, a light) is said of the whole picture; both stay.
+borders beyond which new picture is drawn. That is there already, and is not asked for again. What reaches
+such a border (a ground, a sky, half a house) goes on behind it, and what is not found (a style, a light) is
+said of the whole picture; both stay.
 """
 
 from __future__ import annotations
@@ -41,11 +41,9 @@ def of(
     """The request as it is drawn around the picture that lies on `sheet` where `mask` is black."""
     whole = _shown_whole(_things(request), sheet, mask, see)
     references = tuple(each for each in request.references if each.role is Role.STYLE)
-    negative = ", ".join(filter(None, (request.negative_prompt, *whole)))
     return request.changed(
         prompt=_without(request.prompt, whole),
         parts=_parts_without(request.parts, whole),
-        negative_prompt=negative,
         references=references,
     )
 
