@@ -144,7 +144,7 @@ MISREAD = (
     "fireflies over",
     "{{dynamic angle}}",
 )
-"""Other programs' values in forms that `bot/infotext.py` does not read yet, such as one value on each line."""
+"""Values of other programs in forms that `bot/infotext.py` does not read yet, such as one on each line."""
 
 
 @pytest.mark.parametrize("lines", [strangers, ours.lines], ids=["strangers", "ours"])
