@@ -13,10 +13,8 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-import discord
-
 from bot import incoming
-from bot.incoming import Incoming
+from bot.incoming import File, Incoming
 from storage import brought
 from storage.backends import Backends
 from storage.images import COMPOSED
@@ -49,8 +47,8 @@ class Arrivals:
             # What refused the command is what its member should read; the sweep comes later.
             log.exception("what a refused command brought could not be let go")
 
-    async def receive(self, sources: Sequence[discord.Attachment | str]) -> list[Incoming]:
-        """Fetch and keep the pictures of attachments, or behind links as they were typed, in order.
+    async def receive(self, sources: Sequence[File | str]) -> list[Incoming]:
+        """Fetch and keep the pictures of files, or behind links as they were typed, in order.
 
         Raises:
             PictureRefused: any of its kinds; nothing was kept.

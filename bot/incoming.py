@@ -1,4 +1,4 @@
-"""Pictures that come from members: an attachment's, or what is behind a link, fetched and looked at.
+"""Pictures that come from members: a file's, or what is behind a link, fetched and looked at.
 
 `arrivals` keeps them.
 
@@ -14,9 +14,9 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import aiohttp
-import discord
 import PIL.Image
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -67,6 +67,24 @@ class NotALink(PictureRefused):
         self.given = given
 
 
+class File(Protocol):
+    """A file that came with a command, whatever chat platform brought it. It can be a key of a mapping."""
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    async def read(self) -> bytes:
+        """Fetch its bytes.
+
+        Raises:
+            Unreachable: they can't be had.
+        """
+
+
 @dataclass(frozen=True)
 class Incoming:
     """A picture as it is kept: RGB, upright, without metadata. The same picture has the same key."""
@@ -79,7 +97,7 @@ class Incoming:
     """What its file said beside its pixels (`storage.metadata`)."""
 
 
-async def fetch(backends: Backends, sources: Sequence[discord.Attachment | str]) -> list[Incoming]:
+async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[Incoming]:
     """The pictures of attachments, or behind http(s) links as they were typed, in order; nothing is kept.
 
     A few are fetched side by side. Where one is refused the others are not waited for.
@@ -90,7 +108,7 @@ async def fetch(backends: Backends, sources: Sequence[discord.Attachment | str])
     deadline = asyncio.get_running_loop().time() + ALL_WITHIN_S
     room = asyncio.Semaphore(AT_A_TIME)
 
-    async def one(source: discord.Attachment | str) -> Incoming:
+    async def one(source: File | str) -> Incoming:
         try:
             async with room:
                 return await _fetched(backends, source, deadline)
@@ -107,7 +125,7 @@ async def fetch(backends: Backends, sources: Sequence[discord.Attachment | str])
     return [task.result() for task in tasks]
 
 
-async def _fetched(backends: Backends, source: discord.Attachment | str, deadline: float) -> Incoming:
+async def _fetched(backends: Backends, source: File | str, deadline: float) -> Incoming:
     if isinstance(source, str):
         data = await _download(source, backends.config.trusted_link_hosts, deadline)
     else:
@@ -115,13 +133,13 @@ async def _fetched(backends: Backends, source: discord.Attachment | str, deadlin
     return await asyncio.get_running_loop().run_in_executor(_DECODERS, convert, data)
 
 
-async def look(attachment: discord.Attachment) -> PIL.Image.Image:
-    """An attachment's picture, as `decode` gives it; nothing is kept.
+async def look(file: File) -> PIL.Image.Image:
+    """A file's picture, as `decode` gives it; nothing is kept.
 
     Raises:
         PictureRefused: any of its kinds.
     """
-    return await seen(await _read(attachment, asyncio.get_running_loop().time() + ALL_WITHIN_S))
+    return await seen(await _read(file, asyncio.get_running_loop().time() + ALL_WITHIN_S))
 
 
 async def seen(data: bytes) -> PIL.Image.Image:
@@ -151,14 +169,14 @@ def _until(deadline: float) -> asyncio.Timeout:
     return asyncio.timeout_at(min(deadline, asyncio.get_running_loop().time() + WITHIN_S))
 
 
-async def _read(attachment: discord.Attachment, deadline: float) -> bytes:
-    if attachment.size > MOST_BYTES:
+async def _read(file: File, deadline: float) -> bytes:
+    if file.size > MOST_BYTES:
         raise TooManyBytes
     try:
         async with _until(deadline):
-            return await attachment.read()
-    except (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unreachable(getattr(error, "status", None)) from error
+            return await file.read()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unreachable from error
 
 
 async def _download(link: str, trusted: Collection[str], deadline: float) -> bytes:

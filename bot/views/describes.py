@@ -8,6 +8,8 @@ import discord
 
 from bot import readings, submit
 from bot.arrivals import Arrivals
+from bot.attachments import AttachedFile
+from bot.incoming import File
 from bot.readings import Brought
 from bot.submit import Asked
 from bot.translation import _
@@ -54,11 +56,12 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
         PictureRefused, NoDescriber, and any other Refused: nothing was written, nothing answered.
     """
     backends, wish = host(interaction).backends, wish_of(interaction)
+    given = source if isinstance(source, str) else AttachedFile(source)
 
     async def work() -> tuple[Asked, Brought]:
         await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
-            (brought,) = await _brought(arrivals, [source])
+            (brought,) = await _brought(arrivals, [given])
             return await readings.describe(backends, wish, brought), brought
 
     asked, brought = await in_time(interaction, work())
@@ -78,13 +81,13 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
     async def work() -> Asked:
         await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
-            brought = await _brought(arrivals, images)
+            brought = await _brought(arrivals, [AttachedFile(image) for image in images])
             return await readings.blend(backends, wish, brought, dimensions)
 
     await announce(interaction, await in_time(interaction, work()))
 
 
-async def _brought(arrivals: Arrivals, sources: Sequence[discord.Attachment | str]) -> list[Brought]:
+async def _brought(arrivals: Arrivals, sources: Sequence[File | str]) -> list[Brought]:
     kept = await arrivals.receive(sources)
     return [
         Brought(one.key, one.width, one.height, _name(source)[:LONGEST_NAME], one.texts)
@@ -92,7 +95,7 @@ async def _brought(arrivals: Arrivals, sources: Sequence[discord.Attachment | st
     ]
 
 
-def _name(source: discord.Attachment | str) -> str:
+def _name(source: File | str) -> str:
     if isinstance(source, str):
         # What a link says behind its path may be a key that lets its bearer in.
         return source.partition("?")[0].strip("<> ")

@@ -11,8 +11,10 @@ import discord
 
 from bot import batches, submit
 from bot.arrivals import Arrivals
+from bot.attachments import AttachedFile
 from bot.batches import Proposal
 from bot.flags import Parsed, Preferences
+from bot.incoming import File
 from bot.picture_prompts import beginning_with, links, noting_left_out, reading, used
 from bot.recall import recall
 from bot.submit import Asked, Found
@@ -56,7 +58,8 @@ async def imagine(
         if attachments or any(one.images or one.linked for one in understood):
             await submit.check_asker(backends, wish)
         async with Arrivals(backends, wish.member_id) as arrivals:
-            parsed = await with_pictures(backends, arrivals, understood, attachments)
+            files = [AttachedFile(attachment) for attachment in attachments]
+            parsed = await with_pictures(backends, arrivals, understood, files)
             if len(parsed) == 1:
                 return await submit.draw(backends, wish, parsed[0], found)
             return await batches.propose(backends, wish, typed, parsed)
@@ -72,16 +75,16 @@ async def with_pictures(
     backends: Backends,
     arrivals: Arrivals,
     parsed: Sequence[Parsed],
-    attachments: Sequence[discord.Attachment],
+    files: Sequence[File],
 ) -> list[Parsed]:
     """What was understood, with the pictures that were attached or linked to.
 
     Raises:
         SeveralPictures, PictureRefused
     """
-    begins: list[list[discord.Attachment | str]] = []
+    begins: list[list[File | str]] = []
     for one in parsed:
-        given: list[discord.Attachment | str] = [*attachments, *(link.url for link in one.images)]
+        given: list[File | str] = [*files, *(link.url for link in one.images)]
         begins.append(given[: used(one, len(given))])
         # Who is refused for their number should not wait until all of them are there.
         beginning_with(one, ["?"] * len(begins[-1]), backends.catalog)
@@ -92,7 +95,7 @@ async def with_pictures(
     keys = {source: key for source, key in by_source.items() if isinstance(source, str)}
     begun = (
         beginning_with(
-            noting_left_out(one, len(attachments) + len(one.images)),
+            noting_left_out(one, len(files) + len(one.images)),
             [by_source[source] for source in begin],
             backends.catalog,
         )

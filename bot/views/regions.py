@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot import derived, incoming, redrawn, submit
 from bot.arrivals import Arrivals
+from bot.attachments import AttachedFile
 from bot.messages import forms
 from bot.redrawn import Region
 from bot.submit import Asked
@@ -95,7 +96,7 @@ async def draw_region(form: Submitted, painted: discord.Attachment | None) -> As
     wish, copy = wish_of(form.interaction), None
     if painted is not None:
         await submit.check_asker(form.backends, wish)
-        copy = await incoming.look(painted)
+        copy = await incoming.look(AttachedFile(painted))
     where = Region(form.text(WHERE), places, copy)
     return await submit.derive(
         form.backends,
