@@ -39,8 +39,7 @@ class Proposal:
     """A batch that waits for its yes, and what its member is asked."""
 
     batch: Batch
-    texts: Sequence[str]
-    hints: Sequence[str]
+    understood: Sequence[Parsed]
 
 
 async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[Parsed]) -> Proposal:
@@ -64,7 +63,7 @@ async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[P
     # Refused, and its words read, where nobody waits to write.
     await backends.database.read(made)
     batch = await backends.database.write(write)
-    return Proposal(batch, [one.text for one in parsed], submit.hints_of(backends, *parsed))
+    return Proposal(batch, parsed)
 
 
 async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from bot import flags, messages, submit
+from bot import flags, submit
 from bot.grammar import divide
 from bot.pasted import settled
 from bot.submit import Asked, Found, Wish
@@ -173,7 +173,8 @@ async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dim
         return submit.draft_of(session, wish, Action.BLEND, parsed.text, request)
 
     asked = await submit.enqueue(backends, draft)
-    return replace(asked, hints=(*asked.hints, *messages.notes(parsed.notes)))
+    # Its words are names of files, which no model is asked to know.
+    return replace(asked, understood=(replace(parsed, unknown_words=()),))
 
 
 def prompts(job: Job) -> list[str]:

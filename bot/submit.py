@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, flags, messages, moderation, picture_prompts, policy
+from bot import checks, derived, flags, moderation, picture_prompts, policy
 from bot.checks import Place
 from bot.decoding import stored
 from bot.derived import Cell, Derived, Sheet
@@ -65,14 +65,17 @@ class Wish:
 
 @dataclass(frozen=True)
 class Asked:
-    """A committed job, and what its member is told in private."""
+    """A committed job, and what its member is to know of it, which `messages.told` says."""
 
     job: Job
     ahead: int
     """About how many waiting jobs come before it."""
     fresh: bool
     """False: the same interaction, or the same press within three seconds, had made this job already."""
-    hints: tuple[str, ...] = ()
+    at_limit: bool = False
+    """The member has as many jobs running as they may."""
+    understood: tuple[flags.Parsed, ...] = ()
+    """What the command was read as, with its notes."""
 
 
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
@@ -157,7 +160,7 @@ async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Foun
         return replace(made, parent_job_id=parent.id, parent_index=found.index, stealth=stealth)
 
     asked = await enqueue(backends, draft)
-    return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))
+    return replace(asked, understood=(parsed,))
 
 
 async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arriving) -> Asked:
@@ -203,7 +206,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
         asked = await enqueue(backends, lambda session: draft(session, composed))
     if first.parsed is None:
         return asked
-    return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
+    return replace(asked, understood=(first.parsed,))
 
 
 async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> RequestChanges:
@@ -270,11 +273,6 @@ def preferences_of(session: Session, member_id: int) -> flags.Preferences:
     return flags.Preferences.of(member.settings if member else {})
 
 
-def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
-    """What the member should know of what was understood, each thing once."""
-    return messages.hints(parsed, backends.catalog)
-
-
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
     """The wish as a row's draft, where the guild's word rules allow it."""
     words = moderation.asked_words(request, text)
@@ -318,8 +316,7 @@ async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> A
         submission = submissions.submit(session, allowed(session))
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
-        hints = (messages.concurrent(),) if full else ()
-        return Asked(submission.job, submission.ahead, submission.fresh, hints)
+        return Asked(submission.job, submission.ahead, submission.fresh, at_limit=full)
 
     await backends.database.read(allowed)
     asked = await backends.database.write(write)

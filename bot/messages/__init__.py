@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.checks import Permission
+from bot.flags import Parsed
 from bot.messages.language import flag_faults, hints, notes, unknown_words
 from bot.messages.lists import listed
 from bot.messages.states import named
 from bot.prompt_text import code, fence, file_name, length, show_prompt
 from bot.translation import N_, _, ngettext
+from storage.catalog import Catalog
 from storage.contract import Action, ErrorCode, JobState, Speed
 from storage.tables import Job
 
@@ -285,6 +287,11 @@ _FAILURES = {
     ErrorCode.DISK_FULL: N_("Sorry, there is no room to save pictures: Easel's operator has to make some."),
     ErrorCode.TOO_OLD: N_("Sorry, the job waited so long that it was given up. {again}"),
 }
+
+
+def told(understood: Sequence[Parsed], catalog: Catalog, *, at_limit: bool) -> list[str]:
+    """The sentences that a member privately reads of a job that was made."""
+    return [*([concurrent()] if at_limit else []), *hints(understood, catalog)]
 
 
 def concurrent() -> str:

@@ -8,13 +8,14 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import batches as wishes
+from bot import messages
 from bot.batches import Proposal
 from bot.messages import batches as sentences
 from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import moderates
 from bot.views.deeds import pass_over
-from bot.views.press import Interaction, Press, Pressed, button, on_press
+from bot.views.press import Interaction, Press, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
 from storage import batches, moderation
 from storage.backends import Backends
@@ -48,7 +49,8 @@ def cancel_button(batch_id: int, *, stopping: bool) -> Press:
 
 async def ask(interaction: Interaction, proposal: Proposal) -> None:
     """Answer with what is to be made, which only its member sees."""
-    content = sentences.question(proposal.texts, proposal.hints)
+    hints = messages.hints(proposal.understood, host(interaction).backends.catalog)
+    content = sentences.question([one.text for one in proposal.understood], hints)
     await say(interaction, content, view=question(proposal.batch.id), ephemeral=True)
 
 

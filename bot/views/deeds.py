@@ -129,8 +129,9 @@ async def announce(interaction: Interaction, asked: Asked) -> None:
     sent = await say(interaction, content, view=cancel(job.id), ephemeral=job.ephemeral)
     if sent is not None:
         await host(interaction).backends.database.write(jobs.set_progress_message, job.id, sent)
-    if asked.hints:
-        await interaction.followup.send("\n".join(asked.hints), ephemeral=True)
+    catalog = host(interaction).backends.catalog
+    if told := messages.told(asked.understood, catalog, at_limit=asked.at_limit):
+        await interaction.followup.send("\n".join(told), ephemeral=True)
 
 
 async def pass_over(interaction: Interaction) -> None:

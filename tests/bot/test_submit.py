@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot import derived, submit
+from bot import derived, messages, submit
 from bot.arrivals import Arrivals
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
@@ -120,6 +120,10 @@ def rows(backends: Backends, table: type[Job | Delivery]) -> int:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
+def told(backends: Backends, asked: Asked) -> list[str]:
+    return messages.told(asked.understood, backends.catalog, at_limit=asked.at_limit)
+
+
 async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends) -> None:
     asked = await submit.imagine(backends, wish(), "a red castle —ar 10:7 --seed 7")
     job = asked.job
@@ -128,7 +132,7 @@ async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends
     assert (job.locale, job.upload_limit, job.interaction_token) == ("zh-CN", 5_000_000, "secret")
     assert (request_of(asked).width, request_of(asked).seed) == (80, 7)
     assert asked.fresh
-    assert asked.hints == ()
+    assert told(backends, asked) == []
     assert isinstance(backends.tickets, Witness)
     assert backends.tickets.seen == [1]
 
@@ -156,13 +160,14 @@ async def test_a_members_settings_hold_and_are_shown(backends: Backends) -> None
 
 async def test_a_member_is_told_privately_what_had_no_meaning(backends: Backends) -> None:
     asked = await submit.imagine(backends, wish(), "a fox --hd")
-    assert asked.hints == ("`--hd` has no meaning here and changed nothing.",)
+    assert told(backends, asked) == ["`--hd` has no meaning here and changed nothing."]
 
 
 async def test_a_member_with_enough_running_jobs_reads_midjourneys_sentence(backends: Backends) -> None:
     asked = [await submit.imagine(backends, wish(), "a fox") for _ in range(4)]
-    assert [bool(one.hints) for one in asked] == [False, False, False, True]
-    assert asked[3].hints[0].startswith("You have reached the maximum allowed number of concurrent jobs.")
+    assert [bool(told(backends, one)) for one in asked] == [False, False, False, True]
+    (sentence,) = told(backends, asked[3])
+    assert sentence.startswith("You have reached the maximum allowed number of concurrent jobs.")
 
 
 async def test_words_that_a_small_model_does_not_know_are_named(backends: Backends, config: Config) -> None:
@@ -175,7 +180,7 @@ async def test_words_that_a_small_model_does_not_know_are_named(backends: Backen
         update={"models": {**backends.catalog.models, "picturebook": entry}}
     )
     asked = await submit.imagine(backends, wish(), "a red dragon")
-    assert asked.hints == ("Picturebook does not know *dragon*. It knows castle, …",)
+    assert told(backends, asked) == ["Picturebook does not know *dragon*. It knows castle, …"]
 
 
 async def test_what_may_not_be_asked_leaves_no_row(backends: Backends) -> None:
