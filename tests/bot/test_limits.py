@@ -57,6 +57,7 @@ def check(sent: Any) -> None:
     else:
         payload = sent.to_dict() if isinstance(sent, discord.ui.Modal) else sent.to_components()
     found = list(parts(payload))
+    assert found
     for part in found:
         for name, limit in LIMITS.items():
             if isinstance(part.get(name), str):
