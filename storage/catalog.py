@@ -70,7 +70,7 @@ def _resolve(source: str, info: ValidationInfo) -> str:
 
 
 def names_a_file(source: str) -> bool:
-    """Whether a source can only be a file or folder of this machine, and no Hugging Face id."""
+    """True for a source that can only be a file or folder of this machine, and no Hugging Face id."""
     return source.endswith(".safetensors") or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
 
 

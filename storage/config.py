@@ -147,7 +147,7 @@ class Config(BaseSettings):
 
     @property
     def compiled_dir(self) -> Path | None:
-        """Where compiled networks are kept between starts; None where nothing is to be compiled."""
+        """The folder that keeps compiled networks between starts; None if nothing is to be compiled."""
         return self.data_dir / "compiled" if self.compile == "on" else None
 
     @property

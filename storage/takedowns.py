@@ -80,7 +80,7 @@ def restore(session: Session, job_id: int, guild_id: int | None, by: int) -> boo
 
 
 def everywhere(session: Session, job_id: int) -> bool:
-    """Whether a job's pictures are shown to nobody."""
+    """True if a job's pictures are shown to nobody."""
     return _in_force(session, job_id, EVERYWHERE)
 
 

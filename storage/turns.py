@@ -1,4 +1,4 @@
-"""Whose turn it is: which member a worker serves next, and with which of their jobs.
+"""Fair queue: the member that a worker serves next, and the one of their jobs that it takes.
 
 The member who was served longest ago comes first; every claim and every newcomer draws a turn number of their
 own. Relaxed jobs wait until no other is to be had, but not for ever: after `PATIENCE_MS` they count as fast.

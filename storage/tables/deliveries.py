@@ -1,4 +1,4 @@
-"""What must reach a member, and the messages in which it did."""
+"""Tables of what must reach a member, and of the messages in which it did."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPEN = "state IN ('open', 'posted', 'withdrawn')"
 
 
 class Delivery(Addressed, Table):
-    """What must reach a member: written before the request to Discord and closed after it.
+    """Something that must reach a member: written before the request to Discord and closed after it.
 
     `open` until its message is known, then `posted` until the progress message is gone, then `done`; or
     `given_up`. `withdrawn`: its pictures were taken away before it was done, so what an attempt has perhaps
@@ -71,7 +71,7 @@ class Delivery(Addressed, Table):
 
     @property
     def by_token_alone(self) -> bool:
-        """Whether only the interaction's token can post it where it was asked for."""
+        """True if only the interaction's token can post it in the place from which it was asked for."""
         return self.user_install or self.ephemeral
 
 

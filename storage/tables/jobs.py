@@ -30,7 +30,7 @@ UNFINISHED = "state IN ('queued', 'running')"
 
 
 class Job(Asked, Table):
-    """What is drawn, or found in words, for one wish: waiting, running, or finished for ever.
+    """One wish of a member, drawn or found in words: waiting, running, or finished for ever.
 
     The token finishes the progress message, also after a restart.
     """

@@ -1,4 +1,4 @@
-"""Who claims jobs, and in which turn."""
+"""Tables of the workers that claim jobs, and of the turns in which they do."""
 
 from __future__ import annotations
 
