@@ -1,4 +1,4 @@
-"""Who greets in the demo's channel, and answers what no bot on Discord would hear."""
+"""A guide that greets in the demo's channel, and answers what no bot on Discord would hear."""
 
 from __future__ import annotations
 
