@@ -56,7 +56,7 @@ SUBJECT_LIGHTS: dict[str, tuple[float, float, float]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """What stands in a picture; every field but the seed names a row of :mod:`picturebook.words`."""
+    """The contents of a picture; every field but the seed names a row of :mod:`picturebook.words`."""
 
     subject: str
     colour: str
@@ -109,7 +109,7 @@ def draw(scene: Scene, size: tuple[int, int] = SIZES[0], scale: float = 1) -> Im
 
 
 def masks(scene: Scene, size: tuple[int, int], target: tuple[int, int]) -> dict[str, Image.Image]:
-    """Where the "sky", the "ground" and the "subject" are to be seen in the scene drawn in ``size``.
+    """Masks of the "sky", the "ground" and the "subject" in the scene drawn in ``size``.
 
     Each is an L picture of ``target`` pixels, white where it is; what falls or grows in front is not counted.
     """

@@ -141,7 +141,7 @@ HELD_OUT_MODULUS = 19
 
 
 def is_held_out(subject: str, colour: str, ground: str) -> bool:
-    """Whether this combination never occurs in a training picture."""
+    """True for a combination that never occurs in a training picture."""
     if subject in FORBIDDEN:
         return False
     subject_index = list(SUBJECTS).index(subject)
