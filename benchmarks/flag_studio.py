@@ -102,7 +102,7 @@ class Studio:
         return statistics.mean(each["subject"] == subject_of(seed) for seed, each in enumerate(read))
 
     def distinct(self, grid: Sequence[Picture]) -> int:
-        """How many different settings a grid shows."""
+        """Number of different settings in a grid."""
         read = self._judge.read(_tensor(grid))
         return len({(each["ground"], each["time"], each["style"]) for each in read})
 

@@ -1,4 +1,4 @@
-"""How like a job's pictures are: alone, among strangers, and drawn by diffusers' pipeline."""
+"""Likeness of a job's pictures drawn alone, among strangers, and by diffusers' pipeline."""
 
 from __future__ import annotations
 

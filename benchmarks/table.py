@@ -1,4 +1,4 @@
-"""What was measured, for people."""
+"""Measurements as a table for people."""
 
 from __future__ import annotations
 
