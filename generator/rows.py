@@ -75,7 +75,7 @@ class Given:
 
 @dataclass(eq=False)
 class Job:
-    """What was handed in, and where its end is told."""
+    """A job as it was handed in, with the future that tells its end."""
 
     request: GenerationRequest
     given: Given = Given()

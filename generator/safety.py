@@ -111,7 +111,7 @@ def _verdict(above: np.ndarray[Any, np.dtype[np.float32]]) -> Verdict:
 
 
 def checker_source(entry: ModelEntry) -> str:
-    """Where the checker of a model is.
+    """Source of a model's safety checker.
 
     Raises:
         CatalogError: it has none; the text says what to do.

@@ -1,4 +1,4 @@
-"""Where in a picture is what words name, by a segmentation model."""
+"""Masks of what words name in a picture, by a segmentation model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words of a prompt matter: what leaving one out changes of what the model reads is its weight."""
+"""Weights of a prompt's words: what leaving one out changes of what the model reads is its weight."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def _is_device_lost(error: Exception) -> bool:
 
 
 def error_code(error: BaseException) -> ErrorCode:
-    """Which of the reasons that members are told an exception comes to."""
+    """Map an exception to one of the reasons that members are told."""
     match error:
         case ImageMissing() | NoSuchImage() | DataDeleted():
             return ErrorCode.SOURCE_MISSING

@@ -1,4 +1,4 @@
-"""What one attempt at a job makes: pictures or words, with the models that it takes."""
+"""The work of one attempt at a job: pictures or words, made with the models that it takes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Work:
         """How long each part of the work took."""
 
     def words(self) -> Words:
-        """What a job that draws nothing finds out.
+        """Find the words for a job that draws nothing.
 
         Raises:
             CancelledError: someone asked for it to stop.
@@ -185,7 +185,7 @@ class Work:
         return any(verdict.unsafe for verdict in self.check([picture]))
 
     def check(self, images: Sequence[PIL.Image.Image]) -> list[Verdict]:
-        """Whether each picture may be shown."""
+        """Let the safety checker look at pictures: a verdict for each."""
         check = self._models.safety(self._claim.request.model)
         with self._reporter.waiting_for_device():
             return check.check(images)

@@ -1,4 +1,4 @@
-"""What a grid's pictures begin with, where they are to begin almost alike."""
+"""Initial noise of a grid whose pictures are to begin almost alike."""
 
 from __future__ import annotations
 

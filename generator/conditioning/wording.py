@@ -1,4 +1,4 @@
-"""What a request's words come to: one embedding for each picture of its grid, and the negative one."""
+"""Embeddings of a request's words: one for each picture of its grid, and the negative one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ _NOTHING = Embedding(torch.ones(1, 1, 1))
 
 
 def texts(request: GenerationRequest, lexicon: Lexicon, *, guided: bool) -> list[Text]:
-    """What `positive`, and if `guided` `negative`, will look up: found by letting them where nothing is."""
+    """Texts that `positive`, and if `guided` `negative`, will look up: found by letting them where nothing
+    is.
+    """
     asked: list[Text] = []
 
     def note(found: Sequence[Text]) -> list[Embedding]:
