@@ -100,7 +100,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What has to be composed of a stored picture (`key`) before the job can be drawn: source and mask.
+    """Source and mask to compose of a stored picture (`key`) before the job can be drawn.
 
     Without a source of its own the job begins with its parent picture.
     """
@@ -126,7 +126,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Words:
-    """What is to be drawn: the parent's words with another seed, or the member's own."""
+    """Request and text of a derived job: the parent's words with another seed, or the member's own."""
 
     request: GenerationRequest
     text: str

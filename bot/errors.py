@@ -114,12 +114,12 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
 
 
 def expected(error: BaseException) -> bool:
-    """Whether it is a wish that could not be granted, rather than a fault of ours."""
+    """True for a wish that could not be granted, False for a fault of ours."""
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
 def sentence(error: BaseException, reference: int | None = None) -> str:
-    """What the member reads, at most one message long. An unforeseen error gives `reference` to quote."""
+    """Sentence for the member, at most one message long. An unforeseen error gives `reference` to quote."""
     text, echo = _plain_sentence(error, reference), _echo(error)
     return messages.with_echo(text, echo) if echo else text
 

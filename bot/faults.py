@@ -1,4 +1,4 @@
-"""What is wrong with a command, and what its writer is told though it runs."""
+"""Faults of a command, and notes for its writer on one that runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_COMMANDS = 40
 
 
 class NoteKind(Enum):
-    """What the member is told though the command runs; `bot/messages/` has a sentence for each."""
+    """Kinds of notes on a command that runs; `bot/messages/` has a sentence for each."""
 
     NO_MEANING = auto()
     NO_VERSION = auto()

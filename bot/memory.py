@@ -1,4 +1,4 @@
-"""How much memory pictures may take in the bot at a time, whoever brings or shows them.
+"""Memory budget of pictures in the bot, whoever brings or shows them.
 
 Whatever decodes one says beforehand about how much it will take, and waits until there is room.
 """

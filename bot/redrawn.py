@@ -107,7 +107,7 @@ def _squared(size: Size, entry: ModelEntry) -> Canvas:
 
 
 def custom_zoom_prompt(session: Session, image_id: int) -> str:
-    """What Custom Zoom begins with: the picture's words, its ratio and `--zoom 2`.
+    """Prompt that fills Custom Zoom's form: the picture's words, its ratio and `--zoom 2`.
 
     Raises:
         NoSuchImage, PictureWithheld
@@ -138,7 +138,7 @@ def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) ->
 
 @dataclass(frozen=True)
 class Region:
-    """Where a picture is to be drawn anew: in all that any of these says."""
+    """Part of a picture to draw anew: all that any of these says."""
 
     words: str = ""
     """Things that are to be seen in it, with commas between."""

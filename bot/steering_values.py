@@ -130,7 +130,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class ReferenceWeight:
-    """How strongly one of the model's image adapters works. IDLE where it has none."""
+    """Strength of one of the model's image adapters. IDLE where it has none."""
 
     role: Role
     number: Number

@@ -49,7 +49,7 @@ class Arriving(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """Who asks, where and by which interaction, and what may be posted there."""
+    """Asker, place and interaction of a command, with the rules for what may be posted there."""
 
     address: Address
     member_name: str
@@ -254,7 +254,7 @@ def check_place(backends: Backends, wish: Wish) -> None:
 
 
 async def check_asker(backends: Backends, wish: Wish) -> None:
-    """Whether who asks would be refused, whatever they ask for: to be known before anything is fetched.
+    """Raise if whoever asks would be refused, whatever they ask for: known before anything is fetched.
 
     The rows are asked once more when the job is written.
 
@@ -271,7 +271,7 @@ def preferences_of(session: Session, member_id: int) -> flags.Preferences:
 
 
 def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
-    """What the member should know of what was understood, each thing once."""
+    """Sentences for the member about how a command was understood, each once."""
     return messages.hints(parsed, backends.catalog)
 
 

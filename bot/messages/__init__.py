@@ -1,4 +1,4 @@
-"""What members read of a job's life and of what cannot be done; the panels speak in `panels.py`.
+"""Sentences about a job's life and about what cannot be done; the panels speak in `panels.py`.
 
 One function a sentence. None needs discord, and none mentions anyone but the member a job belongs to.
 """
@@ -101,7 +101,7 @@ _SPEEDS = {Speed.FAST: N_("fast"), Speed.RELAX: N_("relaxed"), Speed.TURBO: N_("
 
 
 def mode(job: Job) -> str:
-    """How the job is drawn and who sees it, as every message of it ends: `(fast)`, `(relaxed, stealth)`."""
+    """Speed and visibility of a job, as every message of it ends: `(fast)`, `(relaxed, stealth)`."""
     speed = _(_SPEEDS[Speed(job.speed)])
     return _("({speed}, stealth)").format(speed=speed) if job.stealth else _("({speed})").format(speed=speed)
 
@@ -210,7 +210,9 @@ def may_not_be_posted(job: Job, why: str) -> str:
 
 
 def handed_over(job: Job) -> str:
-    """Where Easel may not post by itself and the time to answer is nearly over."""
+    """Offer to go on, for a place where Easel may not post by itself and the time to answer is nearly
+    over.
+    """
     return _about(
         job,
         after=_(
@@ -232,7 +234,7 @@ def shown_below(job: Job) -> str:
 
 
 def without_pictures(job: Job) -> str:
-    """Why a finished job has no pictures."""
+    """Reason why a finished job has no pictures."""
     match JobState(job.state):
         case JobState.CANCELLED:
             return cancelled(job)
@@ -409,7 +411,7 @@ def forbidden_words(words: Sequence[str]) -> str:
 
 
 def words_not_posted(words: Sequence[str]) -> str:
-    """Where they were forbidden after they were asked for."""
+    """Refusal to post words that were forbidden after they were asked for."""
     return _("Banned prompt detected: {words} may not be posted here.").format(
         words=listed([code(word) for word in words])
     )

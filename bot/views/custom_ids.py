@@ -1,4 +1,4 @@
-"""What a button's `custom_id` says: `e1:<verb>:<id>[:<n>[:<text>]]`.
+"""Format of a button's `custom_id`: `e1:<verb>:<id>[:<n>[:<text>]]`.
 
 Messages with these ids stay in channels for ever, so a form that was shipped once is never given another
 meaning: `tests/bot/custom_ids.golden` keeps them all, and a new meaning takes a new verb.

@@ -1,4 +1,4 @@
-"""What the buttons below pictures do that make a job: V, 🔄, upscale, vary, zoom, pan; and U.
+"""Buttons below pictures that make a job: V, 🔄, upscale, vary, zoom, pan; and U.
 
 With Remix on, those that draw open a form with the prompt first. What was typed there comes back as the
 submit of a form that names the button, and goes the same way.
@@ -35,7 +35,7 @@ from storage.tables import Member
 
 @dataclass(frozen=True)
 class Deed:
-    """What a button draws anew, and the form in which its prompt can be changed first."""
+    """A button's form, in which the prompt can be changed first, and the function that derives its job."""
 
     title: Callable[[], str]
     prompt: Callable[[Session, CustomId], str]
@@ -45,7 +45,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class Remix:
-    """How a member wants it: the words in place of the picture's own, and V1–V4 nearer to the picture."""
+    """A member's changes to an action: words in place of the picture's own, V1–V4 nearer to the picture."""
 
     text: str | None = None
     subtle: bool = False

@@ -43,7 +43,7 @@ class NothingToSend(Refused):
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is sent; `owner` is the name of the job's member, after whom files are named."""
+    """Pictures to send; `owner` is the name of the job's member, after whom files are named."""
 
     job: Job
     images: Sequence[Image]
