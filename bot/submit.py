@@ -1,4 +1,4 @@
-"""From a wish to a committed row: understood, allowed, written, and only then announced to the workers.
+"""Parse, check, write the job, commit, then wake a worker.
 
 Anyone who may see a picture may ask for more of it; the new job is theirs, and so are the limits it meets.
 """

@@ -1,4 +1,4 @@
-"""Draw pictures: one running batch for everybody who asks.
+"""Continuous-batching image engine: one model on one device, one running batch for everybody who asks.
 
     with Engine.open("path/to/a/diffusers/folder", device="cpu") as engine:
         images = engine.submit(request).result()

@@ -108,7 +108,7 @@ class Models:
         return self._companion(CheckerFolder, self._checker_sources[name])
 
     def preview_check(self, name: str) -> SafetyCheck:
-        """The same for pictures that are not finished; what it takes of the device, `previews` is told.
+        """Safety check of previews; its device time is reported to `previews`.
 
         Raises:
             CatalogError: the checker cannot be loaded.

@@ -51,7 +51,7 @@ NOTHING: References = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Given:
-    """The pictures that a request speaks of."""
+    """Input images of a request: the source to begin with, its mask, the control image, the references."""
 
     source: PIL.Image.Image | None = None
     mask: PIL.Image.Image | None = None

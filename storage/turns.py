@@ -63,8 +63,8 @@ def next_member(
 ) -> Member | None:
     """The member whose turn it is among those with a job for these models, their row locked; None: no work.
 
-    Who has but relaxed jobs comes when nobody else does. A member with a job for a `loaded` model comes first
-    when at most `WINDOW` turns behind. Members in `passed` are left out, and with
+    Members with only relaxed jobs are served when no other member is eligible. A member with a job for a
+    `loaded` model comes first when at most `WINDOW` turns behind. Members in `passed` are left out, and with
     `suspects` False jobs that must run in an idle worker.
     """
     asked = {"models": list(models), "passed": list(passed), "suspects": suspects}
