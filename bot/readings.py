@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from bot import flags, messages, submit
+from bot import flags, submit
 from bot.grammar import divide
+from bot.messages import language
 from bot.pasted import settled
 from bot.submit import Asked, Found, Wish
 from storage import deliveries, jobs
@@ -173,7 +174,7 @@ async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dim
         return submit.draft_of(session, wish, Action.BLEND, parsed.text, request)
 
     asked = await submit.enqueue(backends, draft)
-    return replace(asked, hints=(*asked.hints, *messages.notes(parsed.notes)))
+    return replace(asked, hints=(*asked.hints, *language.notes(parsed.notes)))
 
 
 def prompts(job: Job) -> list[str]:

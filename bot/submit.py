@@ -13,11 +13,12 @@ from typing import Protocol, Self
 
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, flags, messages, moderation, picture_prompts, policy
+from bot import checks, derived, flags, moderation, picture_prompts, policy
 from bot.checks import Place
 from bot.decoding import stored
 from bot.derived import Cell, Derived, Sheet
 from bot.grammar import divide
+from bot.messages import language, refusals
 from storage import deliveries, jobs, pictures, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
@@ -272,7 +273,7 @@ def preferences_of(session: Session, member_id: int) -> flags.Preferences:
 
 def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
     """Sentences for the member about how a command was understood, each once."""
-    return messages.hints(parsed, backends.catalog)
+    return language.hints(parsed, backends.catalog)
 
 
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
@@ -318,7 +319,7 @@ async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> A
         submission = submissions.submit(session, allowed(session))
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
-        hints = (messages.concurrent(),) if full else ()
+        hints = (refusals.concurrent(),) if full else ()
         return Asked(submission.job, submission.ahead, submission.fresh, hints)
 
     await backends.database.read(allowed)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from bot.grammar import TypedFlag, divide
-from bot.messages import CONTENT, length, show_prompt
+from bot.messages import CONTENT
 from bot.messages.states import named
+from bot.prompt_text import length, show_prompt
 from bot.translation import N_, _
 from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Role, Task

@@ -9,7 +9,8 @@ import discord
 import pytest
 
 from bot import readings, views
-from bot.messages import batches, length, panels, preferences
+from bot.messages import batches, panels, preferences
+from bot.prompt_text import length
 from bot.submit import Found
 from bot.translation import LANGUAGES, spoken
 from bot.views import regions
