@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from discord.app_commands import Group
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -62,6 +63,27 @@ def test_every_default_of_a_setting_is_the_codes() -> None:
         said = re.fullmatch(r"`([^`]*)`", rows.get(config.variable(field), "").strip())
         literal = default is not None and default not in ("", config.DISCORD_URL) and field != "data_dir"
         assert (said[1] if said else None) == (str(default) if literal else None), field
+
+
+def test_every_metric_is_explained_and_no_other() -> None:
+    tree = ast.parse(_text("easel/metrics.py"))
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    measured = {text for text in strings if isinstance(text, str) and re.fullmatch(r"easel_\w+", text)}
+    explained = re.findall(r"^\| `(easel_\w+)", _text("docs/operating.md"), re.MULTILINE)
+    assert {name.removesuffix("_total") for name in explained} == measured
+
+
+def test_every_slash_command_that_is_named_exists() -> None:
+    known = {"/" + command.name: command for command in commands.ALL}
+    page = re.compile(r"`(/[a-z]+)(?: ([a-z_]+))?[ `]")
+    for document in (ROOT / name for name in ("README.md", "docs/operating.md", "docs/moderation.md")):
+        for name, inner in page.findall(document.read_text(encoding="utf-8")):
+            if name in ("/metrics", "/tmp"):
+                continue
+            assert name in known, f"{document.name}: {name}"
+            command = known[name]
+            if inner and isinstance(command, Group):
+                assert command.get_command(inner), f"{document.name}: {name} {inner}"
 
 
 def test_every_folder_imports_what_the_architecture_says() -> None:
