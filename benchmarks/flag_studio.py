@@ -38,7 +38,7 @@ class Studio:
         self._judge = Judge.load(Path(entry.source).with_name("judge"))
         self._drawn: dict[str, list[Picture]] = {}
         self.brought: dict[str, Picture] = {}
-        """What requests steer by, by its key."""
+        """Pictures by which requests steer, by their keys."""
 
     @classmethod
     @contextmanager

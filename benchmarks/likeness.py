@@ -25,10 +25,10 @@ STRANGERS = 3
 """Grids of four beside the one that is looked at: a full call of 32 rows on a card."""
 STEPS = 6
 LEAST_DB = 45.0
-"""What a picture in half precision has to be like, among strangers or by the pipeline, itself alone."""
+"""Least likeness of a picture in half precision, among strangers or by the pipeline, to itself alone."""
 
 IDENTICAL_DB = 99.0
-"""What is said of pictures without any difference."""
+"""Figure for pictures without any difference."""
 
 
 class Likeness(NamedTuple):

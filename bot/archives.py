@@ -58,7 +58,7 @@ class Group:
     left_out: list[Entry] = field(default_factory=list)
     """Too large for any."""
     following: Entry | None = None
-    """What the next group begins with; None for the last one."""
+    """First image of the next group; None for the last one."""
     last_id: int | None = None
     """The last picture among them, too large or not."""
 

@@ -19,9 +19,11 @@ from storage.errors import Refused
 Box = tuple[int, int, int, int]
 
 GROWTH = 1.5
-"""How many times longer a pan makes the side that it goes along."""
+"""Factor by which a pan makes the side longer that it goes along."""
 SMALLEST_GROWTH = 1.2
-"""Where no size of the model is so much longer, a pan moves the picture on a sheet of the same size."""
+"""Least factor: if no size of the model is so much longer, a pan moves the picture on a sheet of the same
+size.
+"""
 SHIFT = 0.5
 """The part of the side by which it then moves."""
 DIFFERENT = 24
@@ -46,7 +48,7 @@ class RegionEmpty(Refused):
         super().__init__("no region")
         self.echo = echo
         self.finds = finds
-        """Whether the model finds what words name."""
+        """True if the model finds what words name."""
 
 
 class RegionTooSmall(Refused):

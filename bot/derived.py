@@ -29,7 +29,7 @@ LARGEST_SIDE = 4096
 """Pixels that an upscaled picture may have on a side."""
 
 CREATIVITY = 0.3
-"""How much Upscale (Creative) draws anew: diffusers' img2img strength."""
+"""Strength of Upscale (Creative): diffusers' img2img strength."""
 
 Variation = Literal[Action.VARY, Action.VARY_SUBTLE, Action.VARY_STRONG]
 Upscaling = Literal[Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE]
@@ -53,7 +53,9 @@ _WITHOUT_SOURCE: Final[RequestChanges] = {
     "control": None,
 }
 OF_GRIDS: Final[RequestChanges] = {"chaos": 0, "sameseed": False}
-"""What spreads or joins the pictures of a first grid, and means nothing for what is made of one picture."""
+"""Fields that spread or join the pictures of a first grid, and mean nothing for what is made of one
+picture.
+"""
 
 
 class PictureWithheld(Refused):

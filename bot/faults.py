@@ -11,7 +11,7 @@ from storage.errors import Refused
 
 MOST_FAULTS = 5
 MOST_COMMANDS = 40
-"""What one text may become by permutations and `--repeat`."""
+"""Most commands that one text may become by permutations and `--repeat`."""
 
 
 class NoteKind(Enum):
@@ -61,7 +61,7 @@ class Note:
     flag: str
     """As typed, without its dashes."""
     detail: str = ""
-    """What the kind's sentence is about: a value, a size, a whole flag, or the flag that is missing."""
+    """Subject of the kind's sentence: a value, a size, a whole flag, or the flag that is missing."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Fault:
     expected: str = ""
     """The range; for an unknown flag that resembles none, the flags there are."""
     suggestion: str | None = None
-    """What would have been right, ready to type: `--stylize 1000`."""
+    """Right form, ready to type: `--stylize 1000`."""
 
 
 class FlagError(Refused):

@@ -39,7 +39,7 @@ _STYLES = frozenset(["raw", "cute", "scenic", "expressive", "original", "4a", "4
 @dataclass(frozen=True)
 class _Mark:
     start: int
-    """Where the dashes begin."""
+    """Index of the first dash."""
     value_start: int
     dashes: str
     name: str

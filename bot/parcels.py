@@ -35,7 +35,7 @@ class Parcel:
     cursor: int | None = None
     """The picture after which what follows begins; None while rows are left."""
     ends: bool = False
-    """Whether this is the last of this answer's, and more is to come in the next one."""
+    """True for the last of this answer's, if more is to come in the next one."""
 
     @property
     def next_after(self) -> int | None:

@@ -38,7 +38,7 @@ OUTPAINT_STRENGTH = 0.9
 """Below 1 the drawing begins with the stretched edges of the picture, and keeps their colours."""
 
 ZOOM = 2.0
-"""What Custom Zoom begins with."""
+"""Zoom that Custom Zoom's form begins with."""
 
 Outpainting = Literal[
     Action.ZOOM_OUT,

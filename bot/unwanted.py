@@ -11,7 +11,7 @@ from bot.values import Problem, Scope, WrongValue
 from storage.contract import Part, Phrase
 
 Unwished = tuple[Part, ...]
-"""What one `--no` names; nothing where all of it weighs 0."""
+"""Parts that one `--no` names; none where all of it weighs 0."""
 
 
 @dataclass(frozen=True)

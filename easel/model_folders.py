@@ -11,9 +11,9 @@ from easel.weight_files import faults_of_network, faults_of_network_config, read
 NETWORKS = ("unet", "vae", "text_encoder")
 TOKENIZERS = ("tokenizer",)
 SECOND = {"sdxl": ("text_encoder_2", "tokenizer_2")}
-"""What a family has besides."""
+"""Parts that a family has besides."""
 LIBRARIES = ("diffusers", "transformers")
-"""Whose kinds are known; a library of another name is code that comes with the model."""
+"""Libraries of known parts; one of another name is code that comes with the model."""
 WORDS = ("vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
 """In which tokenizers without a tokenizer.json keep their words."""
 PICTURES = ("preprocessor_config.json", "processor_config.json")

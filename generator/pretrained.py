@@ -19,7 +19,7 @@ UNREADABLE = (
     *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, ImportError),
     *(SafetensorError, SingleFileComponentError, UnpicklingError),
 )
-"""What the loaders raise at files that are damaged, of another kind or missing."""
+"""Exceptions that the loaders raise at files that are damaged, of another kind or missing."""
 
 
 def network(kind: Any, source: str, **how: Any) -> Any:

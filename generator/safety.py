@@ -24,7 +24,7 @@ from storage.errors import CatalogError
 log = logging.getLogger(__name__)
 
 CARE = 0.01
-"""What a picture of special care (a child) adds to every concept's score, as in diffusers' checker."""
+"""Amount that a picture of special care (a child) adds to every concept's score, as in diffusers' checker."""
 
 
 @dataclass(frozen=True)

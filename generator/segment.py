@@ -16,7 +16,9 @@ from generator.companion import Companion, OnDevice, here, reading
 LIKELY = 0.5
 """The likelihood from which on a pixel belongs to what the words name."""
 MARGIN = 1 / 32
-"""How far what was found is grown, in shorter sides: the model sees borders less sharply than they are."""
+"""Width by which a found part is grown, in shorter sides: the model sees borders less sharply than
+they are.
+"""
 
 
 class Segmenter(Companion):

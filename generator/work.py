@@ -28,7 +28,7 @@ from storage.contract import GenerationRequest, Part, Phrase, Task
 
 Images = list[PIL.Image.Image]
 Words = dict[str, Any]
-"""What `jobs.result` keeps."""
+"""Value of `jobs.result`."""
 
 DESCRIPTIONS = 4
 
@@ -54,7 +54,7 @@ class Work:
         self._movie: Movie | None = Movie() if claim.request.video else None
         self._sources = SourcePictures(claim.request, backends.images, self._is_unsafe, key_of)
         self.milliseconds: dict[str, int] = {}
-        """How long each part of the work took."""
+        """Duration of each part of the work."""
 
     def words(self) -> Words:
         """Find the words for a job that draws nothing.

@@ -36,7 +36,7 @@ SAMPLES = (
     "a purple rocket in the desert at dawn",
     "oil painting of an orange fish in the water",
 )
-"""What ``--samples`` draws."""
+"""Prompts that ``--samples`` draws."""
 
 JUDGED = ("subject", "colour", "ground", "time", "sky", "style")
 

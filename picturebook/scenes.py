@@ -29,7 +29,7 @@ SIZES: tuple[tuple[int, int], ...] = (
 """The sizes, width by height in pixels, in which scenes are drawn and the model is trained."""
 
 SIZE_WEIGHTS: tuple[float, ...] = (0.34, 0.08, 0.08, 0.1, 0.1, 0.08, 0.08, 0.04, 0.04, 0.03, 0.03)
-"""How often each size stands in the training set."""
+"""Frequencies of the sizes in the training set."""
 
 PALETTE: dict[str, Colour] = {
     "red": (216, 38, 38),

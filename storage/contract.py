@@ -65,7 +65,7 @@ class Task(StrEnum):
     DESCRIBE = "describe"
     """Prompts for a picture."""
     SHORTEN = "shorten"
-    """What each word of a prompt weighs, and shorter prompts."""
+    """Weights of a prompt's words, and shorter prompts."""
 
     @property
     def draws(self) -> bool:
@@ -177,7 +177,7 @@ class Reference(BaseModel):
     role: Role
     keys: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_REFERENCES)]
     links: tuple[str, ...] = ()
-    """What was typed for them, in the same order; empty for pictures that were attached."""
+    """Links that were typed for them, in the same order; empty for pictures that were attached."""
     weight: Annotated[float, Field(gt=0, le=HEAVIEST_STEERING)] = 1.0
 
 

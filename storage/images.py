@@ -27,9 +27,9 @@ MARKER = "easel-store.txt"
 """The file that says which store a folder is, wherever it is moved to or mounted."""
 _MARKED = "{marker}\nAn installation of Easel keeps its pictures here, and knows them by this file.\n"
 INCOMING = "incoming/"
-"""Where the pictures lie that members brought."""
+"""Prefix of the keys of pictures that members brought."""
 COMPOSED = "inputs/"
-"""Where those lie that were composed for a job: sheets and masks."""
+"""Prefix of the keys of pictures that were composed for a job: sheets and masks."""
 
 
 def key_for(job_id: int, attempt: int, index: int) -> str:

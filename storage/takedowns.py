@@ -18,7 +18,7 @@ from storage.tables import IN_FORCE, Delivery, Job, Message, Takedown
 EVERYWHERE = None
 """In the place of a guild's id."""
 OPERATOR = 0
-"""Who decides about everywhere, in the place of a moderator's Discord id."""
+"""Stands for the operator, who decides about everywhere, in the place of a moderator's Discord id."""
 
 
 class TakenDown(Refused):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,9 +37,20 @@ def test_no_public_docstring_begins_with_a_question_word(package: str) -> None:
 
 
 def _public(node: ast.Module | Named, name: str = "the module") -> Iterator[tuple[str, str]]:
-    """Docstrings of a module, or of anything public in it and in that, each with its name."""
+    """Docstrings of a module and of all that is public in it, constants and attributes too, by their names."""
     if docstring := ast.get_docstring(node):
         yield name, docstring
     for inner in ast.iter_child_nodes(node):
         if isinstance(inner, Named) and (not inner.name.startswith("_") or inner.name.endswith("__")):
             yield from _public(inner, inner.name)
+    for before, after in itertools.pairwise(node.body):
+        if (text := _text(after)) and isinstance(before, ast.Assign | ast.AnnAssign):
+            target = ast.unparse(before.target if isinstance(before, ast.AnnAssign) else before.targets[0])
+            if not target.removeprefix("self.").startswith("_"):
+                yield f"{name}: {target}", text
+
+
+def _text(node: ast.stmt) -> str:
+    """A string that stands alone: the docstring of the constant or attribute above it."""
+    value = node.value if isinstance(node, ast.Expr) else None
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""

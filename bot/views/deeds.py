@@ -39,7 +39,7 @@ class Deed:
 
     title: Callable[[], str]
     prompt: Callable[[Session, CustomId], str]
-    """What the form is filled with."""
+    """Text that fills the form."""
     derive: Callable[[Session, Catalog, CustomId, Remix], Derived]
 
 

@@ -28,7 +28,7 @@ WORTH_COMPILING = 30
 """Calls that differ in nothing but their rows, after which they are compiled: about one job's."""
 
 Inputs = tuple[Any, ...]
-"""What one call is given, tensors and dictionaries of tensors; the first dimension of each is rows."""
+"""Inputs of one call, tensors and dictionaries of tensors; the first dimension of each is rows."""
 
 Call = Callable[..., Tensor]
 """Inputs, one by one, to what a network makes of them, which has their rows."""

@@ -52,7 +52,7 @@ FORM = 2
 """Of the files: another number where they are to be called in another way."""
 
 UNFINISHED = "unfinished-"
-"""How the names of folders begin in which a file is being made."""
+"""Prefix of folders in which a file is being made."""
 
 KEPT_DAYS = 90
 """A file that nobody has used for so long is of another torch or card, most likely."""

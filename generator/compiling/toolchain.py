@@ -12,7 +12,9 @@ from pathlib import Path
 INSTALLED_AT = Path("/usr/local/cuda")
 
 HEADERS = ("cuda.h", "crt/host_defines.h", "nv/target")
-"""What compiled networks include of CUDA; the last two are not in the packages that torch itself asks for."""
+"""Headers of CUDA that compiled networks include; the last two are not in the packages that torch
+asks for.
+"""
 
 
 def let_compilers_find_cuda(folder: Path) -> None:

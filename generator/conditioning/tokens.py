@@ -38,7 +38,7 @@ class _Token(NamedTuple):
     id: int
     emphasis: float
     begin: int
-    """Where in the whole text its characters begin and end."""
+    """Indexes in the whole text at which its characters begin and end."""
     end: int
 
 

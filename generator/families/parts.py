@@ -19,7 +19,7 @@ Conditions = dict[str, Tensor]
 """UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
 
 PICTURES = "pictures of "
-"""How the names of conditions begin that an adapter reads; its role follows."""
+"""Prefix of the names of conditions that an adapter reads; its role follows."""
 
 WEIGHTS = "weights of "
 """The same for how strongly it works: (rows, 1, 1)."""

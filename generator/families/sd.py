@@ -54,7 +54,7 @@ class StableDiffusion:
     }
 
     upcasts_vae = False
-    """Whether the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
+    """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
 
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
@@ -67,10 +67,10 @@ class StableDiffusion:
         if device.type == "cuda":
             self._suit_card()
         self.adapters: Mapping[Role, Adapter] = {}
-        """What reads pictures beside the words, by its role, in the order in which the UNet has them."""
+        """Adapters that read pictures beside the words, by role, in the order in which the UNet has them."""
         self.control: Control | None = None
         self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
-        """What `predict` calls: the networks themselves, or something quicker that does the same."""
+        """Module that `predict` calls: the networks themselves, or something quicker that does the same."""
         self.decoder: Callable[[Tensor], Tensor] = Decoder(self.vae)
         """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)

@@ -61,8 +61,9 @@ class Delivery(Addressed, Table):
     attempted_at: Mapped[int | None] = mapped_column(Millis)
     """Committed before the request: when set, and no message is known, look before posting again."""
     attempted_by: Mapped[str | None] = mapped_column(String(10))
-    """How: a message in the `channel`, an edit of the `answer` to the command, which may be repeated, or a
-    new message by the interaction's `token`."""
+    """Way of the attempt: a message in the `channel`, an edit of the `answer` to the command, which may be
+    repeated, or a new message by the interaction's `token`.
+    """
     failures: Mapped[int] = mapped_column(Integer, default=0)
     """Errors that nobody foresaw, so far: they are bounded, unlike Discord's."""
     message_id: Mapped[int | None] = mapped_column(Snowflake)
