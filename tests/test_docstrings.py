@@ -37,7 +37,7 @@ def test_no_public_docstring_begins_with_a_question_word(package: str) -> None:
 
 
 def _public(node: ast.Module | Named, name: str = "the module") -> Iterator[tuple[str, str]]:
-    """Docstrings of a module and of all that is public in it, constants and attributes too, by their names."""
+    """Docstrings of a module and all that is public in it, constants and attributes too, by their names."""
     if docstring := ast.get_docstring(node):
         yield name, docstring
     for inner in ast.iter_child_nodes(node):
