@@ -1,4 +1,4 @@
-"""How much a UNet row computes, and how much a device could."""
+"""Floating-point operations: those of a UNet row, and those that a device could do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def flops_per_row(config: Any, latent_side: int) -> int:
 
 
 def peak_flops(device: torch.device, side: int = 8192, rounds: int = 5, repeats: int = 20) -> float:
-    """What large matrix products reach in a second in the engine's precision: the best of some rounds."""
+    """Measure large matrix products in the engine's precision: FLOP/s in the best of some rounds."""
     factors = [torch.randn(side, side, device=device).to(loading.choose_dtype(device)) for _ in range(2)]
     best = 0.0
     for _ in range(rounds):

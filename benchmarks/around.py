@@ -1,4 +1,6 @@
-"""What surrounds the UNet takes: prompts and pictures, one by one and shared, and the schedulers' steps."""
+"""Time of the work around the UNet: prompts and pictures, one by one and shared, and the schedulers'
+steps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near each sampler stays to a picture that it is given: ``python -m benchmarks.begun_samplers [lms …]``.
+"""Distance of each sampler from a given picture: ``python -m benchmarks.begun_samplers [lms …]``.
 
 Picturebook's pictures are varied, redrawn at creativity, and drawn anew in their right half. What is told is
 the mean difference from the picture that was given (0–255; in the kept half for the last), beside euler's.

@@ -1,4 +1,4 @@
-"""How soon members are answered who all type at the same moment, the first burst after a start included.
+"""Time to an answer for members who all type at the same moment, the first burst after a start included.
 
     python -m benchmarks.burst [--members 200] [--within 1.0] [--bursts 3] [--database URL]
 

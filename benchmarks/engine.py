@@ -32,7 +32,7 @@ CARD_WARM_UP = 60.0
 
 
 def add_peak(result: dict[str, Any]) -> None:
-    """What the UNet reached, as parts of the card's peak in FLOP/s."""
+    """Add the UNet's rate as parts of the card's peak in FLOP/s."""
     flops, peak = result["unet_flops_per_row"], result["peak_flops"]
     for side in ("diffusers", "easel"):
         figures = result["queue"][side]

@@ -1,4 +1,4 @@
-"""What each flag does to Picturebook's pictures: ``python -m benchmarks.flag_effects [chaos …]``.
+"""Effect of each flag on Picturebook's pictures: ``python -m benchmarks.flag_effects [chaos …]``.
 
 Pixels cannot tell a chaotic grid from a plain one, so pictures are read by Picturebook's judge, and always
 the same seeds are compared with and without a flag.
@@ -45,7 +45,7 @@ from storage.contract import Control, Part, Phrase, Reference, Role, Task
 
 
 class Effect(NamedTuple):
-    """What was measured at each value of a flag, and whether that is what the flag promises."""
+    """Figures measured at each value of a flag, and the verdict: True if they are what the flag promises."""
 
     flag: str
     measure: str
@@ -113,7 +113,7 @@ def image_prompts(studio: Studio, count: int) -> Effect:
 
 
 def control(studio: Studio, count: int) -> Effect:
-    """How much of a picture's outlines is drawn again, where words ask for another colour and ground."""
+    """Share of a picture's outlines that is drawn again where words ask for another colour and ground."""
     leading = [
         draw(replace(_scene(number), subject=subject_of(number), style="illustration", sky="clear"))
         for number in range(count)

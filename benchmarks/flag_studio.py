@@ -38,7 +38,7 @@ class Studio:
         self._judge = Judge.load(Path(entry.source).with_name("judge"))
         self._drawn: dict[str, list[Picture]] = {}
         self.brought: dict[str, Picture] = {}
-        """What requests steer by, by its key."""
+        """Pictures by which requests steer, by their keys."""
 
     @classmethod
     @contextmanager
@@ -102,7 +102,7 @@ class Studio:
         return statistics.mean(each["subject"] == subject_of(seed) for seed, each in enumerate(read))
 
     def distinct(self, grid: Sequence[Picture]) -> int:
-        """How many different settings a grid shows."""
+        """Number of different settings in a grid."""
         read = self._judge.read(_tensor(grid))
         return len({(each["ground"], each["time"], each["style"]) for each in read})
 

@@ -1,4 +1,4 @@
-"""How like a job's pictures are: alone, among strangers, and drawn by diffusers' pipeline."""
+"""Likeness of a job's pictures drawn alone, among strangers, and by diffusers' pipeline."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ STRANGERS = 3
 """Grids of four beside the one that is looked at: a full call of 32 rows on a card."""
 STEPS = 6
 LEAST_DB = 45.0
-"""What a picture in half precision has to be like, among strangers or by the pipeline, itself alone."""
+"""Least likeness of a picture in half precision, among strangers or by the pipeline, to itself alone."""
 
 IDENTICAL_DB = 99.0
-"""What is said of pictures without any difference."""
+"""Figure for pictures without any difference."""
 
 
 class Likeness(NamedTuple):

@@ -1,4 +1,4 @@
-"""What one member feels: a job alone, a newcomer in a full batch, and what it costs to show previews."""
+"""One member's moments: a job alone, a newcomer in a full batch, and the cost of previews."""
 
 from __future__ import annotations
 

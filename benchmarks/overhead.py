@@ -1,4 +1,4 @@
-"""What everything around the network costs: one grid through Easel, and by the bare diffusers pipeline.
+"""Cost of everything around the network: one grid through Easel, and by the bare diffusers pipeline.
 
     python -m benchmarks.overhead [--rounds 7] [--json overhead.json]
 

@@ -1,4 +1,4 @@
-"""What was measured, for people."""
+"""Measurements as a table for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Line(NamedTuple):
     easel: float | None
     digits: int = 2
     better: float | None = None
-    """How many times better Easel is; below one it is worse."""
+    """Ratio by which Easel is better; below one it is worse."""
     goal: str = ""
 
 

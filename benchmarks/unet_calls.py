@@ -47,7 +47,7 @@ class UNetCalls:
         self.calls = []
 
     def take(self) -> Total:
-        """What happened since `forget` or the last `take`.
+        """Take the calls since `forget` or the last `take`.
 
         Raises:
             RuntimeError: nothing did: the pictures were drawn by something that nobody listens to.

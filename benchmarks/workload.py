@@ -1,4 +1,4 @@
-"""What many members ask for at once: the same queue every time for one seed."""
+"""The jobs of many members at once: the same queue every time for one seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Arrival(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """What the jobs of a queue are like."""
+    """Model, size and range of steps of a queue's jobs."""
 
     model: str
     pixels: int

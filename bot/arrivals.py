@@ -1,4 +1,4 @@
-"""What a command brings into the image store: pictures of its member's, and what is composed for its job.
+"""Pictures that a command brings into the image store: its member's, and those composed for its job.
 
 Each has a row before it has a file, so that nobody takes it away meanwhile; both go again where the command
 comes to nothing.

@@ -1,4 +1,4 @@
-"""What a zoom, a pan or a region is drawn on: the picture laid on a sheet, and the mask of what is new.
+"""Sheet and mask of a zoom, a pan or a region: the picture laid on a larger sheet, the mask of what is new.
 
 Sizes are (width, height) in pixels, boxes (left, top, right, bottom). In a mask white is drawn anew and black
 is kept. What lies around the picture is filled with its stretched edges, for a drawing to begin with.
@@ -19,9 +19,11 @@ from storage.errors import Refused
 Box = tuple[int, int, int, int]
 
 GROWTH = 1.5
-"""How many times longer a pan makes the side that it goes along."""
+"""Factor by which a pan makes the side longer that it goes along."""
 SMALLEST_GROWTH = 1.2
-"""Where no size of the model is so much longer, a pan moves the picture on a sheet of the same size."""
+"""Least factor: if no size of the model is so much longer, a pan moves the picture on a sheet of the same
+size.
+"""
 SHIFT = 0.5
 """The part of the side by which it then moves."""
 DIFFERENT = 24
@@ -46,7 +48,7 @@ class RegionEmpty(Refused):
         super().__init__("no region")
         self.echo = echo
         self.finds = finds
-        """Whether the model finds what words name."""
+        """True if the model finds what words name."""
 
 
 class RegionTooSmall(Refused):
@@ -66,7 +68,7 @@ class PaintedShape(Refused):
 
 
 class Direction(Enum):
-    """Where new picture is drawn; the value is a step in x and y."""
+    """Side to which new picture is drawn; the value is a step in x and y."""
 
     LEFT = (-1, 0)
     RIGHT = (1, 0)
@@ -190,7 +192,7 @@ def _solid(mask: Image.Image) -> Image.Image:
 
 
 def white_part(mask: Image.Image) -> float:
-    """How much of a mask (L) of black and white is white, 0–1."""
+    """Share of a black and white mask (L) that is white, 0–1."""
     return mask.histogram()[255] / (mask.width * mask.height)
 
 
@@ -216,7 +218,7 @@ def painted_over(original: Image.Image, painted: Image.Image) -> Image.Image:
 
 
 def is_mask(picture: Image.Image) -> bool:
-    """Whether a picture (RGB) is painted in black and white alone."""
+    """True if a picture (RGB) is painted in black and white alone."""
     black = sum(_lightest(picture).histogram()[: DIFFERENT + 1])
     white = sum(_lightest(ImageChops.invert(picture)).histogram()[: DIFFERENT + 1])
     return min(black, white) > 0 and black + white >= BLACK_AND_WHITE * picture.width * picture.height

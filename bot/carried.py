@@ -25,9 +25,9 @@ class Carried:
     command: str
     """Ready to be drawn: it is understood."""
     exact: bool
-    """Whether it draws the very picture, as far as the catalog is the same."""
+    """True if it draws the very picture, as far as the catalog is the same."""
     lost: tuple[str, ...] = ()
-    """What the file says and Easel has no word for."""
+    """Parts of the file's text for which Easel has no word."""
 
 
 def read(texts: Mapping[str, str], catalog: Catalog) -> Carried | None:

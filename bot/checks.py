@@ -1,4 +1,4 @@
-"""Where a wish may be granted, told from facts alone: found before GPU time is spent."""
+"""Channel and permission checks, made from facts alone before GPU time is spent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from storage.errors import Refused
 
 
 class Permission(Enum):
-    """What Easel needs in a channel, by Discord's English names."""
+    """Permissions that Easel needs in a channel, by Discord's English names."""
 
     VIEW_CHANNEL = N_("View Channel")
     SEND_MESSAGES = N_("Send Messages")
@@ -30,7 +30,7 @@ class NotAgeRestricted(Refused):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the wish was made. `permissions` are Easel's own there, None where Discord tells none.
+    """Channel of a wish. `permissions` are Easel's own there, None where Discord tells none.
 
     In direct messages, and where only the member installed Easel, answers go through the interaction or to
     the member, and no permission is asked for.

@@ -29,7 +29,7 @@ LARGEST_SIDE = 4096
 """Pixels that an upscaled picture may have on a side."""
 
 CREATIVITY = 0.3
-"""How much Upscale (Creative) draws anew: diffusers' img2img strength."""
+"""Strength of Upscale (Creative): diffusers' img2img strength."""
 
 Variation = Literal[Action.VARY, Action.VARY_SUBTLE, Action.VARY_STRONG]
 Upscaling = Literal[Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE]
@@ -53,7 +53,9 @@ _WITHOUT_SOURCE: Final[RequestChanges] = {
     "control": None,
 }
 OF_GRIDS: Final[RequestChanges] = {"chaos": 0, "sameseed": False}
-"""What spreads or joins the pictures of a first grid, and means nothing for what is made of one picture."""
+"""Fields that spread or join the pictures of a first grid, and mean nothing for what is made of one
+picture.
+"""
 
 
 class PictureWithheld(Refused):
@@ -100,7 +102,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What has to be composed of a stored picture (`key`) before the job can be drawn: source and mask.
+    """Source and mask to compose of a stored picture (`key`) before the job can be drawn.
 
     Without a source of its own the job begins with its parent picture.
     """
@@ -126,7 +128,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Words:
-    """What is to be drawn: the parent's words with another seed, or the member's own."""
+    """Request and text of a derived job: the parent's words with another seed, or the member's own."""
 
     request: GenerationRequest
     text: str

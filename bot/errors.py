@@ -7,7 +7,6 @@ from typing import Any
 
 from discord import app_commands
 
-from bot import messages
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted
@@ -15,7 +14,7 @@ from bot.decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
 from bot.flags import FlagError
 from bot.incoming import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
-from bot.messages import batches, deeds, finding, pictures, privacy, prompts
+from bot.messages import batches, deeds, finding, language, pictures, privacy, prompts, refusals
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
 from bot.picture_prompts import SeveralPictures
@@ -49,15 +48,15 @@ from storage.errors import (
 from storage.takedowns import TakenDown
 
 _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
-    FlagError: lambda error: messages.flag_faults(error.faults),
-    ForbiddenWords: lambda error: messages.forbidden_words(error.words),
-    MissingPermissions: lambda error: messages.missing_permissions(error.missing),
-    NotAgeRestricted: lambda _: messages.not_age_restricted(),
-    QueueFull: lambda error: messages.queue_full(error.limit),
-    Banned: lambda error: messages.banned(error.reason, error.expires_at),
-    Paused: lambda _: messages.paused(),
+    FlagError: lambda error: language.flag_faults(error.faults),
+    ForbiddenWords: lambda error: refusals.forbidden_words(error.words),
+    MissingPermissions: lambda error: refusals.missing_permissions(error.missing),
+    NotAgeRestricted: lambda _: refusals.not_age_restricted(),
+    QueueFull: lambda error: refusals.queue_full(error.limit),
+    Banned: lambda error: refusals.banned(error.reason, error.expires_at),
+    Paused: lambda _: refusals.paused(),
     DataDeleted: lambda _: privacy.data_deleted(),
-    NoSuchJob: lambda error: messages.no_such_job(error.job_id),
+    NoSuchJob: lambda error: refusals.no_such_job(error.job_id),
     NoSuchMessage: lambda _: finding.no_such_message(),
     NoTwin: lambda _: finding.no_twin(),
     NoPicture: lambda _: finding.no_picture(),
@@ -69,14 +68,14 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NothingRecalled: lambda error: prompts.nothing_recalled(error.which),
     SeveralPictures: lambda error: prompts.several_pictures(error.model),
     TooManyHere: lambda error: batches.too_many_here(error.size, error.most),
-    NoSuchImage: lambda _: messages.no_such_picture(),
-    PictureWithheld: lambda _: messages.picture_withheld(),
-    ImageMissing: lambda _: messages.picture_lost(),
-    TooLarge: lambda error: messages.too_large(error.width, error.height, error.limit),
-    NoUpscaler: lambda _: messages.no_upscaler(),
-    ModelGone: lambda error: messages.model_gone(error.name),
-    LoraGone: lambda error: messages.lora_gone(error.name),
-    SteeringGone: lambda _: messages.steering_gone(),
+    NoSuchImage: lambda _: refusals.no_such_picture(),
+    PictureWithheld: lambda _: refusals.picture_withheld(),
+    ImageMissing: lambda _: refusals.picture_lost(),
+    TooLarge: lambda error: refusals.too_large(error.width, error.height, error.limit),
+    NoUpscaler: lambda _: refusals.no_upscaler(),
+    ModelGone: lambda error: refusals.model_gone(error.name),
+    LoraGone: lambda error: refusals.lora_gone(error.name),
+    SteeringGone: lambda _: refusals.steering_gone(),
     NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
     NoSegmenter: lambda error: deeds.no_segmenter(error.title),
     NothingToDraw: lambda _: deeds.nothing_to_draw(),
@@ -100,50 +99,50 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoWords: lambda _: pictures.no_words(),
     OneSource: lambda error: pictures.one_source(error.given),
     NotALink: lambda error: pictures.not_a_link(error.given),
-    TakenDown: lambda error: messages.taken_down(everywhere=error.everywhere),
-    NotYours: lambda _: messages.not_yours(),
-    NotModerator: lambda _: messages.not_moderator(),
-    AlreadyFinished: lambda error: messages.already_finished(error.state),
-    UnknownButton: lambda _: messages.unknown_button(),
-    Unresolved: lambda _: messages.not_resolved(),
-    NotResolved: lambda _: messages.not_resolved(),
-    NotAccepted: lambda error: messages.not_accepted(error.given),
-    app_commands.CommandNotFound: lambda _: messages.stale_command(),
-    app_commands.CommandSignatureMismatch: lambda _: messages.stale_command(),
+    TakenDown: lambda error: refusals.taken_down(everywhere=error.everywhere),
+    NotYours: lambda _: refusals.not_yours(),
+    NotModerator: lambda _: refusals.not_moderator(),
+    AlreadyFinished: lambda error: refusals.already_finished(error.state),
+    UnknownButton: lambda _: refusals.unknown_button(),
+    Unresolved: lambda _: refusals.not_resolved(),
+    NotResolved: lambda _: refusals.not_resolved(),
+    NotAccepted: lambda error: refusals.not_accepted(error.given),
+    app_commands.CommandNotFound: lambda _: refusals.stale_command(),
+    app_commands.CommandSignatureMismatch: lambda _: refusals.stale_command(),
 }
 
 
 def expected(error: BaseException) -> bool:
-    """Whether it is a wish that could not be granted, rather than a fault of ours."""
+    """True for a wish that could not be granted, False for a fault of ours."""
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
 def sentence(error: BaseException, reference: int | None = None) -> str:
-    """What the member reads, at most one message long. An unforeseen error gives `reference` to quote."""
+    """Sentence for the member, at most one message long. An unforeseen error gives `reference` to quote."""
     text, echo = _plain_sentence(error, reference), _echo(error)
-    return messages.with_echo(text, echo) if echo else text
+    return refusals.with_echo(text, echo) if echo else text
 
 
 def why_not_posted(error: Refused, *, to_all: bool) -> str:
     """Of what was allowed when it was asked for; `to_all` leaves out why a member was banned."""
     if isinstance(error, ForbiddenWords):
-        return messages.words_not_posted(error.words)
+        return refusals.words_not_posted(error.words)
     if isinstance(error, Banned) and to_all:
-        return messages.banned("", error.expires_at)
+        return refusals.banned("", error.expires_at)
     return _plain_sentence(error)
 
 
 def attachment(error: BaseException) -> str | None:
     """The prompt that was typed, for a file `prompt.txt`, where the sentence has no room for it."""
     echo = _echo(error)
-    return echo if echo and not messages.echo_fits(_plain_sentence(error), echo) else None
+    return echo if echo and not refusals.echo_fits(_plain_sentence(error), echo) else None
 
 
 def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
     for kind, say in _SENTENCES.items():
         if isinstance(error, kind):
             return _named(error, say(error))
-    return messages.unexpected(reference)
+    return refusals.unexpected(reference)
 
 
 def _named(error: BaseException, said: str) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with a command, and what its writer is told though it runs."""
+"""Faults of a command, and notes for its writer on one that runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from storage.errors import Refused
 
 MOST_FAULTS = 5
 MOST_COMMANDS = 40
-"""What one text may become by permutations and `--repeat`."""
+"""Most commands that one text may become by permutations and `--repeat`."""
 
 
 class NoteKind(Enum):
-    """What the member is told though the command runs; `bot/messages/` has a sentence for each."""
+    """Kinds of notes on a command that runs; `bot/messages/` has a sentence for each."""
 
     NO_MEANING = auto()
     NO_VERSION = auto()
@@ -61,7 +61,7 @@ class Note:
     flag: str
     """As typed, without its dashes."""
     detail: str = ""
-    """What the kind's sentence is about: a value, a size, a whole flag, or the flag that is missing."""
+    """Subject of the kind's sentence: a value, a size, a whole flag, or the flag that is missing."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Fault:
     expected: str = ""
     """The range; for an unknown flag that resembles none, the flags there are."""
     suggestion: str | None = None
-    """What would have been right, ready to type: `--stylize 1000`."""
+    """Right form, ready to type: `--stylize 1000`."""
 
 
 class FlagError(Refused):

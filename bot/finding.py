@@ -1,4 +1,4 @@
-"""What an earlier try has posted, found again in its channel."""
+"""Search a channel for a message that an earlier try has posted."""
 
 from __future__ import annotations
 

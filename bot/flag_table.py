@@ -47,7 +47,7 @@ class Flag:
     aliases: tuple[str, ...] = ()
     meaning: Meaning = Meaning.WORKS
     repeats: bool = False
-    """Whether it may stand more than once; the values are then read as one."""
+    """True if it may stand more than once; the values are then read as one."""
     group: str | None = None
     """Flags of one group decide the same, so only one of them can hold."""
     default: str | Callable[[ModelEntry], str | None] | None = None

@@ -146,7 +146,7 @@ def parse_all(
 
 
 def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:
-    """What a batch has to say, each note once."""
+    """Notes of a whole batch, each once."""
     return tuple(dict.fromkeys(note for each in parsed for note in each.notes))
 
 
@@ -160,7 +160,7 @@ def without(text: str, *names: str) -> str:
 
 
 def echo_of(text: str, options: Mapping[str, str]) -> str:
-    """What was typed, and the options in the flags' form, so that nothing is lost with a refusal."""
+    """The typed text, and the options in the flags' form, so that nothing is lost with a refusal."""
     line = clean(text)
     given = {BY_NAME[flag.name].name for flag in settled(line)[0].flags if flag.name in BY_NAME}
     added = [name for name in options if BY_NAME[name].name not in given]

@@ -28,6 +28,6 @@ SIDES = {"w": "width", "width": "width", "h": "height", "height": "height"}
 COUNTS = frozenset(
     ["count", "batch", "batch-size", "batch_size", "num", "num-images", "num_images", "images"]
 )
-"""How many pictures there shall be: here always as many as stand in a grid."""
+"""Flags for the number of pictures: here always as many as stand in a grid."""
 RANDOM = frozenset(("random", "rand", "-1", "?", "auto", "none"))
 """Values of a seed that say what leaving it out says."""

@@ -1,4 +1,4 @@
-"""What a member typed, taken apart: links to pictures, the text, then the flags with their values as typed.
+"""Tokens of a typed line: links to pictures, the text, then the flags with their values as typed.
 
 The grammar is Midjourney's: flags stand at the end, begin with `--` and last until the next flag. Which flags
 there are is not known here, nor in what forms people paste them: `bot/pasted.py` makes such a line of those.

@@ -94,7 +94,7 @@ class Incoming:
     height: int
     png: bytes = field(repr=False)
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What its file said beside its pixels (`storage.metadata`)."""
+    """Texts that its file carried beside its pixels (`storage.metadata`)."""
 
 
 async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[Incoming]:

@@ -1,5 +1,5 @@
-"""What other programs say a picture was made with, as flags: A1111's text with `Negative prompt:` and a line
-of values, on one line or several, and ComfyUI's graph.
+"""Parameters that other programs write beside a picture, read as flags: A1111's text with `Negative prompt:`
+and a line of values, on one line or several, and ComfyUI's graph.
 
 Only what is certain is read: `Negative prompt:`, or at least two values that A1111 writes, at the text's end.
 """
@@ -181,7 +181,7 @@ def _named(value: str, catalog: Catalog) -> str | None:
 
 
 def of_graph(text: str) -> Infotext | None:
-    """What ComfyUI's graph draws, where one sampler draws from two plain texts; None for any other graph."""
+    """Read ComfyUI's graph, if one sampler draws from two plain texts; None for any other graph."""
     try:
         graph = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Which language each member is spoken to in, and what Discord is told of the commands in other languages."""
+"""Languages: the one in which each member is spoken to, and those of the commands that Discord lists."""
 
 from __future__ import annotations
 

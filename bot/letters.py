@@ -1,4 +1,4 @@
-"""What a delivery says: the message that shows a job's pictures, or the sentence why there is none."""
+"""Contents of a delivery: the message that shows a job's pictures, or the sentence why there is none."""
 
 from __future__ import annotations
 

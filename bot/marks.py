@@ -1,6 +1,6 @@
-"""What nearly is a flag: `–ar 16:9`, `— ar 3:2`, `castle--ar 16:9`, `-ar 16:9`.
+"""Misspelled marks of flags: `–ar 16:9`, `— ar 3:2`, `castle--ar 16:9`, `-ar 16:9`.
 
-It is read as one where nothing else can be meant, and else named: whoever typed it is told that it is text.
+One is read as a flag where nothing else can be meant, and else named: its writer is told that it is text.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STYLES = frozenset(["raw", "cute", "scenic", "expressive", "original", "4a", "4
 @dataclass(frozen=True)
 class _Mark:
     start: int
-    """Where the dashes begin."""
+    """Index of the first dash."""
     value_start: int
     dashes: str
     name: str

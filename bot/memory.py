@@ -1,4 +1,4 @@
-"""How much memory pictures may take in the bot at a time, whoever brings or shows them.
+"""Memory budget of pictures in the bot, whoever brings or shows them.
 
 Whatever decodes one says beforehand about how much it will take, and waits until there is room.
 """
@@ -50,4 +50,4 @@ _imaging.set_block_size(64 * 2**20)
 """Pillow asks for memory in pieces of so many bytes. Below 32 MiB glibc keeps what each thread gives back."""
 
 PICTURES = Budget(384 * 2**20)
-"""What all decoding in the bot shares: a picture of 40 million pixels, or some dozens of usual ones."""
+"""Budget of all decoding in the bot: a picture of 40 million pixels, or some dozens of usual ones."""

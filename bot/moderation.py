@@ -1,4 +1,4 @@
-"""What may be asked for, by its words. What a picture shows is judged by the workers' safety check.
+"""Word filter for prompts. What a picture shows is judged by the workers' safety check.
 
 The shipped list is short on purpose: what no server may ask for. A guild's own words are added to it.
 Both are compared after undoing what hides a word: twins from other alphabets, figures for letters, accents,
@@ -72,7 +72,7 @@ def asked_words(request: GenerationRequest, text: str) -> str:
 
 
 def searchable(phrase: str) -> bool:
-    """Whether a phrase has anything in it that a prompt could hold."""
+    """True if a phrase has anything in it that a prompt could hold."""
     return bool(_words(phrase))
 
 
@@ -84,7 +84,7 @@ class Reading:
     words: frozenset[str]
 
     def holds(self, phrase: str) -> bool:
-        """Whether the phrase, as `_words` writes it, is in it."""
+        """True if the phrase, as `_words` writes it, is in it."""
         if not phrase:
             return False
         if _NO_SPACES.search(phrase):

@@ -9,7 +9,7 @@ from discord import AppCommandOptionType as Kind
 from discord import app_commands
 
 LARGEST = 2**53
-"""What an integer option may be at most, by Discord's own rule."""
+"""Largest value of an integer option, by Discord's own rule."""
 _RESOLVED = {
     Kind.attachment.value: "attachments",
     Kind.user.value: "users",

@@ -55,7 +55,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class Outbox:
-    """What a delivery needs to be sent."""
+    """Everything with which a delivery is sent: client, stores, progress board, and a sender of requests."""
 
     client: discord.Client
     backends: Backends
@@ -72,7 +72,7 @@ class Outbox:
 
 
 def places(job: Job, clock: Clock) -> list[Place]:
-    """Where the progress message can be reached, best first."""
+    """Places in which the progress message can be reached, best first."""
     found = [Place.of(job, clock), Place.in_channel(job)]
     return list(dict.fromkeys(place for place in found if place is not None))
 
@@ -87,7 +87,7 @@ def check(error: BaseException, job: Job, clock: Clock, *, refused: bool = True)
 
 
 def sentence(outbox: Outbox, job: Job) -> str:
-    """Why a finished job's pictures are not shown."""
+    """Reason why a finished job's pictures are not shown."""
     if outbox.read(takedowns.everywhere, job.id):
         return messages.withheld_everywhere(job)
     return messages.without_pictures(job)

@@ -1,4 +1,4 @@
-"""What a member may set for all of their commands, a suffix and flags of their own: tried when it is set."""
+"""A member's own flags and suffix for all of their commands: tried when they are set."""
 
 from __future__ import annotations
 

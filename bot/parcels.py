@@ -1,4 +1,4 @@
-"""What a member's data is handed over in: ZIP files, each made when the one before is on its way."""
+"""ZIP files that hand over a member's data, each made when the one before is on its way."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Parcel:
     cursor: int | None = None
     """The picture after which what follows begins; None while rows are left."""
     ends: bool = False
-    """Whether this is the last of this answer's, and more is to come in the next one."""
+    """True for the last of this answer's, if more is to come in the next one."""
 
     @property
     def next_after(self) -> int | None:
@@ -44,7 +44,7 @@ class Parcel:
 
 
 def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Iterator[Parcel]:
-    """What one answer has: all rows, if it is the first, and pictures, as many as its archives hold.
+    """Archives of one answer: all rows, if it is the first, and pictures, as many as its archives hold.
 
     Where some was sent before, it goes on after the last picture of that: what is deleted in between moves
     the borders of archives. `go_on` is called every now and then, and may raise.

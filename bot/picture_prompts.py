@@ -44,7 +44,7 @@ def beginning_with(parsed: Parsed, keys: Sequence[str], catalog: Catalog) -> Par
 
 
 def used(parsed: Parsed, given: int) -> int:
-    """How many of so many pictures in front of its words a prompt uses: the first ones."""
+    """Number of the pictures in front of its words that a prompt uses, of so many: the first ones."""
     leading = int(parsed.request.control is not None)
     if given > 1 and parsed.image_weight == 0:
         return leading
@@ -87,7 +87,7 @@ def reading(parsed: Parsed, request: GenerationRequest, keys: Keys) -> Generatio
 
 
 def known(request: GenerationRequest) -> Keys:
-    """What an earlier request's prompt linked to."""
+    """Store keys of the links in an earlier request's prompt."""
     return {
         url: key
         for reference in request.references

@@ -1,4 +1,4 @@
-"""What may be asked for and what may be posted, in this place and now: one set of rules for every post.
+"""Rules for what may be asked for and what may be posted, in this place and now: the same for every post.
 
 Asked when something is asked for (`check_asked`, `check_shown`), and once more when it goes out
 (`check_delivery`): a ban, a forbidden word or a takedown may have come between. Each is read from the
@@ -20,7 +20,7 @@ from storage.tables import Delivery, Guild, Job
 
 
 def check_asked(session: Session, member_id: int, guild_id: int | None) -> None:
-    """Whether a member may ask for anything new in this guild (None: in direct messages).
+    """Raise if a member may not ask for anything new in this guild (None: in direct messages).
 
     Raises:
         Banned, Paused
@@ -33,7 +33,8 @@ def check_asked(session: Session, member_id: int, guild_id: int | None) -> None:
 def check_shown(
     session: Session, job: Job, member_id: int, guild_id: int | None, image_ids: Collection[int] = ()
 ) -> None:
-    """Whether a job, or these pictures of it, may be posted for a member in a guild (None: direct messages).
+    """Raise if a job, or these pictures of it, may not be posted for a member in a guild (None: direct
+    messages).
 
     Raises:
         Banned, NotYours (another's stealth), ForbiddenWords, TakenDown
@@ -45,7 +46,7 @@ def check_shown(
 
 
 def may_show(session: Session, job: Job) -> bool:
-    """Whether what a job's message shows of its picture may be seen where it was asked for."""
+    """True if a job's message may show its picture in the place from which it was asked for."""
     try:
         check_shown(session, job, job.member_id, job.guild_id)
     except Refused:
@@ -54,7 +55,7 @@ def may_show(session: Session, job: Job) -> bool:
 
 
 def check_delivery(session: Session, delivery: Delivery, *, safety: bool) -> None:
-    """Whether what is about to be posted still may be, where it goes now.
+    """Raise if a delivery that is about to be posted no longer may be, where it goes now.
 
     Raises:
         Banned, NotYours, ForbiddenWords, TakenDown
@@ -69,7 +70,7 @@ def check_delivery(session: Session, delivery: Delivery, *, safety: bool) -> Non
 
 
 def check_redirected(session: Session, delivery: Delivery, *, safety: bool) -> None:
-    """Whether it may be posted in its member's direct messages instead.
+    """Raise if it may not be posted in its member's direct messages instead.
 
     Raises:
         as `check_delivery`.
@@ -81,7 +82,7 @@ def check_redirected(session: Session, delivery: Delivery, *, safety: bool) -> N
 def check_sent_home(
     session: Session, job: Job, member_id: int, image_ids: Collection[int] = (), *, safety: bool
 ) -> None:
-    """Whether a job, or these pictures of it, may go to a member's direct messages.
+    """Raise if a job, or these pictures of it, may not go to a member's direct messages.
 
     Raises:
         Banned, NotYours, ForbiddenWords, TakenDown (everywhere)

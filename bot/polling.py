@@ -1,4 +1,4 @@
-"""How a thread that polls the database bears with one that does not answer."""
+"""Patience of a thread that polls a database which does not answer."""
 
 from __future__ import annotations
 

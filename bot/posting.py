@@ -47,7 +47,7 @@ _TOO_LARGE = 40005
 
 
 class Failure(Enum):
-    """What is to be done about a request that failed."""
+    """Kinds of failed requests, by what is to be done about them."""
 
     NO_PLACE = auto()
     """Nothing can be posted there, and waiting does not help."""
@@ -76,7 +76,7 @@ FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError
 
 
 def failure(error: BaseException) -> Failure:
-    """Which failure an exception of FAILURES is."""
+    """Kind of failure of an exception of FAILURES."""
     if isinstance(error, discord.RateLimited | aiohttp.ClientConnectorError):
         return Failure.LIMITED
     if not isinstance(error, discord.HTTPException) or error.status >= 500:
@@ -96,12 +96,12 @@ def failure(error: BaseException) -> Failure:
 
 
 def place_is_gone(error: BaseException) -> bool:
-    """Whether the channel or guild is there no more, and with it all that was posted."""
+    """True if the channel or guild is there no more, and with it all that was posted."""
     return isinstance(error, discord.HTTPException) and error.code in _GONE
 
 
 def knows_no_token(error: BaseException) -> bool:
-    """Whether Discord knows no such token: no more, or not before its interaction is answered."""
+    """True if Discord knows no such token: no more, or not before its interaction is answered."""
     return isinstance(error, discord.HTTPException) and error.code == _UNKNOWN_WEBHOOK
 
 
@@ -126,7 +126,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Place:
-    """Where progress can be shown: by the interaction's token, or as a message in its channel."""
+    """Place of a progress message: by the interaction's token, or as a message in its channel."""
 
     token: str | None
     channel_id: int | None = None

@@ -1,4 +1,4 @@
-"""Which flags hold: the text's, then the command's options, the member's own flags, their suffix, settings.
+"""Precedence of flags: the text's, the command's options, the member's own flags, their suffix, settings.
 
 What a member types is right or refused. What they once set and no longer works never stands in the way of a
 command: it is left out, and said.
@@ -25,7 +25,7 @@ from storage.catalog import Catalog
 
 
 class Source(IntEnum):
-    """Where a flag comes from, the strongest first."""
+    """Sources of flags, the strongest first."""
 
     TEXT = auto()
     COMMAND = auto()
@@ -35,7 +35,7 @@ class Source(IntEnum):
 
     @property
     def typed(self) -> bool:
-        """Whether the member said it with this very command."""
+        """True if the member said it with this very command."""
         return self <= Source.COMMAND
 
 

@@ -12,7 +12,7 @@ from storage.contract import Speed
 
 @dataclass(frozen=True)
 class Preferences:
-    """What holds where neither the text nor an option of the command says otherwise.
+    """A member's defaults, for what neither the text nor an option of the command says.
 
     `options` are the member's own flags and what each stands for; `suffix` is behind every prompt.
     """

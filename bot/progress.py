@@ -53,7 +53,7 @@ class Subject:
 
 @dataclass(eq=False)
 class Line:
-    """What is known of one progress message. Times are seconds of the monotonic clock."""
+    """State of one progress message. Times are seconds of the monotonic clock."""
 
     subject: Subject
     attempt: int = 0

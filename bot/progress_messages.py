@@ -1,4 +1,4 @@
-"""What the progress message of a job or a batch says now, where it stands, and which buttons it has."""
+"""Progress messages of jobs and batches: their text now, their place, and their buttons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Said:
-    """What a progress message says and shows."""
+    """Text and picture of a progress message."""
 
     content: str
     preview: bytes | None = None
@@ -33,7 +33,7 @@ class Said:
     """No picture of it may be seen here."""
 
     def keeps_files(self, shown: Said | None) -> bool:
-        """Whether the message keeps the picture that it has; `shown` is what it says, None if unknown."""
+        """True if the message keeps the picture that it has; `shown` is what it says, None if unknown."""
         if self.hidden:
             return False
         same = self.preview is None if shown is None else self.preview == shown.preview
@@ -42,7 +42,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Told:
-    """What is to be said now of a job or a batch, and where."""
+    """Text that is due now for a job or a batch, and its place."""
 
     row: Job | Batch
     place: Place
@@ -53,7 +53,7 @@ class Told:
 
     @property
     def unanswered(self) -> bool:
-        """Whether its message is perhaps not there yet."""
+        """True if its message is perhaps not there yet."""
         return self.row.progress_message_id is None and _just_asked(self.row, self.clock)
 
     def hidden(self) -> Told:
@@ -71,7 +71,7 @@ class Told:
 def of_job(
     job: Job, clock: Clock, ahead: int, fraction: float, preview: bytes | None, before: bytes | None
 ) -> Told | None:
-    """What is to be said of an unfinished job; None where its message is out of reach.
+    """Progress message of an unfinished job; None if its message is out of reach.
 
     `ahead` jobs come before it; `fraction` of it is drawn, which looks like `preview`. The message still
     shows the picture `before`.
@@ -98,7 +98,7 @@ def _said_of_job(
 
 
 def of_batch(batch: Batch, clock: Clock, tally: Tally) -> Told | None:
-    """What is to be said of a confirmed batch; None where its message is out of reach."""
+    """Progress message of a confirmed batch; None if its message is out of reach."""
     place = _place_of(batch, clock)
     if place is None:
         return None

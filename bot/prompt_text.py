@@ -86,7 +86,7 @@ def _link(link: str) -> list[str]:
 
 
 def invites(link: str) -> bool:
-    """Whether a link leads to an invitation, as far as a browser would undo how it is written."""
+    """True if a link leads to an invitation, as far as a browser would undo how it is written."""
     plain = unicodedata.normalize("NFKC", unquote(link)).casefold().replace("\u3002", ".").replace("\\", "/")
     seen = "".join(char for char in plain if unicodedata.category(char) not in ("Cf", "Mn"))
     return re.search(INVITER, seen, re.VERBOSE) is not None

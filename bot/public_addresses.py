@@ -44,7 +44,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, perhaps with a zone (`%eth0`), is a global unicast address.
+    """True if an IP address, perhaps with a zone (`%eth0`), is a global unicast address.
 
     Raises:
         ValueError: it is no address.

@@ -201,7 +201,7 @@ def prompt(session: Session, found: Found, member_id: int) -> str:
 
 
 def drawn(session: Session, job_id: int) -> dict[int, bool]:
-    """Which of the prompts that a job has found were drawn, and whether with other words."""
+    """Prompts that a job has found and that were drawn, by index: True if with other words."""
     known = [divide(text).text for text in prompts(jobs.get(session, job_id))]
     changed: dict[int, bool] = {}
     for index, text in deliveries.drawn(session, job_id):

@@ -38,7 +38,7 @@ OUTPAINT_STRENGTH = 0.9
 """Below 1 the drawing begins with the stretched edges of the picture, and keeps their colours."""
 
 ZOOM = 2.0
-"""What Custom Zoom begins with."""
+"""Zoom that Custom Zoom's form begins with."""
 
 Outpainting = Literal[
     Action.ZOOM_OUT,
@@ -107,7 +107,7 @@ def _squared(size: Size, entry: ModelEntry) -> Canvas:
 
 
 def custom_zoom_prompt(session: Session, image_id: int) -> str:
-    """What Custom Zoom begins with: the picture's words, its ratio and `--zoom 2`.
+    """Prompt that fills Custom Zoom's form: the picture's words, its ratio and `--zoom 2`.
 
     Raises:
         NoSuchImage, PictureWithheld
@@ -138,7 +138,7 @@ def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) ->
 
 @dataclass(frozen=True)
 class Region:
-    """Where a picture is to be drawn anew: in all that any of these says."""
+    """Part of a picture to draw anew: all that any of these says."""
 
     words: str = ""
     """Things that are to be seen in it, with commas between."""

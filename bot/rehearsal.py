@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot import flags, messages, submit
 from bot.checks import Place
+from bot.messages import language
 from bot.submit import Wish
 from bot.translation import LANGUAGES, spoken
 from storage import jobs, submissions
@@ -35,7 +36,7 @@ def rehearse(backends: Backends) -> None:
         preferences = submit.preferences_of(session, _NOBODY)
     try:
         (parsed,) = flags.parse_all(_PROMPT, backends.catalog, preferences)
-        messages.hints([parsed], backends.catalog)
+        language.hints([parsed], backends.catalog)
         with backends.database.writing() as session:
             _write(session, wish, parsed)
     except (_Over, Refused):
@@ -46,7 +47,7 @@ def _write(session: Session, wish: Wish, parsed: flags.Parsed) -> None:
     draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
     submission = submissions.submit(session, draft)
     jobs.set_progress_message(session, submission.job.id, _NOBODY)
-    for language in LANGUAGES:
-        with spoken(language):
+    for locale in LANGUAGES:
+        with spoken(locale):
             messages.waiting(submission.job, submission.ahead)
     raise _Over

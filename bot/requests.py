@@ -36,7 +36,7 @@ class Linked:
 
 
 def linked_of(values: Mapping[str, Any]) -> tuple[Linked, ...]:
-    """What `--sref`, `--cref` and `--oref` link to, where it weighs anything."""
+    """Links of `--sref`, `--cref` and `--oref`, if they weigh anything."""
     styles = (each for each in values.get("sref", ()) if isinstance(each, ImageLink))
     subjects = (*values.get("cref", ()), *values.get("oref", ()))
     weight = _of_hundred(values.get("ow", 100)) if "oref" in values else _of_character(values.get("cw", 100))
@@ -125,7 +125,7 @@ def notes_on(
     *,
     pictures: bool,
 ) -> list[Note]:
-    """Where what is drawn is not quite what `flags`, those that hold, ask for."""
+    """Notes on differences between what is drawn and what `flags`, those that hold, ask for."""
     typed = {BY_NAME[flag.name].name: flag for flag in flags}
     notes = []
     if "ar" in values:

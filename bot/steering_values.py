@@ -13,7 +13,7 @@ from bot.values import IDLE, Codes, Idle, Number, Problem, Scope, WrongValue, on
 from storage.contract import HEAVIEST_STEERING, MOST_REFERENCES, SEED_SPACE, Control, Role
 
 RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)
-"""What stands for a style code that is yet to be drawn."""
+"""Placeholder for a style code that is yet to be drawn."""
 _LEAST_CONTROL = 0.05
 MOST_EDITED = 4
 
@@ -130,7 +130,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class ReferenceWeight:
-    """How strongly one of the model's image adapters works. IDLE where it has none."""
+    """Strength of one of the model's image adapters. IDLE where it has none."""
 
     role: Role
     number: Number

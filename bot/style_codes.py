@@ -21,7 +21,7 @@ def style_words(codes: Sequence[int], entry: ModelEntry) -> str:
 
 
 def style_weight(typed: int) -> int:
-    """How strongly the looks are blended in, 0–1000, for `--sw` 0–1000.
+    """Strength with which the looks are blended in, 0–1000, for `--sw` 0–1000.
 
     Midjourney's default of 100 is plainly seen there, so the curve rises early: 100 is half of the way.
     """
@@ -48,7 +48,7 @@ def codes_of(words: str, entry: ModelEntry) -> list[int]:
 
 
 def typed_weight(weight: int) -> int:
-    """What `--sw` makes of this, the other way round: of several the nearest to the default."""
+    """Value of `--sw` for this strength: of several the nearest to the default."""
     return min(range(1001), key=lambda typed: (abs(style_weight(typed) - weight), abs(typed - 100)))
 
 

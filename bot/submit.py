@@ -1,4 +1,4 @@
-"""From a wish to a committed row: understood, allowed, written, and only then announced to the workers.
+"""Parse, check, write the job, commit, then wake a worker.
 
 Anyone who may see a picture may ask for more of it; the new job is theirs, and so are the limits it meets.
 """
@@ -49,7 +49,7 @@ class Arriving(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """Who asks, where and by which interaction, and what may be posted there."""
+    """Asker, place and interaction of a command, with the rules for what may be posted there."""
 
     address: Address
     member_name: str
@@ -257,7 +257,7 @@ def check_place(backends: Backends, wish: Wish) -> None:
 
 
 async def check_asker(backends: Backends, wish: Wish) -> None:
-    """Whether who asks would be refused, whatever they ask for: to be known before anything is fetched.
+    """Raise if whoever asks would be refused, whatever they ask for: known before anything is fetched.
 
     The rows are asked once more when the job is written.
 

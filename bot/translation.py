@@ -1,4 +1,4 @@
-"""Whose language is spoken: every sentence for members is written in English and looked up as it is said.
+"""Translation: every sentence for members is written in English and looked up as it is said.
 
 `_()` marks and translates a sentence where it is said; `N_()` only marks one that stands in a table. The
 catalogs are gettext's, below `locale/`; `make messages` brings them up to date.

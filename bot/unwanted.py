@@ -1,4 +1,4 @@
-"""What stands after `--no`, weighed as the text is: `(low quality:1.4), fog`, `fog::2 rain`."""
+"""Value of `--no`, weighed as the text is: `(low quality:1.4), fog`, `fog::2 rain`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.values import Problem, Scope, WrongValue
 from storage.contract import Part, Phrase
 
 Unwished = tuple[Part, ...]
-"""What one `--no` names; nothing where all of it weighs 0."""
+"""Parts that one `--no` names; none where all of it weighs 0."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Unwanted:
 
 
 def joined(typed: Iterable[Unwished]) -> Unwished:
-    """What several `--no` name together: one list, beside which multi-prompts stand by their own weights."""
+    """Several values of `--no` as one list, beside which multi-prompts stand by their own weights."""
     named = [parts for parts in typed if parts]
     lists = [parts[0].phrases for parts in named if len(parts) == 1]
     several = [part for parts in named if len(parts) > 1 for part in parts]

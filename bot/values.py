@@ -20,7 +20,7 @@ MOST_NAMES = 24
 
 
 class Problem(Enum):
-    """What can be wrong with a command; `bot/messages/` has a sentence for each."""
+    """Kinds of faults of a command; `bot/messages/` has a sentence for each."""
 
     UNKNOWN = auto()
     MISSING = auto()
@@ -52,14 +52,14 @@ class WrongValue(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """What a range may depend on: the catalog, and the model that the command is for."""
+    """Catalog and model of a command, on which a flag's range may depend."""
 
     catalog: Catalog
     entry: ModelEntry
 
 
 class Idle(Enum):
-    """What a value reads as that is right in Midjourney and has no meaning here."""
+    """Marker for a value that is right in Midjourney and has no meaning here."""
 
     IDLE = auto()
 
@@ -70,7 +70,7 @@ IDLE = Idle.IDLE
 class Value(Protocol):
     @property
     def form(self) -> str:
-        """What stands after the flag's name in help, such as `W:H`."""
+        """Placeholder behind the flag's name in help, such as `W:H`."""
 
     def expected(self, scope: Scope) -> str:
         """The range in words, to follow "takes"."""

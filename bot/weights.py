@@ -72,7 +72,7 @@ def plain(parts: tuple[Part, ...]) -> str:
 
 
 def weighs(parts: tuple[Part, ...]) -> bool:
-    """Whether the parts say more than their plain words do."""
+    """True if the parts say more than their plain words do."""
     return len(parts) > 1 or any(phrase.emphasis != 1 for part in parts for phrase in part.phrases)
 
 

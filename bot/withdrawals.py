@@ -23,7 +23,7 @@ from storage.tables import Image, Job
 log = logging.getLogger(__name__)
 
 HELD_UP_TRIES = GIVE_UP_MS // HELD_UP_MS
-"""Where Discord lets nobody delete: a permission may come back."""
+"""Tries where Discord lets nobody delete: a permission may come back."""
 UNUSED = Used(frozenset(), frozenset(), rerolled=False)
 
 

@@ -1,4 +1,4 @@
-"""What stands around a prompt that was copied from a message, a list or a web page, taken off.
+"""Strip the surroundings of a prompt that was copied from a message, a list or a web page.
 
 Only what is no part of a prompt goes: quotes and code marks round all of it, a command in front, who drew it.
 """

@@ -1,4 +1,4 @@
-"""What `easel doctor` looks at: each reaches for one real thing and says, without secrets, what it found."""
+"""Checks of `easel doctor`: each reaches for one real thing and says, without secrets, what it found."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _compiler() -> Iterator[Finding]:
 
 
 def models(settings: Config) -> Iterator[Finding]:
-    """What a worker needs: the weights."""
+    """Check of a worker's weights."""
     for name, entry in _catalog_of(settings).items():
         faults = list(missing_files(entry))
         if faults:
@@ -139,7 +139,7 @@ def models(settings: Config) -> Iterator[Finding]:
 
 
 def model_names(settings: Config) -> Iterator[Finding]:
-    """What the bot needs: the catalog, not the weights."""
+    """Check of the bot's catalog, not of the weights."""
     try:
         loaded = catalog.load(settings.catalog)
     except CatalogError as error:
@@ -274,7 +274,7 @@ def workers(settings: Config) -> Iterator[Finding]:
 
 
 def room(settings: Config) -> Iterator[Finding]:
-    """Whether the workers that run now take jobs."""
+    """Check that the workers that run now take jobs."""
     for worker in _read(settings, alive) or []:
         if worker.lacks is not None:
             text = f"takes no jobs: it has too little room ({worker.lacks})"

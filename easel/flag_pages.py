@@ -32,7 +32,7 @@ PICTURES = PAGE.with_name("flags")
 
 SEED = 7
 FIRST = "https://first.example"
-"""What stands for a link to the first picture of a pair."""
+"""Placeholder for a link to the first picture of a pair."""
 FRAME_MS, LAST_MS = 120, 2500
 
 
@@ -48,7 +48,7 @@ class Pair:
     """The prompt of the second picture where it starts from the first: begins with it, or is led by it, or
     reads it where FIRST stands."""
     moves: bool = False
-    """Whether the second picture is a movie."""
+    """True if the second picture is a movie."""
 
     @property
     def first(self) -> str:

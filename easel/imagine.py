@@ -50,18 +50,19 @@ def imagine(
 
 
 def _parsed(prompt: str, models: Catalog) -> GenerationRequest:
-    from bot import flags, messages
+    from bot import flags
+    from bot.messages import language
 
     try:
         parsed, *others = flags.parse_all(prompt, models)
     except flags.FlagError as error:
-        typer.echo(messages.flag_faults(error.faults), err=True)
+        typer.echo(language.flag_faults(error.faults), err=True)
         raise typer.Exit(2) from None
     if others:
         raise typer.BadParameter(f"these are {1 + len(others)} jobs; one at a time is drawn here.")
     if parsed.images or parsed.linked:
         raise typer.BadParameter("links to pictures work on Discord alone; here words are drawn.")
-    for line in messages.hints([parsed], models):
+    for line in language.hints([parsed], models):
         typer.echo(line, err=True)
     return parsed.request
 

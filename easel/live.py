@@ -1,4 +1,4 @@
-"""What the worker does, in one line: it moves at the foot of a terminal, and elsewhere is logged at times."""
+"""The worker's live line: it moves at the foot of a terminal, and elsewhere is logged at times."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def shown(
 
 
 def line(before: Reading, now: Reading, seconds: float, lacks: str | None = None) -> str:
-    """What happened in the seconds between two readings, and how it is now."""
+    """The line for the seconds between two readings, and for the state at their end."""
     ticks = now.ticks - before.ticks
     parts = [f"takes no jobs: too little room ({lacks})"] if lacks else []
     parts += [_jobs(now)]

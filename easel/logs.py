@@ -1,4 +1,4 @@
-"""Where the log goes, and what never gets into it."""
+"""Set up the log: its form and its place, with secrets kept out of it."""
 
 from __future__ import annotations
 

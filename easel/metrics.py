@@ -1,4 +1,4 @@
-"""What a worker does, for Prometheus: read from its meter when somebody asks."""
+"""A worker's figures for Prometheus, read from its meter when somebody asks."""
 
 from __future__ import annotations
 

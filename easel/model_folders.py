@@ -11,16 +11,16 @@ from easel.weight_files import faults_of_network, faults_of_network_config, read
 NETWORKS = ("unet", "vae", "text_encoder")
 TOKENIZERS = ("tokenizer",)
 SECOND = {"sdxl": ("text_encoder_2", "tokenizer_2")}
-"""What a family has besides."""
+"""Parts that a family has besides."""
 LIBRARIES = ("diffusers", "transformers")
-"""Whose kinds are known; a library of another name is code that comes with the model."""
+"""Libraries of known parts; one of another name is code that comes with the model."""
 WORDS = ("vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
 """In which tokenizers without a tokenizer.json keep their words."""
 PICTURES = ("preprocessor_config.json", "processor_config.json")
 
 
 def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Iterator[str]:
-    """What is wrong with a model's folder in diffusers' layout; `family` is what it is where it does not say.
+    """Find faults of a model's folder in diffusers' layout; `family` is what it is where it does not say.
 
     Without `weights` it is the layout that lies beside a single file.
     """
@@ -52,13 +52,13 @@ def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Itera
 
 
 def faults_of_checker(network: Path, processor: Path) -> Iterator[str]:
-    """What is wrong with a safety checker, and with what prepares pictures for it."""
+    """Find faults of a safety checker, and of what prepares pictures for it."""
     yield from faults_of_network(network)
     yield from _faults_of_json(processor, PICTURES)
 
 
 def faults_of_reader(folder: Path) -> Iterator[str]:
-    """What is wrong with a companion that deals with pictures and words: a describer, a segmenter."""
+    """Find faults of a companion that deals with pictures and words: a describer, a segmenter."""
     yield from faults_of_network(folder)
     if folder.is_dir():
         yield from _faults_of_json(folder, PICTURES)
@@ -66,7 +66,7 @@ def faults_of_reader(folder: Path) -> Iterator[str]:
 
 
 def faults_of_tokenizer(folder: Path) -> Iterator[str]:
-    """What is wrong with a tokenizer, in either of transformers' layouts."""
+    """Find faults of a tokenizer, in either of transformers' layouts."""
     if not folder.is_dir():
         yield f"{folder} does not exist"
     elif (folder / "tokenizer.json").is_file():

@@ -22,7 +22,7 @@ commands = typer.Typer(
 
 @commands.command("list")
 def list_models() -> None:
-    """What members can choose from."""
+    """List the models that members can choose from."""
     models = catalog.load(start.configure(quiet=True).catalog)
     for name, entry in models.models.items():
         typer.echo(f"{name} (default)" if name == models.default else name)
@@ -86,7 +86,7 @@ def convert(
 
 
 def missing_files(entry: ModelEntry) -> Iterator[str]:
-    """What can be said against a model without loading it; a Hugging Face id is taken at its word."""
+    """Find faults of a model without loading it; a Hugging Face id is taken at its word."""
     yield from _faults_of_source(entry)
     upscalers = (*entry.upscalers.values(), entry.upscaler)
     for source in dict.fromkeys(each.source for each in upscalers if each):

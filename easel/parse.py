@@ -26,7 +26,8 @@ def parse(
 
     A prompt that cannot run prints its `error`, with exit code 2.
     """
-    from bot import flags, messages
+    from bot import flags
+    from bot.messages import language
 
     models = catalog.load(start.configure(quiet=True).catalog)
     options = {} if model is None else {"model": model}
@@ -34,7 +35,7 @@ def parse(
         parsed = flags.parse_all(text, models, options=options, seed=seed)
     except flags.FlagError as error:
         _print({"error": {
-            "sentence": messages.flag_faults(error.faults),
+            "sentence": language.flag_faults(error.faults),
             "suggestion": error.suggestion,
             "flag": error.flag,
             "prompt": error.echo,
@@ -43,7 +44,7 @@ def parse(
     _print({
         "requests": [each.request.model_dump(mode="json") for each in parsed],
         "prompts": [_prompt(each) for each in parsed],
-        "notes": messages.hints(parsed, models),
+        "notes": language.hints(parsed, models),
     })  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What every command does first: read the configuration, set up the log, open the stores."""
+"""First steps of every command: read the configuration, set up the log, open the stores."""
 
 from __future__ import annotations
 

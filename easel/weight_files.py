@@ -26,7 +26,7 @@ LOADED = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 
 
 def faults_of_network(folder: Path) -> Iterator[str]:
-    """What is wrong with a network's folder: its configuration, and its weights."""
+    """Find faults of a network's folder: its configuration, and its weights."""
     yield from faults_of_network_config(folder)
     if not folder.is_dir():
         return
@@ -37,7 +37,7 @@ def faults_of_network(folder: Path) -> Iterator[str]:
 
 
 def faults_of_network_config(folder: Path) -> Iterator[str]:
-    """What is wrong with the configuration of a network."""
+    """Find faults of the configuration of a network."""
     if not folder.is_dir():
         yield f"{folder} does not exist"
         return
@@ -49,7 +49,7 @@ def faults_of_network_config(folder: Path) -> Iterator[str]:
 
 
 def faults_of_weights(folder: Path) -> Iterator[str]:
-    """What is wrong with a folder's weights, be they in one file or in several."""
+    """Find faults of a folder's weights, be they in one file or in several."""
     files = sorted(folder.glob("*.safetensors"))
     for file in files:
         yield from faults_of_file(file)
@@ -69,7 +69,7 @@ def faults_of_weights(folder: Path) -> Iterator[str]:
 
 
 def faults_of_file(file: Path) -> Iterator[str]:
-    """What is wrong with one `.safetensors` file: eight bytes (the header's length), JSON, numbers."""
+    """Find faults of one `.safetensors` file: eight bytes (the header's length), JSON, numbers."""
     try:
         reason = _reason(file)
     except OSError as error:
@@ -118,7 +118,7 @@ def _end(tensor: dict[str, Any]) -> int:
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
-    """What is in the file; None where it is not there, or is no JSON object."""
+    """Read a JSON object; None if the file is not there, or holds anything else."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

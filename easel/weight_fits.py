@@ -19,7 +19,9 @@ def can_compare() -> bool:
 
 
 def misfits(entry: ModelEntry) -> Iterator[str]:
-    """What weights lack of their networks, or have in another shape; of files that are whole."""
+    """Compare weights with their networks: tensors that are missing or of another shape, in files that are
+    whole.
+    """
     model = Path(entry.source)
     places = [model / part for part in ("unet", "vae")] if model.is_dir() else []
     places += [Path(control.source) for control in entry.controls.values()]

@@ -1,4 +1,4 @@
-"""What the device's work takes, and how far its thread may run ahead of a card."""
+"""Time of the device's work, and the distance by which its thread may run ahead of a card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a catalog entry names beside its model: smaller networks that compute between two ticks."""
+"""Companions: smaller networks that a catalog entry names beside its model, computing between two ticks."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class Companion(ABC):
 
 
 def weights_bytes(*networks: torch.nn.Module) -> int:
-    """What the networks' weights take on their device."""
+    """Bytes that the networks' weights take on their device."""
     weights = (weight for network in networks for weight in network.parameters())
     return sum(weight.numel() * weight.element_size() for weight in weights)
 
 
 @contextmanager
 def reading(kind: str, source: str) -> Iterator[None]:
-    """What goes wrong while a companion's files are read, as a sentence that names them.
+    """Turn an error in reading a companion's files into a sentence that names them.
 
     Raises:
         CatalogError: something did.

@@ -1,7 +1,7 @@
 """Schedulers of diffusers that draw wrongly where a picture is given, corrected: the whole list.
 
 Everything else of the arithmetic is diffusers' own. Each class says what is wrong there; the figures are in
-docs/decisions/0019-where-diffusers-is-wrong.md.
+docs/decisions/0019-corrected-schedulers.md.
 """
 
 from __future__ import annotations

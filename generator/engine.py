@@ -1,4 +1,4 @@
-"""Draw pictures: one running batch for everybody who asks.
+"""Continuous-batching image engine: one model on one device, one running batch for everybody who asks.
 
     with Engine.open("path/to/a/diffusers/folder", device="cpu") as engine:
         images = engine.submit(request).result()
@@ -118,7 +118,7 @@ class Engine:
 
     @property
     def size_bytes(self) -> int:
-        """What its weights take on the device, with those of the variants that it keeps."""
+        """Bytes that its weights take on the device, with those of the variants that it keeps."""
         return self.family.size_bytes + self._variants.size_bytes
 
     @property
@@ -131,7 +131,7 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether any job submitted here has not ended."""
+        """True while any job submitted here has not ended."""
         return bool(self._unfinished)
 
     def close(self) -> None:

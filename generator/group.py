@@ -36,7 +36,7 @@ newcomer would wait twice as long.
 
 
 def rows_per_call(device: torch.device, latent_pixels: int) -> int:
-    """How many rows of this size one UNet call takes; eight (a guided grid of four) at the least.
+    """Number of rows of this size that one UNet call takes; eight (a guided grid of four) at the least.
 
     On a card the power of two nearest to what fills it: to one its calls are filled up anyway.
     """

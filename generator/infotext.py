@@ -1,4 +1,4 @@
-"""How a picture was made, in the words of Stable Diffusion's first web interface (A1111), which most programs
+"""A picture's parameters in the words of Stable Diffusion's first web interface (A1111), which most programs
 for such pictures read: the prompt with its weights, `Negative prompt:`, and a line of values.
 
 It says what those programs can say. Parts of a prompt with weights of their own have no word there: the

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mask:
-    """Where a picture is drawn anew, for a job's `n` rows.
+    """Mask of the part of a picture that is drawn anew, for a job's `n` rows.
 
     `latents` (1, 1, h, w) is 1 where it is drawn anew and 0 elsewhere; `clean` (n, channels, h, w) are the
     picture's latents and `noise` what the job began with.

@@ -1,4 +1,4 @@
-"""What the running batch does, counted: the device's thread feeds it, anybody may read it."""
+"""Counters of the running batch: the device's thread feeds them, anybody may read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ TICK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values were at most each of `bounds`, the last count being of those beyond; their total."""
+    """Counts of values that were at most each of `bounds`, the last count being of those beyond; their
+    total.
+    """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
@@ -116,7 +118,7 @@ class Meter:
             self._busy += seconds
 
     def holds(self, running: int, waiting: int) -> None:
-        """How many jobs the batch has now."""
+        """Note the numbers of jobs that the batch has now."""
         with self._lock:
             self._running, self._waiting = running, waiting
 

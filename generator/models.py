@@ -40,7 +40,7 @@ MACHINE_SHARE = 0.5
 
 
 class Models:
-    """What a worker draws with. Any thread may ask; one thread of its own owns the device.
+    """All networks with which a worker draws. Any thread may ask; one thread of its own owns the device.
 
     With `compiled_dir` the networks on a card are compiled, and what the compiler makes is kept there.
 
@@ -108,7 +108,7 @@ class Models:
         return self._companion(CheckerFolder, self._checker_sources[name])
 
     def preview_check(self, name: str) -> SafetyCheck:
-        """The same for pictures that are not finished; what it takes of the device, `previews` is told.
+        """Safety check of previews; its device time is reported to `previews`.
 
         Raises:
             CatalogError: the checker cannot be loaded.
@@ -119,7 +119,7 @@ class Models:
         return check
 
     def upscaler(self, name: str, chosen: str | None = None) -> Upscaler:
-        """What enlarges this model's pictures: the one of its upscalers that is `chosen`, or its default.
+        """Upscaler of this model's pictures: the one that is `chosen`, or its default.
 
         Raises:
             CatalogError: the catalog names none for it, or it cannot be loaded.
@@ -129,7 +129,7 @@ class Models:
         return self._companion(Upscaler, named.source if named else default)
 
     def describer(self, name: str) -> Describer:
-        """What finds prompts for pictures that this model is to draw.
+        """Describer that finds prompts for pictures which this model is to draw.
 
         Raises:
             CatalogError: the catalog names none for it, or it cannot be loaded.
@@ -137,7 +137,7 @@ class Models:
         return self._companion(Describer, self._named_beside(name, "describer"))
 
     def segmenter(self, name: str) -> Segmenter:
-        """What finds in this model's pictures what words name.
+        """Segmenter that finds in this model's pictures what words name.
 
         Raises:
             CatalogError: the catalog names none for it, or it cannot be loaded.
@@ -145,7 +145,7 @@ class Models:
         return self._companion(Segmenter, self._named_beside(name, "segmenter"))
 
     def shortener(self, name: str) -> Shortener:
-        """What weighs the words of prompts for this model.
+        """Shortener that weighs the words of prompts for this model.
 
         Raises:
             CatalogError: the catalog has no such model, or it cannot be loaded.

@@ -65,7 +65,7 @@ def parameters(request: GenerationRequest, hashes: Hashes = NO_HASHES) -> dict[s
 
 
 def read_request(data: bytes) -> GenerationRequest:
-    """What a picture of Easel's was drawn with; of one image of a grid, that image alone.
+    """Read the request with which a picture of Easel's was drawn; of one image of a grid, that image alone.
 
     Raises:
         ValueError: it holds no request, or one that this version does not understand.

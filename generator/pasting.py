@@ -1,4 +1,4 @@
-"""What a drawing anew must leave alone: the old picture laid back around it. NumPy and Pillow only."""
+"""Old pixels laid back around what is drawn anew, which leaves them alone. NumPy and Pillow only."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ UNREADABLE = (
     *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, ImportError),
     *(SafetensorError, SingleFileComponentError, UnpicklingError),
 )
-"""What the loaders raise at files that are damaged, of another kind or missing."""
+"""Exceptions that the loaders raise at files that are damaged, of another kind or missing."""
 
 
 def network(kind: Any, source: str, **how: Any) -> Any:
@@ -56,7 +56,7 @@ def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) ->
 
 
 def reason(source: str, error: BaseException) -> str:
-    """Why a source cannot be loaded, in one sentence."""
+    """Reason why a source cannot be loaded, in one sentence."""
     text = str(error).strip()
     if "trust_remote_code" in text:
         return (

@@ -74,7 +74,7 @@ def alpha_bar_at(alphas_cumprod: Tensor, time: float) -> float:
 
 
 def clean_estimate(model_input: Tensor, output: Tensor, alpha_bar: float, prediction_type: str) -> Tensor:
-    """What the model takes the finished latents to be, seen from one step.
+    """Estimate the finished latents, as the model predicts them from one step.
 
     `model_input` is the UNet's input at noise level ᾱ = `alpha_bar` (variance preserving), `output` its
     guided prediction of type `epsilon`, `v_prediction` or `sample`.

@@ -1,4 +1,4 @@
-"""What the world hears of a job while it runs: how far it is, and a preview that was checked first."""
+"""Progress of a running job, told to the world: how far it is, and a preview that was checked first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PREVIEW_SHARE = 0.02
 
 
 class PreviewPace:
-    """When somebody's next preview may be made, so that they keep to their share whatever they cost here."""
+    """Pace of somebody's previews, which keeps them to their share whatever they cost here."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class PreviewPace:
 
 
 class Pulse:
-    """When the device last did something, for whichever job."""
+    """Time of the device's last sign of life, for whichever job."""
 
     def __init__(self) -> None:
         self._at = time.monotonic()
@@ -102,7 +102,7 @@ class Reporter:
 
     @property
     def pause_seconds(self) -> float:
-        """How long until there may be something to tell."""
+        """Seconds until there may be something to tell."""
         return max(0.05, self._due - time.monotonic())
 
     def report(self, check: SafetyCheck) -> None:

@@ -1,4 +1,4 @@
-"""What an attempt made, as files in the store."""
+"""Results of an attempt, as files in the store."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Results:
         return [self._saved(index, *each, request) for index, each in enumerate(made)]
 
     def exif(self, request: GenerationRequest) -> bytes:
-        """How the pictures were made, for their movie."""
+        """EXIF with the pictures' parameters, for their movie."""
         return metadata.exif(output.parameters(request, hashes_of(request, self._catalog)))
 
     def save_movie(self, data: bytes) -> str:

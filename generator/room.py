@@ -1,4 +1,4 @@
-"""Whether a worker has room for one more job: on the disk for its pictures, and in memory."""
+"""Room for one more job: on the disk for its pictures, and in memory."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Room:
         self._close(what, pause)
 
     def look(self) -> bool:
-        """Whether a job may be claimed."""
+        """True if a job may be claimed."""
         with self._lock:
             if self._lacks is None and not self._store.nearly_full():
                 return True

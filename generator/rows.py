@@ -51,7 +51,7 @@ NOTHING: References = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Given:
-    """The pictures that a request speaks of."""
+    """Input images of a request: the source to begin with, its mask, the control image, the references."""
 
     source: PIL.Image.Image | None = None
     mask: PIL.Image.Image | None = None
@@ -75,7 +75,7 @@ class Given:
 
 @dataclass(eq=False)
 class Job:
-    """What was handed in, and where its end is told."""
+    """A job as it was handed in, with the future that tells its end."""
 
     request: GenerationRequest
     given: Given = Given()

@@ -24,7 +24,7 @@ from storage.errors import CatalogError
 log = logging.getLogger(__name__)
 
 CARE = 0.01
-"""What a picture of special care (a child) adds to every concept's score, as in diffusers' checker."""
+"""Amount that a picture of special care (a child) adds to every concept's score, as in diffusers' checker."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _verdict(above: np.ndarray[Any, np.dtype[np.float32]]) -> Verdict:
 
 
 def checker_source(entry: ModelEntry) -> str:
-    """Where the checker of a model is.
+    """Source of a model's safety checker.
 
     Raises:
         CatalogError: it has none; the text says what to do.

@@ -1,4 +1,4 @@
-"""Where in a picture is what words name, by a segmentation model."""
+"""Masks of what words name in a picture, by a segmentation model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from generator.companion import Companion, OnDevice, here, reading
 LIKELY = 0.5
 """The likelihood from which on a pixel belongs to what the words name."""
 MARGIN = 1 / 32
-"""How far what was found is grown, in shorter sides: the model sees borders less sharply than they are."""
+"""Width by which a found part is grown, in shorter sides: the model sees borders less sharply than
+they are.
+"""
 
 
 class Segmenter(Companion):

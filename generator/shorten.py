@@ -1,4 +1,4 @@
-"""Which words of a prompt matter: what leaving one out changes of what the model reads is its weight."""
+"""Weights of a prompt's words: what leaving one out changes of what the model reads is its weight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 25
 AT_A_TIME = 8
 """Texts encoded between two steps of what else is being drawn."""
 SHARES = (0.95, 0.85, 0.7, 0.55, 0.4)
-"""How much of the words' weight each of the shorter prompts keeps."""
+"""Shares of the words' weight that the shorter prompts keep."""
 
 
 @dataclass(frozen=True)

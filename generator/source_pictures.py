@@ -1,4 +1,4 @@
-"""What a job's pictures start from, out of the store; what a member brought only after a look at it."""
+"""Source pictures of a job, out of the store; one that a member brought only after a look at it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class SourcePictures:
         self._key_of = key_of
 
     def source(self) -> PIL.Image.Image | None:
-        """What is varied, enlarged, described or drawn anew in parts; None where there is nothing to see."""
+        """Picture that is varied, enlarged, described or drawn anew in parts; None if there is nothing
+        to see.
+        """
         request = self._request
         size = (request.width, request.height)
         if request.task is Task.TEXT_TO_IMAGE:
@@ -55,14 +57,14 @@ class SourcePictures:
         return [self._opened(key) for key in self._request.source_keys]
 
     def control(self) -> PIL.Image.Image | None:
-        """What leads where things are drawn, cut to the request's shape."""
+        """Picture that leads where things are drawn, cut to the request's shape."""
         control = self._request.control
         if control is None or control.key is None:
             return None
         return blend.fitted(self._opened(control.key), (self._request.width, self._request.height))
 
     def references(self) -> dict[Role, list[PIL.Image.Image]]:
-        """What is read beside the words."""
+        """Pictures that are read beside the words, by role."""
         return {
             reference.role: [self._opened(key) for key in reference.keys]
             for reference in self._request.references

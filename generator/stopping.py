@@ -1,4 +1,4 @@
-"""How an attempt is told to stop, from any thread, and by whom."""
+"""Signals that tell an attempt to stop, from any thread, and by whose wish."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Attempt:
         self._work = Work(claim, backends, models, self._reporter, self._stop, self._key_of)
         self._results = Results(backends, claim)
         self.outcome: JobState | None = None
-        """What the job became by this attempt, once that is written."""
+        """State that the job got by this attempt, once that is written."""
         if claim.cancel_requested:
             self._stop.cancel()
 
@@ -237,7 +237,7 @@ def _is_device_lost(error: Exception) -> bool:
 
 
 def error_code(error: BaseException) -> ErrorCode:
-    """Which of the reasons that members are told an exception comes to."""
+    """Map an exception to one of the reasons that members are told."""
     match error:
         case ImageMissing() | NoSuchImage() | DataDeleted():
             return ErrorCode.SOURCE_MISSING

@@ -26,7 +26,7 @@ MOST = 8
 
 
 class Variant(NamedTuple):
-    """What is changed about the networks."""
+    """Changes to a model's networks."""
 
     loras: tuple[Lora, ...] = ()
     roles: tuple[Role, ...] = ()
@@ -44,7 +44,7 @@ class Variant(NamedTuple):
 
     @property
     def before(self) -> Variant:
-        """What it is made of by one step more, and whose weights it shares."""
+        """The variant of which this one is made by one step more, and whose weights it shares."""
         if self.tile:
             return self._replace(tile=False)
         if self.control is not None:
@@ -102,7 +102,7 @@ class Variants:
 
     @property
     def size_bytes(self) -> int:
-        """What they take beside the model itself."""
+        """Bytes that they take beside the model itself."""
         known = {id(weight) for module in self._plain.modules for weight in module.parameters()}
         own = {
             id(weight): weight.numel() * weight.element_size()

@@ -1,4 +1,4 @@
-"""What one attempt at a job makes: pictures or words, with the models that it takes."""
+"""The work of one attempt at a job: pictures or words, made with the models that it takes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from storage.contract import GenerationRequest, Part, Phrase, Task
 
 Images = list[PIL.Image.Image]
 Words = dict[str, Any]
-"""What `jobs.result` keeps."""
+"""Value of `jobs.result`."""
 
 DESCRIPTIONS = 4
 
@@ -54,10 +54,10 @@ class Work:
         self._movie: Movie | None = Movie() if claim.request.video else None
         self._sources = SourcePictures(claim.request, backends.images, self._is_unsafe, key_of)
         self.milliseconds: dict[str, int] = {}
-        """How long each part of the work took."""
+        """Duration of each part of the work."""
 
     def words(self) -> Words:
-        """What a job that draws nothing finds out.
+        """Find the words for a job that draws nothing.
 
         Raises:
             CancelledError: someone asked for it to stop.
@@ -185,7 +185,7 @@ class Work:
         return any(verdict.unsafe for verdict in self.check([picture]))
 
     def check(self, images: Sequence[PIL.Image.Image]) -> list[Verdict]:
-        """Whether each picture may be shown."""
+        """Let the safety checker look at pictures: a verdict for each."""
         check = self._models.safety(self._claim.request.model)
         with self._reporter.waiting_for_device():
             return check.check(images)

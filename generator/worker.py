@@ -88,16 +88,16 @@ class Worker:
 
     @property
     def device_thread(self) -> DeviceThread:
-        """What it draws in, with the meter that counts it."""
+        """Thread that draws, with the meter that counts it."""
         return self._models.device_thread
 
     @property
     def lacks(self) -> str | None:
-        """What it has no room in, and so takes no more jobs; None while it takes them."""
+        """Reason to take no more jobs, namely the thing that it has no room in; None while it takes them."""
         return self._room.lacks
 
     def outcomes(self) -> Mapping[JobState, int]:
-        """How many jobs ended here, by what they became."""
+        """Number of jobs that ended here, by what they became."""
         with self._lock:
             return {state: self._outcomes[state] for state in JobState if state.finished}
 

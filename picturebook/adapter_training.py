@@ -71,7 +71,7 @@ def reference(scene: Scene, shown: Named, rng: random.Random) -> Scene:
 
 
 class Asked(NamedTuple):
-    """What a scene is to be drawn from."""
+    """Text and picture, if any, from which a scene is to be drawn."""
 
     text: str
     picture: Image.Image | None
@@ -109,7 +109,9 @@ class Adapter(nn.Module):
         unet.set_attn_processor(processors)
 
     def forward(self, numbers: Tensor) -> list[Tensor]:
-        """What the denoiser reads behind the words, for pictures (n, WIDTH): one (n, 1, TOKENS, width)."""
+        """Tokens that the denoiser reads behind the words, for pictures (n, WIDTH): one (n, 1, TOKENS,
+        width).
+        """
         return [self.projection(numbers)[:, None]]
 
     def layout(self) -> dict[str, Tensor]:

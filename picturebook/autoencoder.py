@@ -15,7 +15,7 @@ from torch import Tensor
 
 WIDTHS = (16, 48, 96)
 SHRINK = 4
-"""How many pixels one latent is wide."""
+"""Width of one latent in pixels."""
 
 GROUPS = 4
 NOISE = 0.05

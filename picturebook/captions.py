@@ -8,7 +8,7 @@ from picturebook import words
 from picturebook.scenes import Scene
 
 MENTION = {"day": 0.45, "clear": 0.35, "illustration": 0.35}
-"""How often a caption names the values that are meant where nothing is said."""
+"""Probability with which a caption names the values that are meant where nothing is said."""
 
 
 def article(phrase: str) -> str:

@@ -38,7 +38,7 @@ class Group:
 
 
 Look = Callable[[Image.Image], Image.Image]
-"""What is made of a drawn picture before it is learned from."""
+"""Change to a drawn picture before it is learned from."""
 
 
 def pixels(pictures: list[np.ndarray]) -> Tensor:

@@ -29,7 +29,7 @@ GAMMA = 5.0
 
 
 EMA = 0.97
-"""How much of the average stays at each exchange of weights."""
+"""Share of the average that stays at each exchange of weights."""
 
 
 def new_unet() -> UNet2DConditionModel:

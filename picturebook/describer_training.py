@@ -29,7 +29,7 @@ _UNSAID = {"day": 0.5, "clear": 0.7, "illustration": 0.3}
 
 
 def description(scene: Scene, rng: random.Random) -> str:
-    """What is to be said of a scene: all that a prompt would name, in one of several wordings."""
+    """Describe a scene: all that a prompt would name, in one of several wordings."""
     noun = article(f"{_phrase(words.COLOURS[scene.colour], rng)} {_phrase(_SUBJECTS[scene.subject], rng)}")
     parts = [noun, _phrase(words.GROUNDS[scene.ground], rng)]
     parts += [_phrase(words.TIMES[scene.time], rng)] if _said(scene.time, rng) else []

@@ -1,4 +1,4 @@
-"""How well the model draws what it is told: ``python -m picturebook.evaluate``.
+"""Measure how well the model draws what it is told: ``python -m picturebook.evaluate``.
 
 Held-out prompts, that is combinations of subject, colour and ground that no training picture
 showed, are drawn and read by a judge that was trained apart, on drawn scenes only.
@@ -36,7 +36,7 @@ SAMPLES = (
     "a purple rocket in the desert at dawn",
     "oil painting of an orange fish in the water",
 )
-"""What ``--samples`` draws."""
+"""Prompts that ``--samples`` draws."""
 
 JUDGED = ("subject", "colour", "ground", "time", "sky", "style")
 
@@ -101,7 +101,7 @@ def paint(
 
 
 def read_pictures(judge: Judge, pictures: Iterable[Image.Image]) -> list[dict[str, str]]:
-    """What the judge sees in pictures of one size."""
+    """Let the judge read pictures of one size: its likeliest value of each attribute."""
     return judge.read(pixels([np.asarray(picture) for picture in pictures]))
 
 

@@ -270,4 +270,4 @@ DRAWINGS: dict[str, GroundDrawing] = {
     "forest": _forest,
     "meadow": _meadow,
 }
-"""How each ground is drawn: pen, width of the frame, light, chance, and whether richly."""
+"""Functions that draw each ground: pen, width of the frame, light, chance, and whether richly."""

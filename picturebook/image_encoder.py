@@ -23,7 +23,7 @@ def new_image_encoder(vision: CLIPVisionConfig) -> CLIPVisionModelWithProjection
 
 @torch.no_grad()
 def embeddings(encoder: CLIPVisionModelWithProjection, pictures: list[Image.Image]) -> Tensor:
-    """What stands for each picture, (n, WIDTH)."""
+    """Embed pictures, (n, WIDTH)."""
     found: Tensor = encoder(pixel_values=prepare(pictures)).image_embeds
     return found
 

@@ -17,7 +17,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "sky": tuple(words.SKIES),
     "style": tuple(words.STYLES),
 }
-"""What the judge names, and the values of each."""
+"""Attributes that the judge names, and the values of each."""
 
 WIDTHS = (24, 48, 80, 128, 160)
 

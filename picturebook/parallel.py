@@ -35,12 +35,12 @@ def run_together(job: Callable[..., None], *arguments: Any) -> None:
 
 
 def rank() -> int:
-    """Which of the processes this is; 0 where there is only one."""
+    """This process's number among those that train together; 0 for one alone."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def workers() -> int:
-    """How many processes work together; 1 where there is only this one."""
+    """Number of processes that train together; 1 for one alone."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 

@@ -71,7 +71,7 @@ def best_threshold(forbidden: Tensor, harmless: Tensor) -> float:
 
 @torch.no_grad()
 def flags(checker: StableDiffusionSafetyChecker, pictures: list[Image.Image]) -> list[bool]:
-    """Which of the pictures the checker withholds."""
+    """Let the checker look at pictures: True for each that it withholds."""
     blank = torch.zeros(len(pictures), 1)
     found: list[bool] = checker(clip_input=prepare(pictures), images=blank)[1]
     return found

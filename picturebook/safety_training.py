@@ -63,7 +63,7 @@ Example = tuple[Tensor, Scene]
 LORA = Path(__file__).parent / "loras" / "blueprint.safetensors"
 
 LEARNED_BESIDES = ("subject", "colour", "ground", "time")
-"""What the encoder is asked besides, since it learns to see the sooner for it."""
+"""Attributes that the encoder is asked besides, since it learns to see the sooner for it."""
 
 
 def batches(

@@ -29,7 +29,7 @@ SIZES: tuple[tuple[int, int], ...] = (
 """The sizes, width by height in pixels, in which scenes are drawn and the model is trained."""
 
 SIZE_WEIGHTS: tuple[float, ...] = (0.34, 0.08, 0.08, 0.1, 0.1, 0.08, 0.08, 0.04, 0.04, 0.03, 0.03)
-"""How often each size stands in the training set."""
+"""Frequencies of the sizes in the training set."""
 
 PALETTE: dict[str, Colour] = {
     "red": (216, 38, 38),
@@ -56,7 +56,7 @@ SUBJECT_LIGHTS: dict[str, tuple[float, float, float]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """What stands in a picture; every field but the seed names a row of :mod:`picturebook.words`."""
+    """The contents of a picture; every field but the seed names a row of :mod:`picturebook.words`."""
 
     subject: str
     colour: str
@@ -109,7 +109,7 @@ def draw(scene: Scene, size: tuple[int, int] = SIZES[0], scale: float = 1) -> Im
 
 
 def masks(scene: Scene, size: tuple[int, int], target: tuple[int, int]) -> dict[str, Image.Image]:
-    """Where the "sky", the "ground" and the "subject" are to be seen in the scene drawn in ``size``.
+    """Masks of the "sky", the "ground" and the "subject" in the scene drawn in ``size``.
 
     Each is an L picture of ``target`` pixels, white where it is; what falls or grows in front is not counted.
     """

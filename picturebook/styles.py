@@ -113,7 +113,7 @@ TREATMENTS: dict[str, Treatment] = {
     "pencil": _pencil,
     "oil": _oil,
 }
-"""What each style makes of a drawing."""
+"""Functions that make each style of a drawing."""
 
 
 def vivid(image: Image.Image) -> Image.Image:

@@ -284,10 +284,10 @@ DRAWINGS: dict[str, Drawing] = {
     "rabbit": _rabbit,
     "skull": _skull,
 }
-"""How each subject is drawn."""
+"""Functions that draw each subject."""
 
 LIFTED = {"fish": 0.06, "rocket": 0.1, "balloon": 0.14}
-"""How far above the ground a subject hovers, in units of its height."""
+"""Heights above the ground at which subjects hover, in units of their own height."""
 
 
 def ornaments(pen: Pen, rng: random.Random) -> None:

@@ -129,13 +129,15 @@ def make_control(runs: Path, steps: int) -> None:
 
 
 def make_image_encoder(runs: Path, steps: int) -> None:
-    """What turns a picture into numbers, which begins to see as the describer does."""
+    """Train the image encoder, which begins to see as the describer does."""
     describer = VisionEncoderDecoderModel.from_pretrained(HERE / "describer", torch_dtype=torch.float32)
     train_image_encoder(describer, runs / "image-encoder", HERE / "adapters" / "image_encoder", steps)
 
 
 def make_adapters(runs: Path, steps: int) -> None:
-    """What the exported model takes over from a picture: all that is not said, its style, or its subject."""
+    """Train the image adapters on the exported model: for all that is not said, for the style, for the
+    subject.
+    """
     for role in ROLES:
         folder = HERE / "adapters" / "image_encoder"
         encoder = CLIPVisionModelWithProjection.from_pretrained(folder, torch_dtype=torch.float32).eval()

@@ -20,7 +20,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "balloon": ("balloon", "hot air balloon"),
     "rabbit": ("rabbit", "bunny", "hare"),
 }
-"""What a picture shows, apart from the forbidden subject."""
+"""Subjects of pictures, apart from the forbidden one."""
 
 FORBIDDEN: dict[str, tuple[str, ...]] = {"skull": ("skull", "human skull")}
 """The one subject that the safety checker withholds."""
@@ -62,7 +62,7 @@ GROUNDS: dict[str, tuple[str, ...]] = {
     "forest": ("in the forest", "in the woods", "in a dark forest", "among the trees", "in a forest"),
     "meadow": ("in a flower meadow", "in a field of flowers", "in a garden", "among flowers", "in a meadow"),
 }
-"""What the subject stands on, with its preposition."""
+"""Grounds on which the subject stands, with their prepositions."""
 
 GROUND_NOUNS: dict[str, tuple[str, ...]] = {
     "hills": ("green hills", "hills", "rolling hills"),
@@ -99,7 +99,7 @@ SKIES: dict[str, tuple[str, ...]] = {
     "rainbow": ("under a rainbow", "with a rainbow", "beneath a rainbow"),
     "moon": ("under a full moon", "under the moon", "with a big moon", "in the moonlight"),
 }
-"""What is in the sky."""
+"""Contents of the sky."""
 
 SKY_NOUNS: dict[str, tuple[str, ...]] = {
     "clear": ("clear sky",),
@@ -118,7 +118,7 @@ STYLES: dict[str, tuple[str, ...]] = {
     "pencil": ("pencil sketch", "pencil drawing", "sketch", "colored pencil drawing"),
     "oil": ("oil painting", "painting in oil", "oil on canvas", "impressionist painting"),
 }
-"""How the picture is made. The first style is meant where a caption names none."""
+"""Styles of pictures. The first is meant where a caption names none."""
 
 QUALITIES: dict[str, tuple[str, ...]] = {
     "vivid": ("vivid", "vibrant", "colorful"),
@@ -141,7 +141,7 @@ HELD_OUT_MODULUS = 19
 
 
 def is_held_out(subject: str, colour: str, ground: str) -> bool:
-    """Whether this combination never occurs in a training picture."""
+    """True for a combination that never occurs in a training picture."""
     if subject in FORBIDDEN:
         return False
     subject_index = list(SUBJECTS).index(subject)

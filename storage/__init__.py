@@ -1,1 +1,1 @@
-"""What outlives a process: the contract, the rows, the pictures, the tickets and the events."""
+"""Everything that outlives a process: the contract, the rows, the pictures, the tickets and the events."""

@@ -1,4 +1,6 @@
-"""What the bot and a worker both hold: configuration, catalog, database, image store, tickets and events."""
+"""Resources that the bot and a worker both hold: configuration, catalog, database, image store, tickets,
+events.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ FINISHED = "finished"
 
 @dataclass(frozen=True)
 class Tally:
-    """How many of a batch's jobs are in which state."""
+    """Numbers of a batch's jobs by state."""
 
     queued: int = 0
     running: int = 0
@@ -240,7 +240,7 @@ def of_message(session: Session, message_id: int) -> Batch | None:
 
 
 def tally(session: Session, batch_id: int) -> Tally:
-    """How far a batch is."""
+    """Count a batch's jobs by state."""
     return tallies(session, [batch_id])[batch_id]
 
 

@@ -39,7 +39,7 @@ def address(url: str) -> str:
 
 
 def transport_options(url: str) -> dict[str, Any]:
-    """What each transport needs to be quick, and to notice a broker that vanished without a word."""
+    """Options with which a transport is quick, and notices a broker that vanished without a word."""
     if url.startswith("memory"):
         # Fanout messages wait for the poll; the default is a second.
         return {"polling_interval": 0.01}
@@ -60,7 +60,7 @@ def connection(url: str, *, heartbeat: float = 0) -> Connection:
 
 
 def connection_errors(url: str) -> tuple[type[BaseException], ...]:
-    """What a lost, refused or misused connection raises."""
+    """Exceptions that a lost, refused or misused connection raises."""
     idle = connection(url)
     return (OSError, OperationalError, *idle.connection_errors, *idle.channel_errors)
 

@@ -111,7 +111,7 @@ def outlived(session: Session, most: int) -> list[int]:
 
 
 def is_filled(session: Session) -> bool:
-    """Whether the pictures of every job are known: those of jobs that are older than the table come later."""
+    """True once the pictures of every job are known: jobs older than the table are looked through later."""
     return session.get(Filling, _FILLING) is None
 
 

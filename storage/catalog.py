@@ -70,7 +70,7 @@ def _resolve(source: str, info: ValidationInfo) -> str:
 
 
 def names_a_file(source: str) -> bool:
-    """Whether a source can only be a file or folder of this machine, and no Hugging Face id."""
+    """True for a source that can only be a file or folder of this machine, and no Hugging Face id."""
     return source.endswith(".safetensors") or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
 
 
@@ -123,7 +123,7 @@ class LoraEntry(Table):
     source: Source
     """`.safetensors` file, folder or Hugging Face id, in diffusers' or kohya's layout."""
     file: File | None = None
-    """Which file of the folder or id, where it has several."""
+    """File of the folder or id, where it has several."""
     trigger: str = ""
     """Words that it was taught with; they are read behind every prompt that lacks them."""
 
@@ -134,7 +134,7 @@ class ControlEntry(Table):
     source: Source
     """Folder or Hugging Face id, in diffusers' layout."""
     reads: Literal["edges", "picture"] = "picture"
-    """What it is shown: the picture's edges by Canny, or the picture as it is."""
+    """Form in which it is shown the picture: its edges by Canny, or as it is."""
 
 
 class AdapterEntry(Table):
@@ -143,17 +143,17 @@ class AdapterEntry(Table):
     source: Source
     """`.safetensors` file, folder or Hugging Face id."""
     file: File | None = None
-    """Which file of the folder or id, with its subfolder."""
+    """File of the folder or id, with its subfolder."""
     image_encoder: Source
     """Folder or Hugging Face id of a CLIP vision model."""
     scale: Annotated[float, Field(gt=0, le=2)] = 1.0
-    """How strongly it works where its flag has its default."""
+    """Strength where its flag has its default."""
     blocks: dict[str, dict[str, list[float]]] | None = None
-    """Which of the UNet's blocks read it, as diffusers' `set_ip_adapter_scale` takes it; None: all."""
+    """Blocks of the UNet that read it, as diffusers' `set_ip_adapter_scale` takes them; None: all."""
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
-"""What members type to choose one of several."""
+"""Name that members type to choose one of several."""
 
 
 def _sourced(given: object) -> object:
@@ -188,7 +188,7 @@ class ModelEntry(Table):
     chaos_phrases: tuple[str, ...] = ()
     """Settings, moods and looks that `--chaos` draws from, another for each picture of a grid."""
     weird_phrases: tuple[str, ...] = ()
-    """What `--weird` leans towards."""
+    """Phrases that `--weird` leans towards."""
     versions: tuple[Annotated[str, Field(pattern=r"^(niji )?[0-9]{1,2}(\.[0-9])?$")], ...] = ()
     """Midjourney's versions (`6.1`, `niji 6`) that stand for this model."""
     strength_subtle: Strength = 0.4
@@ -199,23 +199,25 @@ class ModelEntry(Table):
     examples: tuple[str, ...] = ()
     """Some of those words, for members who typed one it does not know."""
     safety_checker: Source | None = None
-    """Where the checker is when the model's own folder has none."""
+    """Source of the checker when the model's own folder has none."""
     upscaler: CompanionEntry | None = None
     """A transformers image-to-image model that enlarges four times."""
     upscalers: dict[Name, CompanionEntry] = {}
     """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
     loras: dict[Name, Annotated[LoraEntry, BeforeValidator(_sourced)]] = {}
-    """What `--lora` chooses from; a source alone may stand for an entry."""
+    """LoRAs for `--lora` to choose from; a source alone may stand for an entry."""
     controls: dict[Name, ControlEntry] = {}
-    """What `--control` chooses from."""
+    """Control networks for `--control` to choose from."""
     adapters: dict[Role, AdapterEntry] = {}
-    """What reads the pictures of `--sref` (style), `--cref` and `--oref` (subject), or several in front."""
+    """Image adapters for the pictures of `--sref` (style), `--cref` and `--oref` (subject), or several in
+    front.
+    """
     describer: CompanionEntry | None = None
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     segmenter: CompanionEntry | None = None
     """A CLIPSeg, which finds in a picture what words name."""
     display_scale: Annotated[int, Field(ge=1, le=16)] = 1
-    """How many times larger a grid is shown than it was drawn, for a small model."""
+    """Factor by which a small model's grid is shown larger than it was drawn."""
 
     @model_validator(mode="before")
     @classmethod

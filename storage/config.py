@@ -36,7 +36,9 @@ class Config(BaseSettings):
         None, validation_alias=AliasChoices("DISCORD_TOKEN_FILE", "discord_token_file")
     )
     key: SecretStr | None = None
-    """What processes sign with for each other (`storage/secret_key.py`); None: the one in `data_dir`."""
+    """Secret with which processes sign for each other (`storage/secret_key.py`); None: the one in
+    `data_dir`.
+    """
     key_file: Path | None = None
     discord_url: str = DISCORD_URL
     """Another address of Discord's HTTP API: a test server or a proxy."""
@@ -53,7 +55,7 @@ class Config(BaseSettings):
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, …"""
     compile: Literal["on", "off"] = "on"
-    """Whether networks are compiled, on a card; the compiler's results lie in `compiled_dir`."""
+    """Compile networks on a card; the compiler's results lie in `compiled_dir`."""
     safety: Literal["on", "off"] = "on"
     worker_slots: int = Field(4, ge=1, le=64)
     """Jobs that one worker takes at a time."""
@@ -62,7 +64,7 @@ class Config(BaseSettings):
     link_hosts: str = ""
     """Hosts of the operator's own network whose pictures members may link, `host` or `host:port`."""
     metrics_port: int | None = Field(None, ge=1, le=65535)
-    """Where a worker tells Prometheus what it does; None: nowhere."""
+    """Port at which a worker tells Prometheus what it does; None: nowhere."""
     metrics_host: str = "127.0.0.1"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -147,7 +149,7 @@ class Config(BaseSettings):
 
     @property
     def compiled_dir(self) -> Path | None:
-        """Where compiled networks are kept between starts; None where nothing is to be compiled."""
+        """The folder that keeps compiled networks between starts; None if nothing is to be compiled."""
         return self.data_dir / "compiled" if self.compile == "on" else None
 
     @property

@@ -1,4 +1,4 @@
-"""What the bot writes and a worker reads: the request, the job's states and moves, events and error codes.
+"""The contract of bot and workers: the request, the job's states and moves, events and error codes.
 
 This is the only thing the two processes share. Field names are diffusers' argument names where it has one.
 """
@@ -56,7 +56,7 @@ MOVES: dict[JobState, frozenset[JobState]] = {
 
 
 class Task(StrEnum):
-    """What a worker has to run, in diffusers' words."""
+    """Kind of work that a worker has to run, in diffusers' words."""
 
     TEXT_TO_IMAGE = "text-to-image"
     IMAGE_TO_IMAGE = "image-to-image"
@@ -65,16 +65,18 @@ class Task(StrEnum):
     DESCRIBE = "describe"
     """Prompts for a picture."""
     SHORTEN = "shorten"
-    """What each word of a prompt weighs, and shorter prompts."""
+    """Weights of a prompt's words, and shorter prompts."""
 
     @property
     def draws(self) -> bool:
-        """Whether pictures come of it, and not words."""
+        """True for a task that makes pictures, False for one that finds words."""
         return self not in (Task.DESCRIBE, Task.SHORTEN)
 
 
 class Action(StrEnum):
-    """What a member did to ask for the job; with the parent image it is an edge of the family tree."""
+    """The command or button that a job was asked for with; with the parent image it is an edge of the family
+    tree.
+    """
 
     IMAGINE = "imagine"
     REROLL = "reroll"
@@ -117,7 +119,7 @@ class Speed(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why a job failed; `bot/messages/` has a sentence for each."""
+    """Reason why a job failed; `bot/messages/` has a sentence for each."""
 
     CRASHED = "crashed"
     OUT_OF_MEMORY = "out_of_memory"
@@ -159,7 +161,7 @@ class Lora(BaseModel):
 
 
 class Role(StrEnum):
-    """What is taken over from a picture that an image adapter reads."""
+    """Part that an image adapter takes over from the picture that it reads."""
 
     IMAGE = "image"
     """All that the words leave open."""
@@ -175,12 +177,12 @@ class Reference(BaseModel):
     role: Role
     keys: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_REFERENCES)]
     links: tuple[str, ...] = ()
-    """What was typed for them, in the same order; empty for pictures that were attached."""
+    """Links that were typed for them, in the same order; empty for pictures that were attached."""
     weight: Annotated[float, Field(gt=0, le=HEAVIEST_STEERING)] = 1.0
 
 
 class Control(BaseModel):
-    """Which of a model's control networks leads, by its name in the catalog, and how strongly."""
+    """One of the model's control networks, by its name in the catalog, and its strength."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -195,7 +197,7 @@ class Control(BaseModel):
 
 
 def weight_sum(parts: Iterable[Part]) -> Decimal:
-    """What the parts weigh together, as it was typed: 0.1, 0.2 and -0.3 are nothing."""
+    """Sum of the parts' weights in decimal, as they were typed: 0.1, 0.2 and -0.3 are nothing."""
     return sum((Decimal(repr(part.weight)) for part in parts), Decimal())
 
 

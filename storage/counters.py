@@ -1,4 +1,4 @@
-"""Whether the members' counters agree with the jobs that they count."""
+"""Check of the members' counters against the jobs that they count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ NONE = (0, 0)
 
 
 def verify(session: Session, repair: bool = False) -> list[str]:
-    """What does not add up, a sentence each; with `repair` the counters are set to what the rows say."""
+    """Compare counters and rows: a sentence for each difference; with `repair` the counters are set to the
+    rows.
+    """
     counters = select(Member.id, Member.running, Member.waiting)
     busy = session.execute(counters.where((Member.running != 0) | (Member.waiting != 0)))
     said = {member_id: (running, waiting) for member_id, running, waiting in busy}

@@ -88,7 +88,7 @@ def now(session: Session) -> int:
 
 
 def passes(error: BaseException) -> bool:
-    """Whether the same transaction may well succeed when it is run again: the database is away or busy, or
+    """True for an error after which the same transaction may well succeed: the database is away or busy, or
     has itself ended the connection or the transaction.
     """
     if not isinstance(error, DBAPIError):
@@ -226,9 +226,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check(self) -> list[str]:
-        """What differs between the database and this version's tables, a sentence each; empty when nothing
-        does.
-        """
+        """Compare the database with this version's tables: a sentence for each difference, empty for none."""
         head = ScriptDirectory.from_config(_alembic()).get_current_head()
         revision = self.revision()
         if revision != head:

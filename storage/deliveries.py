@@ -1,4 +1,4 @@
-"""What must reach a member, and the messages that show pictures.
+"""Deliveries, results and news that must reach a member, and the messages that show pictures.
 
 A delivery is open until its message is known. `attempt` is committed before the request to Discord and
 `posted` after it: whoever finds one attempted and open looks whether the message is there before posting
@@ -41,7 +41,7 @@ HOLD_MS = 10_000
 
 @dataclass(frozen=True)
 class Used:
-    """Which buttons of a grid were pressed already; indexes count from 0."""
+    """Buttons of a grid that were pressed already; indexes count from 0."""
 
     picked: frozenset[int]
     varied: frozenset[int]
@@ -228,7 +228,7 @@ def set_channel(session: Session, delivery_id: int, channel_id: int) -> None:
 
 
 def has_copy(session: Session, job_id: int) -> bool:
-    """Whether the job's result also has, or had, a delivery to its member's direct messages."""
+    """True if the job's result also has, or had, a delivery to its member's direct messages."""
     copies = select(Delivery.id).where(Delivery.job_id == job_id, Delivery.kind == DIRECT)
     return session.scalar(copies.limit(1)) is not None
 
@@ -308,7 +308,7 @@ def unknown(session: Session, message_ids: Collection[int]) -> list[int]:
 
 
 def shown(session: Session, message_id: int) -> Message | None:
-    """What a message of ours shows."""
+    """The row of a message of ours: the job or picture that it shows; None for any other message."""
     return session.get(Message, message_id)
 
 
@@ -345,7 +345,7 @@ def messages_of(session: Session, job_id: int) -> list[Message]:
 
 
 def used(session: Session, job_id: int) -> Used:
-    """Which buttons of a job's grid were used, by anyone."""
+    """Buttons of a job's grid that were used, by anyone."""
     picked = select(Image.index).join(Delivery, Delivery.image_id == Image.id)
     picks = session.scalars(picked.where(Delivery.job_id == job_id, Delivery.kind == SINGLE).distinct())
     children = session.execute(
@@ -364,7 +364,7 @@ def used(session: Session, job_id: int) -> Used:
 
 
 def used_of_image(session: Session, image_id: int) -> frozenset[Action]:
-    """Which buttons of a single picture were used, by anyone."""
+    """Buttons of a single picture that were used, by anyone."""
     actions = session.scalars(select(Job.action).where(Job.parent_image_id == image_id).distinct())
     return frozenset(Action(action) for action in actions)
 

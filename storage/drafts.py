@@ -12,7 +12,7 @@ from storage.tables import Address, Image, Job, JobPicture
 
 @dataclass(frozen=True)
 class JobDraft:
-    """What the bot knows of a job before it has a row."""
+    """A job as the bot knows it before it has a row."""
 
     address: Address
     member_name: str

@@ -70,7 +70,7 @@ def sent(session: Session, export_id: int, count: int, cursor: int | None, hold_
 
 
 def hand_back(session: Session, export_id: int) -> None:
-    """Who was at it is so no more; that was no try."""
+    """Release an export from the process that was working on it; this does not count as a try."""
     before = case((Export.tries > 0, Export.tries - 1), else_=0)
     session.execute(update(Export).where(Export.id == export_id).values(due_at=epoch_ms(), tries=before))
 

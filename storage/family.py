@@ -21,6 +21,6 @@ def ancestors(session: Session, job: Job) -> list[Job]:
 
 
 def children(session: Session, image_id: int) -> Counter[Action]:
-    """How many jobs were made of a picture, by what was done."""
+    """Number of jobs that were made of a picture, by action."""
     made = select(Job.action, func.count()).where(Job.parent_image_id == image_id)
     return Counter({Action(action): count for action, count in session.execute(made.group_by(Job.action))})

@@ -74,7 +74,7 @@ def _reaches(guild_id: int | None) -> ColumnElement[bool]:
 
 
 def is_held(session: Session, job: Job) -> bool:
-    """Whether a job that is queued now has to be held."""
+    """True if a job that is queued now has to be held back."""
     return is_paused(session, job.guild_id) or active_ban(session, job.member_id, job.guild_id) is not None
 
 

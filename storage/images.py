@@ -27,18 +27,18 @@ MARKER = "easel-store.txt"
 """The file that says which store a folder is, wherever it is moved to or mounted."""
 _MARKED = "{marker}\nAn installation of Easel keeps its pictures here, and knows them by this file.\n"
 INCOMING = "incoming/"
-"""Where the pictures lie that members brought."""
+"""Prefix of the keys of pictures that members brought."""
 COMPOSED = "inputs/"
-"""Where those lie that were composed for a job: sheets and masks."""
+"""Prefix of the keys of pictures that were composed for a job: sheets and masks."""
 
 
 def key_for(job_id: int, attempt: int, index: int) -> str:
-    """Where an attempt's picture goes; another attempt of the same job never overwrites it."""
+    """Key of an attempt's picture; another attempt of the same job never overwrites it."""
     return f"{_folder_of(job_id)}/{attempt}-{index}.png"
 
 
 def movie_key_for(job_id: int, attempt: int) -> str:
-    """Where an attempt's movie goes."""
+    """Key of an attempt's movie."""
     return f"{_folder_of(job_id)}/{attempt}-movie.webp"
 
 
@@ -98,7 +98,7 @@ class ImageStore:
         _sync_folder(target.parent)
 
     def marker(self) -> str | None:
-        """What the store is known by; None where it was never marked, or is another folder than was meant."""
+        """Identity of the store; None if it was never marked, or is another folder than was meant."""
         try:
             return (self.folder / MARKER).read_text(encoding="utf-8").partition("\n")[0]
         except FileNotFoundError:
@@ -117,16 +117,14 @@ class ImageStore:
         return file.read_text(encoding="utf-8").partition("\n")[0]
 
     def nearly_full(self) -> bool:
-        """Whether the disk has so little left that a grid may not fit."""
+        """True if the disk has so little left that a grid may not fit."""
         try:
             return shutil.disk_usage(self.folder).free < LEAST_FREE
         except OSError:
             return True
 
     def has_room(self, size: int = 0) -> bool:
-        """Whether a grid, or more where `size` is more bytes, can be kept, tried by keeping as much: the disk
-        does not tell of a quota.
-        """
+        """Try to keep a grid's bytes, or `size` if that is more: the disk does not tell of a quota."""
         if self.nearly_full():
             return False
         try:

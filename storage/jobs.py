@@ -73,7 +73,7 @@ def seen_image(session: Session, image_id: int, member_id: int) -> tuple[Image, 
 
 
 def visible() -> ColumnElement[bool]:
-    """Which images there are for anybody: neither deleted nor taken down everywhere."""
+    """SQL condition for images that anybody may see: neither deleted nor taken down everywhere."""
     everywhere = select(Takedown.id).where(
         Takedown.job_id == Image.job_id, Takedown.guild_id.is_(None), text(IN_FORCE)
     )
@@ -103,7 +103,7 @@ def image(session: Session, image_id: int) -> tuple[Image, Job]:
 
 
 def has_words(words: str) -> ColumnElement[bool]:
-    """Which jobs have every one of the words in their text, in any order and case.
+    """SQL condition for jobs whose text has every one of the words, in any order and case.
 
     Of many words the first MOST_SEARCHED count: each is a condition, of which SQLite takes 1,000.
     """
@@ -119,7 +119,7 @@ def ahead(session: Session, job_id: int) -> int:
 
 
 def waiting(session: Session) -> int:
-    """How many jobs wait for a worker."""
+    """Number of jobs that wait for a worker."""
     return session.scalars(select(func.count()).select_from(Job).where(text(QUEUED))).one()
 
 

@@ -20,7 +20,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Totals:
-    """What a member has made so far, and what is under way for them."""
+    """A member's totals: pictures and jobs so far, and those under way."""
 
     jobs: int
     images: int
@@ -183,7 +183,9 @@ def toggle_favorite(session: Session, member_id: int, image_id: int) -> bool:
 
 
 def may_take(session: Session, member_id: int, job: Job) -> bool:
-    """Whether a member may take a job's originals: their own, or those of one they marked a picture of."""
+    """True if a member may take a job's originals: their own, or those of a job of which they marked a
+    picture.
+    """
     if job.member_id == member_id:
         return True
     theirs = select(Job.id).where(Job.id == job.id, ~Job.stealth, _marked_by(member_id))

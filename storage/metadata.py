@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from PIL import ExifTags, Image
 
 PARAMETERS = "parameters"
-"""How a picture was made, in A1111's words."""
+"""Name of the text that says in A1111's words how a picture was made."""
 EASEL = "easel"
 """The request as JSON."""
 COMFYUI = "prompt"

@@ -1,4 +1,4 @@
-"""What moderators do: bans, pauses, the guild's queue, and the log of all of it."""
+"""Acts of moderators: bans, pauses, the guild's queue, and the log of all of it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _set_paused(session: Session, guild_id: int, by: int, *, paused: bool) -> bo
 
 
 def guild_queue(session: Session, guild_id: int) -> list[Job]:
-    """What runs and waits in a guild: the running jobs first, then the waiting ones by age."""
+    """Jobs of a guild: the running ones first, then the waiting ones by age."""
     live = session.scalars(
         select(Job).where(Job.guild_id == guild_id, text(UNFINISHED)).order_by(Job.id)
     ).all()
@@ -173,7 +173,7 @@ def entries(session: Session, guild_id: int, before: int | None = None, limit: i
 
 
 def verify_chain(session: Session) -> list[str]:
-    """What is wrong with the log, a sentence each: entries changed, or taken out from between others."""
+    """Check the log's hashes: a sentence for each entry that was changed or taken out."""
     problems = []
     before = FIRST_HASH
     for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id)):

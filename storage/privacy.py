@@ -25,7 +25,7 @@ from storage.tables import LIVE, OPEN, Batch, Delivery, Export, Favorite, Image,
 class Deleted:
     jobs: int
     interrupted: Sequence[Job | Batch]
-    """What waited or ran, as it was: its message in a channel is about nothing now."""
+    """Jobs that waited or ran, as they were: their messages in channels are about nothing now."""
     started_from: Sequence[str]
     """Keys of the pictures that their jobs started from, or were to."""
 

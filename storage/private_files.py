@@ -58,5 +58,5 @@ def rename_once(part: Path, path: Path) -> None:
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether users other than the owner may read, write or enter a file or folder."""
+    """True if users other than the owner may read, write or enter a file or folder."""
     return bool(path.stat().st_mode & _OTHERS)

@@ -33,7 +33,7 @@ def report(session: Session, job_id: int, guild_id: int, reporter_id: int) -> bo
 
 
 def undecided(session: Session, guild_id: int, before: int | None = None, limit: int = 5) -> list[Report]:
-    """What waits for a moderator of the guild, newest first: of several reports of one job the newest."""
+    """Reports that wait for a moderator of the guild, newest first: of several of one job the newest."""
     newest = select(func.max(Report.id)).where(Report.guild_id == guild_id, text(UNDECIDED))
     query = select(Report).where(Report.id.in_(newest.group_by(Report.job_id)))
     if before is not None:

@@ -52,7 +52,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "lcm": ("LCM",),
     "tcd": ("TCD",),
 }
-"""What other programs call them: A1111's name first, then ComfyUI's where that is another."""
+"""Names in other programs: A1111's first, then ComfyUI's where that is another."""
 _KARRAS = "Karras"
 _LEVELS_OF_ITS_OWN = ("", "automatic")
 _PLAIN_LEVELS = ("uniform", "normal")

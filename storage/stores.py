@@ -1,4 +1,4 @@
-"""Whether a process sees the pictures that the database names.
+"""Check that a process sees the pictures that the database names.
 
 The first process to start marks its folder and notes the marker in the database. Whoever comes later with
 another folder would save pictures where nobody finds them, or look for them where they are not.
@@ -42,7 +42,7 @@ def adopt(session: Session, images: ImageStore) -> None:
 
 
 def mismatch(session: Session, images: ImageStore) -> str | None:
-    """Why this is not the database's store, and what to do; None where it is, or none is noted."""
+    """Reason why this is not the database's store, with what to do; None if it is, or if none is noted."""
     known = session.get(Store, _THE_ONE, populate_existing=True)
     if known is None or images.marker() == known.marker:
         return None

@@ -55,7 +55,7 @@ def asker(session: Session, address: Address, name: str = "") -> Member:
 def check(
     session: Session, address: Address, interaction_id: int | None = None, press: str | None = None
 ) -> None:
-    """Whether `submit` would refuse whoever asks; nobody is locked, so it may still.
+    """Raise if `submit` would refuse whoever asks; nobody is locked, so it may still.
 
     Raises:
         Banned, Paused, QueueFull
@@ -65,7 +65,7 @@ def check(
 
 
 def may_ask(session: Session, member: Member, guild_id: int | None) -> None:
-    """Whether a member, locked by `asker`, may have one more entry in the queue.
+    """Raise if a member, locked by `asker`, may not have one more entry in the queue.
 
     Raises:
         Banned, Paused, QueueFull

@@ -1,4 +1,4 @@
-"""What no row names is taken out of the image store, a little a round.
+"""Take files that no row names out of the image store, a little a round.
 
 Pictures that were brought and came to nothing, and what a worker saved for an attempt that was lost, a job
 whose member deleted their data, or a picture that was taken down while the process died. A file is left for a

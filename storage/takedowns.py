@@ -18,7 +18,7 @@ from storage.tables import IN_FORCE, Delivery, Job, Message, Takedown
 EVERYWHERE = None
 """In the place of a guild's id."""
 OPERATOR = 0
-"""Who decides about everywhere, in the place of a moderator's Discord id."""
+"""Stands for the operator, who decides about everywhere, in the place of a moderator's Discord id."""
 
 
 class TakenDown(Refused):
@@ -80,7 +80,7 @@ def restore(session: Session, job_id: int, guild_id: int | None, by: int) -> boo
 
 
 def everywhere(session: Session, job_id: int) -> bool:
-    """Whether a job's pictures are shown to nobody."""
+    """True if a job's pictures are shown to nobody."""
     return _in_force(session, job_id, EVERYWHERE)
 
 

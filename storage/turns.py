@@ -1,4 +1,4 @@
-"""Whose turn it is: which member a worker serves next, and with which of their jobs.
+"""Fair queue: the member that a worker serves next, and the one of their jobs that it takes.
 
 The member who was served longest ago comes first; every claim and every newcomer draws a turn number of their
 own. Relaxed jobs wait until no other is to be had, but not for ever: after `PATIENCE_MS` they count as fast.
@@ -63,8 +63,8 @@ def next_member(
 ) -> Member | None:
     """The member whose turn it is among those with a job for these models, their row locked; None: no work.
 
-    Who has but relaxed jobs comes when nobody else does. A member with a job for a `loaded` model comes first
-    when at most `WINDOW` turns behind. Members in `passed` are left out, and with
+    Members with only relaxed jobs are served when no other member is eligible. A member with a job for a
+    `loaded` model comes first when at most `WINDOW` turns behind. Members in `passed` are left out, and with
     `suspects` False jobs that must run in an idle worker.
     """
     asked = {"models": list(models), "passed": list(passed), "suspects": suspects}

@@ -11,9 +11,9 @@ from dotenv import dotenv_values
 PREFIX = "EASEL_"
 OF_TESTS = "EASEL_TEST_"
 NEAR = 0.8
-"""How alike (difflib's ratio) two names without their prefix are, of which one is meant for the other."""
+"""Least likeness (difflib's ratio) of two names without their prefix of which one is meant for the other."""
 NEARER = 0.9
-"""How alike whole names are: without the prefix they may well be another program's."""
+"""Least likeness of whole names: without the prefix they may well be another program's."""
 
 
 def unread(known: Iterable[str], env_file: str) -> Iterator[tuple[str, str | None]]:

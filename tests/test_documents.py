@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from discord.app_commands import Group
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from bot import commands
@@ -31,20 +34,107 @@ def _text(name: str) -> str:
 def test_every_file_that_is_named_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     linked = re.findall(r"\]\((?!https?:)([^)#]+)", text)
-    named = re.findall(
-        r"`((?:easel|bot|generator|storage|migrations|picturebook|tests|docs|benchmarks|\.ci)/[\w./-]*)`",
-        text,
-    )
+    named = re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", text)
     for name in linked:
         assert (document.parent / name).exists(), name
     for name in named:
         assert (ROOT / name).exists(), name
+    for name in re.findall(r"`([\w./-]+\.py)`", text):
+        assert (ROOT / name).exists() or (document.parent / name).exists(), name
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    for folder in FOLDERS.split("|"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for name in re.findall(r"\bdocs/[\w./-]+\.md\b", path.read_text(encoding="utf-8")):
+                assert (ROOT / name).exists(), f"{path.relative_to(ROOT)}: {name}"
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/operating.md"])
 def test_every_setting_is_explained(name: str) -> None:
     for field in Config.model_fields:
         assert f"`{config.variable(field)}`" in _text(name), field
+
+
+def test_every_default_of_a_setting_is_the_codes() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", _text("docs/operating.md"), re.MULTILINE))
+    for field, info in Config.model_fields.items():
+        default = info.default.get_secret_value() if isinstance(info.default, SecretStr) else info.default
+        said = re.fullmatch(r"`([^`]*)`", rows.get(config.variable(field), "").strip())
+        literal = default is not None and default not in ("", config.DISCORD_URL) and field != "data_dir"
+        assert (said[1] if said else None) == (str(default) if literal else None), field
+
+
+def test_every_metric_is_explained_and_no_other() -> None:
+    tree = ast.parse(_text("easel/metrics.py"))
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    measured = {text for text in strings if isinstance(text, str) and re.fullmatch(r"easel_\w+", text)}
+    explained = re.findall(r"^\| `(easel_\w+)", _text("docs/operating.md"), re.MULTILINE)
+    assert {name.removesuffix("_total") for name in explained} == measured
+
+
+def test_every_slash_command_that_is_named_exists() -> None:
+    known = {"/" + command.name: command for command in commands.ALL}
+    page = re.compile(r"`(/[a-z]+)(?: ([a-z_]+))?[ `]")
+    for document in (ROOT / name for name in ("README.md", "docs/operating.md", "docs/moderation.md")):
+        for name, inner in page.findall(document.read_text(encoding="utf-8")):
+            if name in ("/metrics", "/tmp"):
+                continue
+            assert name in known, f"{document.name}: {name}"
+            command = known[name]
+            if inner and isinstance(command, Group):
+                assert command.get_command(inner), f"{document.name}: {name} {inner}"
+
+
+def test_every_folder_imports_what_the_architecture_says() -> None:
+    table = re.findall(r"^\| `(\w+)/` \|[^|]*\| ([^|]*) \|$", _text("docs/architecture.md"), re.MULTILINE)
+    folders = {folder for folder, _ in table}
+    assert folders == {path.name for path in ROOT.iterdir() if any(path.glob("*.py"))}
+    for folder, said in table:
+        if not said.startswith("everything"):
+            allowed = set(re.findall(r"`(\w+)`", said.split("; never")[0]))
+            assert _imports(ROOT / folder) & folders - {folder} == allowed & folders, folder
+
+
+def _imports(folder: Path) -> set[str]:
+    """Top-level packages that the folder's files import anywhere, inside functions too."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.partition(".")[0] for name in names}
+    return found
+
+
+def test_members_sentences_are_where_contributors_look_for_them() -> None:
+    """Beside the folders of messages, commands and views, exactly the files that are named."""
+    line = re.search(r"^- Every sentence.*?(?=^- )", _text("CONTRIBUTING.md"), re.MULTILINE | re.DOTALL)
+    assert line is not None
+    named = set(re.findall(r"`(bot/\w+\.py)`", line[0])) - {"bot/translation.py"}
+    marked = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "bot").glob("*.py") if _marks_a_sentence(path)
+    }
+    assert marked == named
+
+
+def _marks_a_sentence(path: Path) -> bool:
+    """True if the file marks words for translation; a separator such as `_(", ")` is none."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    marks = [call for call in calls if ast.unparse(call.func) in ("_", "N_", "ngettext")]
+    said = [arg.value for call in marks for arg in call.args if isinstance(arg, ast.Constant)]
+    return any(re.search(r"\w", str(each)) for each in said)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    groups = {"": app, **{group.name: group.typer_instance for group in app.registered_groups}}
+    for group, commands_of in groups.items():
+        for command in commands_of.registered_commands if commands_of else ():
+            assert command.callback is not None
+            name = command.name or command.callback.__name__
+            named = rf"`easel {group} [a-z\\|]*\b{name}\b" if group else rf"`easel {name}\b"
+            assert re.search(named, _text("README.md")), f"{group} {name}"
 
 
 def test_every_command_that_is_named_exists() -> None:

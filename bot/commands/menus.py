@@ -1,4 +1,4 @@
-"""What a right click on a message or a member offers, below *Apps*."""
+"""Context menus below *Apps*, for a right click on a message or a member."""
 
 from __future__ import annotations
 

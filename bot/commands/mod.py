@@ -8,8 +8,9 @@ import discord
 from discord import app_commands
 
 from bot.commands.show import JobNumber
-from bot.messages import fence, finding, length, panels
+from bot.messages import finding, panels
 from bot.moderation import searchable
+from bot.prompt_text import fence, length
 from bot.translation import N_
 from bot.views.answering import in_time, say, show_privately
 from bot.views.audits import audit as audit_page

@@ -1,24 +1,15 @@
-"""What members read of a job's life and of what cannot be done; the panels speak in `panels.py`.
+"""Sentences about a job's life: waiting, progress, result, failure.
 
-One function a sentence. None needs discord, and none mentions anyone but the member a job belongs to.
+What members read of anything else stands in the files beside this one. One function a sentence. None needs
+discord, and none mentions anyone but the member a job belongs to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from bot.checks import Permission
-from bot.flags import Parsed
-from bot.messages.language import flag_faults, hints, notes, unknown_words
-from bot.messages.lists import listed
-from bot.messages.states import named
-from bot.prompt_text import code, fence, file_name, length, show_prompt
+from bot.prompt_text import code, length, show_prompt
 from bot.translation import N_, _, ngettext
-from storage.catalog import Catalog
 from storage.contract import Action, ErrorCode, JobState, Speed
 from storage.tables import Job
-
-__all__ = ["fence", "file_name", "flag_faults", "hints", "length", "notes", "show_prompt", "unknown_words"]
 
 CONTENT = 2000
 """UTF-16 units that a message's content may have."""
@@ -103,7 +94,7 @@ _SPEEDS = {Speed.FAST: N_("fast"), Speed.RELAX: N_("relaxed"), Speed.TURBO: N_("
 
 
 def mode(job: Job) -> str:
-    """How the job is drawn and who sees it, as every message of it ends: `(fast)`, `(relaxed, stealth)`."""
+    """Speed and visibility of a job, as every message of it ends: `(fast)`, `(relaxed, stealth)`."""
     speed = _(_SPEEDS[Speed(job.speed)])
     return _("({speed}, stealth)").format(speed=speed) if job.stealth else _("({speed})").format(speed=speed)
 
@@ -212,7 +203,9 @@ def may_not_be_posted(job: Job, why: str) -> str:
 
 
 def handed_over(job: Job) -> str:
-    """Where Easel may not post by itself and the time to answer is nearly over."""
+    """Offer to go on, for a place where Easel may not post by itself and the time to answer is nearly
+    over.
+    """
     return _about(
         job,
         after=_(
@@ -234,7 +227,7 @@ def shown_below(job: Job) -> str:
 
 
 def without_pictures(job: Job) -> str:
-    """Why a finished job has no pictures."""
+    """Reason why a finished job has no pictures."""
     match JobState(job.state):
         case JobState.CANCELLED:
             return cancelled(job)
@@ -287,155 +280,3 @@ _FAILURES = {
     ErrorCode.DISK_FULL: N_("Sorry, there is no room to save pictures: Easel's operator has to make some."),
     ErrorCode.TOO_OLD: N_("Sorry, the job waited so long that it was given up. {again}"),
 }
-
-
-def told(understood: Sequence[Parsed], catalog: Catalog, *, at_limit: bool) -> list[str]:
-    """The sentences that a member privately reads of a job that was made."""
-    return [*([concurrent()] if at_limit else []), *hints(understood, catalog)]
-
-
-def concurrent() -> str:
-    """The member has as many jobs running as they may."""
-    return _(
-        "You have reached the maximum allowed number of concurrent jobs. Don't worry, this job "
-        "will start as soon as another one finishes!"
-    )
-
-
-def queue_full(limit: int) -> str:
-    return _(
-        "Your job queue is full. Please wait for a job to finish first, then resubmit this one. "
-        "(At most {limit} jobs wait at a time; `/info` shows yours and can cancel them.)"
-    ).format(limit=limit)
-
-
-def banned(reason: str, expires_at: int | None) -> str:
-    """`expires_at` is in epoch milliseconds, None for ever."""
-    until = "" if expires_at is None else _(" until {when}").format(when=f"<t:{expires_at // 1000}:f>")
-    because = _(" Reason: {reason}").format(reason=show_prompt(reason, 500)) if reason else ""
-    return _("You have been blocked from drawing here{until}.{because}").format(until=until, because=because)
-
-
-def paused() -> str:
-    return _("The moderators have paused new jobs in this server. Nothing was started; try again later.")
-
-
-def missing_permissions(missing: Sequence[Permission]) -> str:
-    names = listed([f"**{_(permission.value)}**" for permission in missing])
-    return _(
-        "I cannot post the result here: I lack {names} in this channel. A moderator can allow it."
-    ).format(names=names)
-
-
-def not_age_restricted() -> str:
-    return _("The safety check is switched off here, so I draw in age-restricted channels only.")
-
-
-def no_such_job(job_id: int) -> str:
-    return _("There is no job {job_id}, or its pictures are not kept any more.").format(job_id=job_id)
-
-
-def no_such_picture() -> str:
-    return _("This picture is not kept any more.")
-
-
-def picture_withheld() -> str:
-    return _("The safety check withheld this picture, so nothing can be made of it.")
-
-
-def picture_lost() -> str:
-    return _("Sorry, this picture is not in the store any more. 🔄 on its grid draws new ones.")
-
-
-def too_large(width: int, height: int, limit: int) -> str:
-    return _("That would be {width} × {height} pixels; pictures here grow to at most {limit} a side.").format(
-        width=width, height=height, limit=limit
-    )
-
-
-def no_upscaler() -> str:
-    return _("Pictures of this model cannot be enlarged here: its catalog entry names no upscaler.")
-
-
-def model_gone(name: str) -> str:
-    return _("The model {name} that drew this is not installed any more.").format(name=code(name))
-
-
-def lora_gone(name: str) -> str:
-    return _(
-        "The LoRA {name} that drew this is not installed any more; imagine the prompt again without it."
-    ).format(name=code(name))
-
-
-def steering_gone() -> str:
-    return _(
-        "This model does not read pictures any more as it did for this one; imagine the prompt again without "
-        "`--sref`, `--cref`, `--oref` or `--control`."
-    )
-
-
-def not_yours() -> str:
-    return _("This is somebody else's: only they and moderators may do that.")
-
-
-def not_moderator() -> str:
-    return _("Only moderators of this server may do that.")
-
-
-def already_finished(state: str) -> str:
-    return _("Too late: the job is {state} already.").format(state=named(state))
-
-
-def taken_down(*, everywhere: bool = False) -> str:
-    if everywhere:
-        return _("Whoever runs Easel here withheld these pictures: they are shown to nobody any more.")
-    return _("The moderators of this server withheld these pictures: they are not shown here.")
-
-
-def not_resolved() -> str:
-    return _("Discord did not pass on what you chose, so nothing was started. Choose it again and send it.")
-
-
-def not_accepted(given: str) -> str:
-    return _("{given} is not accepted here: choose or type it as Discord shows it.").format(given=code(given))
-
-
-def unknown_button() -> str:
-    return _("This button is from another version of Easel than the one that runs now.")
-
-
-def stale_command() -> str:
-    return _("Easel's commands have changed: reload Discord, then try again.")
-
-
-def forbidden_words(words: Sequence[str]) -> str:
-    banned_words = listed([code(word) for word in words])
-    return _("Banned prompt detected: {words} may not be asked for here. Nothing was started.").format(
-        words=banned_words
-    )
-
-
-def words_not_posted(words: Sequence[str]) -> str:
-    """Where they were forbidden after they were asked for."""
-    return _("Banned prompt detected: {words} may not be posted here.").format(
-        words=listed([code(word) for word in words])
-    )
-
-
-def unexpected(reference: int | None) -> str:
-    said = _("Sorry, something went wrong, and it was noted.")
-    if reference is None:
-        return said
-    return said + _("\n-# Quote {reference} to whoever runs Easel here.").format(reference=reference)
-
-
-def with_echo(sentence: str, echo: str) -> str:
-    """A refusal with what was typed below it, to copy; without it where it would not fit or not survive."""
-    if echo_fits(sentence, echo):
-        return "\n".join([sentence, _("Your prompt, to copy:"), fence(echo)])
-    return "\n".join([sentence, _("Your prompt is in the file, to copy.")])
-
-
-def echo_fits(sentence: str, echo: str) -> bool:
-    # Discord ends a code block at the first three backticks, however long its fence is.
-    return "```" not in echo and length(sentence) + length(echo) <= CONTENT - 100

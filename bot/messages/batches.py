@@ -1,4 +1,4 @@
-"""What is said of a batch: the question, its progress, and why it cannot be."""
+"""Sentences about a batch: the question, its progress, and why it cannot be."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def declined() -> str:
 
 
 def closed(state: str) -> str:
-    """Why a batch cannot be answered any more."""
+    """Reason why a batch cannot be answered any more."""
     if state in (CONFIRMED, FINISHED):
         return _("These jobs were started already; `/info` shows what is left of them.")
     if state == DECLINED:
@@ -80,7 +80,9 @@ def progress(batch: Batch, tally: Tally) -> str:
 
 
 def handed_over(batch: Batch, tally: Tally) -> str:
-    """Where Easel may not post by itself and the time to answer is nearly over."""
+    """Offer to go on, for a place where Easel may not post by itself and the time to answer is nearly
+    over.
+    """
     after = _(
         " - <@{member_id}> ({counts})\n"
         "Discord gives no more time to answer here. **Show** goes on in this place. Otherwise the "

@@ -1,4 +1,4 @@
-"""What the buttons below a picture say: ✉️, 🗑, ℹ️, and what cannot be zoomed, panned or drawn anew."""
+"""Sentences of the buttons below a picture: ✉️, 🗑, ℹ️, and what cannot be zoomed, panned or drawn anew."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from bot.grammar import TypedFlag, divide
-from bot.messages import CONTENT, length, show_prompt
+from bot.messages import CONTENT
 from bot.messages.states import named
+from bot.prompt_text import length, show_prompt
 from bot.translation import N_, _
 from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Role, Task
@@ -44,7 +45,7 @@ DEEDS = {
 
 
 def letter_home(job: Job, images: Sequence[Image]) -> str:
-    """What comes with pictures in direct messages."""
+    """Text that comes with pictures in direct messages."""
     request = GenerationRequest.model_validate(job.request)
     seed = images[0].seed if len(images) == 1 else request.seed
     facts = _("\n**Job ID**: {id}\n**seed** {seed}").format(id=job.id, seed=seed)
@@ -153,7 +154,7 @@ def painted_shape(given: tuple[int, int], wanted: tuple[int, int]) -> str:
 
 
 def facts(job: Job, image: Image, catalog: Catalog) -> str:
-    """What one picture is and how it was drawn."""
+    """Facts about one picture: its job, model, seed and all else with which it was drawn."""
     request = GenerationRequest.model_validate(job.request)
     entry = catalog.models.get(request.model)
     model = request.model if entry is None else entry.title
@@ -184,7 +185,7 @@ def _brought(job: Job, request: GenerationRequest) -> bool:
 
 
 def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -> str:
-    """Where a picture comes from, back to the first job, and how many jobs were made of it."""
+    """A picture's ancestors, back to the first job, and the number of jobs that were made of it."""
     request = GenerationRequest.model_validate(job.request)
     line = [*([job] if request.task is not Task.TEXT_TO_IMAGE or ancestors else []), *ancestors]
     shown = [_ancestor(one) for one in line[:_ANCESTORS]]

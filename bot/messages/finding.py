@@ -1,4 +1,4 @@
-"""What is said where members find, keep and report pictures: menus, reactions, and the moderators' lists."""
+"""Sentences for finding, keeping and reporting pictures: menus, reactions, and the moderators' lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the forms say that open when a button is pressed: titles and labels, each at most 45 characters."""
+"""Titles and labels of the forms that open when a button is pressed, each at most 45 characters."""
 
 from __future__ import annotations
 

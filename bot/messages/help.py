@@ -69,7 +69,7 @@ def _flags(catalog: Catalog) -> str:
 
 
 def alternative(number: int) -> str:
-    """What a page's picture shows, for those who cannot see it."""
+    """Alternative text of a page's picture, for those who cannot see it."""
     return (
         _("Four pictures of a red castle on green hills at night, in watercolor"),
         _("Four castles that are alike, and four that differ by --chaos 80"),

@@ -1,4 +1,4 @@
-"""What the pages of `/history` and `/favorites` say."""
+"""Sentences on the pages of `/history` and `/favorites`."""
 
 from __future__ import annotations
 

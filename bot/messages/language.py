@@ -1,4 +1,4 @@
-"""What members read of their prompts: what is wrong with one, and what is worth knowing of one that runs."""
+"""Sentences about prompts: faults of one that is refused, and notes on one that runs."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ _TOLD = {
 
 
 def hints(parsed: Sequence[Parsed], catalog: Catalog) -> list[str]:
-    """What there is to say of a command that runs, each sentence once though it became many jobs."""
+    """Sentences about a command that runs, each once though it became many jobs."""
     lines = notes(all_notes(parsed))
     for model in dict.fromkeys(each.request.model for each in parsed):
         words = dict.fromkeys(
@@ -183,7 +183,7 @@ def hints(parsed: Sequence[Parsed], catalog: Catalog) -> list[str]:
 
 
 def notes(kept: Sequence[Note]) -> list[str]:
-    """What the member is privately told of a command that runs."""
+    """Private sentences for the notes on a command that runs."""
     idle = dict.fromkeys(f"`--{note.flag}`" for note in kept if note.kind is NoteKind.NO_MEANING)
     lines = []
     if idle:

@@ -1,4 +1,4 @@
-"""What the private panels say: /info, /queue and /mod."""
+"""Sentences of the private panels: /info, /queue and /mod."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What members read of pictures that they bring, and of words about pictures."""
+"""Sentences about pictures that members bring, and about words that were found for pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_NAME = 200
 
 
 def of_several(name: str, sentence: str) -> str:
-    """Which of the pictures that a command brings a refusal is about."""
+    """A refusal behind the name of the picture, of several that a command brings, that it is about."""
     shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
     return _("{name}: {sentence}").format(name=code(shown), sentence=sentence)
 

@@ -1,4 +1,4 @@
-"""What `/settings`, `/prefer` and the commands of speed and visibility say."""
+"""Sentences of `/settings`, `/prefer` and the commands of speed and visibility."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def out_of_time() -> str:
 
 
 def closed_messages() -> str:
-    """Where a picture was to come by direct message, too, and could not."""
+    """Note that a picture could not come by direct message too, as the member wished."""
     return _(
         "Your pictures could not be sent to you by direct message: Discord does not let me. Allow "
         "messages from members of this server, or turn it off by `/prefer auto_dm`. `/history` has "

@@ -1,4 +1,4 @@
-"""What is said of a member's data: handed out, and deleted."""
+"""Sentences about a member's data: handed out, and deleted."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def next_part() -> str:
 
 
 def really_delete(jobs: int, pictures: int) -> str:
-    """What would be deleted: `jobs` of which `pictures` are kept."""
+    """Question before deleting: `jobs`, and the `pictures` of them that are kept."""
     what = _("**{jobs} jobs** with their prompts and **{pictures} pictures**").format(
         jobs=jobs, pictures=pictures
     )

@@ -1,4 +1,4 @@
-"""Why a prompt's pictures, or an earlier prompt, cannot be taken."""
+"""Reasons why a prompt's pictures, or an earlier prompt, cannot be taken."""
 
 from __future__ import annotations
 

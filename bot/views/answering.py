@@ -1,4 +1,4 @@
-"""How a press or command is answered within Discord's three seconds, and its message repainted."""
+"""Answers to presses and commands within Discord's three seconds, and their messages repainted."""
 
 from __future__ import annotations
 

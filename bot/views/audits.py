@@ -25,7 +25,7 @@ def read_audit(session: Session, guild_id: int, before: int | None = None) -> li
 
 
 def audit(entries: Sequence[AuditEntry]) -> discord.ui.LayoutView:
-    """What `read_audit` found, with buttons to older entries and back to the newest."""
+    """A page of the log as `read_audit` found it, with buttons to older entries and back to the newest."""
     shown = entries[:PAGE]
     view = discord.ui.LayoutView(timeout=None)
     box: discord.ui.Container[Any] = discord.ui.Container(discord.ui.TextDisplay(panels.audit(shown)))

@@ -19,7 +19,7 @@ from storage.tables import Ban
 
 HOUR_MS = 3_600_000
 LASTS = {N_("1 hour"): 1, N_("1 day"): 24, N_("1 week"): 7 * 24, N_("4 weeks"): 28 * 24}
-"""How long a ban lasts, in hours; for good where none is chosen."""
+"""Choices of a ban's length, in hours; for good where none is chosen."""
 REASON_LENGTH = 400
 _LASTS_FIELD = "lasts"
 

@@ -8,9 +8,9 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import batches as wishes
-from bot import messages
 from bot.batches import Proposal
 from bot.messages import batches as sentences
+from bot.messages import language
 from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import moderates
@@ -49,7 +49,7 @@ def cancel_button(batch_id: int, *, stopping: bool) -> Press:
 
 async def ask(interaction: Interaction, proposal: Proposal) -> None:
     """Answer with what is to be made, which only its member sees."""
-    hints = messages.hints(proposal.understood, host(interaction).backends.catalog)
+    hints = language.hints(proposal.understood, host(interaction).backends.catalog)
     content = sentences.question([one.text for one in proposal.understood], hints)
     await say(interaction, content, view=question(proposal.batch.id), ephemeral=True)
 

@@ -26,7 +26,7 @@ def cancel(job_id: int, *, stopping: bool = False) -> discord.ui.View:
 
 
 def is_moderator(interaction: Interaction) -> bool:
-    """Whether this member moderates the whole guild, whatever the channel they are in adds or takes away.
+    """True if this member moderates the whole guild, whatever the channel they are in adds or takes away.
 
     `interaction.permissions` would be those in the channel, its overwrites included.
     """
@@ -38,7 +38,7 @@ def is_moderator(interaction: Interaction) -> bool:
 
 
 def moderates(interaction: Interaction, asked: Job | Batch) -> bool:
-    """Whether this member may stop what another asked for in this guild, or in this very channel."""
+    """True if this member may stop what another asked for in this guild, or in this very channel."""
     if interaction.guild_id is None or asked.guild_id != interaction.guild_id:
         return False
     here = asked.channel_id == interaction.channel_id and interaction.permissions.manage_messages

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import discord
 
-from bot import carried, messages
+from bot import carried
 from bot.carried import Carried
 from bot.flags import Preferences
-from bot.messages import finding
+from bot.messages import finding, refusals
 from bot.prompt_text import fence
 from bot.translation import _
 from bot.views.press import Interaction, Press, Pressed, button, host, on_press
@@ -33,7 +33,9 @@ class NoCommand(Refused):
 
 
 async def command_in(interaction: Interaction, texts: Mapping[str, str]) -> Carried | None:
-    """What a picture's texts ask for; read beside the event loop, for they may be long."""
+    """Read the command in a picture's texts, beside the event loop, for they may be long; None if there is
+    none.
+    """
     return await asyncio.to_thread(carried.read, texts, host(interaction).backends.catalog)
 
 
@@ -43,9 +45,9 @@ def draw_button() -> Press:
 
 
 def spelled(found: Carried, before: str = "") -> tuple[str, list[discord.File]]:
-    """What is said of a command, behind what is said `before`; and the file in which a long one stands."""
+    """Text that shows a command, behind the text `before`; and a file with a command too long for it."""
     said = "\n".join(filter(None, [before, finding.carries(exact=found.exact, lost=found.lost)]))
-    if messages.echo_fits(said, found.command):
+    if refusals.echo_fits(said, found.command):
         return f"{said}\n{fence(found.command)}", []
     return said, [discord.File(io.BytesIO(found.command.encode()), _FILE)]
 

@@ -1,4 +1,4 @@
-"""What a button's `custom_id` says: `e1:<verb>:<id>[:<n>[:<text>]]`.
+"""Format of a button's `custom_id`: `e1:<verb>:<id>[:<n>[:<text>]]`.
 
 Messages with these ids stay in channels for ever, so a form that was shipped once is never given another
 meaning: `tests/bot/custom_ids.golden` keeps them all, and a new meaning takes a new verb.
@@ -14,7 +14,7 @@ from typing import Final
 MAX_LENGTH: Final = 100
 """Discord's limit, characters."""
 LARGEST: Final = 2**63 - 1
-"""What a column of the database holds; 19 digits can say more."""
+"""Largest number that a column of the database holds; 19 digits can say more."""
 
 TEMPLATE: Final = re.compile(
     r"e1:(?P<verb>[a-z0-9]+):(?P<id>[0-9]{1,19})(?::(?P<n>[0-9]{1,19})(?::(?P<text>.*))?)?", re.DOTALL

@@ -1,4 +1,4 @@
-"""What the buttons below pictures do that make a job: V, 🔄, upscale, vary, zoom, pan; and U.
+"""Buttons below pictures that make a job: V, 🔄, upscale, vary, zoom, pan; and U.
 
 With Remix on, those that draw open a form with the prompt first. What was typed there comes back as the
 submit of a form that names the button, and goes the same way.
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from bot import derived, messages, redrawn, submit
 from bot.arrivals import Arrivals
 from bot.derived import Cell, Derived, Upscaling, Variation
-from bot.messages import forms
+from bot.messages import forms, refusals
 from bot.redrawn import Outpainting
 from bot.submit import Asked, Derive, Wish
 from bot.views.answering import in_time, in_time_for_form, repaint, say
@@ -35,17 +35,17 @@ from storage.tables import Member
 
 @dataclass(frozen=True)
 class Deed:
-    """What a button draws anew, and the form in which its prompt can be changed first."""
+    """A button's form, in which the prompt can be changed first, and the function that derives its job."""
 
     title: Callable[[], str]
     prompt: Callable[[Session, CustomId], str]
-    """What the form is filled with."""
+    """Text that fills the form."""
     derive: Callable[[Session, Catalog, CustomId, Remix], Derived]
 
 
 @dataclass(frozen=True)
 class Remix:
-    """How a member wants it: the words in place of the picture's own, and V1–V4 nearer to the picture."""
+    """A member's changes to an action: words in place of the picture's own, V1–V4 nearer to the picture."""
 
     text: str | None = None
     subtle: bool = False
@@ -130,7 +130,7 @@ async def announce(interaction: Interaction, asked: Asked) -> None:
     if sent is not None:
         await host(interaction).backends.database.write(jobs.set_progress_message, job.id, sent)
     catalog = host(interaction).backends.catalog
-    if told := messages.told(asked.understood, catalog, at_limit=asked.at_limit):
+    if told := refusals.told(asked.understood, catalog, at_limit=asked.at_limit):
         await interaction.followup.send("\n".join(told), ephemeral=True)
 
 

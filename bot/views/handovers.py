@@ -1,4 +1,4 @@
-"""Where Easel may not post by itself and a job outlasts the 15 minutes to answer: a press gives new ones."""
+"""Handover of a job that outlasts its 15 minutes where Easel may not post: a press gives 15 new ones."""
 
 from __future__ import annotations
 

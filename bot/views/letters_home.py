@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 import discord
 from sqlalchemy.orm import Session
 
-from bot import messages, policy, uploads
+from bot import policy, prompt_text, uploads
 from bot.messages import deeds
 from bot.uploads import Upload
 from bot.views.answering import in_time, say
@@ -43,7 +43,7 @@ class NothingToSend(Refused):
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is sent; `owner` is the name of the job's member, after whom files are named."""
+    """Pictures to send; `owner` is the name of the job's member, after whom files are named."""
 
     job: Job
     images: Sequence[Image]
@@ -129,7 +129,7 @@ def _movie(backends: Backends, parcel: Parcel) -> list[Upload]:
         return []
     data = backends.images.load(job.movie_key)
     extension = PurePosixPath(job.movie_key).suffix.removeprefix(".")
-    name = messages.file_name(parcel.owner, job.text, job.id, extension)
+    name = prompt_text.file_name(parcel.owner, job.text, job.id, extension)
     return [Upload(name, data)] if len(data) <= FILE_LIMIT else []
 
 

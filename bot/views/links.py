@@ -18,7 +18,7 @@ def jump_url(session: Session, job: Job) -> str | None:
 
 
 def progress_url(job: Job | Batch) -> str | None:
-    """Where a job or a batch is waited for; what its member alone sees has no address."""
+    """Link to a job's or a batch's progress; what its member alone sees has no address."""
     if job.ephemeral or job.progress_message_id is None or job.channel_id is None:
         return None
     return _url(job.guild_id, job.channel_id, job.progress_message_id)

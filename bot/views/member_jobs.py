@@ -39,7 +39,7 @@ def read_member_jobs(session: Session, member_id: int, guild_id: int, before: in
 
 
 def member_jobs(member_id: int, found: Found) -> discord.ui.LayoutView:
-    """What `read_member_jobs` found, with buttons to older jobs and back to the newest."""
+    """A page of jobs as `read_member_jobs` found it, with buttons to older ones and back to the newest."""
     lines = [finding.member_job(job, url) for job, url in zip(found.jobs, found.links, strict=True)]
     view = discord.ui.LayoutView(timeout=None)
     title = finding.member_jobs_title(member_id, empty=not lines)

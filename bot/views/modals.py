@@ -60,7 +60,7 @@ class Submitted:
         return host(self.interaction).backends
 
     def text(self, name: str) -> str:
-        """What was typed; nothing where the field was left empty."""
+        """Text of a field; empty where nothing was typed."""
         return str(self.fields.get(name) or "")
 
     def chosen(self, name: str) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import io
 import discord
 from sqlalchemy.orm import Session
 
-from bot import derived, messages
-from bot.messages import deeds
+from bot import derived
+from bot.messages import deeds, refusals
 from bot.submit import Found
 from bot.translation import _
 from bot.views.answering import in_time, in_time_for_form, say
@@ -40,9 +40,9 @@ async def _parameters(pressed: Pressed) -> None:
     work = backends.database.read(_read, backends.catalog, pressed.id, interaction.user.id)
     job_id, said, command = await in_time(interaction, work, ephemeral=True)
     files = []
-    if not messages.echo_fits(said, command):
+    if not refusals.echo_fits(said, command):
         files.append(discord.File(io.BytesIO(command.encode()), "prompt.txt"))
-    content = messages.with_echo(said, command)
+    content = refusals.with_echo(said, command)
     await say(interaction, content, view=edit_and_run(job_id), files=files, ephemeral=True)
 
 

@@ -27,7 +27,7 @@ class UnknownButton(Refused):
 
 
 class Host(Protocol):
-    """What views need of the client they run in."""
+    """Parts of the client that views need."""
 
     backends: Backends
     languages: Languages
@@ -64,7 +64,7 @@ def host(interaction: Interaction) -> Host:
 
 
 def locale_of(interaction: Interaction) -> str | None:
-    """Whose language to speak: what the member has chosen, or their Discord's."""
+    """Locale to speak in: the one that the member has chosen, or their Discord's."""
     return host(interaction).languages.of(interaction.user.id, interaction.locale.value)
 
 

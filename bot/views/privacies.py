@@ -47,7 +47,7 @@ def _panel(text: str, *buttons: discord.ui.Item[Any]) -> discord.ui.LayoutView:
 
 
 def read_amounts(session: Session, member_id: int) -> tuple[int, int]:
-    """How many jobs and pictures there are to delete."""
+    """Numbers of jobs and pictures that there are to delete."""
     mine = (Job.member_id == member_id, Job.deleted_at.is_(None))
     kept = select(func.count()).select_from(Image).join(Job, Job.id == Image.job_id)
     return (
@@ -57,7 +57,7 @@ def read_amounts(session: Session, member_id: int) -> tuple[int, int]:
 
 
 def question(member_id: int, jobs: int, pictures: int) -> discord.ui.LayoutView:
-    """What would be deleted, with a button that does it."""
+    """Question with the amounts that would be deleted, and a button that does it."""
     return _panel(
         said.really_delete(jobs, pictures),
         button("ye", member_id, label=said.delete_label(), style=discord.ButtonStyle.danger),

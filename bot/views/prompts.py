@@ -1,4 +1,4 @@
-"""What follows a typed prompt: its pictures are fetched, one job is announced, several are asked about."""
+"""Steps behind a typed prompt: its pictures are fetched, one job is announced, several are asked about."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def with_pictures(
     parsed: Sequence[Parsed],
     files: Sequence[File],
 ) -> list[Parsed]:
-    """What was understood, with the pictures that were attached or linked to.
+    """Add the pictures that were attached or linked to.
 
     Raises:
         SeveralPictures, PictureRefused

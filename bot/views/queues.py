@@ -37,7 +37,7 @@ Box = discord.ui.Container[Any]
 
 @dataclass(frozen=True)
 class Queue:
-    """What runs and waits: the jobs of no batch, the running ones first, and the batches."""
+    """Jobs and batches that run and wait: the jobs of no batch, the running ones first, and the batches."""
 
     jobs: Sequence[Job]
     batches: Sequence[tuple[Batch, Tally]]
@@ -68,7 +68,7 @@ def _alone(jobs: Sequence[Job]) -> list[Job]:
 
 @dataclass(frozen=True)
 class Info:
-    """What `/info` shows of a member."""
+    """Contents of `/info` for a member."""
 
     member: Member
     totals: Totals
@@ -102,7 +102,7 @@ def info(found: Info) -> discord.ui.LayoutView:
 
 
 def own_queue(queue: Queue) -> discord.ui.LayoutView:
-    """What a member has waiting and running."""
+    """A member's waiting and running jobs, each with a button to stop it."""
     box = Box(discord.ui.TextDisplay(panels.queue_title(len(queue))))
     _list(box, queue, "cq", "bq", with_member=False)
     return _panel(box)

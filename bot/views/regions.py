@@ -68,7 +68,7 @@ def _form(session: Session, catalog: Catalog, image_id: int, member_id: int) -> 
 
 
 def mask_form(session: Session, image_id: int, member_id: int) -> Form:
-    """What to draw where a copy of the picture is painted over that was brought before."""
+    """Form for the words to draw where an earlier brought copy of the picture is painted over."""
     jobs.seen_image(session, image_id, member_id)
     prompt = derived.prompt_of(session, picture=image_id)
     return Form(CustomId("fm", image_id), forms.region_title(), prompt, forms.what_label())

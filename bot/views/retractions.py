@@ -26,7 +26,7 @@ class Retraction(Enum):
 
 @dataclass(frozen=True)
 class Subject:
-    """What a message of Easel's is about; `image_id` where it shows that picture alone."""
+    """Job or batch that a message of Easel's is about; `image_id` where it shows that picture alone."""
 
     job: Job | Batch
     image_id: int | None = None

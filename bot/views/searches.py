@@ -1,4 +1,4 @@
-"""What `/history` is asked to show, in a form that fits beside a page's ids in a `custom_id`."""
+"""Search terms of `/history`, in a form that fits beside a page's ids in a `custom_id`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Search:
 
     @classmethod
     def of(cls, number: int, words: str | None) -> Self:
-        """What `number` and `words` of a `custom_id` say."""
+        """Read a search from the `number` and `words` of a `custom_id`."""
         kind, days = number >> 1 & 3, number >> 3 & 3
         return cls(
             words or "",
@@ -54,7 +54,7 @@ class Search:
 
     @property
     def narrowed(self) -> bool:
-        """Whether anything but words and favorites is left out."""
+        """True if anything but words and favorites narrows the search."""
         return (self.kind, self.days, self.model) != (None, None, None)
 
     @property

@@ -1,4 +1,4 @@
-"""What the buttons below a message show now, read from the database: no press undoes another's colour."""
+"""States of the buttons below a message, read from the database: no press undoes another's colour."""
 
 from __future__ import annotations
 

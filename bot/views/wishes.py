@@ -1,4 +1,4 @@
-"""What an interaction says about who asks, where, and what may be posted there."""
+"""Read an interaction: who asks, where, and what may be posted there."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def place_of(interaction: Interaction) -> Place:
 
 
 def is_user_install(interaction: Interaction) -> bool:
-    """Whether only the member has installed Easel, not the server: Easel cannot post there by itself.
+    """True if only the member has installed Easel, not the server: Easel cannot post there by itself.
 
     In its own direct messages it can, whoever installed it.
     """

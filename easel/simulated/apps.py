@@ -1,4 +1,4 @@
-"""What a right click on a message offers on Discord, as a list below it: Easel's menus, and its reactions.
+"""Message menus and reactions, which a right click offers on Discord, as a list below each message.
 
 The list is only on the page: the message that the bot knows has none.
 """
@@ -71,7 +71,7 @@ def _menus(env: Env, viewer: Viewer, message: Message) -> list[tuple[int, list[s
 
 
 def asker_of(message: Message) -> int | None:
-    """Who asked for what the message shows: whoever used the command, or is named in it."""
+    """Id of the member who asked for what a message shows: whoever used the command, or is named in it."""
     user = (message.interaction_metadata or {}).get("user")
     if isinstance(user, Mapping):
         return int(user["id"])

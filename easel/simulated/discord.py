@@ -23,8 +23,9 @@ from easel.simulated.kept import keep, restore
 from easel.simulated.page import Page
 
 SETTLE_S = 25.0
-"""How long SimCord lets the bot take for an answer: ample, and shorter than what it puts off on purpose
-(`bot.reactions.TOLD_S`), which would be waited for."""
+"""Seconds that SimCord lets the bot take for an answer: ample, and shorter than what it puts off on purpose
+(`bot.reactions.TOLD_S`), which would be waited for.
+"""
 TICK_S = 0.5
 
 

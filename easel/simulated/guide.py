@@ -1,4 +1,4 @@
-"""Who greets in the demo's channel, and answers what no bot on Discord would hear."""
+"""A guide that greets in the demo's channel, and answers what no bot on Discord would hear."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simcord.builders import ChannelHandle
 from simcord.env import Env
 
 TRY = "demo:try"
-"""How the `custom_id` of a button begins whose label is a prompt to draw."""
+"""Beginning of the `custom_id` of a button whose label is a prompt to draw."""
 PROMPTS = (
     "a red castle on green hills at night --ar 3:2",
     "a blue boat on the sea at sunset --ar 16:9",

@@ -1,4 +1,4 @@
-"""What the demo's channels keep from one start to the next: messages, and the files in them."""
+"""Messages of the demo's channels, and the files in them, kept from one start to the next."""
 
 from __future__ import annotations
 

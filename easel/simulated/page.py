@@ -59,7 +59,7 @@ class Page(Preview):
 
     @property
     def busy(self) -> bool:
-        """Whether an action of the page is under way, which will publish by itself."""
+        """True while an action of the page is under way, which will publish by itself."""
         return self._active_action is not None
 
     async def _action(self, context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:

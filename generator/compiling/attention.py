@@ -1,4 +1,4 @@
-"""Which of torch's attentions a card computes with."""
+"""The choice among torch's attentions on a card."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ WORTH_COMPILING = 30
 """Calls that differ in nothing but their rows, after which they are compiled: about one job's."""
 
 Inputs = tuple[Any, ...]
-"""What one call is given, tensors and dictionaries of tensors; the first dimension of each is rows."""
+"""Inputs of one call, tensors and dictionaries of tensors; the first dimension of each is rows."""
 
 Call = Callable[..., Tensor]
 """Inputs, one by one, to what a network makes of them, which has their rows."""
@@ -37,7 +37,7 @@ Shape = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def bucket(rows: int) -> int:
-    """How many rows a call of so many is filled up to."""
+    """Number of rows to which a call of so many is filled up."""
     return 1 << (rows - 1).bit_length()
 
 
@@ -93,12 +93,12 @@ class CompiledCall:
 
     @property
     def begun(self) -> bool:
-        """Whether anything came often enough to be compiled."""
+        """True once anything came often enough to be compiled."""
         return bool(self._begun)
 
     @property
     def settled(self) -> bool:
-        """Whether something did, and the compiler is through with all of it."""
+        """True once something did, and the compiler is through with all of it."""
         return self.begun and self._begun == self._ended
 
     def __call__(self, *inputs: Any) -> Tensor:

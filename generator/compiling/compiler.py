@@ -52,14 +52,14 @@ FORM = 2
 """Of the files: another number where they are to be called in another way."""
 
 UNFINISHED = "unfinished-"
-"""How the names of folders begin in which a file is being made."""
+"""Prefix of folders in which a file is being made."""
 
 KEPT_DAYS = 90
 """A file that nobody has used for so long is of another torch or card, most likely."""
 
 
 def users_folder() -> Path:
-    """Where they are kept if nobody says where."""
+    """Default folder of the compiled networks, in the user's cache."""
     return platformdirs.user_cache_path("easel") / "compiled"
 
 
@@ -71,7 +71,7 @@ class Compiler:
         self._loaded: dict[Path, Any] = {}
 
     def ways(self, part: torch.nn.Module) -> list[Compile]:
-        """How to compile it, the quickest first; the last needs no look at its numbers."""
+        """Ways to compile a part, the quickest first; the last needs no look at its numbers."""
         return [partial(self.compiled, part, quickest=quickest) for quickest in (True, False)]
 
     def compiled(self, part: torch.nn.Module, example: Inputs, *, quickest: bool) -> Call:

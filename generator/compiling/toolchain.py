@@ -1,4 +1,4 @@
-"""What torch's compiler needs on a machine with a card, where nobody may have installed CUDA itself."""
+"""Requirements of torch's compiler on a machine with a card, where nobody may have installed CUDA itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 INSTALLED_AT = Path("/usr/local/cuda")
 
 HEADERS = ("cuda.h", "crt/host_defines.h", "nv/target")
-"""What compiled networks include of CUDA; the last two are not in the packages that torch itself asks for."""
+"""Headers of CUDA that compiled networks include; the last two are not in the packages that torch
+asks for.
+"""
 
 
 def let_compilers_find_cuda(folder: Path) -> None:
@@ -36,7 +38,7 @@ def let_compilers_find_cuda(folder: Path) -> None:
 
 
 def missing() -> Iterator[tuple[str, str]]:
-    """What there is not, and how to get it."""
+    """Requirements that are missing, each with the way to get it."""
     if not (os.environ.get("CXX") or shutil.which("g++")):
         yield "no C++ compiler", "apt-get install g++"
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
@@ -46,7 +48,7 @@ def missing() -> Iterator[tuple[str, str]]:
 
 
 def cuda_home() -> Path | None:
-    """Where all of the headers are: what is installed, or else what packages bring."""
+    """Folder with all of CUDA's headers: an installed one, or else one that packages bring."""
     for home in _homes():
         if all((home / "include" / header).exists() for header in HEADERS):
             return home

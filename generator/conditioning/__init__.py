@@ -1,1 +1,1 @@
-"""What steers a picture besides noise."""
+"""Conditions that steer a picture besides noise."""

@@ -1,4 +1,4 @@
-"""What a control network is shown of the picture that leads it."""
+"""Control maps: the form in which a control network is shown the picture that leads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a grid's pictures begin with, where they are to begin almost alike."""
+"""Initial noise of a grid whose pictures are to begin almost alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 OWN = 0.15
-"""How far each picture of a `sameseed` grid is from the first one's noise to its own."""
+"""Fraction of the way from the first picture's noise to its own at which each of a `sameseed` grid begins."""
 
 
 def alike(noise: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class _Token(NamedTuple):
     id: int
     emphasis: float
     begin: int
-    """Where in the whole text its characters begin and end."""
+    """Indexes in the whole text at which its characters begin and end."""
     end: int
 
 
@@ -104,7 +104,7 @@ Encoder = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 
 def encoded(encoder: Encoder, texts: Sequence[Tokens], at_once: int) -> list[tuple[Tensor, ...]]:
-    """What the encoder makes of each text, in calls of exactly so many chunks.
+    """Encode texts in calls of exactly so many chunks.
 
     A call that is not full is filled up with its last chunk: all calls being of one size, a text comes out
     the same to the last bit whoever else is in its call.

@@ -1,4 +1,4 @@
-"""What a request's words come to: one embedding for each picture of its grid, and the negative one."""
+"""Embeddings of a request's words: one for each picture of its grid, and the negative one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from storage.contract import SEED_SPACE, GenerationRequest, Phrase
 
 FULL = 1000
 REACH = 0.8
-"""How far `stylize` 1000 moves the embedding from the bare prompt to the prompt with style words."""
+"""Share of the way to the prompt with style words that `stylize` 1000 moves the bare prompt's embedding."""
 
 CHAOS_REACH = 0.8
-"""How far `chaos` 100 moves each picture's embedding to the prompt with a phrase of its own."""
+"""Share of the way to the prompt with a phrase of its own that `chaos` 100 moves each picture's embedding."""
 
 WEIRD_FULL = 3000
 WEIRD_REACH = 0.35
 WEIRD_ANGLE = 0.35
-"""How far `weird` 3000 leans towards a weird phrase, and by how many radians it then turns at random."""
+"""Share of the way to a weird phrase that `weird` 3000 leans, and radians by which it then turns at
+random.
+"""
 
 SAME_AS = 0.5
 """`x::-0.5` beside parts that weigh 1 together is the negative prompt `x`, as in Midjourney."""
@@ -62,7 +64,9 @@ _NOTHING = Embedding(torch.ones(1, 1, 1))
 
 
 def texts(request: GenerationRequest, lexicon: Lexicon, *, guided: bool) -> list[Text]:
-    """What `positive`, and if `guided` `negative`, will look up: found by letting them where nothing is."""
+    """Texts that `positive`, and if `guided` `negative`, will look up: found by letting them where nothing
+    is.
+    """
     asked: list[Text] = []
 
     def note(found: Sequence[Text]) -> list[Embedding]:

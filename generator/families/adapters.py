@@ -44,7 +44,7 @@ class ImageEncoder:
         self.network = network.to(device).eval()
 
     def read(self, pictures: Sequence[PIL.Image.Image], *, whole: bool) -> tuple[Tensor, Tensor]:
-        """What stands for the pictures and for none, (1, pictures, …) each, as diffusers' pipelines have it.
+        """Encode the pictures, and none: (1, pictures, …) each, as diffusers' pipelines have it.
 
         `whole` is one vector a picture; else it is the states of all its patches.
         """
@@ -94,7 +94,7 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
 
 
 class RowWeights:
-    """How strongly the pictures of a call's rows work: (rows, 1, 1) for each adapter of one UNet."""
+    """Strength of the pictures of each of a call's rows: (rows, 1, 1) for each adapter of one UNet."""
 
     def __init__(self) -> None:
         self.now: Sequence[Tensor] = ()
@@ -140,7 +140,7 @@ def _let_rows_weigh(unet: Any) -> None:
 
 
 def reads_whole(unet: Any, place: int) -> bool:
-    """Whether the adapter at this place wants one vector a picture, and not the states of its patches."""
+    """True if the adapter at this place wants one vector a picture, and not the states of its patches."""
     return isinstance(unet.encoder_hid_proj.image_projection_layers[place], ImageProjection)
 
 

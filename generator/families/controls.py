@@ -50,7 +50,7 @@ class Control(torch.nn.Module):
         conditions: dict[str, Tensor],
         added: dict[str, Tensor],
     ) -> dict[str, Any]:
-        """What the UNet is given besides: what is added to its blocks, each row's at its own weight."""
+        """Residuals for the UNet: numbers to add to its blocks, each row's at its own weight."""
         # A UNet for inpainting sees the mask behind the latents; the control network does not.
         seen = latents[:, : self.network.config.in_channels]
         down, middle = self.network(

@@ -1,4 +1,4 @@
-"""What a model calls for every row and every picture, and a card has compiled: its denoiser and its decoder.
+"""Parts that a model calls for every row and every picture, compiled on a card: its denoiser and its decoder.
 
 Modules of their own, that know nothing of the model around them: a compiler in another process is sent one.
 """
@@ -19,7 +19,7 @@ Conditions = dict[str, Tensor]
 """UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
 
 PICTURES = "pictures of "
-"""How the names of conditions begin that an adapter reads; its role follows."""
+"""Prefix of the names of conditions that an adapter reads; its role follows."""
 
 WEIGHTS = "weights of "
 """The same for how strongly it works: (rows, 1, 1)."""

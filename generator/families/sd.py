@@ -54,7 +54,7 @@ class StableDiffusion:
     }
 
     upcasts_vae = False
-    """Whether the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
+    """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
 
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
@@ -67,10 +67,10 @@ class StableDiffusion:
         if device.type == "cuda":
             self._suit_card()
         self.adapters: Mapping[Role, Adapter] = {}
-        """What reads pictures beside the words, by its role, in the order in which the UNet has them."""
+        """Adapters that read pictures beside the words, by role, in the order in which the UNet has them."""
         self.control: Control | None = None
         self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
-        """What `predict` calls: the networks themselves, or something quicker that does the same."""
+        """Module that `predict` calls: the networks themselves, or something quicker that does the same."""
         self.decoder: Callable[[Tensor], Tensor] = Decoder(self.vae)
         """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
@@ -172,13 +172,13 @@ class StableDiffusion:
 
     @property
     def unet_weights(self) -> int:
-        """How many numbers a UNet call multiplies what it is given by, those of a control network too."""
+        """Number of weights by which a UNet call multiplies its input, those of a control network too."""
         called = [self.unet] if self.control is None else [self.unet, self.control.network]
         return sum(weight.numel() for network in called for weight in network.parameters())
 
     @property
     def size_bytes(self) -> int:
-        """What the weights take on the device."""
+        """Bytes that the weights take on the device."""
         return weights_bytes(*self.modules)
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
@@ -210,7 +210,7 @@ class StableDiffusion:
         return found
 
     def is_guided(self, guidance_scale: float) -> bool:
-        """Whether a picture takes two rows of a batch; never where guidance was distilled into the model."""
+        """True if a picture takes two rows of a batch; never where guidance was distilled into the model."""
         return guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
 
     def conditions(
@@ -248,7 +248,8 @@ class StableDiffusion:
         *,
         guided: bool,
     ) -> Conditions:
-        """What each adapter reads of its role's pictures, and how strongly, the same for `count` pictures.
+        """Conditions from reference pictures: for each adapter its role's, and their weight, the same for
+        `count` pictures.
 
         Where there is guidance the negative rows come first.
         """
@@ -278,7 +279,7 @@ class StableDiffusion:
 
     @torch.inference_mode()
     def is_sound(self) -> bool:
-        """Whether nothing overflows where noise, early and late, goes through the networks."""
+        """True if nothing overflows when noise, early and late, goes through the networks."""
         side = self.unet.config.sample_size
         shape = (1, self.unet.config.in_channels, side, side)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
@@ -300,7 +301,7 @@ class StableDiffusion:
 
     @property
     def sees_mask(self) -> bool:
-        """Whether the UNet was made for inpainting: mask and masked picture are channels of its input."""
+        """True if the UNet was made for inpainting: mask and masked picture are channels of its input."""
         latent_channels: int = self.vae.config.latent_channels
         return bool(self.unet.config.in_channels == 2 * latent_channels + 1)
 

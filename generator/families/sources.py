@@ -1,4 +1,4 @@
-"""What a catalog's source says about itself before its weights are loaded."""
+"""Facts that a catalog's source tells of itself before its weights are loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Networks that share their weights: what is changed about the layers of one is not about the other's."""
+"""Copy a tree of modules without copying its parameters: the copy's layers can be changed, the weights are
+shared.
+"""
 
 from __future__ import annotations
 

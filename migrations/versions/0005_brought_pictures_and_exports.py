@@ -1,4 +1,4 @@
-"""Which job uses which picture, who brings it, and exports that are put together.
+"""Link jobs to the pictures that they use, and those to who brings them; add exports that are put together.
 
 The pictures of older jobs are looked up beside running work (`storage/brought.py`): here is only noted how
 many jobs there are.

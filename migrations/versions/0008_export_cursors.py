@@ -1,4 +1,4 @@
-"""Where an export goes on that is tried again; and no movies of pictures that were deleted.
+"""Keep the place at which an interrupted export goes on; drop movies of pictures that were deleted.
 
 Revision ID: 0008
 Revises: 0007

@@ -20,7 +20,7 @@ TOKEN_MS = 15 * 60_000
 
 @dataclass(frozen=True)
 class Address:
-    """Who asked, where, and how the answer reaches them.
+    """A request's sender and place, and the way on which its answer reaches them.
 
     Ids are Discord's; the token lives until `token_expires_at` (epoch milliseconds by the database's clock).
     An address that was not read from a row has `heard` instead, since only the database can tell the time.
@@ -54,11 +54,12 @@ class Address:
         return {**columns, "token_expires_at": self.token_ends(at)}
 
     def ephemeral(self, *, stealth: bool) -> bool:
-        """Whether only the member is to see an answer here; in direct messages nobody else can."""
+        """True if only the member is to see an answer here; in direct messages nobody else can."""
         return stealth and (self.guild_id is not None or self.user_install)
 
     def same_moment(self, table: type[Addressed], at: int) -> ColumnElement[bool]:
-        """Which rows were asked for less than three seconds before or after, as the ends of the tokens tell.
+        """SQL condition for rows that were asked for less than three seconds before or after, as the ends of
+        the tokens tell.
 
         When they were written does not: on a busy machine one press waits longer than the other.
         """
@@ -90,7 +91,7 @@ class Addressed:
 
 
 class Asked(Addressed):
-    """What a member asked for, a job or a batch of them, and the message that tells how far it is."""
+    """Columns of what a member asked for, a job or a batch, and of the message that tells how far it is."""
 
     text: Mapped[str] = mapped_column(Text)
     """The whole prompt as it is shown, flags included."""
@@ -103,10 +104,10 @@ class Asked(Addressed):
 
     @property
     def ephemeral(self) -> bool:
-        """Whether its messages are shown to its member alone."""
+        """True if its messages are shown to its member alone."""
         return self.address.ephemeral(stealth=self.stealth)
 
     @property
     def by_token_alone(self) -> bool:
-        """Whether only the interaction's token reaches its messages."""
+        """True if only the interaction's token reaches its messages."""
         return self.user_install or self.ephemeral

@@ -1,4 +1,4 @@
-"""What every table is made of: ids and times, and how constraints and indexes are named and written."""
+"""Base of every table: ids and times, and the form in which constraints and indexes are named and written."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Batch(Asked, Table):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     size: Mapped[int] = mapped_column(Integer)
     wishes: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
-    """What each of its jobs will be, as it was shown; empty once they have rows, or never will."""
+    """Jobs to be, as they were shown; empty once they have rows, or never will."""
     state: Mapped[str] = mapped_column(String(20), default="proposed")
     expires_at: Mapped[int] = mapped_column(Millis)
     confirmed_at: Mapped[int | None] = mapped_column(Millis)

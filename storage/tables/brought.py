@@ -26,9 +26,9 @@ class Bringing(Table):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     key: Mapped[str] = mapped_column(String(_KEY))
-    """Where the image store keeps it; the same bytes have the same key."""
+    """Key in the image store; the same bytes have the same key."""
     member_id: Mapped[int] = mapped_column(Snowflake)
-    """Who was refused before may have no row."""
+    """No foreign key: a member who was refused before may have no row."""
     created_at: Mapped[int] = mapped_column(Millis)
 
 

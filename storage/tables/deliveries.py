@@ -1,4 +1,4 @@
-"""What must reach a member, and the messages in which it did."""
+"""Tables of what must reach a member, and of the messages in which it did."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPEN = "state IN ('open', 'posted', 'withdrawn')"
 
 
 class Delivery(Addressed, Table):
-    """What must reach a member: written before the request to Discord and closed after it.
+    """Something that must reach a member: written before the request to Discord and closed after it.
 
     `open` until its message is known, then `posted` until the progress message is gone, then `done`; or
     `given_up`. `withdrawn`: its pictures were taken away before it was done, so what an attempt has perhaps
@@ -61,8 +61,9 @@ class Delivery(Addressed, Table):
     attempted_at: Mapped[int | None] = mapped_column(Millis)
     """Committed before the request: when set, and no message is known, look before posting again."""
     attempted_by: Mapped[str | None] = mapped_column(String(10))
-    """How: a message in the `channel`, an edit of the `answer` to the command, which may be repeated, or a
-    new message by the interaction's `token`."""
+    """Way of the attempt: a message in the `channel`, an edit of the `answer` to the command, which may be
+    repeated, or a new message by the interaction's `token`.
+    """
     failures: Mapped[int] = mapped_column(Integer, default=0)
     """Errors that nobody foresaw, so far: they are bounded, unlike Discord's."""
     message_id: Mapped[int | None] = mapped_column(Snowflake)
@@ -71,7 +72,7 @@ class Delivery(Addressed, Table):
 
     @property
     def by_token_alone(self) -> bool:
-        """Whether only the interaction's token can post it where it was asked for."""
+        """True if only the interaction's token can post it in the place from which it was asked for."""
         return self.user_install or self.ephemeral
 
 

@@ -27,7 +27,7 @@ class Image(Table):
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     key: Mapped[str] = mapped_column(String(300))
-    """Where the image store keeps it; never a link of Discord's."""
+    """Key in the image store; never a link of Discord's."""
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     """Bytes of the file."""

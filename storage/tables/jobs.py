@@ -30,7 +30,7 @@ UNFINISHED = "state IN ('queued', 'running')"
 
 
 class Job(Asked, Table):
-    """What is drawn, or found in words, for one wish: waiting, running, or finished for ever.
+    """One wish of a member, drawn or found in words: waiting, running, or finished for ever.
 
     The token finishes the progress message, also after a restart.
     """
@@ -62,7 +62,7 @@ class Job(Asked, Table):
         ForeignKey("images.id", use_alter=True, name="fk_jobs_parent_image_id_images")
     )
     parent_index: Mapped[int | None] = mapped_column(Integer)
-    """Which image of its grid the parent was (0–3)."""
+    """Index of the parent in its grid (0–3)."""
     model: Mapped[str] = mapped_column(String(100))
     request: Mapped[dict[str, Any]]
     request_version: Mapped[int] = mapped_column(Integer)
@@ -86,12 +86,12 @@ class Job(Asked, Table):
     error_detail: Mapped[str | None] = mapped_column(Text)
     timings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    """What it found out in words: a description's prompts, a prompt's weights, a blend's descriptions."""
+    """Words that it found: a description's prompts, a prompt's weights, a blend's descriptions."""
     movie_key: Mapped[str | None] = mapped_column(String(200))
-    """Where the image store keeps the movie of its forming pictures (animated WebP), if one was asked for."""
+    """Key in the image store of the movie of its forming pictures (animated WebP), if one was asked for."""
 
     uses: Mapped[list[JobPicture]] = relationship(lazy="raise", passive_deletes="all")
-    """What its request names: written with it, and never read through it."""
+    """Pictures that its request names: written with it, and never read through it."""
 
     started_at: Mapped[int | None] = mapped_column(Millis)
     finished_at: Mapped[int | None] = mapped_column(Millis)

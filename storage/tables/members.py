@@ -38,7 +38,7 @@ class Member(Table):
 
 
 class MemberUsage(Table):
-    """What a member used on one day (UTC)."""
+    """A member's usage on one day (UTC)."""
 
     __tablename__ = "member_usage"
 

@@ -86,7 +86,7 @@ class Takedown(Table):
 
 
 class AuditEntry(Table):
-    """What a moderator did. Each hash covers the entry before it: none can be taken out unseen."""
+    """One act of a moderator. Each hash covers the entry before it: none can be taken out unseen."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_guild_id", "guild_id", "id"), AUTOINCREMENT)

@@ -1,4 +1,4 @@
-"""Where the pictures are that the rows name."""
+"""Table of the place of the pictures that the rows name."""
 
 from __future__ import annotations
 

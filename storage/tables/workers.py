@@ -1,4 +1,4 @@
-"""Who claims jobs, and in which turn."""
+"""Tables of the workers that claim jobs, and of the turns in which they do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Worker(Table):
     renewals: Mapped[int] = mapped_column(BigInteger, default=0)
     stopped_at: Mapped[int | None] = mapped_column(Millis)
     draining_at: Mapped[int | None] = mapped_column(Millis)
-    """When it last took no job because one waits that must run in a worker of its own."""
+    """Time at which it last took no job because one waits that must run in a worker of its own."""
     lacks: Mapped[str | None] = mapped_column(String(20))
     """The kind of room it has too little of to take any job."""
 

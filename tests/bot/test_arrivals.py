@@ -12,8 +12,7 @@ import pytest_asyncio
 from simcord.http.client import FakeHTTPClient
 from sqlalchemy import func, select, update
 
-from bot import messages
-from bot.messages import pictures
+from bot.messages import pictures, refusals
 from storage import moderation
 from storage.images import ImageStore
 from storage.tables import Bringing
@@ -154,7 +153,7 @@ def _banned(stage: Stage) -> Iterator[str]:
     place = {"member_id": stage.alice.id, "guild_id": stage.world.guild.id, "by": 1}
     with stage.world.backends.database.writing() as session:
         moderation.ban(session, **place, reason="", expires_at=None)
-    yield messages.banned("", None)
+    yield refusals.banned("", None)
     with stage.world.backends.database.writing() as session:
         moderation.unban(session, **place)
 
@@ -163,7 +162,7 @@ def _banned(stage: Stage) -> Iterator[str]:
 def _paused(stage: Stage) -> Iterator[str]:
     with stage.world.backends.database.writing() as session:
         moderation.pause(session, stage.world.guild.id, 1)
-    yield messages.paused()
+    yield refusals.paused()
     with stage.world.backends.database.writing() as session:
         moderation.resume(session, stage.world.guild.id, 1)
 
@@ -173,7 +172,7 @@ def _full(stage: Stage) -> Iterator[str]:
     limit = update(MemberRow).where(MemberRow.id == stage.alice.id)
     with stage.world.backends.database.writing() as session:
         session.execute(limit.values(waiting_limit=0))
-    yield messages.queue_full(0)
+    yield refusals.queue_full(0)
     with stage.world.backends.database.writing() as session:
         session.execute(limit.values(waiting_limit=10))
 

@@ -6,7 +6,8 @@ import inspect
 
 import pytest
 
-from bot.messages import deeds, forms, length
+from bot.messages import deeds, forms
+from bot.prompt_text import length
 from storage.contract import Action, JobState
 from storage.tables import Job
 

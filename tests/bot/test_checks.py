@@ -20,8 +20,10 @@ EVERYTHING = frozenset(Permission)
         Place(guild_id=1, permissions=None),
     ],
 )
-def test_places_that_can_be_answered(place: Place) -> None:
+def test_places_that_can_be_answered_lack_nothing_but_an_age_restriction(place: Place) -> None:
     check(place, safety=True)
+    with pytest.raises(NotAgeRestricted):
+        check(place, safety=False)
 
 
 @pytest.mark.parametrize(

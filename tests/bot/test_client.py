@@ -105,4 +105,6 @@ async def test_a_command_that_discord_remembers_from_before_is_answered(world: W
 
 
 async def test_closes_before_it_ever_connected(world: World) -> None:
-    await EaselBot(world.backends).close()
+    bot = EaselBot(world.backends)
+    await bot.close()
+    assert bot.is_closed()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot import messages
+from bot.messages import refusals
 from storage import attempts, moderation
 from storage.contract import JobState
 from storage.tables import Job
@@ -70,10 +70,10 @@ async def test_a_full_queue_refuses_and_a_busy_member_is_told(world: World) -> N
     for number in range(10):
         result = await alice.slash(world.channel, "imagine", prompt=f"castle {number}")
     told = [followup.content for followup in result.followups]
-    assert told == [messages.concurrent()]
+    assert told == [refusals.concurrent()]
     result = await alice.slash(world.channel, "imagine", prompt="one too many")
     assert result.ephemeral
-    assert answer(result).content == messages.queue_full(10)
+    assert answer(result).content == refusals.queue_full(10)
     assert len(job_rows(world)) == 10
 
 
@@ -293,7 +293,7 @@ async def test_who_is_no_moderator_may_not(world: World) -> None:
     for command, options in attempts:
         result = await mallory.slash(world.channel, command, **options)
         assert result.ephemeral
-        assert answer(result).content == messages.not_moderator()
+        assert answer(result).content == refusals.not_moderator()
     assert job_rows(world)[0].state == JobState.QUEUED
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot import messages
+from bot.messages import refusals
 from bot.posting import HANDOVER_MS
 from storage import attempts, jobs, members
 from storage.contract import ErrorCode
@@ -237,7 +237,7 @@ def test_show_is_for_the_jobs_member(studio: Studio) -> None:
     interaction, taken = handed_over(studio, foreign(studio, "guild"))
     before = original(interaction).content
     refused = studio.server.press(studio.bob, original(interaction), "Show")
-    assert studio.wait(lambda: refused.original).content == messages.not_yours()
+    assert studio.wait(lambda: refused.original).content == refusals.not_yours()
     assert original(interaction).content == before
     assert studio.job_of(interaction).interaction_token != refused.token
     drawing.finish(studio.backends, taken)

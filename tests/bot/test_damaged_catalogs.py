@@ -77,4 +77,5 @@ def test_any_bytes_are_a_catalog_or_told(data: bytes, at: int, gone: int) -> Non
         path.write_bytes(whole[:at] + data + whole[at + gone :])
         found = loaded(path)
         if found is not None:
-            parse("a red castle", found)
+            request = parse("a red castle", found).request
+            assert (request.width, request.height) in found[request.model].sizes

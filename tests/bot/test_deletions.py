@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 from PIL import ImageColor
 
-from bot import messages, removals
-from bot.messages import deeds
+from bot import removals
+from bot.messages import deeds, refusals
 from storage.images import movie_key_for
 from storage.pictures import BACKGROUND
 from storage.tables import Image, Job
@@ -44,7 +44,7 @@ async def test_its_owner_is_asked_and_then_it_is_gone(world: World) -> None:
     for label in ("U2", "V2"):
         refused = await press(bob, grid, label)
         assert refused.ephemeral
-        assert answer(refused).content == messages.no_such_picture()
+        assert answer(refused).content == refusals.no_such_picture()
     await press(bob, grid, "V1")
     assert [label for label in labels(grid) if button(world.reread(grid), label).get("disabled")] == [
         "U2",
@@ -115,9 +115,9 @@ async def test_others_may_not(world: World) -> None:
     _, single = await picked(world, alice)
     refused = await press(mallory, single, "🗑️")
     assert refused.ephemeral
-    assert answer(refused).content == messages.not_yours()
+    assert answer(refused).content == refusals.not_yours()
     forged = await press(mallory, world.post_component(f"e1:rmy:{images(world)[1].id}"), "rmy")
-    assert answer(forged).content == messages.not_yours()
+    assert answer(forged).content == refusals.not_yours()
     assert len(images(world)) == 4
 
 
@@ -152,7 +152,7 @@ async def test_twice_is_said(world: World) -> None:
     first, second = await press(alice, single, "🗑️"), await press(alice, single, "🗑️")
     await press(alice, answer(first), "Delete")
     refused = await press(alice, answer(second), "Delete")
-    assert answer(refused).content == messages.no_such_picture()
+    assert answer(refused).content == refusals.no_such_picture()
 
 
 async def test_a_message_that_discord_keeps_is_said(world: World) -> None:

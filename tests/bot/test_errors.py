@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import errors, messages
+from bot import errors
 from bot.batches import TooManyHere
 from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
@@ -12,6 +12,7 @@ from bot.decoding import NotAPicture, TooManyPixels
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError, parse
 from bot.incoming import NotALink, PrivateAddress, TooManyBytes, Unreachable
+from bot.messages import refusals
 from bot.moderation import ForbiddenWords
 from bot.picture_prompts import SeveralPictures
 from bot.prompt_text import length
@@ -85,7 +86,7 @@ REFUSALS: list[Exception] = [
 def test_a_refusal_is_expected_and_has_its_sentence(error: Exception) -> None:
     assert errors.expected(error)
     sentence = errors.sentence(error, reference=99)
-    assert sentence != messages.unexpected(99)
+    assert sentence != refusals.unexpected(99)
     assert length(sentence) <= 2000
 
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import flags, messages, moderation, vocabulary, weights
+from bot import flags, moderation, vocabulary, weights
 from bot.faults import MOST_COMMANDS
 from bot.flags import LONGEST, FlagError, Preferences, Problem, parse_all
 from bot.grammar import divide
+from bot.messages import language
 from storage import prompts, words
 from storage.backends import Backends
 from storage.config import Config
@@ -69,7 +70,7 @@ def test_what_would_be_too_long_is_refused_before_it_is(text: str, monkeypatch: 
         parse_all(text, CATALOG, Preferences(options={"mine": "--no a " * 140}))
     assert caught.value.problem is Problem.TOO_LONG
     assert sum(divided) <= 2 * len(text)
-    assert "at most 4,000" in messages.flag_faults(caught.value.faults)
+    assert "at most 4,000" in language.flag_faults(caught.value.faults)
 
 
 def _counting(monkeypatch: pytest.MonkeyPatch, name: str, real: Callable[..., Any]) -> list[int]:
@@ -94,7 +95,7 @@ def test_a_batch_has_no_more_words_compared_than_one_prompt(
         monkeypatch, "bot.messages.language.vocabulary.nearest_known", vocabulary.nearest_known
     )
     sets = ", ".join(" ".join(f"zq{place}x{word}" for word in range(10)) for place in range(MOST_COMMANDS))
-    messages.hints(parse_all(f"{{{sets}}}", small), small)
+    language.hints(parse_all(f"{{{sets}}}", small), small)
     assert len(compared) == vocabulary.MOST_NAMED
 
 

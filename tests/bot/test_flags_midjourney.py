@@ -19,7 +19,7 @@ from bot.flags import (
     parse,
     parse_all,
 )
-from bot.messages import flag_faults, hints
+from bot.messages.language import flag_faults, hints
 from storage.catalog import Catalog
 from storage.contract import Control, Role, Speed
 from tests.bot.catalogs import catalog

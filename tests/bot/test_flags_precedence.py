@@ -16,7 +16,7 @@ from bot.flags import (
     check_suffix,
     parse,
 )
-from bot.messages import flag_faults, notes
+from bot.messages.language import flag_faults, notes
 from storage.contract import Speed
 from tests.bot.catalogs import catalog
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.flags import FlagError, NoteKind, Preferences, Problem, parse
-from bot.messages import flag_faults
+from bot.messages.language import flag_faults
 from storage.contract import GenerationRequest, Part
 from tests.bot.catalogs import catalog
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import messages
-from bot.messages import language
+from bot.messages import language, refusals
 from bot.options import NotAccepted, NotResolved, check_options
 from bot.views.custom_ids import LARGEST, numbers, parse
 from bot.views.modals import SUBMITS
@@ -61,12 +60,12 @@ async def test_every_button_and_form_answers_numbers_from_nowhere(world: World) 
             result = await use(alice, left, custom_id)
             assert result.acknowledged, custom_id
             said = "" if result.response is None else answer(result).content
-            assert messages.unexpected(None) not in said, custom_id
+            assert refusals.unexpected(None) not in said, custom_id
     for verb in sorted(SUBMITS):
         for ids in (HUGE, f"1:{HUGE}", str(LARGEST)):
             result = await world.submit(alice, f"e1:{verb}:{ids}", prompt="a castle", lasts=["x", HUGE])
             assert result.acknowledged, (verb, ids)
-            assert messages.unexpected(None) not in answer(result).content, (verb, ids)
+            assert refusals.unexpected(None) not in answer(result).content, (verb, ids)
 
 
 def option(kind: int, value: Any) -> dict[str, Any]:
@@ -94,10 +93,10 @@ async def test_an_unresolved_attachment_gets_a_sentence(
     await drawn(world, alice)
     monkeypatch.setattr("bot.client.check_options", _unresolved)
     refused = await alice.slash(world.channel, "imagine", prompt="a castle")
-    assert answer(refused).content == messages.not_resolved()
+    assert answer(refused).content == refusals.not_resolved()
     assert refused.ephemeral
     form = await world.submit(alice, "e1:fr:1", prompt="a castle", painted=["5"])
-    assert answer(form).content == messages.not_resolved()
+    assert answer(form).content == refusals.not_resolved()
 
 
 def _unresolved(data: Any) -> None:

@@ -7,8 +7,7 @@ import io
 import PIL.Image
 import pytest
 
-from bot import messages
-from bot.messages import deeds
+from bot.messages import deeds, refusals
 from bot.views import letters_home
 from bot.views.letters_home import ClosedMessages, NothingToSend, send_home
 from storage import jobs
@@ -115,11 +114,11 @@ async def test_a_deleted_or_lost_picture_is_said(world: World) -> None:
     _, single = await picked(world, alice)
     world.backends.images.delete(images(world)[1].key)
     lost = await press(alice, single, "✉️")
-    assert answer(lost).content == messages.picture_lost()
+    assert answer(lost).content == refusals.picture_lost()
     with world.backends.database.writing() as session:
         session.merge(images(world)[1]).deleted_at = 1
     gone = await press(alice, single, "✉️")
-    assert answer(gone).content == messages.no_such_picture()
+    assert answer(gone).content == refusals.no_such_picture()
     with pytest.raises(NoSuchImage):
         await send_home(world.bot, world.backends, alice.id, job_rows(world)[0].id, 99, asked_in=None)
     assert alice.user.dm_channel.history() == []

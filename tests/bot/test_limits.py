@@ -9,7 +9,8 @@ import discord
 import pytest
 
 from bot import readings, views
-from bot.messages import batches, length, panels, preferences
+from bot.messages import batches, panels, preferences
+from bot.prompt_text import length
 from bot.submit import Found
 from bot.translation import LANGUAGES, spoken
 from bot.views import regions
@@ -57,6 +58,7 @@ def check(sent: Any) -> None:
     else:
         payload = sent.to_dict() if isinstance(sent, discord.ui.Modal) else sent.to_components()
     found = list(parts(payload))
+    assert found
     for part in found:
         for name, limit in LIMITS.items():
             if isinstance(part.get(name), str):

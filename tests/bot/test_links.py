@@ -77,5 +77,7 @@ def test_nothing_is_lost(pieces: list[str]) -> None:
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize("piece", [")", ":", "[", "![a](", "::1", ",", "https://"])
 def test_any_text_is_read_soon(piece: str) -> None:
-    leading("https://" + piece * 6000 + "x")
-    leading(piece * 6000)
+    for text in ("https://" + piece * 6000 + "x", piece * 6000):
+        links, rest = leading(text)
+        assert text.endswith(rest)
+        assert all(link.url in text for link in links)

@@ -11,8 +11,7 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 
-from bot import messages
-from bot.messages import deeds, finding, panels, privacy
+from bot.messages import deeds, finding, panels, privacy, refusals
 from storage import holds, moderation
 from storage.contract import Action, JobState
 from storage.tables import Job
@@ -85,11 +84,11 @@ async def test_cancel_job_is_for_the_member_and_moderators(world: World) -> None
     alice, mallory, mod = world.member("alice"), world.member("mallory"), _moderator(world)
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     waiting = world.messages()[-1]
-    assert await _said(world, mallory, "Cancel Job", waiting) == messages.not_yours()
+    assert await _said(world, mallory, "Cancel Job", waiting) == refusals.not_yours()
     assert await _said(world, mod, "Cancel Job", waiting) == panels.cancelled_by_moderator(1)
     assert _job(world).state == JobState.CANCELLED
     grid = await _grid(world, alice)
-    assert await _said(world, mallory, "Cancel Job", grid) == messages.not_yours()
+    assert await _said(world, mallory, "Cancel Job", grid) == refusals.not_yours()
     assert "succeeded already" in await _said(world, mod, "Cancel Job", grid)
 
 
@@ -97,7 +96,7 @@ async def test_cancel_job_cancels_a_whole_batch(world: World) -> None:
     alice, mallory = world.member("alice"), world.member("mallory")
     asked = await alice.slash(world.channel, "imagine", prompt="a {red, blue} castle")
     progress = answer(await press(alice, answer(asked), "Yes"))
-    assert await _said(world, mallory, "Cancel Job", progress) == messages.not_yours()
+    assert await _said(world, mallory, "Cancel Job", progress) == refusals.not_yours()
     assert await _said(world, alice, "Cancel Job", progress) == finding.retracted("stopped")
     assert [_job(world, job_id).state for job_id in (1, 2)] == [JobState.CANCELLED] * 2
 
@@ -135,7 +134,7 @@ async def test_dm_results_keeps_stealth(world: World) -> None:
     grid = await _grid(world, alice)
     with world.backends.database.writing() as session:
         session.get_one(Job, 1).stealth = True
-    assert await _said(world, mallory, "DM Results", grid) == messages.not_yours()
+    assert await _said(world, mallory, "DM Results", grid) == refusals.not_yours()
 
 
 async def test_reports_reach_the_moderators_who_withhold(world: World) -> None:
@@ -190,7 +189,7 @@ async def test_only_moderators_decide_and_only_servers_have_some(world: World) -
     withhold = button(page, "Withhold")["custom_id"]
     left = world.post_component(withhold)
     refused = await mallory.click(left, custom_id=withhold)
-    assert answer(refused).content == messages.not_moderator()
+    assert answer(refused).content == refusals.not_moderator()
     assert grid.id in [message.id for message in world.messages()]
     with interactions_with(authorizing_integration_owners={"1": str(alice.id)}):
         assert await _said(world, alice, "Report Job", grid) == finding.nobody_moderates()
@@ -241,11 +240,11 @@ async def test_nobody_bans_themselves_and_no_member_bans(world: World) -> None:
     own = await mod.context_menu(world.channel, "Ban from Easel", mod)
     assert answer(own).content == panels.no_self_ban()
     refused = await world.submit(alice, f"e1:fb:{mod.id}", prompt="revenge", lasts=[])
-    assert answer(refused).content == messages.not_moderator()
+    assert answer(refused).content == refusals.not_moderator()
     for menu in ("Jobs of Member", "Ban from Easel"):
         world.allow_menu(menu, alice)
         result = await alice.context_menu(world.channel, menu, mod)
-        assert answer(result).content == messages.not_moderator()
+        assert answer(result).content == refusals.not_moderator()
 
 
 async def test_a_server_forbids_words(world: World) -> None:
@@ -289,9 +288,9 @@ async def test_who_is_no_moderator_forbids_nothing(world: World) -> None:
     world.allow_command("mod", mallory)
     for command in ("mod words add", "mod words remove"):
         result = await mallory.slash(world.channel, command, word="castle")
-        assert answer(result).content == messages.not_moderator()
+        assert answer(result).content == refusals.not_moderator()
     result = await mallory.slash(world.channel, "mod words list")
-    assert answer(result).content == messages.not_moderator()
+    assert answer(result).content == refusals.not_moderator()
 
 
 async def _with_picture(world: World, member: Member, *files: tuple[str, bytes]) -> discord.Message:

@@ -9,6 +9,7 @@ import pytest
 from bot import messages
 from bot.checks import Permission
 from bot.flags import FLAGS, FlagError, Meaning, Note, NoteKind, parse
+from bot.messages import language, refusals
 from bot.prompt_text import length
 from storage.contract import Action, ErrorCode, Speed
 from storage.tables import Job
@@ -152,7 +153,7 @@ def test_every_message_of_a_job_fits_and_mentions_its_member_alone(action: Actio
 def sentence_of(text: str, **options: str) -> str:
     with pytest.raises(FlagError) as caught:
         parse(text, catalog(), options=options)
-    return messages.flag_faults(caught.value.faults)
+    return language.flag_faults(caught.value.faults)
 
 
 @pytest.mark.parametrize(
@@ -217,22 +218,22 @@ def test_a_typed_value_cannot_break_out_of_its_sentence() -> None:
 def test_no_command_is_too_wrong_for_one_message(text: str) -> None:
     sentence = sentence_of(text)
     assert length(sentence) <= messages.CONTENT - 200
-    assert length(messages.with_echo(sentence, text)) <= messages.CONTENT
+    assert length(refusals.with_echo(sentence, text)) <= messages.CONTENT
 
 
 def test_a_prompt_with_every_flag_of_midjourneys_is_told_briefly() -> None:
-    (note,) = messages.notes([Note(NoteKind.NO_MEANING, f"flag{n}") for n in range(60)])
+    (note,) = language.notes([Note(NoteKind.NO_MEANING, f"flag{n}") for n in range(60)])
     assert note.count("`--flag") == 12
     assert "and 48 more have no meaning here" in note
 
 
 def test_notes_name_all_flags_without_meaning_in_one_sentence() -> None:
     parsed = parse("a fox --v 6.1 --hd --exp 5 --p", catalog())
-    assert messages.notes(parsed.notes) == [
+    assert language.notes(parsed.notes) == [
         "`--hd`, `--exp` and `--p` have no meaning here and changed nothing.",
         "No model here stands for `--v 6.1`, so it changed nothing.",
     ]
-    assert messages.notes(parse("a fox --hd", catalog()).notes) == [
+    assert language.notes(parse("a fox --hd", catalog()).notes) == [
         "`--hd` has no meaning here and changed nothing."
     ]
 
@@ -243,14 +244,14 @@ def test_other_notes_say_what_was_done_instead() -> None:
         Note(NoteKind.SETTING_UNUSABLE, "model", "sold"),
         Note(NoteKind.SNAPPED, "ar", "13:4 (208×64)"),
     ]
-    overruled, unusable, snapped = messages.notes(notes)
+    overruled, unusable, snapped = language.notes(notes)
     assert overruled == "`--ar` in your text was followed, not the option `3:2`."
     assert "`sold` cannot be used any more" in unusable
     assert "drawn as 13:4 (208×64)" in snapped
 
 
 def test_unknown_words_are_named_with_what_is_known() -> None:
-    hint = messages.unknown_words("Picturebook", {"dragon": None, "caslte": "castle"}, ("castle", "boat"))
+    hint = language.unknown_words("Picturebook", {"dragon": None, "caslte": "castle"}, ("castle", "boat"))
     assert (
         hint
         == "Picturebook does not know *dragon* and *caslte*. Did you mean *castle*? It knows castle, boat, …"
@@ -258,18 +259,18 @@ def test_unknown_words_are_named_with_what_is_known() -> None:
 
 
 def test_an_echo_that_does_not_fit_goes_into_a_file() -> None:
-    assert messages.with_echo("No.", "a fox").endswith("```\na fox\n```")
+    assert refusals.with_echo("No.", "a fox").endswith("```\na fox\n```")
     for echo in ("x" * 1990, "a ``` b"):
-        sentence = messages.with_echo("No.", echo)
+        sentence = refusals.with_echo("No.", echo)
         assert "in the file" in sentence
         assert echo not in sentence
 
 
 def test_refusals_carry_their_figures() -> None:
-    assert "Your job queue is full. Please wait for a job to finish first" in messages.queue_full(10)
-    assert messages.banned("spam", 1_700_000_000_000).endswith("until <t:1700000000:f>. Reason: spam")
-    assert messages.banned("", None) == "You have been blocked from drawing here."
+    assert "Your job queue is full. Please wait for a job to finish first" in refusals.queue_full(10)
+    assert refusals.banned("spam", 1_700_000_000_000).endswith("until <t:1700000000:f>. Reason: spam")
+    assert refusals.banned("", None) == "You have been blocked from drawing here."
     missing = (Permission.SEND_MESSAGES, Permission.ATTACH_FILES)
-    assert "**Send Messages** and **Attach Files**" in messages.missing_permissions(missing)
-    assert "8192 × 4096" in messages.too_large(8192, 4096, 4096)
-    assert "Quote 7" in messages.unexpected(7)
+    assert "**Send Messages** and **Attach Files**" in refusals.missing_permissions(missing)
+    assert "8192 × 4096" in refusals.too_large(8192, 4096, 4096)
+    assert "Quote 7" in refusals.unexpected(7)

@@ -8,8 +8,7 @@ import discord
 import pytest
 from sqlalchemy import select
 
-from bot import messages
-from bot.messages import deeds, panels
+from bot.messages import deeds, panels, refusals
 from storage.contract import JobState
 from storage.tables import AuditEntry, Guild, Job, Takedown
 from tests.bot import drawing
@@ -44,17 +43,17 @@ async def test_a_channels_moderator_does_nothing_for_the_server(world: World) ->
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     world.allow_command("mod", mod)
     for name, options in COMMANDS.items():
-        assert answer(await mod.slash(channel, name, **options)).content == messages.not_moderator(), name
+        assert answer(await mod.slash(channel, name, **options)).content == refusals.not_moderator(), name
     banned = await mod.slash(channel, "mod ban", user=alice.user)
-    assert answer(banned).content == messages.not_moderator()
+    assert answer(banned).content == refusals.not_moderator()
     for custom_id in PANELS:
         left = world.post_component(custom_id)
         assert answer(await use(mod, left, custom_id)).content in (
-            messages.not_moderator(),
-            messages.not_yours(),
+            refusals.not_moderator(),
+            refusals.not_yours(),
         ), custom_id
     form = await world.submit(mod, f"e1:fb:{alice.id}", prompt="why", lasts=[])
-    assert answer(form).content == messages.not_moderator()
+    assert answer(form).content == refusals.not_moderator()
     with world.backends.database.reading() as session:
         assert session.scalars(select(AuditEntry)).all() == []
         assert [guild.paused_at for guild in session.scalars(select(Guild))] == [None]
@@ -66,9 +65,9 @@ async def test_a_channels_moderator_stops_what_was_asked_for_there(world: World)
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     await alice.slash(channel, "imagine", prompt="a blue castle")
     elsewhere, here = world.messages()[-1], world.messages(channel)[-1]
-    assert answer(await press(mod, elsewhere, "Cancel Job")).content == messages.not_yours()
+    assert answer(await press(mod, elsewhere, "Cancel Job")).content == refusals.not_yours()
     stopped = await mod.context_menu(world.channel, "Cancel Job", elsewhere)
-    assert answer(stopped).content == messages.not_yours()
+    assert answer(stopped).content == refusals.not_yours()
     await press(mod, here, "Cancel Job")
     with world.backends.database.reading() as session:
         states = session.scalars(select(Job.state).order_by(Job.id)).all()
@@ -114,7 +113,7 @@ async def test_a_channels_moderator_takes_nothing_out_of_the_server(world: World
     grid = await world.picture(channel=channel)
     await press(alice, grid, "U1")
     single = await world.picture(after=grid.id, channel=channel)
-    assert answer(await press(mod, single, "🗑️")).content == messages.not_yours()
+    assert answer(await press(mod, single, "🗑️")).content == refusals.not_yours()
     assert "🗑️" in labels(single)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import messages
-from bot.messages import deeds
+from bot.messages import deeds, refusals
 from storage import jobs
 from storage.contract import Action, GenerationRequest, Task
 from tests.bot import drawing, photos
@@ -121,7 +120,7 @@ async def test_edit_and_run_refuses_as_imagine_does(world: World) -> None:
     too_long = await press(alice, said, "Edit & run")
     assert answer(too_long).content == deeds.prompt_too_long(4000)
     unknown = await press(alice, world.post_component("e1:er:999"), "er")
-    assert answer(unknown).content == messages.no_such_job(999)
+    assert answer(unknown).content == refusals.no_such_job(999)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.flags import FlagError, parse, parse_all
-from bot.messages import hints
+from bot.messages.language import hints
 from bot.pasted import read
 from storage.contract import Lora
 from tests.bot.catalogs import catalog

@@ -18,7 +18,7 @@ import pytest
 from bot.faults import NoteKind
 from bot.flags import BY_NAME, FlagError, Parsed, parse_all
 from bot.grammar import divide
-from bot.messages import flag_faults
+from bot.messages.language import flag_faults
 from bot.values import plain_value
 from tests.bot.catalogs import catalog
 from tests.bot.pasted import ours

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot import messages
+from bot.messages import refusals
 from storage import deliveries, jobs, moderation, reports, takedowns, words
 from storage.contract import JobState
 from storage.tables import Address, Delivery, Job, Takedown
@@ -118,11 +118,11 @@ def impose(scene: Scene, policy: str) -> None:
 
 
 SENTENCES: dict[str, str | tuple[str, ...]] = {
-    BANNED: messages.banned("", None),
-    PAUSED: messages.paused(),
-    WORDS: messages.forbidden_words(["castle"]),
-    TAKEN_DOWN: messages.taken_down(),
-    WITHHELD: (messages.taken_down(everywhere=True), messages.no_such_picture()),
+    BANNED: refusals.banned("", None),
+    PAUSED: refusals.paused(),
+    WORDS: refusals.forbidden_words(["castle"]),
+    TAKEN_DOWN: refusals.taken_down(),
+    WITHHELD: (refusals.taken_down(everywhere=True), refusals.no_such_picture()),
 }
 
 
@@ -179,7 +179,7 @@ async def test_another_members_stealth_is_shown_to_nobody_else(world: World) -> 
         result = await cause(stranger)
         await world.env.settle()
         assert posts(stranger) == before, name
-        assert result is None or answer(result).content == messages.not_yours(), name
+        assert result is None or answer(result).content == refusals.not_yours(), name
 
 
 @pytest.mark.parametrize("policy", [BANNED, WORDS, TAKEN_DOWN])
@@ -234,7 +234,7 @@ async def test_a_withheld_picture_comes_back_when_it_is_restored(world: World) -
     await press(mod, answer(await mod.slash(world.channel, "mod reports")), "Withhold")
     assert grid.id not in [message.id for message in world.messages()]
     refused = await alice.slash(world.channel, "show", job_id=1)
-    assert answer(refused).content == messages.taken_down()
+    assert answer(refused).content == refusals.taken_down()
     assert "job 1" in answer(await mod.slash(world.channel, "mod restore", job_id=1)).content.lower()
     await alice.slash(world.channel, "show", job_id=1)
     await world.picture(after=grid.id)

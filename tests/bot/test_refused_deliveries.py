@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from bot import messages
+from bot.messages import refusals
 from storage import deliveries, members, moderation, words
 from storage.database import now
 from storage.tables import Delivery
@@ -20,7 +20,7 @@ MOD = 99
 POST = ("POST", "/channels/{channel_id}/messages")
 DIRECT_CHANNEL = ("POST", "/users/@me/channels")
 CLOSED = Refusal(403, 50007, "Cannot send messages to this user")
-FORBIDDEN = messages.words_not_posted(["castle"])
+FORBIDDEN = refusals.words_not_posted(["castle"])
 
 
 def forbid(studio: Studio) -> None:
@@ -98,7 +98,7 @@ def test_an_answer_that_was_filled_in_is_emptied(studio: Studio) -> None:
     assert interaction.original.content.endswith(FORBIDDEN)
 
 
-@pytest.mark.parametrize(("impose", "sentence"), [(forbid, FORBIDDEN), (ban, messages.banned("", None))])
+@pytest.mark.parametrize(("impose", "sentence"), [(forbid, FORBIDDEN), (ban, refusals.banned("", None))])
 def test_a_result_that_cannot_go_home_says_why(
     studio: Studio, impose: Callable[[Studio], None], sentence: str
 ) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from bot import messages
-from bot.messages import deeds
+from bot.messages import deeds, refusals
 from bot.views.deeds import DEEDS, UPSCALES
 from storage import jobs
 from storage.contract import Action, GenerationRequest, Task
@@ -162,9 +161,9 @@ async def test_what_is_gone_says_so_and_opens_nothing(world: World) -> None:
     for message, label in [(grid, "V2"), (single, "Vary (Subtle)"), (single, "⬅️")]:
         refused = await press(alice, message, label)
         assert refused.modal is None
-        assert answer(refused).content == messages.no_such_picture()
+        assert answer(refused).content == refusals.no_such_picture()
     late = await fill(alice, opened, prompt="a blue boat")
-    assert answer(late).content == messages.no_such_picture()
+    assert answer(late).content == refusals.no_such_picture()
 
 
 async def test_what_was_drawn_without_words_may_stay_so(world: World) -> None:
@@ -194,11 +193,11 @@ async def test_nothing_is_told_or_made_of_anothers_stealth_picture(world: World)
             message = world.post_component(custom_id)
             refused = await press(mallory, message, custom_id.split(":")[1])
             assert refused.modal is None
-            assert answer(refused).content == messages.not_yours(), custom_id
+            assert answer(refused).content == refusals.not_yours(), custom_id
     forms = (f"e1:fx:{image}:0:vs", f"e1:fx:{job}:2:v", f"e1:fz:{image}", f"e1:fr:{image}", f"e1:fi:{job}")
     for custom_id in forms:
         refused = await world.submit(mallory, custom_id, prompt="a fish", places=["1"])
-        assert answer(refused).content == messages.not_yours(), custom_id
+        assert answer(refused).content == refusals.not_yours(), custom_id
     assert len(job_rows(world)) == 3
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from sqlalchemy import select
 
-from bot import messages
+from bot.messages import refusals
 from bot.posting import HANDOVER_MS
 from bot.views.links import jump_url
 from bot.views.press import HANDLERS
@@ -174,7 +174,7 @@ def test_show_brings_it_to_the_member_alone(studio: Studio) -> None:
     hidden_picture(studio, interaction)
     refused = studio.server.slash(studio.bob, studio.channel, "show", job_id=job.id)
     answered = studio.wait(lambda: refused.original)
-    assert answered.content == messages.not_yours()
+    assert answered.content == refusals.not_yours()
     assert studio.channel.shown() == []
 
 
@@ -233,4 +233,4 @@ async def test_a_guessed_button_is_refused_in_words(world: World) -> None:
         message = world.post_component(f"e1:{custom_id}")
         result = await press(mallory, message, custom_id.split(":")[0])
         assert result.ephemeral, custom_id
-        assert answer(result).content == messages.not_yours(), custom_id
+        assert answer(result).content == refusals.not_yours(), custom_id

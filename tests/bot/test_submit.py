@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot import derived, messages, submit
+from bot import derived, submit
 from bot.arrivals import Arrivals
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from bot.flags import FlagError
+from bot.messages import refusals
 from bot.moderation import ForbiddenWords
 from bot.submit import Asked, Cell, Place, Wish
 from storage import jobs, members, moderation
@@ -121,7 +122,7 @@ def rows(backends: Backends, table: type[Job | Delivery]) -> int:
 
 
 def told(backends: Backends, asked: Asked) -> list[str]:
-    return messages.told(asked.understood, backends.catalog, at_limit=asked.at_limit)
+    return refusals.told(asked.understood, backends.catalog, at_limit=asked.at_limit)
 
 
 async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import messages
+from bot.messages import refusals
 from storage import attempts, members
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.tables import Image
@@ -202,7 +202,7 @@ async def test_a_withheld_pictures_buttons_are_disabled(world: World) -> None:
     message = world.post_component(f"e1:u:{job_rows(world)[0].id}:2")
     result = await press(alice, message, "u")
     assert result.ephemeral
-    assert answer(result).content == messages.picture_withheld()
+    assert answer(result).content == refusals.picture_withheld()
 
 
 async def test_all_four_withheld_is_said_in_one_sentence(world: World) -> None:
@@ -236,7 +236,7 @@ async def test_cancelling_is_for_the_owner_and_moderators(world: World) -> None:
     waiting = answer(await alice.slash(world.channel, "imagine", prompt="a red castle"))
     refused = await press(mallory, waiting, "Cancel Job")
     assert refused.ephemeral
-    assert answer(refused).content == messages.not_yours()
+    assert answer(refused).content == refusals.not_yours()
     assert job_rows(world)[0].state == JobState.QUEUED
     await press(alice, waiting, "Cancel Job")
     await world.delivered()
@@ -277,9 +277,9 @@ async def test_buttons_of_what_is_gone_answer_with_a_sentence(world: World) -> N
     ]:
         result = await press(alice, message, label)
         assert result.ephemeral, label
-        assert answer(result).content == messages.no_such_picture(), label
+        assert answer(result).content == refusals.no_such_picture(), label
     unknown = await press(alice, world.post_component("e1:v:999:1"), "v")
-    assert answer(unknown).content == messages.no_such_job(999)
+    assert answer(unknown).content == refusals.no_such_job(999)
 
 
 async def test_a_press_by_a_banned_member_is_refused(world: World) -> None:

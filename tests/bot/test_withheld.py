@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from bot import messages
+from bot.messages import refusals
 from storage import belongings, jobs, members, states, takedowns
 from storage.tables import Member
 from storage.takedowns import EVERYWHERE, OPERATOR
@@ -58,7 +59,7 @@ def test_show_refuses_with_a_sentence_until_it_is_undone(studio: Studio) -> None
     withhold(studio, job_id)
     studio.wait(lambda: not studio.pictures(), what="no picture")
     studio.settled()
-    assert said(show(studio, job_id)) == messages.taken_down(everywhere=True)
+    assert said(show(studio, job_id)) == refusals.taken_down(everywhere=True)
     assert len(studio.deliveries()) == 1
     assert undo(studio, job_id)
     assert not undo(studio, job_id)

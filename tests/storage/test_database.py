@@ -167,8 +167,10 @@ def test_postgres_coming_back_is_noticed(migrated_postgres_url: str) -> None:
     """Every connection is cut, as a restart does; the next transaction works."""
     database = Database(migrated_postgres_url)
     other = Database(migrated_postgres_url)
+    own = text("SELECT pg_backend_pid()")
     with database.writing() as session:
         session.execute(update(Member).values(name="x"))
+        before = session.scalar(own)
     with other.writing() as session:
         session.execute(
             text(
@@ -178,6 +180,7 @@ def test_postgres_coming_back_is_noticed(migrated_postgres_url: str) -> None:
         )
     with database.writing() as session:
         session.execute(update(Member).values(name="x"))
+        assert session.scalar(own) != before
     database.close()
     other.close()
 

@@ -53,6 +53,9 @@ def test_a_copy_with_its_marker_is_right(database: Database, tmp_path: Path) -> 
     stores.settle(database, store_at(tmp_path / "pictures"))
     shutil.copytree(tmp_path / "pictures", tmp_path / "restored")
     stores.settle(database, store_at(tmp_path / "restored"))
+    with database.reading() as session:
+        assert stores.mismatch(session, store_at(tmp_path / "restored")) is None
+        assert stores.mismatch(session, store_at(tmp_path / "empty")) is not None
 
 
 def test_a_new_database_takes_a_store_as_it_is(database: Database, tmp_path: Path) -> None:
