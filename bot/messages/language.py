@@ -7,7 +7,7 @@ from itertools import islice
 
 from bot import vocabulary
 from bot.flags import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
-from bot.messages.lists import few, listed
+from bot.messages.lists import either, few, listed
 from bot.prompt_text import code, length, show_prompt
 from bot.translation import N_, _, ngettext
 from storage.catalog import Catalog
@@ -210,7 +210,7 @@ def unknown_words(model: str, unknown: Mapping[str, str | None], known: Sequence
     """`unknown` maps each word to a known one that is written alike; `known` is a taste of what it knows."""
     words = listed([f"*{show_prompt(word, 60)}*" for word in unknown])
     alike = [f"*{near}*" for near in unknown.values() if near is not None]
-    perhaps = _(" Did you mean {meant}?").format(meant=listed(alike, _("or"))) if alike else ""
+    perhaps = _(" Did you mean {meant}?").format(meant=either(alike)) if alike else ""
     knows = _(" It knows {known}, …").format(known=_(", ").join(known)) if known else ""
     return _("{model} does not know {words}.{perhaps}{knows}").format(
         model=model, words=words, perhaps=perhaps, knows=knows

@@ -119,8 +119,8 @@ async def test_refusals_and_notes(world: World) -> None:
         refused = await alice.slash(world.channel, "imagine", prompt="a castle --sylize 5 --ar 9")
         private = answer(refused).content
     assert refused.ephemeral
-    assert "无法识别的参数：`--sylize`。你是想写 `--stylize` 吗？" in private
-    assert "宽:高" in private
+    assert "无法识别的参数：`--sylize`。你是不是想写 `--stylize`？" in private
+    assert "宽高比" in private
     english = answer(await alice.slash(world.channel, "imagine", prompt="a castle --sylize 5")).content
     assert "Did you mean `--stylize`?" in english
 
@@ -137,7 +137,7 @@ async def test_refusals_and_notes(world: World) -> None:
         ("mod queue", "### 本服务器的队列"),
         ("mod audit", "### 审计日志"),
         ("mod reports", "### 举报"),
-        ("privacy delete", "### 删除你的全部数据？"),
+        ("privacy delete", "### 要删除你的全部数据吗？"),
     ],
 )
 async def test_panels(world: World, command: str, heading: str) -> None:
@@ -201,7 +201,7 @@ async def test_a_reaction_is_answered_in_what_its_member_last_spoke(world: World
         await alice.slash(world.channel, "imagine", prompt="a red castle")
     waiting = world.messages()[-1]
     await alice.react(waiting, "✉️")
-    await world.until(lambda: "还没完成" in world.messages()[-1].content)
+    await world.until(lambda: "尚未完成" in world.messages()[-1].content)
 
 
 async def test_traditional_signs_are_answered_in_simplified_ones(world: World) -> None:
