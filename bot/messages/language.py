@@ -41,9 +41,9 @@ _WRONG = {
     ),
     Problem.EMPTY: N_("Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`."),
     Problem.TOO_LONG: N_(
-        "The prompt has {count} characters with its flags and your settings; at most {expected} can be drawn."
+        "The prompt has {count} characters with its flags and your settings; at most {limit} can be drawn."
     ),
-    Problem.TOO_MANY: N_("That would be {count} jobs at once; a command may become at most {expected}."),
+    Problem.TOO_MANY: N_("That would be {count} jobs at once; a command may become at most {limit}."),
     Problem.WEIGHT: N_("{given} is too much: the weights of a prompt's parts go from -100 to 100."),
     Problem.WEIGHT_SUM: N_(
         "The weights of the prompt's parts add up to {given}; the sum must be above 0. What shall "
@@ -82,7 +82,8 @@ def _fault(fault: Fault) -> str:
         return said.format(name=name, meant=meant, expected=fault.expected)
     return _(_WRONG[fault.problem]).format(
         name=name,
-        expected=_number(fault.expected),
+        expected=fault.expected,
+        limit=_number(fault.expected),
         given=code(fault.given),
         count=_number(fault.given),
         most=MOST_OPTIONS,
