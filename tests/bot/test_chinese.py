@@ -60,7 +60,7 @@ def pairs(translations: Catalog) -> Iterator[tuple[str, str]]:
     for one in translations:
         if one.id:
             english = one.id if isinstance(one.id, str) else one.id[-1]
-            yield english, one.string if isinstance(one.string, str) else one.string[0]
+            yield english, one.string if isinstance(one.string, str) else next(iter(one.string or ("",)))
 
 
 class _Filled(string.Formatter):

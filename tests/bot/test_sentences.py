@@ -22,7 +22,7 @@ NO_WORDS = re.compile(r"`[^`]*`|<[^>]*>|https?:\S*|\b[vVU]\d\b|/imagine prompt:"
 """What is the same in every language: code, mentions, links, names of buttons."""
 
 
-def bare(node: ast.AST) -> Iterator[ast.AST]:
+def bare(node: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
     """The strings with words in an expression that no mark surrounds."""
     if isinstance(node, ast.Constant | ast.JoinedStr):
         if WORD.search(NO_WORDS.sub("", said_by(node))):
@@ -76,7 +76,7 @@ def returned(tree: ast.AST) -> Iterator[ast.expr]:
 
 def where(file: Path, expressions: Iterator[ast.expr]) -> list[str]:
     found = [string for expression in expressions for string in bare(expression)]
-    return [f"{file.relative_to(FOLDER)}:{string.lineno}: {ast.unparse(string)}" for string in found]  # type: ignore[attr-defined]
+    return [f"{file.relative_to(FOLDER)}:{string.lineno}: {ast.unparse(string)}" for string in found]
 
 
 def test_what_views_and_commands_show_is_marked() -> None:
@@ -113,7 +113,7 @@ def test_every_marked_sentence_reaches_the_catalogs() -> None:
     assert found - set(extracted()) == set()
 
 
-def phrases(tree: ast.AST) -> Iterator[ast.AST]:
+def phrases(tree: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
     """Words with a blank beside them in a module's functions that no mark surrounds."""
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef):
