@@ -29,6 +29,8 @@ NAMES = {
     *("Easel", "Discord", "Midjourney", "Niji", "Picturebook", "LoRA", "ddim", "cfg", "seed", "English"),
     *("ZIP", "JSON", "PNG", "JPEG", "WebP", "GIF", "AVIF", "HEIC", "MB", "ID", "APP", "other"),
     "raw",
+    "edges",
+    "picturebook",
     # What Discord's menus call Easel's commands, in every language.
     *("Cancel", "Job", "DM", "Results", "Report"),
 }
