@@ -225,6 +225,8 @@ async def test_commands_are_described_in_both_languages(world: World) -> None:
             assert "value" in part or not part.get("name_localizations"), "names of commands stay English"
         for choice in (part for part in everything(payload) if "value" in part):
             assert all(len(name) <= 100 for name in choice.get("name_localizations", {}).values())
+            if re.search("[A-Za-z]", choice["name"]):
+                assert CHINESE.search(choice["name_localizations"]["zh-CN"]), choice
 
 
 def everything(payload: Any) -> Iterator[dict[str, Any]]:
