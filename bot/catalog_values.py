@@ -21,7 +21,7 @@ class Version:
     def expected(self, scope: Scope) -> str:
         carried = [f"{version:g}" for version in sorted(scope.catalog.versions(niji=self.niji))]
         return _("a version's number (models here have {versions})").format(
-            versions=", ".join(carried) or _("none")
+            versions=_(", ").join(carried) or _("none")
         )
 
     def read(self, typed: str, scope: Scope) -> str | Idle:

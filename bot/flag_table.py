@@ -7,6 +7,7 @@ there runs and its writer is told. Every other is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -216,11 +217,16 @@ FLAGS: tuple[Flag, ...] = (
 BY_NAME: Mapping[str, Flag] = MappingProxyType({name: flag for flag in FLAGS for name in flag.names})
 
 
-def help_lines(scope: Scope) -> list[str]:
-    """One line for each flag that works: its names, what it does and what it takes, for one model."""
-    return [
-        f"`{' '.join([*(f'--{name}' for name in flag.names), flag.value.form]).rstrip()}` "
-        f"{_(flag.help)} ({flag.value.expected(scope)})"
-        for flag in FLAGS
-        if flag.meaning is Meaning.WORKS
-    ]
+def help_lines(scope: Scope, longest: float = math.inf) -> list[str]:
+    """One line for each flag that works: its names, what it does and what it takes, for one model.
+
+    A line of more than `longest` characters leaves out what the flag takes.
+    """
+    return [_help_line(flag, scope, longest) for flag in FLAGS if flag.meaning is Meaning.WORKS]
+
+
+def _help_line(flag: Flag, scope: Scope, longest: float) -> str:
+    form = " ".join([*(f"--{name}" for name in flag.names), flag.value.form]).rstrip()
+    short = f"`{form}` {_(flag.help)}"
+    whole = _("{short} ({expected})").format(short=short, expected=flag.value.expected(scope))
+    return whole if len(whole) <= longest else short

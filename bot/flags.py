@@ -26,6 +26,7 @@ from bot.permutations import permutations
 from bot.precedence import choose, gather, scope_of
 from bot.preferences import Preferences
 from bot.requests import Linked, linked_of, notes_on, request_of
+from bot.translation import _
 from bot.values import Problem, Scope, WrongValue
 from storage.catalog import Catalog
 from storage.contract import GRID, SEED_SPACE, GenerationRequest, Part, Speed
@@ -277,7 +278,7 @@ def _apart(repeats: Sequence[Parsed]) -> list[Parsed]:
     """Repeats of one fixed seed, which would all be the same picture, each with seeds of its own."""
     seeds = [(each.request.seed + GRID * place) % SEED_SPACE for place, each in enumerate(repeats)]
     first, *others = (_seeded(each, seed) for each, seed in zip(repeats, seeds, strict=True))
-    note = Note(NoteKind.SEEDS_APART, "seed", ", ".join(map(str, seeds[:3])))
+    note = Note(NoteKind.SEEDS_APART, "seed", _(", ").join(map(str, seeds[:3])))
     return [replace(first, notes=(*first.notes, note)), *others]
 
 

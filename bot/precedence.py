@@ -20,6 +20,7 @@ from bot.preferences import Preferences
 from bot.steering_values import RANDOM_CODE
 from bot.style_codes import random_code
 from bot.tidy import tidied
+from bot.translation import _
 from bot.values import IDLE, Problem, Scope, WrongValue
 from storage.catalog import Catalog
 
@@ -74,7 +75,7 @@ def gather(
         part = divide(meant)
         texts += [part.text, flag.value]
         given += (Given(own, Source.OPTION, flag.name) for own in part.flags)
-    chosen, _ = tidied(TypedFlag(name, clean(value)) for name, value in options.items())
+    chosen, _told = tidied(TypedFlag(name, clean(value)) for name, value in options.items())
     given += (Given(flag, Source.COMMAND) for flag in chosen)
     given += (Given(flag, Source.SUFFIX) for flag in divide(preferences.suffix or "").flags)
     given += (Given(flag, Source.SETTING) for flag in preferences.typed())
@@ -205,12 +206,12 @@ def _reject(choice: Choice, each: Given, fault: Fault) -> None:
 
 
 _WORKING_NAMES = [name for flag in FLAGS if flag.meaning is Meaning.WORKS for name in flag.names]
-_WORKING = ", ".join(f"`--{flag.name}`" for flag in FLAGS if flag.meaning is Meaning.WORKS)
+_WORKING = [f"`--{flag.name}`" for flag in FLAGS if flag.meaning is Meaning.WORKS]
 
 
 def unknown(flag: TypedFlag, scope: Scope) -> Fault:
     near, suggestion = _nearest(flag)
-    expected = BY_NAME[near].value.expected(scope) if near else _WORKING
+    expected = BY_NAME[near].value.expected(scope) if near else _(", ").join(_WORKING)
     return Fault(Problem.UNKNOWN, flag.name, flag.value, expected, suggestion)
 
 

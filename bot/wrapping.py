@@ -74,7 +74,7 @@ _SIGNED = re.compile(
     """,
     re.VERBOSE,
 )
-_SEED = re.compile(r"\*\*seed\*\*:?\s+(\d{1,10})", re.IGNORECASE)
+_SEED = re.compile(r"\*\*(?:seed|种子)\*\*[:：]?\s*(\d{1,10})", re.IGNORECASE)
 _EDITED = re.compile(r"\s*\((?:edited|已编辑|bearbeitet)\)\s*$")
 
 

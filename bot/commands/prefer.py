@@ -18,10 +18,12 @@ LENGTH = 1000
 """Characters of a suffix, or of what an option stands for."""
 
 prefer = app_commands.Group(name="prefer", description=N_("What holds for all your prompts and buttons"))
-option = app_commands.Group(name="option", description=N_("Flags of your own"), parent=prefer)
+option = app_commands.Group(name="option", description=N_("Options of your own"), parent=prefer)
 
 
-@option.command(name="set", description=N_("Make a flag of your own, or remove it by leaving out the value"))
+@option.command(
+    name="set", description=N_("Make an option of your own, or remove it by leaving out the value")
+)
 @app_commands.describe(
     option=N_("Its name: mine is then typed as --mine"),
     value=N_("What it stands for, such as: --ar 3:2 --no text"),
@@ -64,7 +66,7 @@ async def _names(interaction: Interaction, current: str) -> list[app_commands.Ch
     return [app_commands.Choice(name=name, value=name) for name in alike[:CHOICES]]
 
 
-@option.command(name="list", description=N_("Your own flags and what they stand for"))
+@option.command(name="list", description=N_("Your own options and what they stand for"))
 async def list_options(interaction: Interaction) -> None:
     work = host(interaction).backends.database.read(members.settings_of, interaction.user.id)
     current = await in_time(interaction, work, ephemeral=True)

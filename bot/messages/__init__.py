@@ -27,35 +27,29 @@ def _mention(member_id: int) -> str:
     return f"<@{member_id}>"
 
 
-def _image_number(job: Job) -> str:
-    if job.parent_index is None:
-        return ""
-    return _("image #{number} with ").format(number=job.parent_index + 1)
-
-
 _BEGINNINGS = {
     Action.IMAGINE: "",
     Action.REROLL: N_("Rerolling "),
-    Action.VARY: N_("Making variations for {image}prompt "),
-    Action.VARY_SUBTLE: N_("Making subtle variations for {image}prompt "),
-    Action.VARY_STRONG: N_("Making strong variations for {image}prompt "),
-    Action.VARY_REGION: N_("Making variations of a region of {image}prompt "),
-    Action.REMIX: N_("Remixing {image}prompt "),
-    Action.REMIX_SUBTLE: N_("Remixing subtly {image}prompt "),
-    Action.REMIX_STRONG: N_("Remixing strongly {image}prompt "),
-    Action.REMIX_REGION: N_("Remixing a region of {image}prompt "),
-    Action.UPSCALE_2X: N_("Upscaling {image}"),
-    Action.UPSCALE_4X: N_("Upscaling {image}"),
-    Action.UPSCALE_SUBTLE: N_("Upscaling {image}"),
-    Action.UPSCALE_CREATIVE: N_("Upscaling {image}"),
-    Action.ZOOM_OUT: N_("Zooming out of {image}"),
-    Action.ZOOM_OUT_15X: N_("Zooming out of {image}"),
-    Action.ZOOM_CUSTOM: N_("Zooming out of {image}"),
-    Action.MAKE_SQUARE: N_("Making square {image}"),
-    Action.PAN_LEFT: N_("Panning {image}"),
-    Action.PAN_RIGHT: N_("Panning {image}"),
-    Action.PAN_UP: N_("Panning {image}"),
-    Action.PAN_DOWN: N_("Panning {image}"),
+    Action.VARY: N_("Making variations for image #{number} with prompt "),
+    Action.VARY_SUBTLE: N_("Making subtle variations for image #{number} with prompt "),
+    Action.VARY_STRONG: N_("Making strong variations for image #{number} with prompt "),
+    Action.VARY_REGION: N_("Making variations of a region of image #{number} with prompt "),
+    Action.REMIX: N_("Remixing image #{number} with prompt "),
+    Action.REMIX_SUBTLE: N_("Remixing subtly image #{number} with prompt "),
+    Action.REMIX_STRONG: N_("Remixing strongly image #{number} with prompt "),
+    Action.REMIX_REGION: N_("Remixing a region of image #{number} with prompt "),
+    Action.UPSCALE_2X: N_("Upscaling image #{number} with "),
+    Action.UPSCALE_4X: N_("Upscaling image #{number} with "),
+    Action.UPSCALE_SUBTLE: N_("Upscaling image #{number} with "),
+    Action.UPSCALE_CREATIVE: N_("Upscaling image #{number} with "),
+    Action.ZOOM_OUT: N_("Zooming out of image #{number} with "),
+    Action.ZOOM_OUT_15X: N_("Zooming out of image #{number} with "),
+    Action.ZOOM_CUSTOM: N_("Zooming out of image #{number} with "),
+    Action.MAKE_SQUARE: N_("Making square image #{number} with "),
+    Action.PAN_LEFT: N_("Panning image #{number} with "),
+    Action.PAN_RIGHT: N_("Panning image #{number} with "),
+    Action.PAN_UP: N_("Panning image #{number} with "),
+    Action.PAN_DOWN: N_("Panning image #{number} with "),
     Action.BLEND: N_("Blending "),
     Action.DESCRIBE: N_("Describing "),
     Action.SHORTEN: N_("Shortening "),
@@ -101,7 +95,7 @@ def mode(job: Job) -> str:
 
 def waiting(job: Job, ahead: int = 0) -> str:
     """The first answer, once the row is committed. `ahead` is about how many jobs come before it."""
-    before = _(_BEGINNINGS[Action(job.action)]).format(image=_image_number(job))
+    before = _(_BEGINNINGS[Action(job.action)]).format(number=(job.parent_index or 0) + 1)
     place = _(" - about {ahead} ahead").format(ahead=ahead) if ahead > 0 else ""
     return _about(
         job,
@@ -115,7 +109,10 @@ def progress(job: Job, fraction: float) -> str:
     percent = min(max(int(fraction * 100), 0), 99)
     action = Action(job.action)
     doing = _("Upscaling by ") if action in _UPSCALES else _(_RESULTS[action])
-    return _about(job, after=f" - {doing}{_mention(job.member_id)} ({percent}%) {mode(job)}")
+    after = _(" - {doing}{member} ({percent}%) {mode}").format(
+        doing=doing, member=_mention(job.member_id), percent=percent, mode=mode(job)
+    )
+    return _about(job, after=after)
 
 
 def stopping(job: Job) -> str:
@@ -129,7 +126,9 @@ def cancelled(job: Job) -> str:
 
 def finished(job: Job, pictures: int = 4, withheld: int = 0) -> str:
     """The result's own message. `withheld` of its `pictures` are blurred."""
-    after = f" - {_(_RESULTS[Action(job.action)])}{_mention(job.member_id)} {mode(job)}"
+    after = _(" - {done}{member} {mode}").format(
+        done=_(_RESULTS[Action(job.action)]), member=_mention(job.member_id), mode=mode(job)
+    )
     if withheld:
         hidden = ngettext(
             "\n-# {count} of {pictures} pictures was withheld by the safety check.",

@@ -76,7 +76,8 @@ def too_many_here(size: int, most: int) -> str:
 
 def progress(batch: Batch, tally: Tally) -> str:
     """The batch's public message, from its start to its last word."""
-    return _about(batch, f" - <@{batch.member_id}> ({counted(batch, tally)})")
+    after = _(" - <@{member_id}> ({counts})").format(member_id=batch.member_id, counts=counted(batch, tally))
+    return _about(batch, after)
 
 
 def handed_over(batch: Batch, tally: Tally) -> str:

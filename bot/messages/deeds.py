@@ -192,12 +192,16 @@ def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -
     if len(line) > _ANCESTORS:
         shown = [*shown[:-1], "…", _ancestor(line[-1])]
     parents = [_("Family: {line}").format(line=" ← ".join(shown))] if shown else []
-    made = ", ".join(f"{count} × {_(DEEDS[action]) or _('Imagined')}" for action, count in children.items())
+    made = _(", ").join(f"{count} × {_deed(action)}" for action, count in children.items())
     return "\n".join([*parents, _("Made of it: {made}").format(made=made or _("nothing yet"))])
 
 
+def _deed(action: Action) -> str:
+    return _(DEEDS[action]) or _("Imagined")
+
+
 def _ancestor(job: Job) -> str:
-    deed = _(DEEDS[Action(job.action)]) or _("Imagined")
+    deed = _deed(Action(job.action))
     # What was found in words is no image.
     if job.parent_index is None or job.action == Action.IMAGINE:
         return _("{deed} (job {id})").format(deed=deed, id=job.id)

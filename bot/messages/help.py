@@ -60,11 +60,10 @@ def _flags(catalog: Catalog) -> str:
         "After the text, in any order; they beat your `/settings`. In the picture: as it comes, "
         "and with `--chaos 80`."
     )
-    for line in help_lines(Scope(catalog, catalog[catalog.default])):
-        short = line if len(line) <= _LINE else line[: line.rindex(" (")]
-        if length(text) + length(short) + 1 > TEXT:
+    for line in help_lines(Scope(catalog, catalog[catalog.default]), _LINE):
+        if length(text) + length(line) + 1 > TEXT:
             break
-        text += f"\n{short}"
+        text += f"\n{line}"
     return text
 
 

@@ -33,8 +33,8 @@ def filters(kind_: str | None, days_: int | None, model: str | None) -> list[str
 
 def title(words: str, *, favorites: bool, filters: list[str], empty: bool) -> str:
     which = _("Your favorites") if favorites else _("Your pictures")
-    about = f" with {show_prompt(words, 200)}" if words else ""
-    head = f"### {which}{about}" + "".join(f" · {show_prompt(name, 60)}" for name in filters)
+    about = _("{which} with {words}").format(which=which, words=show_prompt(words, 200)) if words else which
+    head = " · ".join([f"### {about}", *(show_prompt(name, 60) for name in filters)])
     if not empty:
         return head
     if filters:

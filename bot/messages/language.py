@@ -7,7 +7,7 @@ from itertools import islice
 
 from bot import vocabulary
 from bot.flags import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
-from bot.messages.lists import few, listed
+from bot.messages.lists import either, few, listed
 from bot.prompt_text import code, length, show_prompt
 from bot.translation import N_, _, ngettext
 from storage.catalog import Catalog
@@ -41,9 +41,9 @@ _WRONG = {
     ),
     Problem.EMPTY: N_("Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`."),
     Problem.TOO_LONG: N_(
-        "The prompt has {count} characters with its flags and your settings; at most {expected} can be drawn."
+        "The prompt has {count} characters with its flags and your settings; at most {limit} can be drawn."
     ),
-    Problem.TOO_MANY: N_("That would be {count} jobs at once; a command may become at most {expected}."),
+    Problem.TOO_MANY: N_("That would be {count} jobs at once; a command may become at most {limit}."),
     Problem.WEIGHT: N_("{given} is too much: the weights of a prompt's parts go from -100 to 100."),
     Problem.WEIGHT_SUM: N_(
         "The weights of the prompt's parts add up to {given}; the sum must be above 0. What shall "
@@ -82,7 +82,8 @@ def _fault(fault: Fault) -> str:
         return said.format(name=name, meant=meant, expected=fault.expected)
     return _(_WRONG[fault.problem]).format(
         name=name,
-        expected=_number(fault.expected),
+        expected=fault.expected,
+        limit=_number(fault.expected),
         given=code(fault.given),
         count=_number(fault.given),
         most=MOST_OPTIONS,
@@ -210,7 +211,7 @@ def unknown_words(model: str, unknown: Mapping[str, str | None], known: Sequence
     """`unknown` maps each word to a known one that is written alike; `known` is a taste of what it knows."""
     words = listed([f"*{show_prompt(word, 60)}*" for word in unknown])
     alike = [f"*{near}*" for near in unknown.values() if near is not None]
-    perhaps = _(" Did you mean {meant}?").format(meant=listed(alike, _("or"))) if alike else ""
+    perhaps = _(" Did you mean {meant}?").format(meant=either(alike)) if alike else ""
     knows = _(" It knows {known}, …").format(known=_(", ").join(known)) if known else ""
     return _("{model} does not know {words}.{perhaps}{knows}").format(
         model=model, words=words, perhaps=perhaps, knows=knows

@@ -7,11 +7,20 @@ from collections.abc import Sequence
 from bot.translation import _
 
 
-def listed(names: Sequence[str], last: str | None = None) -> str:
-    """`this, that and the other`; `last` is the word before the last of them."""
+def listed(names: Sequence[str]) -> str:
+    """`this, that and the other`."""
+    return _joined(names, _("{names} and {last}"))
+
+
+def either(names: Sequence[str]) -> str:
+    """`this, that or the other`."""
+    return _joined(names, _("{names} or {last}"))
+
+
+def _joined(names: Sequence[str], pattern: str) -> str:
     if len(names) < 2:
         return "".join(names)
-    return f"{_(', ').join(names[:-1])} {last or _('and')} {names[-1]}"
+    return pattern.format(names=_(", ").join(names[:-1]), last=names[-1])
 
 
 def few(names: Sequence[str], most: int = 12) -> Sequence[str]:

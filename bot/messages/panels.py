@@ -186,8 +186,10 @@ def _actor(entry: AuditEntry) -> str:
 def _audit_line(entry: AuditEntry) -> str:
     member = _("a member") if entry.target_id is None else f"<@{entry.target_id}>"
     deed = _(_AUDIT_DEEDS.get(entry.action, entry.action)).format(member=member)
-    parts = [_when(entry.at, "f"), _actor(entry), deed]
+    line = " ".join([_when(entry.at, "f"), _actor(entry), deed])
     if entry.job_id is not None:
-        parts.append(_("(job {job_id})").format(job_id=entry.job_id))
+        line = _("{line} (job {job_id})").format(line=line, job_id=entry.job_id)
     reason = entry.detail.get("reason") or entry.detail.get("word")
-    return " ".join(parts) + (f": {show_prompt(str(reason), 200)}" if reason else "")
+    if reason:
+        line = _("{line}: {reason}").format(line=line, reason=show_prompt(str(reason), 200))
+    return line

@@ -15,6 +15,6 @@ def several_pictures(model: str) -> str:
 
 def nothing_recalled(which: str) -> str:
     return _(
-        "No earlier prompt of yours has {which} in it. Choose one from the list that `again` "
+        "No earlier prompt of yours has {words} in it. Choose one from the list that `again` "
         "shows, or leave it out."
-    ).format(which=code(which))
+    ).format(words=code(which))

@@ -28,4 +28,4 @@ def named(state: str) -> str:
 
 def jump(url: str) -> str:
     """A link to a message."""
-    return f"[{_('jump')}]({url})"
+    return _("[jump]({url})").format(url=url)

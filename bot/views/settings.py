@@ -81,7 +81,7 @@ def settings(current: dict[str, Any], catalog: Catalog) -> discord.ui.LayoutView
     box.add_item(discord.ui.ActionRow(*ratios))
     box.add_item(discord.ui.TextDisplay(preferences.settings_stylize()))
     strengths = [
-        _switch("ss", value, f"{_(label)} ({value})", on=current.get("stylize") == value)
+        _switch("ss", value, _stylize_label(label, value), on=current.get("stylize") == value)
         for label, value in STYLIZE
     ]
     box.add_item(discord.ui.ActionRow(*strengths))
@@ -103,6 +103,10 @@ def _switch(
 ) -> Press:
     style = discord.ButtonStyle.success if on else discord.ButtonStyle.secondary
     return button(verb, 0, n, label=label, style=style, text=text, emoji=emoji)
+
+
+def _stylize_label(label: str, value: int) -> str:
+    return _("{label} ({value})").format(label=_(label), value=value)
 
 
 def _mode(mode: Mode, current: dict[str, Any]) -> Press:

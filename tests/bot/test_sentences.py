@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from babel.messages.extract import extract_from_dir
+
 import bot
 
 FOLDER = Path(bot.__file__).parent
@@ -20,7 +22,7 @@ NO_WORDS = re.compile(r"`[^`]*`|<[^>]*>|https?:\S*|\b[vVU]\d\b|/imagine prompt:"
 """What is the same in every language: code, mentions, links, names of buttons."""
 
 
-def bare(node: ast.AST) -> Iterator[ast.AST]:
+def bare(node: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
     """The strings with words in an expression that no mark surrounds."""
     if isinstance(node, ast.Constant | ast.JoinedStr):
         if WORD.search(NO_WORDS.sub("", said_by(node))):
@@ -74,7 +76,7 @@ def returned(tree: ast.AST) -> Iterator[ast.expr]:
 
 def where(file: Path, expressions: Iterator[ast.expr]) -> list[str]:
     found = [string for expression in expressions for string in bare(expression)]
-    return [f"{file.relative_to(FOLDER)}:{string.lineno}: {ast.unparse(string)}" for string in found]  # type: ignore[attr-defined]
+    return [f"{file.relative_to(FOLDER)}:{string.lineno}: {ast.unparse(string)}" for string in found]
 
 
 def test_what_views_and_commands_show_is_marked() -> None:
@@ -85,6 +87,52 @@ def test_what_views_and_commands_show_is_marked() -> None:
 def test_what_messages_return_is_marked() -> None:
     files = FOLDER.glob("messages/*.py")
     assert [line for file in files for line in where(file, returned(ast.parse(file.read_text())))] == []
+
+
+def marked(tree: ast.AST) -> Iterator[str]:
+    """The sentences that are marked in a module, wherever they stand."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and name_of(node.func) in MARKS
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield str(node.args[0].value)
+
+
+def extracted() -> Iterator[str]:
+    """The sentences that Babel finds for the catalogs."""
+    keywords = {"_": None, "N_": None, "ngettext": (1, 2)}
+    for _file, _line, message, _comments, _context in extract_from_dir(str(FOLDER), keywords=keywords):
+        yield message if isinstance(message, str) else message[0]
+
+
+def test_every_marked_sentence_reaches_the_catalogs() -> None:
+    """Of what stands within an f-string Babel sees nothing."""
+    found = {sentence for file in FOLDER.rglob("*.py") for sentence in marked(ast.parse(file.read_text()))}
+    assert found - set(extracted()) == set()
+
+
+def phrases(tree: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
+    """Words with a blank beside them in a module's functions that no mark surrounds."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            said = [*function.body[ast.get_docstring(function) is not None :]]
+            for string in (string for statement in said for string in bare(statement)):
+                if re.search(r"[A-Za-z] | [A-Za-z]", NO_WORDS.sub("", said_by(string))):
+                    yield string
+
+
+def test_no_phrase_in_messages_is_bare() -> None:
+    files = FOLDER.glob("messages/*.py")
+    found = {str(file): [*map(ast.unparse, phrases(ast.parse(file.read_text())))] for file in files}
+    assert {file: lines for file, lines in found.items() if lines} == {}
+
+
+def test_what_escapes_is_found() -> None:
+    tree = ast.parse("def title(words):\n    'Its title.'\n    return f\"{_('red fox')} with {words}\"")
+    assert [*marked(tree)] == ["red fox"]
+    assert [ast.unparse(string) for string in phrases(tree)] == ["f\"{_('red fox')} with {words}\""]
 
 
 def test_bare_words_are_found() -> None:
