@@ -6,6 +6,7 @@ import difflib
 import re
 
 from storage.catalog import ModelEntry
+from storage.vocabulary import has, words_in
 
 MOST_NAMED = 10
 
@@ -18,7 +19,6 @@ _SMALL_WORDS = frozenset(
     )
 )
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def unknown_words(prompt: str, entry: ModelEntry) -> tuple[str, ...]:
@@ -26,21 +26,14 @@ def unknown_words(prompt: str, entry: ModelEntry) -> tuple[str, ...]:
     known = entry.words
     if known is None:
         return ()
-    said = (word.casefold() for word in _WORD.findall(_LINK.sub("", prompt)))
-    return tuple(dict.fromkeys(word for word in said if not _knows(known, word)))[:MOST_NAMED]
+    familiar, said = known | _SMALL_WORDS, words_in(_LINK.sub("", prompt))
+    return tuple(dict.fromkeys(word for word in said if not has(familiar, word)))[:MOST_NAMED]
 
 
 def nearest_known(word: str, entry: ModelEntry) -> str | None:
     """A word the model does know that is written much like this one."""
     near = difflib.get_close_matches(word[:40], entry.words or (), n=1, cutoff=0.75)
     return near[0] if near else None
-
-
-def _knows(known: frozenset[str], word: str) -> bool:
-    if word in known or word in _SMALL_WORDS:
-        return True
-    stem, mark, _ = word.replace("’", "'").partition("'")
-    return bool(mark) and (stem in known or stem in _SMALL_WORDS)
 
 
 def examples(entry: ModelEntry) -> tuple[str, ...]:

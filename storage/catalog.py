@@ -30,6 +30,7 @@ from pydantic_core import ErrorDetails
 from storage import samplers
 from storage.contract import Role
 from storage.errors import CatalogError
+from storage.vocabulary import has, words_in
 
 Side = Annotated[int, Field(ge=8, le=16384, multiple_of=8)]
 Size = tuple[Side, Side]
@@ -251,6 +252,11 @@ class ModelEntry(Table):
         if self.vocabulary is None:
             return None
         return frozenset(Path(self.vocabulary).read_text(encoding="utf-8").split())
+
+    def knows(self, text: str) -> bool:
+        """Whether all words of the text are in the model's vocabulary."""
+        words = self.words
+        return words is None or all(has(words, word) for word in words_in(text))
 
 
 def refuse_alike(names: Iterable[str], key: str) -> None:
