@@ -41,6 +41,7 @@ class Proposal:
     batch: Batch
     texts: Sequence[str]
     hints: Sequence[str]
+    offers: Sequence[str] = ()
 
 
 async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[Parsed]) -> Proposal:
@@ -64,7 +65,8 @@ async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[P
     # Refused, and its words read, where nobody waits to write.
     await backends.database.read(made)
     batch = await backends.database.write(write)
-    return Proposal(batch, [one.text for one in parsed], submit.hints_of(backends, *parsed))
+    hints, offers = submit.hints_of(backends, *parsed), submit.offers_of(backends, *parsed)
+    return Proposal(batch, [one.text for one in parsed], hints, offers)
 
 
 async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation:

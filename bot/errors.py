@@ -20,7 +20,7 @@ from bot.messages.typed import NOTHING, Typed
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
 from bot.picture_prompts import SeveralPictures
-from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
+from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSegmenter, NoSquarerSize
 from bot.twins import NoTwin
@@ -98,6 +98,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     DuplicateImages: lambda _: pictures.duplicate_images(),
     NotShortened: lambda error: pictures.not_shortened(error.part),
     TooShort: lambda _: pictures.too_short(),
+    NothingKnown: lambda error: pictures.nothing_known(error.model, error.known),
     NoWords: lambda _: pictures.no_words(),
     OneSource: lambda error: pictures.one_source(error.given),
     NotALink: lambda error: pictures.not_a_link(error.given),

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, flags, messages, moderation, picture_prompts, policy
+from bot import checks, derived, flags, messages, moderation, picture_prompts, policy, vocabulary
 from bot.checks import Place
 from bot.decoding import stored
 from bot.derived import Cell, Derived, Sheet
@@ -73,6 +73,8 @@ class Asked:
     fresh: bool
     """False: the same interaction, or the same press within three seconds, had made this job already."""
     hints: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    """Commands that are offered beside the hints, where the model knows no word of this one."""
 
 
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
@@ -156,8 +158,7 @@ async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Foun
         stealth = made.stealth or parent.stealth
         return replace(made, parent_job_id=parent.id, parent_index=found.index, stealth=stealth)
 
-    asked = await enqueue(backends, draft)
-    return replace(asked, hints=(*asked.hints, *hints_of(backends, parsed)))
+    return hinted(backends, await enqueue(backends, draft), parsed)
 
 
 async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arriving) -> Asked:
@@ -201,9 +202,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
         keys.update(await arrivals.fetch(missing))
         composed = {} if first.sheet is None else await _composed(backends, first.sheet, arrivals)
         asked = await enqueue(backends, lambda session: draft(session, composed))
-    if first.parsed is None:
-        return asked
-    return replace(asked, hints=(*asked.hints, *hints_of(backends, first.parsed)))
+    return asked if first.parsed is None else hinted(backends, asked, first.parsed)
 
 
 async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> RequestChanges:
@@ -273,6 +272,20 @@ def preferences_of(session: Session, member_id: int) -> flags.Preferences:
 def hints_of(backends: Backends, *parsed: flags.Parsed) -> list[str]:
     """What the member should know of what was understood, each thing once."""
     return messages.hints(parsed, backends.catalog)
+
+
+def offers_of(backends: Backends, *parsed: flags.Parsed) -> tuple[str, ...]:
+    """Commands that are drawn well, where the models know no word of anything that was understood."""
+    entries = [backends.catalog[one.request.model] for one in parsed]
+    pairs = zip(parsed, entries, strict=True)
+    unknown = all(vocabulary.is_all_unknown(one.request.prompt, entry) for one, entry in pairs)
+    return vocabulary.offers(entries[0]) if unknown else ()
+
+
+def hinted(backends: Backends, asked: Asked, parsed: flags.Parsed) -> Asked:
+    """The job with what its member should know of what was understood, and what to draw instead."""
+    hints = (*asked.hints, *hints_of(backends, parsed))
+    return replace(asked, hints=hints, offers=offers_of(backends, parsed))
 
 
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:

@@ -18,6 +18,10 @@ _SMALL_WORDS = frozenset(
         "that the their there these this those to us was we were which who with you your",
     )
 )
+# What asks for any picture, and so says nothing of this one.
+_ASKING = frozenset(
+    {"create", "draw", "generate", "image", "imagine", "make", "paint", "photo", "picture", "show"}
+)
 _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 
 
@@ -28,6 +32,22 @@ def unknown_words(prompt: str, entry: ModelEntry) -> tuple[str, ...]:
         return ()
     familiar, said = known | _SMALL_WORDS, words_in(_LINK.sub("", prompt))
     return tuple(dict.fromkeys(word for word in said if not has(familiar, word)))[:MOST_NAMED]
+
+
+def is_all_unknown(prompt: str, entry: ModelEntry) -> bool:
+    """Whether there are words of which a picture could be made, and the model knows none of them."""
+    words = entry.words
+    if words is None:
+        return False
+    idle, said = _SMALL_WORDS | _ASKING, words_in(_LINK.sub("", prompt))
+    telling = [word for word in said if not has(idle, word)]
+    return bool(telling) and not any(has(words, word) for word in telling)
+
+
+def offers(entry: ModelEntry) -> tuple[str, ...]:
+    """Commands of words that the model knows."""
+    name = re.sub(r"\s", "-", entry.name)
+    return tuple(f"{prompt} --model {name}" for prompt in entry.prompts)
 
 
 def nearest_known(word: str, entry: ModelEntry) -> str | None:

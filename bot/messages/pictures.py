@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from bot.messages import CONTENT
+from bot.messages.lists import listed
 from bot.prompt_text import code, length, show_prompt
 from bot.translation import _
 from storage.tables import Job
@@ -142,6 +143,14 @@ def too_short() -> str:
     return _(
         "There is nothing to leave out of one word. Write the whole prompt, such as `a red fox at night`."
     )
+
+
+def nothing_known(model: str, known: Sequence[str]) -> str:
+    """`known` are some words that the model knows."""
+    return _(
+        "{model} knows none of these words, so there is nothing to weigh. Write words that it knows, such as "
+        "{known}, or choose another model with `--model`."
+    ).format(model=model, known=listed(known))
 
 
 def one_source(given: int) -> str:

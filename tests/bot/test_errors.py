@@ -15,7 +15,7 @@ from bot.incoming import NotALink, PrivateAddress, TooManyBytes, Unreachable
 from bot.moderation import ForbiddenWords
 from bot.picture_prompts import SeveralPictures
 from bot.prompt_text import length
-from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
+from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSquarerSize
 from bot.views.describes import OneSource
@@ -53,6 +53,7 @@ REFUSALS: list[Exception] = [
     PictureTooLarge(10 * 2**20),
     TooManyHere(9),
     NothingToDraw(),
+    NothingKnown("Picturebook", ["castle", "boat"]),
     PaintedShape((100, 64), (64, 64)),
     RegionEmpty(),
     RegionTooLarge(),
