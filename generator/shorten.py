@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -56,9 +56,11 @@ class Shortener:
         read = [words[place] for place in known]
         distances: list[float] = []
         for begin in range(0, len(read), WINDOW):
-            distances += self._distances(read[begin : begin + WINDOW])
-            if on_progress is not None:
-                on_progress(len(distances) / len(read))
+            window = read[begin : begin + WINDOW]
+            for step, added_up in enumerate(self._distances(window), 1):
+                distances[begin:] = added_up
+                if on_progress is not None:
+                    on_progress((begin + len(window) * step / STEPS) / len(read))
         heaviest = max(distances, default=0.0) or 1.0
         weights = [0.0] * len(words)
         for place, distance in zip(known, distances, strict=True):
@@ -68,8 +70,8 @@ class Shortener:
             prompts = [" ".join(read).strip(" ,;:."), *prompts][: len(SHARES)]
         return Shortened(tuple(zip(words, weights, strict=True)), tuple(prompts))
 
-    def _distances(self, words: Sequence[str]) -> list[float]:
-        """How far the drawing of all the words goes elsewhere without each one.
+    def _distances(self, words: Sequence[str]) -> Iterator[list[float]]:
+        """How far the drawing of all the words goes elsewhere without each one, after each of its steps.
 
         At every step of a drawing of all the words the same step is made without each word too, and the
         distances between where they end are added up: the first step is of noise and the last of nearly a
@@ -85,7 +87,7 @@ class Shortener:
             latents, *without = self._few_at_a_time(step, embeddings)
             for place, other in enumerate(without):
                 distances[place] += (latents - other).float().square().mean().sqrt().item()
-        return distances
+            yield distances
 
     def _few_at_a_time(self, compute: Callable[[Sequence[T]], list[R]], each: Sequence[T]) -> list[R]:
         found: list[R] = []

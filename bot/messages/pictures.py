@@ -55,7 +55,7 @@ def not_a_link(given: str) -> str:
 
 
 _NUMBERS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣")
-_IMPORTANT, _WEAK = 0.35, 0.1
+_IMPORTANT, _WEAK = 0.35, 0.15
 """Weights from which on a word is bold, and below which it is struck through."""
 _TOKENS = 1800
 """UTF-16 units for the words of a prompt with their marks; the shorter prompts have as many."""
@@ -103,7 +103,7 @@ def shortened(prompts: Sequence[str]) -> str:
 
 def details(weights: Sequence[tuple[str, float]]) -> str:
     """The weight of every word, as many as one message holds; the weightiest has 1."""
-    lines, room = [_("How much of the prompt's meaning is lost without each word:")], CONTENT - 100
+    lines, room = [_("How much of the picture depends on each word:")], CONTENT - 100
     for word, weight in weights:
         line = f"`{weight:.2f}` {show_prompt(word, 100)}"
         room -= length(line) + 1

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from generator.families import loading
-from generator.shorten import WINDOW, Shortener, shorter
+from generator.shorten import STEPS, WINDOW, Shortener, shorter
 from storage import catalog
 
 CPU = torch.device("cpu")
@@ -36,7 +36,7 @@ def reader() -> Shortener:
         slow("a pink rabbit", "rabbit", ("pink",)),
         slow("an orange balloon in the cloudy sky", "balloon", ("orange", "cloudy")),
         slow("a purple mushroom in the forest, award winning", "mushroom", ("purple",)),
-        ("a red castle on green hills at night", "castle", ("red", "green")),
+        slow("a red castle on green hills at night", "castle", ("red", "green")),
         ("a yellow unicorn car and a dragon", "car", ("yellow",)),
     ],
 )
@@ -91,7 +91,7 @@ def test_shorter_prompts_keep_what_matters_longest(reader: Shortener) -> None:
 
 
 def test_words_are_the_prompts_in_their_order(reader: Shortener) -> None:
-    prompt = "a red castle, at night"
+    prompt = "red castle, night"
     assert " ".join(word for word, _ in reader.shorten(prompt).weights) == prompt
 
 
@@ -104,7 +104,8 @@ def test_a_prompt_beyond_one_reading_is_weighed_to_its_end(reader: Shortener) ->
     assert weights["red"] > 0.3
     assert weights["night"] > 0.3
     assert told[-1] == 1
-    assert len(told) == 3
+    assert told == sorted(told)
+    assert len(told) == 3 * STEPS
 
 
 def test_one_word_cannot_be_shortened(reader: Shortener) -> None:
