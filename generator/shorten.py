@@ -65,7 +65,8 @@ class Shortener:
         weights = [0.0] * len(words)
         for place, distance in zip(known, distances, strict=True):
             weights[place] = distance / heaviest
-        prompts = shorter(read, [weights[place] for place in known])
+        # Distances add up by their squares: many idle words are no subject.
+        prompts = shorter(read, [weights[place] ** 2 for place in known])
         if read and len(read) < len(words):
             prompts = [" ".join(read).strip(" ,;:."), *prompts][: len(SHARES)]
         return Shortened(tuple(zip(words, weights, strict=True)), tuple(prompts))
