@@ -42,11 +42,10 @@ class NothingToDraw(Refused):
 
 
 class RegionEmpty(Refused):
-    """Neither words, nor a place, nor a painted copy say where; `echo` is the prompt that was typed."""
+    """Neither words, nor a place, nor a painted copy say where."""
 
-    def __init__(self, echo: str = "", *, finds: bool = False) -> None:
+    def __init__(self, *, finds: bool = False) -> None:
         super().__init__("no region")
-        self.echo = echo
         self.finds = finds
         """True if the model finds what words name."""
 

@@ -23,6 +23,7 @@ from bot import commands, errors, reactions, webhooks
 from bot.delivery import Delivery
 from bot.exports import Exports
 from bot.languages import CommandTranslator, Languages
+from bot.messages.typed import NOTHING, Typed
 from bot.options import check_options
 from bot.rehearsal import rehearse
 from bot.sweeper import Sweeper
@@ -109,14 +110,17 @@ class EaselBot(discord.Client):
             await asyncio.to_thread(part.stop)
         await super().close()
 
-    async def explain(self, interaction: Interaction, error: Exception) -> None:
-        """Tell the member in one sentence, which only they see, what went wrong and what to do."""
+    async def explain(self, interaction: Interaction, error: Exception, typed: Typed = NOTHING) -> None:
+        """Tell the member in one sentence, which only they see, what went wrong and what to do.
+
+        Below it stands what they have `typed` into a form, or else the command that the error names.
+        """
         if errors.expected(error):
             log.info("interaction %s was refused: %r", interaction.id, error)
         else:
             log.error("interaction %s failed", interaction.id, exc_info=error)
-        sentence = errors.sentence(error, reference=interaction.id)
-        echo = errors.attachment(error)
+        sentence = errors.sentence(error, interaction.id, typed)
+        echo = errors.attachment(error, typed)
         file = MISSING if echo is None else discord.File(io.BytesIO(echo.encode()), "prompt.txt")
         try:
             await _answer_privately(interaction, sentence, file)

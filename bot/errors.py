@@ -15,10 +15,11 @@ from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, Steeri
 from bot.flags import FlagError
 from bot.incoming import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
 from bot.messages import batches, deeds, finding, language, pictures, privacy, prompts, refusals
+from bot.messages.typed import NOTHING, Typed
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
 from bot.picture_prompts import SeveralPictures
-from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
+from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSegmenter, NoSquarerSize
 from bot.twins import NoTwin
@@ -96,6 +97,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     DuplicateImages: lambda _: pictures.duplicate_images(),
     NotShortened: lambda error: pictures.not_shortened(error.part),
     TooShort: lambda _: pictures.too_short(),
+    NothingKnown: lambda error: pictures.nothing_known(error.model, error.known),
     NoWords: lambda _: pictures.no_words(),
     OneSource: lambda error: pictures.one_source(error.given),
     NotALink: lambda error: pictures.not_a_link(error.given),
@@ -117,10 +119,13 @@ def expected(error: BaseException) -> bool:
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
-def sentence(error: BaseException, reference: int | None = None) -> str:
+def sentence(error: BaseException, reference: int | None = None, typed: Typed = NOTHING) -> str:
     """Sentence for the member, at most one message long. An unforeseen error gives `reference` to quote."""
-    text, echo = _plain_sentence(error, reference), _echo(error)
-    return refusals.with_echo(text, echo) if echo else text
+    said, echo = _plain_sentence(error, reference), typed.text or _echo(error)
+    with_others = "\n".join([said, *typed.others])
+    if refusals.echo_fits(with_others, echo):
+        said = with_others
+    return refusals.with_echo(said, echo) if echo else said
 
 
 def why_not_posted(error: Refused, *, to_all: bool) -> str:
@@ -132,10 +137,11 @@ def why_not_posted(error: Refused, *, to_all: bool) -> str:
     return _plain_sentence(error)
 
 
-def attachment(error: BaseException) -> str | None:
-    """The prompt that was typed, for a file `prompt.txt`, where the sentence has no room for it."""
-    echo = _echo(error)
-    return echo if echo and not refusals.echo_fits(_plain_sentence(error), echo) else None
+def attachment(error: BaseException, typed: Typed = NOTHING) -> str | None:
+    """The text that was typed, for a file `prompt.txt`, where the sentence has no room for it."""
+    echo = typed.text or _echo(error)
+    fits = refusals.echo_fits("\n".join([_plain_sentence(error), *typed.others]), echo)
+    return None if not echo or fits else "\n".join([echo, *typed.others])
 
 
 def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
@@ -152,4 +158,4 @@ def _named(error: BaseException, said: str) -> str:
 
 
 def _echo(error: BaseException) -> str:
-    return error.echo if isinstance(error, FlagError | ForbiddenWords | RegionEmpty) else ""
+    return error.echo if isinstance(error, FlagError | ForbiddenWords) else ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from bot import flags, submit
+from bot import flags, submit, vocabulary
 from bot.grammar import divide
 from bot.pasted import settled
 from bot.submit import Asked, Found, Wish
@@ -27,6 +27,8 @@ BLEND_STRENGTH = 0.85
 RATIOS = ("1:1", "5:4", "4:3", "3:2", "16:9", "2:1", "3:1", "4:1")
 DIMENSIONS = {"Portrait": "2:3", "Square": "1:1", "Landscape": "3:2"}
 
+MOST_KNOWN = 5
+"""Words of a model's that a refusal names."""
 _SMALLEST, _LARGEST = 8, 16384
 _NAME = 60
 _NOT_IN_NAMES = re.compile(r"[^\w.]+")
@@ -55,6 +57,14 @@ class NotShortened(Refused):
 
 class TooShort(Refused):
     """A prompt of one word, or none."""
+
+
+class NothingKnown(Refused):
+    """The model knows no word of the prompt; `known` are some that it does, `offers` commands of such."""
+
+    def __init__(self, model: str, known: Sequence[str], offers: Sequence[str] = ()) -> None:
+        super().__init__(model)
+        self.model, self.known, self.offers = model, known, offers
 
 
 class NoWords(Refused):
@@ -125,7 +135,7 @@ async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
     """Ask which words of a prompt matter, and for shorter ones.
 
     Raises:
-        NotShortened, TooShort, FlagError, and any other Refused: nothing was written.
+        NotShortened, TooShort, NothingKnown, FlagError, and any other Refused: nothing was written.
     """
     submit.check_place(backends, wish)
     preferences = await backends.database.read(submit.preferences_of, wish.member_id)
@@ -138,12 +148,16 @@ async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
         raise NotShortened("::")
     if len(parsed.request.prompt.split()) < 2:
         raise TooShort
+    entry = backends.catalog[parsed.request.model]
+    if vocabulary.is_all_unknown(parsed.request.prompt, entry):
+        known = vocabulary.examples(entry)[:MOST_KNOWN]
+        raise NothingKnown(entry.title, known, vocabulary.offers_of(entry))
     request = parsed.request.changed(task=Task.SHORTEN, parts=(), num_images_per_prompt=1)
 
     def draft(session: Session) -> JobDraft:
         return submit.draft_of(session, wish, Action.SHORTEN, str(typed), request)
 
-    return await submit.enqueue(backends, draft)
+    return replace(await submit.enqueue(backends, draft), understood=(parsed,))
 
 
 async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dimensions: str) -> Asked:
@@ -174,7 +188,7 @@ async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dim
 
     asked = await submit.enqueue(backends, draft)
     # Its words are names of files, which no model is asked to know.
-    return replace(asked, understood=(replace(parsed, unknown_words=()),))
+    return replace(asked, understood=(replace(parsed, request=request, unknown_words=()),))
 
 
 def prompts(job: Job) -> list[str]:

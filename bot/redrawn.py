@@ -164,7 +164,7 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
     changes: RequestChanges = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
     entry = catalog[words.request.model]
     if not (changes["mask_words"] or where.places or where.painted is not None):
-        raise canvases.RegionEmpty(text, finds=entry.segmenter is not None)
+        raise canvases.RegionEmpty(finds=entry.segmenter is not None)
     if changes["mask_words"]:
         if entry.segmenter is None:
             raise NoSegmenter(entry.title)

@@ -75,7 +75,7 @@ class Asked:
     at_limit: bool = False
     """The member has as many jobs running as they may."""
     understood: tuple[flags.Parsed, ...] = ()
-    """What the command was read as, with its notes."""
+    """The command as it was read, with its notes."""
 
 
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})

@@ -150,7 +150,7 @@ class Models:
         Raises:
             CatalogError: the catalog has no such model, or it cannot be loaded.
         """
-        return Shortener(self.engine(name).family, self.device_thread.call)
+        return Shortener(self.engine(name).family, self.device_thread.call, self._entry(name).knows)
 
     def close(self) -> None:
         """Stop the device's thread; jobs that have not finished are cancelled."""

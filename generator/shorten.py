@@ -1,20 +1,28 @@
-"""Weights of a prompt's words: what leaving one out changes of what the model reads is its weight."""
+"""Weights of a prompt's words: how far the drawing goes elsewhere without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
-from torch.nn import functional
+from torch import Tensor
 
 from generator.companion import OnDevice, here
+from generator.conditioning.prompts import Embedding
 from generator.families.sd import StableDiffusion
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 WINDOW = 25
 """Words that are read together: few enough for the 77 tokens that text encoders take at once."""
-AT_A_TIME = 8
-"""Texts encoded between two steps of what else is being drawn."""
+AT_A_TIME = 4
+"""Rows of a network's call between two steps of what else is being drawn: as many as a grid has pictures."""
+STEPS = 4
+"""Steps of the drawing that is watched: eight, or several seeds, rank the words of a prompt the same."""
 SHARES = (0.95, 0.85, 0.7, 0.55, 0.4)
 """Shares of the words' weight that the shorter prompts keep."""
 
@@ -28,37 +36,95 @@ class Shortened:
 
 
 class Shortener:
-    """Reads prompts as one model's text encoder does."""
+    """Weighs the words of prompts for one model."""
 
-    def __init__(self, family: StableDiffusion, on_device: OnDevice = here) -> None:
+    def __init__(
+        self,
+        family: StableDiffusion,
+        on_device: OnDevice = here,
+        knows: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        """A word that the model does not know by `knows` is neither read nor weighed nor kept."""
         self._family = family
         self._on_device = on_device
+        self._knows = knows
 
     def shorten(self, prompt: str, on_progress: Callable[[float], None] | None = None) -> Shortened:
         """Weigh each word and leave out the lightest. What `on_progress` (told 0–1) raises stops it."""
         words = prompt.split()
+        known = [place for place, word in enumerate(words) if self._knows(word)]
+        read = [words[place] for place in known]
         distances: list[float] = []
-        for begin in range(0, len(words), WINDOW):
-            distances += self._distances(words[begin : begin + WINDOW])
-            if on_progress is not None:
-                on_progress(len(distances) / len(words))
+        for begin in range(0, len(read), WINDOW):
+            window = read[begin : begin + WINDOW]
+            for step, added_up in enumerate(self._distances(window), 1):
+                distances[begin:] = added_up
+                if on_progress is not None:
+                    on_progress((begin + len(window) * step / STEPS) / len(read))
         heaviest = max(distances, default=0.0) or 1.0
-        weights = [distance / heaviest for distance in distances]
-        return Shortened(tuple(zip(words, weights, strict=True)), tuple(shorter(words, weights)))
+        weights = [0.0] * len(words)
+        for place, distance in zip(known, distances, strict=True):
+            weights[place] = distance / heaviest
+        # Distances add up by their squares: many idle words are no subject.
+        prompts = shorter(read, [weights[place] ** 2 for place in known])
+        if read and len(read) < len(words):
+            prompts = [" ".join(read).strip(" ,;:."), *prompts][: len(SHARES)]
+        return Shortened(tuple(zip(words, weights, strict=True)), tuple(prompts))
 
-    def _distances(self, words: Sequence[str]) -> list[float]:
-        """1 − cosine between what all the words mean and what they mean without each one."""
+    def _distances(self, words: Sequence[str]) -> Iterator[list[float]]:
+        """How far the drawing of all the words goes elsewhere without each one, after each of its steps.
+
+        At every step of a drawing of all the words the same step is made without each word too, and the
+        distances between where they end are added up: the first step is of noise and the last of nearly a
+        picture, so layout counts as well as colours and details.
+        """
         texts = [" ".join(words), *(" ".join([*words[:i], *words[i + 1 :]]) for i in range(len(words)))]
-        meanings = []
-        for begin in range(0, len(texts), AT_A_TIME):
-            some = texts[begin : begin + AT_A_TIME]
-            meanings += self._on_device(lambda some=some: self._meanings(some))  # type: ignore[misc]
-        whole, *without = meanings
-        return [max(0.0, 1 - functional.cosine_similarity(whole, each, dim=0).item()) for each in without]
+        embeddings = self._few_at_a_time(self._family.encode, texts)
+        scheduler = self._family.schedulers.new("ddim", STEPS)
+        scheduler.set_timesteps(STEPS, device=self._family.device)
+        latents, distances = self._noise(), [0.0] * len(words)
+        for timestep in scheduler.timesteps:
+            step = partial(self._step, scheduler, timestep, latents)
+            latents, *without = self._few_at_a_time(step, embeddings)
+            for place, other in enumerate(without):
+                distances[place] += (latents - other).float().square().mean().sqrt().item()
+            yield distances
 
-    @torch.inference_mode()
-    def _meanings(self, texts: Sequence[str]) -> list[torch.Tensor]:
-        return [meaning.float().cpu() for meaning in self._family.meanings(texts)]
+    def _few_at_a_time(self, compute: Callable[[Sequence[T]], list[R]], each: Sequence[T]) -> list[R]:
+        found: list[R] = []
+        for begin in range(0, len(each), AT_A_TIME):
+            found += self._on_device(partial(_inferred, compute, each[begin : begin + AT_A_TIME]))
+        return found
+
+    def _step(
+        self, scheduler: Any, timestep: Tensor, latents: Tensor, embeddings: Sequence[Embedding]
+    ) -> list[Tensor]:
+        """Where a step leads from the same latents for each embedding."""
+        family, rows = self._family, len(embeddings)
+        latents = latents.to(family.device, family.dtype).expand(rows, -1, -1, -1)
+        conditions = family.conditions(embeddings, [], size=(self._side, self._side), guidance_scale=1.0)
+        seen = latents
+        if family.sees_mask:
+            # All of the picture is to be drawn, and nothing of it is seen.
+            seen = torch.cat([latents, torch.ones_like(latents[:, :1]), torch.zeros_like(latents)], dim=1)
+        output = family.predict(seen, timestep.expand(rows), conditions)
+        stepped = scheduler.step(output, timestep, latents).prev_sample
+        return list(stepped.cpu().split(1))
+
+    def _noise(self) -> Tensor:
+        """The same for every prompt, so that a word weighs tomorrow what it weighs today."""
+        shape = (1, *self._family.latent_shape(self._side, self._side))
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+    @property
+    def _side(self) -> int:
+        """Pixels along a side of the square that the model was made for."""
+        return int(self._family.unet.config.sample_size) * self._family.latent_scale
+
+
+@torch.inference_mode()
+def _inferred(compute: Callable[[Sequence[T]], list[R]], some: Sequence[T]) -> list[R]:
+    return compute(some)
 
 
 def shorter(words: Sequence[str], weights: Sequence[float]) -> list[str]:

@@ -30,9 +30,13 @@ from pydantic_core import ErrorDetails
 from storage import samplers
 from storage.contract import Role
 from storage.errors import CatalogError
+from storage.vocabulary import has, words_in
 
 Side = Annotated[int, Field(ge=8, le=16384, multiple_of=8)]
 Size = tuple[Side, Side]
+
+LONGEST_OFFER = 80
+"""Characters that a button has for a prompt with its model's name."""
 
 PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 """Endings of files that are Python programs as much as weights."""
@@ -198,6 +202,8 @@ class ModelEntry(Table):
     """A file of all the words the model knows, one a line, for a small model."""
     examples: tuple[str, ...] = ()
     """Some of those words, for members who typed one it does not know."""
+    prompts: Annotated[tuple[Line, ...], Field(max_length=3)] = ()
+    """Whole prompts of those words, which are offered to press where a member typed none of them."""
     safety_checker: Source | None = None
     """Source of the checker when the model's own folder has none."""
     upscaler: CompanionEntry | None = None
@@ -235,6 +241,12 @@ class ModelEntry(Table):
             raise ValueError(
                 f"num_inference_steps ({self.num_inference_steps}) is more than max_steps ({self.max_steps})"
             )
+        for prompt in self.prompts:
+            if len(prompt) > LONGEST_OFFER - len(self.name):
+                raise ValueError(
+                    f"prompts: {prompt!r} is too long: a button holds {LONGEST_OFFER} characters of a prompt"
+                    " and its model's name"
+                )
         for key in ("upscalers", "loras", "controls"):
             refuse_alike(getattr(self, key), key)
         return self
@@ -253,6 +265,11 @@ class ModelEntry(Table):
         if self.vocabulary is None:
             return None
         return frozenset(Path(self.vocabulary).read_text(encoding="utf-8").split())
+
+    def knows(self, text: str) -> bool:
+        """True where all words of the text are in the model's vocabulary."""
+        words = self.words
+        return words is None or all(has(words, word) for word in words_in(text))
 
 
 def refuse_alike(names: Iterable[str], key: str) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from bot.messages import CONTENT
+from bot.messages.lists import listed
 from bot.prompt_text import code, length, show_prompt
 from bot.translation import _
 from storage.tables import Job
@@ -54,7 +55,7 @@ def not_a_link(given: str) -> str:
 
 
 _NUMBERS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣")
-_IMPORTANT, _WEAK = 0.35, 0.1
+_IMPORTANT, _WEAK = 0.35, 0.15
 """Weights from which on a word is bold, and below which it is struck through."""
 _TOKENS = 1800
 """UTF-16 units for the words of a prompt with their marks; the shorter prompts have as many."""
@@ -102,7 +103,7 @@ def shortened(prompts: Sequence[str]) -> str:
 
 def details(weights: Sequence[tuple[str, float]]) -> str:
     """The weight of every word, as many as one message holds; the weightiest has 1."""
-    lines, room = [_("How much of the prompt's meaning is lost without each word:")], CONTENT - 100
+    lines, room = [_("How much of the picture depends on each word:")], CONTENT - 100
     for word, weight in weights:
         line = f"`{weight:.2f}` {show_prompt(word, 100)}"
         room -= length(line) + 1
@@ -142,6 +143,14 @@ def too_short() -> str:
     return _(
         "There is nothing to leave out of one word. Write the whole prompt, such as `a red fox at night`."
     )
+
+
+def nothing_known(model: str, known: Sequence[str]) -> str:
+    """`known` are some words that the model knows."""
+    return _(
+        "{model} knows none of these words, so there is nothing to weigh. Write words that it knows, such as "
+        "{known}, or choose another model with `--model`."
+    ).format(model=model, known=listed(known))
 
 
 def one_source(given: int) -> str:

@@ -158,8 +158,8 @@ def unexpected(reference: int | None) -> str:
 def with_echo(sentence: str, echo: str) -> str:
     """A refusal with what was typed below it, to copy; without it where it would not fit or not survive."""
     if echo_fits(sentence, echo):
-        return "\n".join([sentence, _("Your prompt, to copy:"), fence(echo)])
-    return "\n".join([sentence, _("Your prompt is in the file, to copy.")])
+        return "\n".join([sentence, _("To copy:"), fence(echo)])
+    return "\n".join([sentence, _("The text is in the file, to copy.")])
 
 
 def echo_fits(sentence: str, echo: str) -> bool:

@@ -12,7 +12,7 @@ from bot.translation import N_, _
 from bot.views.answering import in_time, say
 from bot.views.cancels import may_moderate
 from bot.views.custom_ids import CustomId
-from bot.views.modals import PROMPT, Form, Submitted, on_submit
+from bot.views.modals import PROMPT, Form, Submitted, field, on_submit
 from bot.views.press import Interaction, host
 from storage import database, moderation
 from storage.tables import Ban
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 LASTS = {N_("1 hour"): 1, N_("1 day"): 24, N_("1 week"): 7 * 24, N_("4 weeks"): 28 * 24}
 """Choices of a ban's length, in hours; for good where none is chosen."""
 REASON_LENGTH = 400
-_LASTS_FIELD = "lasts"
+_LASTS_FIELD = field("lasts", finding.ban_lasts, {str(hours): name for name, hours in LASTS.items()})
 
 
 def may_be_banned(interaction: Interaction, user: discord.User | discord.Member) -> bool:

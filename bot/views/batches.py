@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import discord
 from sqlalchemy.orm import Session
 
 from bot import batches as wishes
+from bot import vocabulary
 from bot.batches import Proposal
 from bot.messages import batches as sentences
 from bot.messages import language
@@ -15,6 +17,7 @@ from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import moderates
 from bot.views.deeds import pass_over
+from bot.views.offers import offer_buttons
 from bot.views.press import Interaction, Press, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
 from storage import batches, moderation
@@ -29,10 +32,13 @@ log = logging.getLogger(__name__)
 LABEL = N_("Cancel")
 
 
-def question(batch_id: int) -> discord.ui.View:
+def question(batch_id: int, offers: Sequence[str] = ()) -> discord.ui.View:
+    """Yes and no, and below them what a model draws well that knows no word of the batch."""
     view = discord.ui.View(timeout=None)
     view.add_item(button("by", batch_id, label=_("Yes"), style=discord.ButtonStyle.success))
     view.add_item(button("bn", batch_id, label=_("No")))
+    for offer in offer_buttons(offers, row=1):
+        view.add_item(offer)
     return view
 
 
@@ -49,9 +55,10 @@ def cancel_button(batch_id: int, *, stopping: bool) -> Press:
 
 async def ask(interaction: Interaction, proposal: Proposal) -> None:
     """Answer with what is to be made, which only its member sees."""
-    hints = language.hints(proposal.understood, host(interaction).backends.catalog)
-    content = sentences.question([one.text for one in proposal.understood], hints)
-    await say(interaction, content, view=question(proposal.batch.id), ephemeral=True)
+    catalog, understood = host(interaction).backends.catalog, proposal.understood
+    content = sentences.question([one.text for one in understood], language.hints(understood, catalog))
+    offers = vocabulary.offers([one.request for one in understood], catalog)
+    await say(interaction, content, view=question(proposal.batch.id, offers), ephemeral=True)
 
 
 @on_press("by")

@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 import discord
+from discord.utils import MISSING
 from sqlalchemy.orm import Session
 
-from bot import derived, messages, redrawn, submit
+from bot import derived, messages, redrawn, submit, vocabulary
 from bot.arrivals import Arrivals
 from bot.derived import Cell, Derived, Upscaling, Variation
 from bot.messages import forms, refusals
@@ -24,6 +25,8 @@ from bot.views.answering import in_time, in_time_for_form, repaint, say
 from bot.views.cancels import cancel
 from bot.views.custom_ids import CustomId
 from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.views.offers import VERB as OFFER
+from bot.views.offers import offer_view
 from bot.views.press import Interaction, Pressed, UnknownButton, host, on_press
 from bot.views.states import State, buttons_of_message, recolour, state_of
 from bot.views.wishes import wish_of
@@ -131,7 +134,15 @@ async def announce(interaction: Interaction, asked: Asked) -> None:
         await host(interaction).backends.database.write(jobs.set_progress_message, job.id, sent)
     catalog = host(interaction).backends.catalog
     if told := refusals.told(asked.understood, catalog, at_limit=asked.at_limit):
-        await interaction.followup.send("\n".join(told), ephemeral=True)
+        offers = vocabulary.offers([one.request for one in asked.understood], catalog)
+        view = offer_view(offers) if offers else MISSING
+        await interaction.followup.send("\n".join(told), view=view, ephemeral=True)
+
+
+@on_press(OFFER)
+async def _draw_offer(pressed: Pressed) -> None:
+    work = submit.imagine(pressed.backends, _wish(pressed), pressed.custom_id.text or "")
+    await announce(pressed.interaction, await in_time(pressed.interaction, work))
 
 
 async def pass_over(interaction: Interaction) -> None:

@@ -7,15 +7,18 @@ what to do from the `custom_id` alone, as a button does.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import discord
 
 from bot.messages import forms
-from bot.prompt_text import length
-from bot.translation import speak
+from bot.messages.lists import listed
+from bot.messages.typed import Typed, filled_in
+from bot.prompt_text import code, length
+from bot.translation import _, speak
 from bot.views.custom_ids import CustomId, parse
 from bot.views.press import Interaction, UnknownButton, host, locale_of, register
 from storage.backends import Backends
@@ -27,6 +30,29 @@ PROMPT = "prompt"
 
 Handler = Callable[["Submitted"], Awaitable[None]]
 SUBMITS: dict[str, Handler] = {}
+FIELDS: dict[str, Field] = {}
+"""Fields that forms have below their text, except files."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field by which a refused form gives back what it held."""
+
+    label: Callable[[], str]
+    names: Mapping[str, str] | None = None
+    """Of a menu: what each value is called, before it is translated."""
+
+    def given_back(self, held: str | Sequence[str]) -> str:
+        names = self.names
+        if names is None:
+            return filled_in(self.label(), code(str(held), LONGEST_VALUE))
+        return filled_in(self.label(), listed([_(names[value]) for value in held if value in names]))
+
+
+def field(name: str, label: Callable[[], str], names: Mapping[str, str] | None = None) -> str:
+    """Register a field that stands below a form's text; returns its `custom_id`."""
+    FIELDS[name] = Field(label, names)
+    return name
 
 
 class TooLongForForm(Refused):
@@ -48,8 +74,13 @@ class Submitted:
     """A form that was filled in; fields are named by their own `custom_id`."""
 
     interaction: Interaction
-    custom_id: CustomId
+    sent_id: str
+    """Its `custom_id` as Discord sends it, which another version may have given it."""
     fields: Mapping[str, Any]
+
+    @cached_property
+    def custom_id(self) -> CustomId:
+        return parse(self.sent_id)
 
     @property
     def id(self) -> int:
@@ -66,6 +97,11 @@ class Submitted:
     def chosen(self, name: str) -> tuple[str, ...]:
         """The values chosen in a menu."""
         return tuple(self.fields.get(name) or ())
+
+    def typed(self) -> Typed:
+        """All that was typed and chosen, to be given back."""
+        held = {name: self.fields[name] for name in FIELDS if self.fields.get(name)}
+        return Typed(self.text(PROMPT), tuple(FIELDS[name].given_back(each) for name, each in held.items()))
 
     def files(self, name: str) -> list[discord.Attachment]:
         """The files that were added to a field, as Discord has resolved them.
@@ -90,15 +126,18 @@ async def submitted(interaction: Interaction) -> None:
     """Do what a form asks for; the sentence for what cannot be done goes to its member."""
     speak(locale_of(interaction))
     data: Any = interaction.data
+    form = Submitted(interaction, data["custom_id"], dict(_fields(data["components"])))
     try:
-        try:
-            custom_id = parse(data["custom_id"])
-            handler = SUBMITS[custom_id.verb]
-        except (ValueError, KeyError):
-            raise UnknownButton(data["custom_id"]) from None
-        await handler(Submitted(interaction, custom_id, dict(_fields(data["components"]))))
+        await _handler(form)(form)
     except Exception as error:  # noqa: BLE001 - the outermost frame of a submit; the client logs it
-        await host(interaction).explain(interaction, error)
+        await host(interaction).explain(interaction, error, form.typed())
+
+
+def _handler(form: Submitted) -> Handler:
+    try:
+        return SUBMITS[form.custom_id.verb]
+    except (ValueError, KeyError):
+        raise UnknownButton(form.sent_id) from None
 
 
 def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:

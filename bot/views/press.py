@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 import discord
 
 from bot.languages import Languages
+from bot.messages.typed import NOTHING, Typed
 from bot.translation import speak
 from bot.views.custom_ids import TEMPLATE, CustomId, parse
 from storage.backends import Backends
@@ -32,8 +33,8 @@ class Host(Protocol):
     backends: Backends
     languages: Languages
 
-    async def explain(self, interaction: Interaction, error: Exception) -> None:
-        """Answer with the sentence for `error`."""
+    async def explain(self, interaction: Interaction, error: Exception, typed: Typed = NOTHING) -> None:
+        """Answer with the sentence for `error`, and give back what was `typed`."""
 
 
 @dataclass(frozen=True)

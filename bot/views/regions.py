@@ -17,14 +17,15 @@ from bot.translation import _
 from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import begin
-from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.views.modals import PROMPT, Form, Submitted, field, on_submit, open_form
 from bot.views.press import Pressed, on_press
 from bot.views.wishes import wish_of
 from storage import jobs
 from storage.catalog import Catalog
 from storage.contract import MOST_MASK_WORDS
 
-WHERE, PLACES, PAINTED = "where", "places", "painted"
+WHERE, PLACES = field("where", forms.where_label), field("places", forms.places_label, forms.PLACES)
+PAINTED = "painted"
 
 
 def _where() -> discord.ui.Label[Any]:

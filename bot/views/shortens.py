@@ -9,10 +9,12 @@ import discord
 
 from bot import readings
 from bot.messages import pictures
+from bot.readings import NothingKnown
 from bot.translation import _
 from bot.views.answering import in_time, say
 from bot.views.deeds import announce
 from bot.views.found import numbers
+from bot.views.offers import offer_view
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
 from storage.tables import Job
@@ -37,10 +39,16 @@ async def shorten(interaction: Interaction, prompt: str) -> None:
     """Weigh what a member typed, and answer.
 
     Raises:
-        Refused: any of its kinds; nothing was written, nothing answered.
+        Refused: any of its kinds but NothingKnown; nothing was written, nothing answered.
     """
     work = readings.shorten(host(interaction).backends, wish_of(interaction), prompt)
-    await announce(interaction, await in_time(interaction, work))
+    try:
+        asked = await in_time(interaction, work)
+    except NothingKnown as refused:
+        said = pictures.nothing_known(refused.model, refused.known)
+        await say(interaction, said, view=offer_view(refused.offers), ephemeral=True)
+    else:
+        await announce(interaction, asked)
 
 
 @on_press("sd")

@@ -200,15 +200,6 @@ class StableDiffusion:
         self.prompts.prepare(texts)
         return [self.prompts[text] for text in texts]
 
-    def meanings(self, texts: Sequence[Text]) -> list[Tensor]:
-        """(width,) each: the state at a text's end, which has seen all of it; of several chunks the mean."""
-        found = []
-        for text, embedding in zip(texts, self.encode(texts), strict=True):
-            ends = tokenize(self.tokenizer, text).mask.sum(dim=1) - 1
-            chunks = embedding.tokens.reshape(len(ends), -1, embedding.tokens.shape[-1])
-            found.append(chunks[torch.arange(len(ends)), ends].mean(dim=0))
-        return found
-
     def is_guided(self, guidance_scale: float) -> bool:
         """True if a picture takes two rows of a batch; never where guidance was distilled into the model."""
         return guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None

@@ -57,10 +57,6 @@ class StableDiffusionXL(StableDiffusion):
             return [each if text else _zeros(each) for text, each in zip(texts, embeddings, strict=True)]
         return embeddings
 
-    def meanings(self, texts: Sequence[Text]) -> list[Tensor]:
-        """(width,) each: what the second encoder was trained to say of a text as a whole."""
-        return [embedding.pooled[0] for embedding in self.encode(texts) if embedding.pooled is not None]
-
     def _more_conditions(self, sides: Sequence[Embedding], size: tuple[int, int]) -> Conditions:
         width, height = size
         # Original size, crop and target size: an uncropped picture of just this size.

@@ -16,7 +16,7 @@ from bot.messages import refusals
 from bot.moderation import ForbiddenWords
 from bot.picture_prompts import SeveralPictures
 from bot.prompt_text import length
-from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
+from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSquarerSize
 from bot.views.describes import OneSource
@@ -54,6 +54,7 @@ REFUSALS: list[Exception] = [
     PictureTooLarge(10 * 2**20),
     TooManyHere(9),
     NothingToDraw(),
+    NothingKnown("Picturebook", ["castle", "boat"]),
     PaintedShape((100, 64), (64, 64)),
     RegionEmpty(),
     RegionTooLarge(),

@@ -240,7 +240,7 @@ async def test_nobody_bans_themselves_and_no_member_bans(world: World) -> None:
     own = await mod.context_menu(world.channel, "Ban from Easel", mod)
     assert answer(own).content == panels.no_self_ban()
     refused = await world.submit(alice, f"e1:fb:{mod.id}", prompt="revenge", lasts=[])
-    assert answer(refused).content == refusals.not_moderator()
+    assert answer(refused).content.startswith(refusals.not_moderator())
     for menu in ("Jobs of Member", "Ban from Easel"):
         world.allow_menu(menu, alice)
         result = await alice.context_menu(world.channel, menu, mod)
@@ -419,7 +419,7 @@ async def test_what_is_no_painted_copy_is_no_mask(world: World) -> None:
         assert page.content == finding.use_picture(), name
         assert answer(await press(alice, page, "Mask")).content == finding.no_twin(), name
     lost = await world.submit(alice, "e1:fm:1", prompt="a blue boat")
-    assert answer(lost).content == finding.no_picture()
+    assert answer(lost).content.startswith(finding.no_picture())
     await press(alice, answer(await alice.slash(world.channel, "privacy delete")), privacy.delete_label())
     left = await _with_picture(world, alice, ("copy.png", await _painted(single, (0, 0, 0.5, 1))))
     page = answer(await alice.context_menu(world.channel, "Use picture…", left))
@@ -437,4 +437,4 @@ async def test_use_picture_says_where_there_is_none_or_it_is_too_large(world: Wo
     refused = await alice.click(left, custom_id="e1:ud:0")
     assert answer(refused).content == finding.no_picture()
     lost = await world.submit(alice, "e1:fu:0", prompt="a blue boat")
-    assert answer(lost).content == finding.no_picture()
+    assert answer(lost).content.startswith(finding.no_picture())

@@ -55,7 +55,7 @@ async def test_only_a_model_with_a_segmenter_is_asked_where_in_words(world: Worl
     fields = [label["component"]["custom_id"] for label in opened.modal["components"]]
     assert fields == ["prompt", "places", "painted"]
     refused = await world.submit(alice, f"e1:fr:{images(world)[1].id}", prompt="a boat", where="the sky")
-    assert answer(refused).content == deeds.no_segmenter("other")
+    assert answer(refused).content.startswith(deeds.no_segmenter("other"))
     assert len(job_rows(world)) == 1
 
 
@@ -216,8 +216,6 @@ async def test_what_cannot_be_a_region_is_refused(world: World) -> None:
         refused = await fill(alice, opened, prompt="a boat", **fields)
         assert refused.ephemeral
         assert sentence in answer(refused).content
-    empty = await press(alice, single, "Vary (Region)")
-    assert "a boat with sails" in answer(await fill(alice, empty, prompt="a boat with sails")).content
     wrong = await press(alice, single, "Vary (Region)")
     refused = await fill(alice, wrong, prompt="a boat --stilyze 4", places=["1"])
     assert "Did you mean `--stylize" in answer(refused).content

@@ -163,7 +163,7 @@ async def test_what_is_gone_says_so_and_opens_nothing(world: World) -> None:
         assert refused.modal is None
         assert answer(refused).content == refusals.no_such_picture()
     late = await fill(alice, opened, prompt="a blue boat")
-    assert answer(late).content == refusals.no_such_picture()
+    assert answer(late).content.startswith(refusals.no_such_picture())
 
 
 async def test_what_was_drawn_without_words_may_stay_so(world: World) -> None:
@@ -197,7 +197,7 @@ async def test_nothing_is_told_or_made_of_anothers_stealth_picture(world: World)
     forms = (f"e1:fx:{image}:0:vs", f"e1:fx:{job}:2:v", f"e1:fz:{image}", f"e1:fr:{image}", f"e1:fi:{job}")
     for custom_id in forms:
         refused = await world.submit(mallory, custom_id, prompt="a fish", places=["1"])
-        assert answer(refused).content == refusals.not_yours(), custom_id
+        assert answer(refused).content.startswith(refusals.not_yours()), custom_id
     assert len(job_rows(world)) == 3
 
 
