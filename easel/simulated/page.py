@@ -16,7 +16,7 @@ from simcord.preview._actions import _Action
 from simcord.preview._commands import entry_for_leaf
 from simcord.preview._pages import _Page
 
-from easel.simulated import apps, layout, typed
+from easel.simulated import apps, media, typed
 from easel.simulated.guide import TRY, Guide
 
 Plan = Callable[[_Action, int], Coroutine[Any, Any, dict[str, Any]]]
@@ -48,7 +48,8 @@ class Page(Preview):
             assets=None,
             port=port,
         )
-        self._server = layout.Server(self, port)
+        self._server = media.Server(self, port)
+        self._media_worker = media.Media()
         self._home = channel
         self._guide = guide
 
@@ -96,7 +97,7 @@ class Page(Preview):
         for asset_id, asset in payload.get("assets", {}).items():
             blob = self._blobs.get(page.assets[asset_id].digest or "")
             if blob is not None:
-                payload["assets"][asset_id] = layout.with_size(asset, blob.data)
+                payload["assets"][asset_id] = media.with_size(asset, blob.data)
         return payload
 
     def _channel_of(self, viewer: apps.Viewer) -> ChannelHandle:
