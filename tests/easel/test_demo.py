@@ -135,7 +135,6 @@ def test_a_reaction_sends_the_movie_and_another_takes_the_job_back(page: Page) -
     expect(page.get_by_role("article").filter(has_text="a white castle")).to_have_count(0, timeout=DRAW_MS)
 
 
-@pytest.mark.exhaustive
 def test_it_stops_at_once_and_says_what_it_waits_for(first: Demo, page: Page) -> None:
     type_line(page, "/imagine a red boat")
     expect_text(page, "a red boat - @Ada (")
