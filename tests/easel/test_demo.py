@@ -121,8 +121,10 @@ def test_menus_below_a_message_send_report_and_list_its_job(page: Page) -> None:
     look_as(page, "Ada")
 
 
+@pytest.mark.exhaustive
 def test_a_reaction_sends_the_movie_and_another_takes_the_job_back(page: Page) -> None:
     type_line(page, "/imagine a white castle --video --steps 2")
+    expect_text(page, "a white castle --video --steps 2 - @Ada (fast)")
     expect_finished(page)
     choose_app(page, "React with ✉️", "a white castle")
     look_as(page, re.compile("Ada: direct messages"))
