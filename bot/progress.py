@@ -132,9 +132,14 @@ class ProgressBoard:
         subject = Subject(Job, job_id)
         with self._lock:
             line = self._lines.get(subject)
-            # One that changed is looked at once more: its batch has to hear of it.
-            if line is not None and (line.closed or not line.changed):
+            if line is None:
+                return
+            if not line.changed:
                 del self._lines[subject]
+            elif line.closed:
+                # One that changed is looked at once more: its batch has to hear of it.
+                self._lines[subject] = Line(subject)
+        self._wake.set()
 
     def _line(self, subject: Subject) -> Line:
         return self._lines.setdefault(subject, Line(subject))

@@ -16,7 +16,7 @@ from simcord.preview._actions import _Action
 from simcord.preview._commands import entry_for_leaf
 from simcord.preview._pages import _Page
 
-from easel.simulated import apps, typed
+from easel.simulated import apps, media, typed
 from easel.simulated.guide import TRY, Guide
 
 Plan = Callable[[_Action, int], Coroutine[Any, Any, dict[str, Any]]]
@@ -48,6 +48,8 @@ class Page(Preview):
             assets=None,
             port=port,
         )
+        self._server = media.Server(self, port)
+        self._media_worker = media.Media()
         self._home = channel
         self._guide = guide
 
@@ -85,8 +87,18 @@ class Page(Preview):
         return page
 
     def _open_page(self, viewer_id: Any = None, target_id: Any = None) -> _Page:
+        """A page opens on the newest message, as Discord does."""
         self.channel = self._home
-        return super()._open_page(viewer_id, target_id)
+        newest = target_id or self._initial_target(self.viewers[0], self._home.id)
+        return super()._open_page(viewer_id, newest)
+
+    def _page_payload(self, page: _Page) -> dict[str, Any]:
+        payload = super()._page_payload(page)
+        for asset_id, asset in payload.get("assets", {}).items():
+            blob = self._blobs.get(page.assets[asset_id].digest or "")
+            if blob is not None:
+                payload["assets"][asset_id] = media.with_size(asset, blob.data)
+        return payload
 
     def _channel_of(self, viewer: apps.Viewer) -> ChannelHandle:
         return self._home if isinstance(viewer, MemberActor) else viewer.dm_channel

@@ -14,7 +14,7 @@ from bot import posting, progress
 from bot.delivery import POLL_S
 from bot.views import answering
 from storage import attempts, batches, jobs
-from storage.contract import JobState, Task
+from storage.contract import ChangedEvent, ErrorCode, JobState, Task
 from storage.tables import AuditEntry, Batch, Delivery, Job
 from tests.bot import drawing
 from tests.bot.discord_server import Interaction, Message, User
@@ -144,6 +144,25 @@ def test_each_result_is_a_message_of_its_own_and_the_batch_counts_them(
     assert message.buttons == []
     assert all(not version.files for version in message.versions), "without previews"
     assert batch(studio).interaction_token is None
+
+
+def test_a_job_that_fails_soon_after_it_began_is_counted_at_once(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SWEEP_S", 3600.0)
+    message = start(studio, "a {red, blue} castle --seed 7")
+    drawing.draw(studio.backends)
+    until_says(studio, message, "(1 of 2 done)")
+    taken = drawing.claim(studio.backends)
+    studio.progress(taken, 0.1)
+    until_says(studio, message, "(1 of 2 done, 1 drawing)")
+    studio.progress(taken, 0.2)
+    with studio.backends.database.writing() as session:
+        attempts.fail(session, taken.job_id, taken.attempt, ErrorCode.OUT_OF_MEMORY, "by hand", retry=False)
+        failed = jobs.get(session, taken.job_id)
+    studio.backends.events.publish(ChangedEvent(job_id=failed.id, sequence=failed.sequence))
+    until_says(studio, message, "(1 of 2 done, 1 failed)")
+    until_finished(studio)
 
 
 def test_edits_of_a_busy_batch_keep_apart(studio: Studio) -> None:

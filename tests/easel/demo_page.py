@@ -125,13 +125,20 @@ def _send(page: Page) -> None:
     expect(_composer(page)).to_have_value("", timeout=DRAW_MS)
 
 
-def choose_app(page: Page, entry: str) -> None:
-    """Choose from the list below the newest message that has one."""
-    newest = page.get_by_role("combobox", name="Apps and reactions").last
-    newest.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # the page closes what is open while it scrolls
-    newest.click()
+def choose_app(page: Page, entry: str, message: str) -> None:
+    """Choose from the list below the newest message that says `message`."""
+    wait_until_ready(page)
+    shown = page.get_by_role("article").filter(has_text=message).last
+    shown.get_by_role("combobox", name="Apps and reactions").click()
     page.get_by_role("option", name=entry).click()
+    expect(page.get_by_role("option", name=entry)).to_have_count(0)
+
+
+def wait_until_ready(page: Page) -> None:
+    """Wait until the page shows its pictures, and nothing that was pressed before is under way."""
+    page.locator("main[aria-busy=false]").wait_for(timeout=DRAW_MS)
+    status = page.get_by_role("banner").get_by_role("status")
+    expect(status).not_to_have_text(re.compile("…$"), timeout=DRAW_MS)
 
 
 def look_as(page: Page, name: str | re.Pattern[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.easel.demo_page import (
+    DRAW_MS,
     Demo,
     browser_page,
     button,
@@ -21,8 +22,10 @@ from tests.easel.demo_page import (
     expect_text,
     look_as,
     paste_line,
+    picture_sizes,
     type_line,
     wait_for_pictures,
+    wait_until_ready,
     watch,
 )
 
@@ -88,7 +91,6 @@ def test_what_easel_does_not_hear_is_answered_with_what_to_type(page: Page) -> N
     expect(page.get_by_text("type /imagine a castle, please").last).to_be_in_viewport()
 
 
-@pytest.mark.exhaustive
 def test_a_prompt_of_the_greeting_is_drawn_when_it_is_pressed(page: Page) -> None:
     button(page, "a white rabbit in a forest in winter")
     expect_text(page, "a white rabbit in a forest in winter - @Ada")
@@ -96,48 +98,73 @@ def test_a_prompt_of_the_greeting_is_drawn_when_it_is_pressed(page: Page) -> Non
     expect_finished(page)
 
 
-@pytest.mark.exhaustive
-def test_menus_reactions_and_direct_messages_are_reached(page: Page) -> None:
-    choose_app(page, "DM Results")
+def test_a_batch_says_that_it_is_done_when_its_pictures_are_there(page: Page) -> None:
+    before = len(picture_sizes(page))
+    type_line(page, "/imagine {red, blue} boat --steps 2")
+    button(page, "Yes")
+    wait_for_pictures(page, before + 2)
+    expect_text(page, "(2 of 2 done)", wait_ms=5_000)
+
+
+def test_menus_below_a_message_send_report_and_list_its_job(page: Page) -> None:
+    choose_app(page, "DM Results", "blue boat")
     expect_text(page, "Sent to your direct messages.")
-    choose_app(page, "React with ✉️")
-    look_as(page, re.compile(r"Ada: direct messages \(2\)"))
-    wait_for_pictures(page, 1)
     look_as(page, "Ben")
-    choose_app(page, "Report Job")
+    choose_app(page, "Report Job", "blue boat")
     expect_text(page, "Thank you: the moderators")
     look_as(page, "Mo (moderator)")
-    choose_app(page, "Jobs of Member")
-    expect_text(page, "Only you can see this")
+    choose_app(page, "Jobs of Member", "blue boat")
+    expect_text(page, "Jobs of @Ada in this server")
     assert "failed" not in page.inner_text("body")
+    look_as(page, re.compile("Ada: direct messages"))
+    wait_for_pictures(page, 5)
     look_as(page, "Ada")
 
 
 @pytest.mark.exhaustive
+def test_a_reaction_sends_the_movie_and_another_takes_the_job_back(page: Page) -> None:
+    type_line(page, "/imagine a white castle --video --steps 2")
+    expect_text(page, "a white castle --video --steps 2 - @Ada (fast)")
+    expect_finished(page)
+    choose_app(page, "React with ✉️", "a white castle")
+    look_as(page, re.compile("Ada: direct messages"))
+    movie = page.get_by_role("article").filter(has_text="a white castle").get_by_alt_text(re.compile("webp$"))
+    expect(movie).to_be_visible(timeout=DRAW_MS)
+    wait_until_ready(page)
+    assert movie.evaluate("movie => movie.naturalWidth") > 0
+    look_as(page, "Ada")
+    choose_app(page, "React with ❌", "a white castle")
+    expect(page.get_by_role("article").filter(has_text="a white castle")).to_have_count(0, timeout=DRAW_MS)
+
+
 def test_it_stops_at_once_and_says_what_it_waits_for(first: Demo, page: Page) -> None:
-    button(page, "U2")
-    expect_text(page, "Image #2")
+    type_line(page, "/imagine a red boat")
+    expect_text(page, "a red boat - @Ada (")
+    look_as(page, re.compile("Ada: direct messages"))
     began = time.monotonic()
     assert first.stop() == 0, "".join(first.said)
-    assert time.monotonic() - began < STOP_S
+    assert time.monotonic() - began < STOP_S, "".join(first.said)
     said = "".join(first.said)
     assert "handed back" in said
     assert "Traceback" not in said
 
 
 @pytest.mark.exhaustive
-def test_yesterdays_pictures_are_there_with_buttons_that_work(first: Demo, data_dir: Path) -> None:
+def test_yesterdays_pictures_are_there_with_buttons_that_work(
+    first: Demo, page: Page, data_dir: Path
+) -> None:
     assert first.process.poll() is not None, "it was stopped before"
     again = Demo(data_dir)
     try:
-        with browser_page() as page:
-            page.goto(again.address())
-            before = len(wait_for_pictures(page, 3))
-            button(page, "U3")
-            expect_text(page, "Image #3")
-            wait_for_pictures(page, before + 1)
-            look_as(page, re.compile(r"Ada: direct messages \(2\)"))
-            wait_for_pictures(page, 1)
+        page.goto(again.address())
+        before = len(wait_for_pictures(page, 4))
+        button(page, "U3")
+        expect_text(page, "Image #3")
+        wait_for_pictures(page, before + 1)
+        look_as(page, re.compile("Ada: direct messages"))
+        wait_for_pictures(page, 11)
+        began = time.monotonic()
         assert again.stop() == 0
+        assert time.monotonic() - began < STOP_S, "".join(again.said)
     finally:
         again.stop()
