@@ -42,7 +42,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "dpm++2m_karras": ("DPM++ 2M Karras",),
     "dpm++2m_sde": ("DPM++ 2M SDE", "dpmpp_2m_sde"),
     "dpm++2m_sde_karras": ("DPM++ 2M SDE Karras",),
-    "dpm++2s": ("DPM++ 2S",),
+    "dpm++2s": ("DPM++ 2S", "DPM++ 2S a", "dpmpp_2s_ancestral"),
     "dpm++sde": ("DPM++ SDE", "dpmpp_sde"),
     "dpm++sde_karras": ("DPM++ SDE Karras",),
     "kdpm2": ("DPM2", "dpm_2"),
@@ -52,7 +52,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "lcm": ("LCM",),
     "tcd": ("TCD",),
 }
-"""What other programs call them: A1111's name first, then ComfyUI's where that is another."""
+"""What other programs call them: A1111's name first, then ComfyUI's where that is another.
+
+Their DPM++ 2S takes fresh noise at every step, which diffusers' does not: it is the nearest.
+"""
 _KARRAS = "Karras"
 _LEVELS_OF_ITS_OWN = ("", "automatic")
 _PLAIN_LEVELS = ("uniform", "normal")

@@ -56,11 +56,31 @@ GRAPH: dict[str, Any] = {
         ("a boat Steps: 9, Size: 512x512 --ar 3:2", "a boat --ar 3:2 --steps 9"),
         ("a boat Steps: 9000, CFG scale: 99, Seed: 3", "a boat --steps 100 --cfg 30 --seed 3"),
         ('a boat Steps: 9, Lora hashes: "a: 1, b: 2", Seed: 3', "a boat --steps 9 --seed 3"),
+        (
+            "a boat\nSteps: 9\nSampler: LMS\nCFG scale: 7\nSeed: 3",
+            "a boat --steps 9 --sampler lms --cfg 7 --seed 3",
+        ),
+        (
+            "a boat Steps: 9 Sampler: Euler a CFG scale: 7 Seed: 3",
+            "a boat --steps 9 --sampler euler_a --cfg 7 --seed 3",
+        ),
+        ("a boat Steps: 9 | Sampler: DPM++ 2S a | Seed: 3", "a boat --steps 9 --sampler dpm++2s --seed 3"),
+        (
+            "parameters\n\na boat\nNegative prompt: fog\nSteps: 9, Seed: 3",
+            "a boat --no fog --steps 9 --seed 3",
+        ),
+        ("a boat. Steps: 9, CFG: 7, Seed: 3.", "a boat. --steps 9 --cfg 7 --seed 3"),
+        (
+            "a boat\nUndesired Content: fog\nSteps: 9, Guidance: 5, Seed: 3",
+            "a boat --no fog --steps 9 --cfg 5 --seed 3",
+        ),
+        ("a boat 反向提示词：雾 Steps: 9, Seed: 3", "a boat --no 雾 --steps 9 --seed 3"),
     ],
 )
 def test_pasted_values_are_flags(pasted: str, command: str) -> None:
     parsed = parse(pasted, CATALOG)
-    assert (parsed.text, parsed.notes) == (command, ())
+    assert parsed.text == command
+    assert {note.kind for note in parsed.notes} <= {NoteKind.LABEL_READ}
     (one,) = parse_all(pasted, CATALOG, seed=1)
     assert one.text == command
 
@@ -83,6 +103,8 @@ def test_what_has_no_word_here_is_named() -> None:
     (note,) = parsed.notes
     assert note.kind is NoteKind.VALUES_LOST
     assert note.detail == "blue, sampler: Restart, clip skip: 2, model: dream"
+    (note,) = parse("a boat Steps: 9, Seed: 3, Variation seed: 4", CATALOG).notes
+    assert note.detail == "variation seed: 4"
     assert parsed.text == "a boat --steps 9 --seed 3"
 
 
