@@ -1,7 +1,7 @@
-"""What other programs say a picture was made with, as flags: A1111's text with its values, and ComfyUI's graph.
+"""What other programs say a picture was made with, as flags: A1111's text, and ComfyUI's graph.
 
-Only what is certain is read: at least two values that A1111 writes, at the text's end, whatever stands between
-them; or one behind a label (`bot/labels.py`).
+Only what is certain is read: at least two values that A1111 writes, at the text's end, in lines or between
+commas or bars; or one of them behind a label (`bot/labels.py`).
 """
 
 from __future__ import annotations

@@ -46,17 +46,22 @@ class Labelled:
 
 
 def split(text: str) -> Labelled | None:
-    """What stands before the label of unwished things, and behind it; None where there is no such label."""
+    """What stands before the label of unwished things, and behind all of them; None where there is none."""
     label = next((each for each in _LABEL.finditer(text) if each["negative"]), None)
     if label is None:
         return None
     bare = text[: label.start()].rstrip(" \n\t,;|*_#-+")
     bracketed = bare.endswith(("(", "["))
-    before, after = bare.rstrip("([ "), text[label.end() :]
+    before, after = bare.rstrip("([ "), _LABEL.sub(_comma, text[label.end() :])
     if positive := _POSITIVE.search(after):
         before, after = f"{before} {after[positive.end() :]}", after[: positive.start()]
     words = after.strip().removesuffix("**").rstrip(")] " if bracketed else "")
-    return Labelled(before.strip(), words.rstrip(" ,"))
+    return Labelled(before.strip(), ", ".join(item for each in words.split(",") if (item := each.strip())))
+
+
+def _comma(label: re.Match[str]) -> str:
+    """What stands in a further label's place, for one list of unwished things."""
+    return label[0] if label["negative"] is None else ", "
 
 
 def labelled(text: str) -> tuple[str, tuple[Note, ...]]:

@@ -70,7 +70,7 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
             end, behind_flag = mark.value_start, True
         elif note := _doubt(mark, value):
             doubts.append(note)
-    pieces.append(line[end:])
+    pieces.append(_closed(line[end:]))
     return " ".join("".join(pieces).split()), tuple(doubts)
 
 
@@ -79,7 +79,16 @@ def _before(text: str) -> str:
     bare = text.rstrip()
     if text.endswith(("(", "[")):
         bare = bare[:-1].rstrip()
+    bare = _closed(bare)
     return f"{bare} " if bare else ""
+
+
+def _closed(words: str) -> str:
+    """Without dashes that stand alone at the end, and begin no flag."""
+    bare = words.rstrip(f"{DASHES} ")
+    tail = words[len(bare) :]
+    glued = len(tail) - len(tail.lstrip(DASHES))
+    return words[: len(bare) + glued]
 
 
 def _marks(line: str) -> Iterator[_Mark]:

@@ -56,6 +56,12 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 
 Their DPM++ 2S takes fresh noise at every step, which diffusers' does not: it is the nearest.
 """
+LEVELS = frozenset(
+    ["automatic", "uniform", "normal", "simple", "karras", "exponential", "polyexponential", "beta",
+     "sgm_uniform", "sgm uniform", "ddim_uniform", "kl_optimal", "kl optimal",
+     "linear_quadratic", "align your steps"]
+)  # fmt: skip
+"""What A1111 ("Schedule type") and ComfyUI ("scheduler") call noise levels, in lower case."""
 _KARRAS = "Karras"
 _LEVELS_OF_ITS_OWN = ("", "automatic")
 _PLAIN_LEVELS = ("uniform", "normal")

@@ -38,6 +38,7 @@ _WRONG = {
     ),
     Problem.NO_PICTURE: N_(
         "{name} needs a picture that leads: put a link to one in front of the text, or choose one as `image`."
+        "{perhaps}"
     ),
     Problem.EMPTY: N_("Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`."),
     Problem.TOO_LONG: N_(
