@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bot.faults import Note, NoteKind
-from bot.grammar import QUOTED
+from bot.grammar import QUOTED, items
 
 _NEGATIVE = (
     r"(?<=\s)[-–]\s?prompt(?=\s*[:：])|(?:[#+*_\-]{0,4}\s?)?(?:negative|neg)[ _-]?prompts?"
@@ -56,7 +56,7 @@ def split(text: str) -> Labelled | None:
     if positive := _POSITIVE.search(after):
         before, after = f"{before} {after[positive.end() :]}", after[: positive.start()]
     words = after.strip().removesuffix("**").rstrip(")] " if bracketed else "")
-    return Labelled(before.strip(), ", ".join(item for each in words.split(",") if (item := each.strip())))
+    return Labelled(before.strip(), ", ".join(items(words)))
 
 
 def _comma(label: re.Match[str]) -> str:

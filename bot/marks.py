@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME, Meaning
 from bot.foreign_flags import FOREIGN
-from bot.grammar import QUOTED
+from bot.grammar import DASHES, QUOTED
 from bot.values import plain_value
 
-DASHES = "-‐‑‒–—―⸺⸻−﹘﹣－ーｰ─━"
 _LONG = "—―⸺⸻"
 _ANY = f"[{re.escape(DASHES)}]"
+_RUN = re.compile(f"{_ANY}+")
 _NAME = r"[A-Za-zＡ-Ｚａ-ｚ][A-Za-zＡ-Ｚａ-ｚ0-9_-]*"
 _MARK = re.compile(
     rf"""
@@ -74,6 +74,16 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
     return " ".join("".join(pieces).split()), tuple(doubts)
 
 
+def escaped(line: str) -> str:
+    """The line with a backslash before all dashes that might be read as a flag's, whatever follows it."""
+    alone = len(_closed(line))
+    places = {mark.start for mark in _marks(line) if _might_be_flag(mark)}
+    places |= {run.start() for run in _RUN.finditer(line, alone)}
+    for place in sorted(places, reverse=True):
+        line = f"{line[:place]}\\{line[place:]}"
+    return line
+
+
 def _before(text: str) -> str:
     """The text up to a flag, with a blank at its end; a bracket that holds the flag alone goes with it."""
     bare = text.rstrip()
@@ -121,6 +131,12 @@ def _is_flag(mark: _Mark, value: str, *, behind_flag: bool) -> bool:
     if behind_flag and not mark.glued:
         return shaped
     return shaped and not mark.glued and _is_certain(mark)
+
+
+def _might_be_flag(mark: _Mark) -> bool:
+    """Whether `_is_flag` holds for some value and place."""
+    known = mark.name in BY_NAME or mark.name in FOREIGN
+    return (mark.long and not mark.gap and (known or not mark.glued)) or (known and not mark.glued)
 
 
 def _is_certain(mark: _Mark) -> bool:

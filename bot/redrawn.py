@@ -28,7 +28,7 @@ from bot.derived import (
     unseeded,
     words_of,
 )
-from bot.grammar import Divided, TypedFlag, divide
+from bot.grammar import SEPARATORS, Divided, TypedFlag, divide
 from storage.catalog import Catalog, ModelEntry, Size
 from storage.contract import GRID, Action, RequestChanges, Task
 from storage.errors import Refused
@@ -161,7 +161,10 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
     drawn_image, drawn = before_upscaling(session, *picture)
     words = words_of(catalog, drawn, text)
     size = (drawn_image.width, drawn_image.height)
-    changes: RequestChanges = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
+    changes: RequestChanges = {
+        **_drawn_anew(drawn_image, size),
+        "mask_words": where.words.strip(f" {SEPARATORS}"),
+    }
     entry = catalog[words.request.model]
     if not (changes["mask_words"] or where.places or where.painted is not None):
         raise canvases.RegionEmpty(text, finds=entry.segmenter is not None)

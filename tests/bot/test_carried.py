@@ -9,13 +9,13 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import carried
+from bot import carried, retyped
 from bot.faults import FlagError, NoteKind
 from bot.flags import parse, parse_all
-from bot.grammar import divide
+from bot.grammar import DASHES, clean, divide, unescaped
 from generator import output
 from storage import catalog, metadata, pictures
 from tests.bot import drawing
@@ -156,9 +156,27 @@ def test_a_strangers_file_brings_no_flag_link_or_set_of_its_own(prompt: str, neg
     assert {lora.name for lora in parsed.request.loras} <= {"blueprint"}
 
 
+_dashed = st.lists(
+    st.sampled_from(
+        [*DASHES, "--", "- -", " ", " ", "ar", "no", "s", "v", "tile", "bogus", "negative", "16:9", "5", "x", "Ö", "城", ",", "\\"]
+    ),
+    max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(_dashed)
+def test_no_dash_of_somebody_elses_words_begins_a_flag(pieces: list[str]) -> None:
+    words = clean(f"a boat {''.join(pieces)}".replace("\\-", "-"))
+    parsed = parse(retyped.literal(words), CATALOG)
+    assert not divide(parsed.text).flags
+    assert parsed.notes == () or {note.kind for note in parsed.notes} == {NoteKind.LIKE_FLAG}
+    assert parsed.request.prompt == unescaped(words)
+
+
 words = st.lists(
     st.sampled_from(
-        ["a", "red castle", "(green:1.3)", "((boat:1.2) at sea:.5)", "hot::2", "dog::-.5", "night::", "\\{a\\}", "\\--no", "(x)", '"a (b:2)"']
+        ["a", "red castle", "(green:1.3)", "((boat:1.2) at sea:.5)", "hot::2", "dog::-.5", "night::", "\\{a\\}", "\\--no", "\\–ar 3:2", "\\— s 5", "fox\\--ar 3:2", "\\-", "(x)", '"a (b:2)"']
     ),
     min_size=1,
     max_size=5,

@@ -171,6 +171,8 @@ def test_a_sampler_may_be_written_as_other_programs_do(typed: str) -> None:
 
 def test_no_may_stand_more_than_once() -> None:
     assert parse("a fox --no a tree, fog --no rain", CATALOG).request.negative_prompt == "a tree, fog, rain"
+    assert parse("狐狸 --no 树，雾、(雨：1.3)", CATALOG).request.negative_prompt == "树, 雾, (雨：1.3)"
+    assert parse("狐狸 --no 树，，雾、", CATALOG).request.negative_prompt == "树, 雾"
 
 
 PASTED = (
