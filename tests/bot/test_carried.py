@@ -225,6 +225,26 @@ async def test_describe_shows_the_command_of_a_picture_that_carries_one(world: W
     assert (drawn_job.request.chaos, drawn_job.request.seed) == (9, 5)
 
 
+async def test_imagine_tells_which_command_its_picture_carries(world: World) -> None:
+    alice = world.member("alice")
+    plain, carrying = (("b.png", pictures.png_bytes(IMAGE)), ("a.png", _png("a red castle --seed 5 --c 9")))
+    result = await alice.slash(world.channel, "imagine", prompt="a boat", image=plain, image2=carrying)
+    (offered,) = result.followups
+    assert "a red castle --" in offered.content
+    assert drawing.claim(world.backends).request.prompt == "a boat"
+    await press(alice, offered, "Imagine its prompt")
+    again = drawing.claim(world.backends).request
+    assert (again.prompt, again.chaos, again.seed) == ("a red castle", 9, 5)
+
+
+async def test_imagine_says_nothing_of_a_picture_that_carries_no_command(world: World) -> None:
+    alice = world.member("alice")
+    result = await alice.slash(
+        world.channel, "imagine", prompt="a boat", image=("b.png", pictures.png_bytes(IMAGE))
+    )
+    assert result.followups == []
+
+
 @pytest.mark.parametrize("long", [False, True])
 async def test_use_picture_offers_a_foreign_prompt_with_what_is_lost(world: World, long: bool) -> None:
     alice, bob = world.member("alice"), world.member("bob")
