@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +29,8 @@ class Arrivals:
         self._backends = backends
         self._member_id = member_id
         self._bringings: list[int] = []
+        self.texts: list[Mapping[str, str]] = []
+        """What the files of the received pictures say beside their pixels, in order."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,6 +59,7 @@ class Arrivals:
         found = await incoming.fetch(self._backends, sources)
         for each in found:
             await self._keep(each.key, each.png)
+        self.texts += (each.texts for each in found)
         return found
 
     async def fetch(self, links: Iterable[str]) -> dict[str, str]:

@@ -6,21 +6,22 @@ without the member's settings, which are written out in the parent's prompt alre
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot import flags
-from bot.flags import Fault, FlagError, Problem
-from bot.grammar import clean
+from bot import flags, requests
+from bot.flags import BY_NAME, Fault, FlagError, Note, NoteKind, Problem
+from bot.grammar import Divided, TypedFlag, clean, divide
 from bot.picture_prompts import Keys, known
 from storage import jobs
-from storage.catalog import Catalog
+from storage.catalog import Catalog, Size
 from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Role, Task
 from storage.errors import NoSuchImage, Refused
 from storage.tables import Image, Job
@@ -134,6 +135,8 @@ class Words:
     text: str
     parsed: flags.Parsed | None = None
     known: Keys = field(default_factory=dict)
+    before: str = ""
+    """The parent's prompt, where this is a changed one."""
 
     def action(self, action: Action) -> Action:
         return action if self.parsed is None else _REMIXES.get(action, action)
@@ -149,17 +152,44 @@ class Words:
         image, job = picture
         whole: RequestChanges = {**_WITHOUT_SOURCE, **changes}
         request = self.request.changed(**whole)
+        true = self.of_shape((request.width, request.height))
         return Derived(
             self.action(action),
-            self.text,
+            true.text,
             request,
             job.id,
             image.id,
             image.index,
             sheet,
-            self.parsed,
+            true.parsed,
             self.known,
         )
+
+    def of_shape(self, size: Size) -> Words:
+        """The words of what is drawn in this size: their `--ar` says so, and no note says another."""
+        asked = self.request.width, self.request.height
+        if asked[0] * size[1] == asked[1] * size[0]:
+            return self
+        text = shaped(self.text, size)
+        if self.parsed is None:
+            return replace(self, text=text)
+        notes = tuple(note for note in self.parsed.notes if note.kind is not NoteKind.SNAPPED)
+        typed = _ratios(self.text)
+        if typed and typed != _ratios(self.before):
+            notes += (Note(NoteKind.SHAPE_FIXED, typed[-1].name, requests.shape(*size)),)
+        return replace(self, text=text, parsed=replace(self.parsed, notes=notes))
+
+
+def _ratios(text: str) -> list[TypedFlag]:
+    return [flag for flag in divide(text).flags if flag.name in BY_NAME["ar"].names]
+
+
+def shaped(text: str, size: Size) -> str:
+    """The prompt with the ratio of this size."""
+    divided = divide(flags.without(text, "ar"))
+    shared = math.gcd(*size)
+    ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
+    return str(Divided(divided.text, (*divided.flags, ratio)))
 
 
 def shown(session: Session, picture: Cell | int) -> tuple[Image, Job]:
@@ -203,6 +233,7 @@ def reroll(
     request = words.request
     if words.parsed is not None:
         request = _begun_alike(request, _request(job), words.text)
+        words = words.of_shape((request.width, request.height))
     return Derived(
         Action.REROLL,
         words.text,
@@ -253,7 +284,10 @@ def vary(
     *,
     subtle: bool = False,
 ) -> Derived:
-    """Four pictures near one, at the size it was drawn in; `subtle` is a member's setting for V1–V4."""
+    """Four pictures near one, at the size it was drawn in or that changed words ask for.
+
+    `subtle` is a member's setting for V1–V4.
+    """
     image, job = shown(session, picture)
     drawn_image, drawn = before_upscaling(session, image, job)
     words = words_of(catalog, drawn, text)
@@ -310,7 +344,7 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     if text is None or clean(text) == clean(before):
         return Words(request.changed(seed=_random_seed()), before)
     parsed = flags.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
-    return Words(parsed.request, parsed.text, parsed, known(request))
+    return Words(parsed.request, parsed.text, parsed, known(request), before)
 
 
 def own_model(catalog: Catalog, job: Job) -> flags.Preferences:

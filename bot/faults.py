@@ -24,6 +24,7 @@ class NoteKind(Enum):
     SUFFIX_UNUSABLE = auto()
     CUSTOM_UNUSABLE = auto()
     SNAPPED = auto()
+    SHAPE_FIXED = auto()
     STEPS_LIMITED = auto()
     SEEDS_APART = auto()
     NO_STYLES = auto()

@@ -193,7 +193,7 @@ def _parse(
     drawn = random.SystemRandom().randrange(SEED_SPACE) if seed is None else seed
     request = request_of(parts, values, entry, drawn)
     if request.control is not None and not pictures:
-        raise FlagError([Fault(Problem.NO_PICTURE, "control")], echo)
+        raise FlagError([Fault(Problem.NO_PICTURE, "control", suggestion=_link_first(whole.words))], echo)
     notes = notes_on(request, kept, values, entry, pictures=pictures)
     return Parsed(
         request=request,
@@ -221,6 +221,14 @@ def _parts(whole: Divided, echo: str, *, also: str, needed: bool) -> tuple[Part,
     if needed and not parts:
         raise FlagError([Fault(Problem.EMPTY)], echo)
     return parts
+
+
+def _link_first(words: str) -> str | None:
+    """The words with the link that stands within them in front, where it is a picture."""
+    found = _LINK.search(words)
+    if found is None:
+        return None
+    return " ".join(f"{found[0]} {words[: found.start()]}{words[found.end() :]}".split())
 
 
 def spelled_out(text: str) -> int:

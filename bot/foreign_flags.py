@@ -29,5 +29,10 @@ COUNTS = frozenset(
     ["count", "batch", "batch-size", "batch_size", "num", "num-images", "num_images", "images"]
 )
 """Flags for the number of pictures: here always as many as stand in a grid."""
+ELSEWHERE_ALONE = frozenset(
+    ["clip-skip", "clip_skip", "clipskip", "ensd", "eta", "hires", "hires-fix", "hires_fix", "restore-faces",
+     "restore_faces", "vae"]
+)  # fmt: skip
+"""Flags of other programs that nothing here is like."""
 RANDOM = frozenset(("random", "rand", "-1", "?", "auto", "none"))
 """Values of a seed that say what leaving it out says."""

@@ -33,7 +33,11 @@ QUOTED = r"""(?<![^\s(\[{]) (?: "[^"]*"(?!\w) | “[^“”]*” )"""
 """Letters to draw, as a verbose pattern: nothing in quotes is a flag or a weight."""
 
 _QUOTED_OR_FLAG = re.compile(rf"{QUOTED} | (?<!\S) -- (?P<name> [A-Za-z][\w-]* )", re.VERBOSE)
-_ESCAPE = re.compile(r"(?<!\S)\\(?=[-‐‑‒–—―−])|\\(?=[{},():<])")
+DASHES = "-‐‑‒–—―⸺⸻−﹘﹣－ーｰ─━"
+"""What phones, pages and input methods write for the dashes before a flag's name."""
+SEPARATORS = ",，、"
+"""What stands between the items of a list."""
+_ESCAPE = re.compile(rf"\\(?=[{re.escape(DASHES)}{SEPARATORS}{{}}():<])")
 _ADAPTER = re.compile(
     r"(?<!\\)<(?:lora|lyco|hypernet):\s*([^:<>]*[^:<>\s])\s*(?::\s*([^\s:<>]*)[^<>]*)?>", re.IGNORECASE
 )
@@ -78,6 +82,11 @@ class Divided:
 def clean(text: str) -> str:
     """The text on one line: no control, direction or zero-width characters, no lone surrogates."""
     return " ".join(text.translate(_REMOVED).split())
+
+
+def items(words: str) -> list[str]:
+    """What a list names, whichever commas stand between."""
+    return [item for each in re.split(f"[{SEPARATORS}]", words) if (item := each.strip())]
 
 
 def unescaped(words: str) -> str:

@@ -1,7 +1,8 @@
 """Parameters that other programs write beside a picture, read as flags: A1111's text with `Negative prompt:`
 and a line of values, on one line or several, and ComfyUI's graph.
 
-Only what is certain is read: `Negative prompt:`, or at least two values that A1111 writes, at the text's end.
+Only what is certain is read: at least two values that A1111 writes, at the text's end, in lines or between
+commas or bars; or one of them behind a label (`bot/labels.py`).
 """
 
 from __future__ import annotations
@@ -13,25 +14,45 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot import labels
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
 from bot.grammar import QUOTED, Divided, TypedFlag, divide
+from bot.values import plain_value
 from storage import samplers
 from storage.catalog import Catalog, plain_name
 from storage.contract import SEED_SPACE
 
-_NEGATIVE = re.compile(
-    rf"{QUOTED} | (?P<negative> (?<!\S) Negative[ ]prompts?: )", re.VERBOSE | re.IGNORECASE
-)
-_VALUES = re.compile(
+_NAMES = {
+    "steps": r"(?:Sampling[ ])?Steps",
+    "sampler": r"Sampler(?:[ ]name)?|Sampling[ ]method",
+    "cfg scale": r"CFG(?:[ ]scale)?|Guidance(?:[ ]scale)?|Scale",
+    "seed": r"Seed",
+    "size": r"Size|Resolution",
+    "model": r"Model",
+    "schedule type": r"Schedule[ ]type|Scheduler",
+}
+"""What is read, by A1111's names in lower case, as it and others write them."""
+_ANY_NAME = "|".join([*_NAMES.values(), r"Model[ ]hash", r"Clip[ ]skip"])
+_NUMBERED = "|".join(_NAMES[name] for name in ("steps", "cfg scale", "seed"))
+_STARTS = re.compile(
     rf"""
     {QUOTED}
     | (?P<values> (?<!\S)
-        (?: Steps:[ ]?\d | Sampler:[ ] | CFG[ ]scale:[ ]?\d | Seed:[ ]?-?\d | Size:[ ]?\d+x\d ) )
+        (?: (?:{_NUMBERED}):[ ]?-?\d | (?:{_NAMES["sampler"]}):[ ] | (?:{_NAMES["size"]}):[ ]?\d+[x×]\d ) )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_VALUE = re.compile(r'\s*(?:(?P<name>[A-Za-z][\w /+.-]{0,40}):)?(?P<value>\s*"(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+_VALUE = re.compile(
+    rf"""
+    \s* (?: (?P<name> [A-Za-z][\w\ /+.-]{{0,40}} ) : )?
+    (?P<value> \s*"(?:\\.|[^"\\])*" | [^,|;\n]*? )
+    \s* (?: [,|;\n] | (?<=\s)(?=(?:{_ANY_NAME}):) | $ )
+    """,
+    re.VERBOSE,
+)
+"""A name in capitals ends a value too: lines become blanks where they are pasted into a field of one line."""
+_HEADING = re.compile(r"^\s*parameters\s*:?\s+", re.IGNORECASE)
 _LEAST_VALUES = 2
 _SILENT = frozenset(
     {"model hash", "version", "lora hashes", "ti hashes", "hashes", "denoising strength", "schedule type"}
@@ -54,51 +75,60 @@ class Infotext:
 
 
 def expand(text: str, catalog: Catalog) -> tuple[str, tuple[Note, ...]]:
-    """The text with its flags in place of what it has of another program's words; and what of them is lost.
+    """The text with flags in place of another program's values; and what of them is lost.
 
     A flag that stands there already holds. Values with no words in front are left as they are.
     """
-    divided = divide(text)
-    found = read(divided.text)
-    if found is None or not found.prompt:
+    typed = divide(text)
+    words, settings = _apart(typed.text)
+    found = read(typed.text)
+    if found is None or not settings or not found.prompt:
         return text, ()
-    typed = {BY_NAME[flag.name].decides for flag in divided.flags if flag.name in BY_NAME} - {"no", "lora"}
+    held = {BY_NAME[flag.name].decides for flag in typed.flags if flag.name in BY_NAME} - {"lora"}
     flags, lost = flags_of(found, catalog)
-    added = tuple(flag for flag in flags if BY_NAME[flag.name].decides not in typed)
+    added = (flag for flag in flags if flag.name != "no" and BY_NAME[flag.name].decides not in held)
     notes = (Note(NoteKind.VALUES_LOST, "", ", ".join(lost)),) if lost else ()
-    return str(Divided(found.prompt, (*divided.flags, *added))), notes
+    return str(Divided(words, (*typed.flags, *added))), notes
 
 
 def read(text: str) -> Infotext | None:
     """None where it is a prompt and nothing else."""
-    start = _start_of_values(text)
-    body = text if start is None else text[:start]
-    negative = next((each for each in _NEGATIVE.finditer(body) if each["negative"]), None)
+    words, settings = _apart(text)
+    labelled = labels.split(words)
     values: dict[str, str] = {}
     rest: list[str] = []
-    for name, value in () if start is None else _pairs(text[start:]):
+    for name, value in _pairs(settings):
         if name:
-            values.setdefault(name.casefold(), value)
+            values.setdefault(name, value)
         elif value:
             rest.append(value)
-    if negative is None and len(values) < _LEAST_VALUES:
-        return None
-    if negative is None:
-        return Infotext(_trimmed(body), values=values, rest=tuple(rest))
-    before, behind = body[: negative.start()], body[negative.end() :]
-    return Infotext(_trimmed(before), _trimmed(behind), values, tuple(rest))
+    if labelled is None:
+        return Infotext(words, values=values, rest=tuple(rest)) if len(values) >= _LEAST_VALUES else None
+    return Infotext(_trimmed(labelled.wished), labelled.unwished, values, tuple(rest))
 
 
-def _start_of_values(text: str) -> int | None:
-    return next((each.start() for each in _VALUES.finditer(text) if each["values"]), None)
+def _apart(text: str) -> tuple[str, str]:
+    """The words, without the heading that A1111's file has in a PNG, and the values."""
+    start = next((each.start() for each in _STARTS.finditer(text) if each["values"]), None)
+    if start is None:
+        return _trimmed(text), ""
+    return _trimmed(_HEADING.sub("", text[:start], count=1)), text[start:]
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """The names in lower case, A1111's where it has one."""
     for match in _VALUE.finditer(text):
         value = match["value"].strip()
         if value.startswith('"') and value.endswith('"') and len(value) > 1:
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
-        yield (match["name"] or "").strip(), value
+        yield _name((match["name"] or "").strip()), value
+
+
+def _name(written: str) -> str:
+    for name, ways in _NAMES.items():
+        if re.fullmatch(ways, written, re.VERBOSE | re.IGNORECASE):
+            return name
+    return written.casefold()
 
 
 def _trimmed(text: str) -> str:
@@ -120,7 +150,7 @@ def flags_of(found: Infotext, catalog: Catalog) -> tuple[list[TypedFlag], list[s
     for name, value in found.values.items():
         if name in _SILENT:
             continue
-        flag = readers[name](value, found, catalog) if name in readers else None
+        flag = readers[name](plain_value(value), found, catalog) if name in readers else None
         if flag is not None:
             flags.append(flag)
         elif (name, value) != ("seed", "-1"):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from bot.faults import Note, NoteKind
+from bot.grammar import QUOTED, items
 
 _NEGATIVE = (
     r"(?<=\s)[-–]\s?prompt(?=\s*[:：])|(?:[#+*_\-]{0,4}\s?)?(?:negative|neg)[ _-]?prompts?"
@@ -13,8 +15,11 @@ _NEGATIVE = (
     r"|prompt\s+negativo|negativer?\s+prompt|prompt\s+n[ée]gatif|부정\s*프롬프트|네거티브\s*프롬프트"
 )
 _LABEL = re.compile(
-    rf"(?:(?<=[\s,;.(\[|。，；*_-])|^)(?P<negative>{_NEGATIVE})\s*[*_]{{0,2}}\s*[:：]\s*[*_]{{0,2}}",
-    re.IGNORECASE,
+    rf"""
+    {QUOTED}
+    | (?:(?<=[\s,;.(\[|。，；*_-])|^) (?P<negative>{_NEGATIVE}) \s*[*_]{{0,2}} \s*[:：] \s*[*_]{{0,2}}
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
 _POSITIVE = re.compile(
     r"(?:^|\s)[*_+]{0,3}\s?(?:positive(?:\s+prompt)?|prompt|正向提示词|提示词)\s*[*_]{0,2}[:：]\s*",
@@ -34,22 +39,39 @@ def settings_in(words: str) -> str:
     return "" if found is None else " ".join(found["first"].split())
 
 
-def labelled(text: str) -> tuple[str, tuple[Note, ...]]:
-    """The text with what follows a label as its flag; what has another program's settings stays."""
-    if _SETTINGS.search(text):
-        return text, ()
-    label = _LABEL.search(text)
-    if label is None or len(_LABEL.findall(text)) > 1:
-        return text, ()
+@dataclass(frozen=True)
+class Labelled:
+    wished: str
+    unwished: str
+
+
+def split(text: str) -> Labelled | None:
+    """What stands before the label of unwished things, and behind all of them; None where there is none."""
+    label = next((each for each in _LABEL.finditer(text) if each["negative"]), None)
+    if label is None:
+        return None
     bare = text[: label.start()].rstrip(" \n\t,;|*_#-+")
     bracketed = bare.endswith(("(", "["))
-    before, after = bare.rstrip("([ "), text[label.end() :]
+    before, after = bare.rstrip("([ "), _LABEL.sub(_comma, text[label.end() :])
     if positive := _POSITIVE.search(after):
         before, after = f"{before} {after[positive.end() :]}", after[: positive.start()]
     words = after.strip().removesuffix("**").rstrip(")] " if bracketed else "")
-    rest = ""
+    return Labelled(before.strip(), ", ".join(items(words)))
+
+
+def _comma(label: re.Match[str]) -> str:
+    """What stands in a further label's place, for one list of unwished things."""
+    return label[0] if label["negative"] is None else ", "
+
+
+def labelled(text: str) -> tuple[str, tuple[Note, ...]]:
+    """The text with what follows a label as its flag; what has another program's settings stays."""
+    found = None if _SETTINGS.search(text) else split(text)
+    if found is None:
+        return text, ()
+    words, rest = found.unwished, ""
     if flag := _FLAG.search(words):
-        words, rest = words[: flag.start()].strip(), words[flag.start() :]
+        words, rest = words[: flag.start()].strip(" ,"), words[flag.start() :]
     unwanted = f"--no {words}" if words else ""
     note = (Note(NoteKind.LABEL_READ, "no", " ".join(unwanted.split())),) if unwanted else ()
-    return " ".join(filter(None, [before.strip(), rest, unwanted])), note
+    return " ".join(filter(None, [found.wished, unwanted, rest])), note

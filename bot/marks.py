@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME, Meaning
 from bot.foreign_flags import FOREIGN
-from bot.grammar import QUOTED
+from bot.grammar import DASHES, QUOTED
 from bot.values import plain_value
 
-DASHES = "-‐‑‒–—―⸺⸻−﹘﹣－ーｰ─━"
 _LONG = "—―⸺⸻"
 _ANY = f"[{re.escape(DASHES)}]"
+_RUN = re.compile(f"{_ANY}+")
 _NAME = r"[A-Za-zＡ-Ｚａ-ｚ][A-Za-zＡ-Ｚａ-ｚ0-9_-]*"
 _MARK = re.compile(
     rf"""
@@ -70,8 +70,18 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
             end, behind_flag = mark.value_start, True
         elif note := _doubt(mark, value):
             doubts.append(note)
-    pieces.append(line[end:])
+    pieces.append(_closed(line[end:]))
     return " ".join("".join(pieces).split()), tuple(doubts)
+
+
+def escaped(line: str) -> str:
+    """The line with a backslash before all dashes that might be read as a flag's, whatever follows it."""
+    alone = len(_closed(line))
+    places = {mark.start for mark in _marks(line) if _might_be_flag(mark)}
+    places |= {run.start() for run in _RUN.finditer(line, alone)}
+    for place in sorted(places, reverse=True):
+        line = f"{line[:place]}\\{line[place:]}"
+    return line
 
 
 def _before(text: str) -> str:
@@ -79,7 +89,16 @@ def _before(text: str) -> str:
     bare = text.rstrip()
     if text.endswith(("(", "[")):
         bare = bare[:-1].rstrip()
+    bare = _closed(bare)
     return f"{bare} " if bare else ""
+
+
+def _closed(words: str) -> str:
+    """Without dashes that stand alone at the end, and begin no flag."""
+    bare = words.rstrip(f"{DASHES} ")
+    tail = words[len(bare) :]
+    glued = len(tail) - len(tail.lstrip(DASHES))
+    return words[: len(bare) + glued]
 
 
 def _marks(line: str) -> Iterator[_Mark]:
@@ -112,6 +131,12 @@ def _is_flag(mark: _Mark, value: str, *, behind_flag: bool) -> bool:
     if behind_flag and not mark.glued:
         return shaped
     return shaped and not mark.glued and _is_certain(mark)
+
+
+def _might_be_flag(mark: _Mark) -> bool:
+    """Whether `_is_flag` holds for some value and place."""
+    known = mark.name in BY_NAME or mark.name in FOREIGN
+    return (mark.long and not mark.gap and (known or not mark.glued)) or (known and not mark.glued)
 
 
 def _is_certain(mark: _Mark) -> bool:

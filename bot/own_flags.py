@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from bot.faults import Fault, FlagError, refuse, refuse_many
 from bot.flag_table import BY_NAME
-from bot.grammar import TypedFlag, clean
-from bot.marks import DASHES
+from bot.grammar import DASHES, TypedFlag, clean
 from bot.pasted import read, settled
 from bot.permutations import permutations
 from bot.precedence import Given, Source, choose

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME
+from bot.foreign_flags import FOREIGN
 from bot.grammar import QUOTED, Divided, clean, divide
 from bot.labels import labelled, settings_in
 from bot.marks import marked
@@ -20,18 +21,26 @@ from bot.wrapping import unwrapped
 
 _QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
 _FLAG_WITHIN = re.compile(r"(?<![\w-])(?:--|[—–])(?P<name>[A-Za-z]+)(?: [\w:.]+)?")
-_NAMED = re.compile(
+_UNDASHED = re.compile(
     r"""
-    (?<![\w-]) -{0,2} (?P<name> seed | aspect(?:[ ]ratio)? | ar | stylize | 宽高比 | 比例 | 长宽比 )
-        [*\s]* [:：=]? [*\s]* \d[\d:：.x]*
+    (?<![\w-]) [-_]{0,2}
+        (?P<name> seed | aspect(?:[ ]ratio)? | ar | stylize | chaos | 宽高比 | 比例 | 长宽比
+          | (?:size|resolution)(?=[\s:：=*]{0,6}\d{3,5}[x×]) )
+        [*\s:：=]{0,6} \d[\d:：.x×]* (?!\w)
+    | (?: ^ | (?<=[,;|(\[]) ) \s* (?P<item> [a-z]{1,4} ) [ ]?[:=]?[ ]? \d[\d:：.x×]*
+        (?= \s* (?: [,;|)\]] | $ ) )
+    | (?<![\w:.]) (?P<ratio> 16:9 | 9:16 | 21:9 | 9:21 | 16:10 | 10:16 | [35]:4 | 4:[35] | 3:2 | 2:3 | 1:1 )
+        (?! [\w:] | \.\d )
     | (?<![\w-]) (?:avoid|exclude) \s* [:：] \s* [^.;|]+
+    | (?: ^ | [,;|(\[.] | \bwith | \band ) \s* (?P<absent> (?:no|without) \s [^\W\d][\w\s]*? )
+        (?= \s* (?: [,;|.)\]] | \band\b | $ ) )
     | (?<=\s) \#\#\# \s .+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`."""
-_BRACED = re.compile(r"(?P<open>[{｛]{2,10})(?P<words>[^{}｛｝()\[\],:\\]+)[}｝]{2,10}")
-_SINGLE = re.compile(r"(?<!\\)\{[^{},]*\}")
+"""What would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`, `[no text]`."""
+_BRACED = re.compile(r"(?P<open>[{｛]{2,10})(?P<words>[^{}｛｝()\[\],，、:\\]+)[}｝]{2,10}")
+_SINGLE = re.compile(r"(?<!\\)\{[^{},，、]*\}")
 _PER_BRACE = 1.05
 """What a pair of braces is worth in the programs that weigh by them."""
 _BREAK = re.compile(r"[\s,.;]*(?<![\w\\'\"])BREAK(?![\w'\"])[\s,.;]*")
@@ -101,16 +110,23 @@ def _in_words(words: str) -> tuple[Note, ...]:
     """What was meant as a flag or a weight elsewhere, and stays words."""
     if settings := settings_in(words):
         return (Note(NoteKind.SETTINGS_IN_TEXT, "", settings),)
-    named = [Note(NoteKind.LIKE_FLAG, _named(found), found[0].strip()) for found in _NAMED.finditer(words)]
+    named: dict[str, Note] = {}
+    for found in _UNDASHED.finditer(words):
+        if flag := _named(found):
+            said = (found["absent"] or found[0]).strip()
+            named.setdefault(flag, Note(NoteKind.LIKE_FLAG, flag, said))
     braces = _SINGLE.search(words)
-    return (*named, *([Note(NoteKind.BRACES, "", braces[0])] if braces else []))
+    return (*named.values(), *([Note(NoteKind.BRACES, "", braces[0])] if braces else []))
 
 
-def _named(found: re.Match[str]) -> str:
-    """The flag that would say what a label says."""
-    if found["name"] is None:
-        return "no"
-    return found["name"].lower() if found["name"].isascii() and found["name"][0] in "sS" else "ar"
+def _named(found: re.Match[str]) -> str | None:
+    """The flag that would say the same; None where a word with a number behind it is no flag's."""
+    if found["ratio"]:
+        return "ar"
+    name = (found["name"] or found["item"] or "no").lower()
+    if name in BY_NAME:
+        return name
+    return FOREIGN.get(name) if found["item"] and len(name) > 1 else found["name"] and "ar"
 
 
 def _weighed(found: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 r"""Permutations: `a {red, blue} fox` is two commands, and several sets multiply.
 
-A set is a pair of braces with a comma between them; sets may stand within sets. `\,`, `\{` and `\}` are
-text. Braces without a comma, and braces that lack their partner, are text as well.
+A set is a pair of braces with a comma between them, Chinese ones too; sets may stand within sets. `\,`, `\{`
+and `\}` are text. Braces without a comma, and braces that lack their partner, are text as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-_MARK = re.compile(r"\\.|[{},]", re.DOTALL)
+from bot.grammar import SEPARATORS
+
+_MARK = re.compile(rf"\\.|[{{}}{SEPARATORS}]", re.DOTALL)
+_ESCAPED = re.compile(rf"\\([{SEPARATORS}])")
 
 
 @dataclass
@@ -69,7 +72,7 @@ class Permutations:
 
 def _plain(text: str) -> str:
     """Without the escapes of commas, unless it would be a set without them."""
-    plain = text.replace("\\,", ",")
+    plain = _ESCAPED.sub(r"\1", text)
     return plain if permutations(plain).count == 1 else text
 
 
@@ -80,7 +83,7 @@ def permutations(text: str) -> Permutations:
     for mark in _MARK.finditer(text):
         if mark[0] == "{":
             opened.append(_Braces(mark.start()))
-        elif mark[0] == ",":
+        elif mark[0] in SEPARATORS:
             opened[-1].next_item(mark.start())
         elif mark[0] == "}" and len(opened) > 1:
             braces = opened.pop()

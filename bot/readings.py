@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from bot import flags, submit, vocabulary
-from bot.grammar import divide
+from bot.grammar import SEPARATORS, divide
 from bot.pasted import settled
 from bot.submit import Asked, Found, Wish
 from storage import deliveries, jobs
@@ -31,6 +31,7 @@ MOST_KNOWN = 5
 """Words of a model's that a refusal names."""
 _SMALLEST, _LARGEST = 8, 16384
 _NAME = 60
+_COMMA = re.compile(f"[{SEPARATORS}]")
 _NOT_IN_NAMES = re.compile(r"[^\w.]+")
 _NOT_IN_WORDS = re.compile(r"[{}\[\]\\]|-{2,}|—|:{2,}")
 
@@ -236,7 +237,7 @@ def all_prompts(session: Session, job_id: int, member_id: int) -> str:
     if len(found) == 1:
         return found[0]
     divided = [divide(text) for text in found]
-    words = ", ".join(one.text.replace(",", r"\,") for one in divided)
+    words = ", ".join(_COMMA.sub(r"\\\g<0>", one.text) for one in divided)
     return " ".join([f"{{{words}}}", *map(str, divided[0].flags)])
 
 

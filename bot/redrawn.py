@@ -5,7 +5,6 @@ Canvases say where the picture lies; whoever submits the request composes sheet 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -24,11 +23,12 @@ from bot.derived import (
     before_upscaling,
     installed,
     own_model,
+    shaped,
     shown,
     unseeded,
     words_of,
 )
-from bot.grammar import Divided, TypedFlag, divide
+from bot.grammar import SEPARATORS
 from storage.catalog import Catalog, ModelEntry, Size
 from storage.contract import GRID, Action, RequestChanges, Task
 from storage.errors import Refused
@@ -113,7 +113,7 @@ def custom_zoom_prompt(session: Session, image_id: int) -> str:
         NoSuchImage, PictureWithheld
     """
     drawn_image, drawn = before_upscaling(session, *shown(session, image_id))
-    return f"{_shaped(unseeded(drawn), (drawn_image.width, drawn_image.height))} --zoom {ZOOM:g}"
+    return f"{shaped(unseeded(drawn), (drawn_image.width, drawn_image.height))} --zoom {ZOOM:g}"
 
 
 def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) -> Derived:
@@ -161,7 +161,10 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
     drawn_image, drawn = before_upscaling(session, *picture)
     words = words_of(catalog, drawn, text)
     size = (drawn_image.width, drawn_image.height)
-    changes: RequestChanges = {**_drawn_anew(drawn_image, size), "mask_words": where.words.strip(" ,，、")}
+    changes: RequestChanges = {
+        **_drawn_anew(drawn_image, size),
+        "mask_words": where.words.strip(f" {SEPARATORS}"),
+    }
     entry = catalog[words.request.model]
     if not (changes["mask_words"] or where.places or where.painted is not None):
         raise canvases.RegionEmpty(finds=entry.segmenter is not None)
@@ -182,8 +185,6 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
 def _on_canvas(
     words: Words, action: Action, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
 ) -> Derived:
-    if canvas.size != (words.request.width, words.request.height):
-        words = replace(words, text=_shaped(words.text, canvas.size))
     changes: RequestChanges = {
         **_drawn_anew(drawn, canvas.size),
         "strength": OUTPAINT_STRENGTH,
@@ -203,11 +204,3 @@ def _drawn_anew(drawn: Image, size: Size) -> RequestChanges:
         "height": size[1],
         "stop": 100,
     }
-
-
-def _shaped(text: str, size: Size) -> str:
-    """The prompt with the ratio of this size."""
-    divided = divide(flags.without(text, "ar"))
-    shared = math.gcd(*size)
-    ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
-    return str(Divided(divided.text, (*divided.flags, ratio)))

@@ -131,7 +131,7 @@ def notes_on(
     if "ar" in values:
         factor = request.width / request.height / values["ar"]
         if abs(math.log(factor)) > math.log(SNAP_TOLERANCE):
-            notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, _shape(request.width, request.height)))
+            notes.append(Note(NoteKind.SNAPPED, typed["ar"].name, shape(request.width, request.height)))
     if _steps(values, entry) > entry.max_steps:
         notes.append(Note(NoteKind.STEPS_LIMITED, typed["quality"].name, str(entry.max_steps)))
     notes += _notes_on_references(typed, values, entry)
@@ -140,7 +140,8 @@ def notes_on(
     return notes
 
 
-def _shape(width: int, height: int) -> str:
+def shape(width: int, height: int) -> str:
+    """A size as a sentence gives it: the ratio first."""
     shared = math.gcd(width, height)
     return f"{width // shared}:{height // shared} ({width}×{height})"
 

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from bot import requests, style_codes, weights
-from bot.grammar import Divided, TypedFlag, divide
+from bot import marks, requests, style_codes, weights
+from bot.grammar import DASHES, Divided, TypedFlag, divide
+from bot.pasted import settled
 from bot.permutations import permutations
 from storage.catalog import Catalog, ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 
-_ACTS = re.compile(r"[{}():<]|(?<!\S)(?=--|—)")
+_ACTS = re.compile(rf"[{{}}():<]|^(?<!\\)(?=[{re.escape(DASHES)}])")
 _LINK_IN_FRONT = re.compile(r"^(?:\s*<?https?://)+", re.IGNORECASE)
 
 
@@ -30,7 +31,7 @@ def command(request: GenerationRequest, catalog: Catalog) -> str:
 def literal(text: str) -> str:
     """Words of somebody else's: with their weights, but no flag, set, part or link among them."""
     unlinked = _LINK_IN_FRONT.sub("", text)
-    without = re.sub(r"(?<!\\)([{}])|(?<!\S)(?=--|—)|(?<!\\)(?=::)", r"\\\1", unlinked)
+    without = re.sub(r"(?<!\\)([{}])|(?<!\\)(?=::)", r"\\\1", marks.escaped(unlinked))
     return without if not divide(without).images else without.replace("://", " ")
 
 
@@ -45,9 +46,10 @@ def _words(request: GenerationRequest) -> str:
 
 
 def _reads_as(text: str, parts: tuple[Part, ...]) -> bool:
-    divided = divide(text)
+    divided, _ = settled(text)
     return (
-        not divided.flags
+        str(divided) == text
+        and not divided.flags
         and not divided.images
         and permutations(text).count == 1
         and weights.read(divided.words) == parts
@@ -55,7 +57,7 @@ def _reads_as(text: str, parts: tuple[Part, ...]) -> bool:
 
 
 def _escaped(text: str) -> str:
-    return _ACTS.sub(r"\\\g<0>", text)
+    return marks.escaped(_ACTS.sub(r"\\\g<0>", text))
 
 
 def _typed(parts: tuple[Part, ...], way: Callable[[Phrase], str]) -> str:

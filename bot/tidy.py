@@ -9,9 +9,10 @@ from fractions import Fraction
 
 from bot.faults import Note, NoteKind
 from bot.flag_table import BY_NAME, Flag
-from bot.foreign_flags import COUNTS, FOREIGN, RANDOM, SIDES
+from bot.foreign_flags import COUNTS, ELSEWHERE_ALONE, FOREIGN, RANDOM, SIDES
 from bot.grammar import TypedFlag
 from bot.values import plain_list, plain_value
+from storage import samplers
 
 _SIZE = re.compile(r"(\d{2,5}) ?[x×*,: ] ?(\d{2,5})", re.IGNORECASE)
 _RATIO = re.compile(
@@ -29,13 +30,16 @@ def tidied(
     """
     notes: list[Note] = []
     kept: list[TypedFlag] = []
-    for flag in _sized(tuple(flags), own, notes):
+    for flag in _levelled(_sized(tuple(flags), own, notes), own, notes):
         if flag.name in own and flag.name not in BY_NAME:
             kept.append(flag)
             continue
         ours = _renamed(flag, notes)
         if ours.name in COUNTS:
             notes.append(Note(NoteKind.COUNT, ours.name, ours.value))
+            continue
+        if ours.name in ELSEWHERE_ALONE:
+            notes.append(Note(NoteKind.NO_MEANING, ours.name, ours.value))
             continue
         known = BY_NAME.get(ours.name)
         if known is not None:
@@ -96,6 +100,31 @@ def _sized(flags: Sequence[TypedFlag], own: Container[str], notes: list[Note]) -
     shape = TypedFlag("ar", _shape(width, height))
     notes.append(Note(NoteKind.SIZE_READ, wide.name, str(shape)))
     return [shape if flag is wide else flag for flag in flags if flag is not tall]
+
+
+def _levelled(flags: Sequence[TypedFlag], own: Container[str], notes: list[Note]) -> list[TypedFlag]:
+    """A scheduler that elsewhere names the noise levels beside a sampler, as part of that sampler's name."""
+    levels = {
+        flag: level
+        for flag in flags
+        if flag.name == "scheduler"
+        and flag.name not in own
+        and (level := plain_value(flag.value).casefold()) in samplers.LEVELS
+    }
+    kept = [flag for flag in flags if flag not in levels]
+    for scheduler, level in levels.items():
+        place = next((place for place, flag in enumerate(kept) if _ours(flag.name) == "sampler"), None)
+        name = None if place is None else samplers.from_elsewhere(plain_value(kept[place].value), level)
+        if place is None or name is None:
+            notes.append(Note(NoteKind.NO_MEANING, scheduler.name, level))
+            continue
+        kept[place] = TypedFlag("sampler", name)
+        notes.append(Note(NoteKind.READ_AS, scheduler.name, str(kept[place])))
+    return kept
+
+
+def _ours(name: str) -> str:
+    return name if name in BY_NAME else FOREIGN.get(name, name)
 
 
 def _shape(width: int, height: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot import weights
+from bot.grammar import items
 from bot.translation import _
 from bot.values import Problem, Scope, WrongValue
 from storage.contract import Part, Phrase
@@ -24,10 +25,10 @@ class Unwanted:
         return _("words with commas between them")
 
     def read(self, typed: str, scope: Scope) -> tuple[Unwished]:  # noqa: ARG002
-        items = [item.strip() for item in typed.split(",") if item.strip()]
-        if not items:
+        named = items(typed)
+        if not named:
             raise WrongValue(Problem.MISSING, typed)
-        parts = weights.parts_of(", ".join(items))
+        parts = weights.parts_of(", ".join(named))
         below = [part.weight for part in parts if part.weight < 0]
         if below:
             raise WrongValue(Problem.WEIGHT_BELOW, f"{below[0]:g}")

@@ -233,7 +233,7 @@ def chosen(typed: str, names: Iterable[str]) -> str:
     first, _, rest = typed.partition(" ")
     if rest and plain_name(first) in plain:
         raise WrongValue(Problem.SURPLUS, rest)
-    near = difflib.get_close_matches(plain_name(typed[:60]), plain, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(plain_name(typed[:60]), plain, n=1, cutoff=0.6)
     raise WrongValue(Problem.WRONG, typed, plain[near[0]] if near else None)
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.grammar import QUOTED, unescaped
+from bot.grammar import QUOTED, SEPARATORS, unescaped
 from bot.values import Problem, WrongValue
 from storage.contract import Part, Phrase, weight_sum
 
 HEAVIEST = 100
 STRONGEST = 10
-_BETWEEN = " ,，、"
+_BETWEEN = f" {SEPARATORS}"
 """What stands between things, and goes with one that is left out."""
 
 _NUMBER = r"(?:[0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})"

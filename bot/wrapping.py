@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 
+from bot import chatter
+
 _ENTITIES = {
     "&#8211;": "–", "&#8212;": "—", "&ndash;": "–", "&mdash;": "—", "&minus;": "−", "&#45;": "-",
     "&quot;": '"', "&#39;": "'", "&#8220;": "“", "&#8221;": "”", "&nbsp;": " ", "&#160;": " ",
@@ -18,10 +20,12 @@ _MOST_LAYERS = 12
 
 _CHROME = re.compile(
     r"(?:Replying to .{1,60}|.{1,60} used /\w+|APP|BOT|Image|U1 U2 U3 U4|V1 V2 V3 V4|[\s|:=-]*"
-    r"|.{0,60}\b(?:Today|Yesterday) at \d.*|.{1,40} — \d{1,2}[/.]\d.*|parameters|Important tokens)\s*",
+    r"|.{0,60}\b(?:Today|Yesterday) at \d.*|.{1,40} — \d{1,2}[/.]\d.*|parameters)\s*",
     re.IGNORECASE,
 )
 """Lines that stand round a message in a chat, and rules between parts of a page."""
+_WEIGHED = re.compile(r"\s*Important tokens\s.*?(?=[1-9]\uFE0F?\u20E3)", re.DOTALL | re.IGNORECASE)
+"""What `/shorten` says before its first prompt: the words with marks that show how much each weighs."""
 
 _HAS_FLAG = re.compile(r"[-‐‑‒–—―⸺⸻−﹘﹣－ー]\s?[A-Za-zａ-ｚ][\w-]*")
 _FENCE = re.compile(r"\s*(?P<bar>`{1,3})(?:[a-z]{1,10}\n)?(?P<text>[^`].*?)(?P=bar)\s*", re.DOTALL)
@@ -55,10 +59,16 @@ _FRONT = re.compile(
       | \#{{1,6}} \s+
       | ~~[^~]{{1,200}}~~ \s* (?:new:\s*)?
       | (?: {_NAMES} ) [ ]* \n
+      | \#prompt \s+
     )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+_DREAM = re.compile(r"\s*[!/]dream\b")
+_OF_DREAM = {"s": "steps", "S": "seed", "C": "cfg", "W": "width", "H": "height", "A": "sampler", "n": "count"}
+"""What Stable Diffusion's first bot called its flags, by one letter and one dash."""
+_LETTER = re.compile(rf"(?<!\S)-([{''.join(_OF_DREAM)}])(?=[ ]?[\w.])")
 
 _DONE = r"(?:\[?\([^()]*\)\]?(?:\(<?https?://[^\s<>]*>?\))?\s*)*"
 _OF_A_MESSAGE = re.compile(
@@ -83,7 +93,8 @@ def unwrapped(text: str) -> str:
     text = _ESCAPED_LINE.sub("\n", _ENTITY.sub(lambda found: _ENTITIES[found[0]], text))
     for _ in range(_MOST_LAYERS):
         before = text
-        text = _without_front(_of_message(_within_marks(_lines(_of_json(text.strip()))))).strip()
+        for taken_off in _LAYERS:
+            text = taken_off(text).strip()
         if text == before:
             break
     return text
@@ -158,6 +169,21 @@ def _whole(inner: str, opening: str, closing: str) -> bool:
     return opening in "\"'" and (marks[0] == 0 or inner[marks[0] - 1].isspace())
 
 
+def _of_shorten(text: str) -> str:
+    return _WEIGHED.sub("", text, count=1) if _WEIGHED.match(text) else text
+
+
+def _of_dream(text: str) -> str:
+    if not _DREAM.match(text):
+        return text
+    return _LETTER.sub(lambda found: f"--{_OF_DREAM[found[1]]} ", text)
+
+
 def _without_front(text: str) -> str:
     found = _FRONT.match(text)
     return text[found.end() :] if found else text
+
+
+_LAYERS = (
+    _of_json, _of_shorten, _lines, chatter.prompt_of, _within_marks, _of_message, _of_dream, _without_front,
+)  # fmt: skip

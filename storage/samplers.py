@@ -42,7 +42,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "dpm++2m_karras": ("DPM++ 2M Karras",),
     "dpm++2m_sde": ("DPM++ 2M SDE", "dpmpp_2m_sde"),
     "dpm++2m_sde_karras": ("DPM++ 2M SDE Karras",),
-    "dpm++2s": ("DPM++ 2S",),
+    "dpm++2s": ("DPM++ 2S", "DPM++ 2S a", "dpmpp_2s_ancestral"),
     "dpm++sde": ("DPM++ SDE", "dpmpp_sde"),
     "dpm++sde_karras": ("DPM++ SDE Karras",),
     "kdpm2": ("DPM2", "dpm_2"),
@@ -52,7 +52,16 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "lcm": ("LCM",),
     "tcd": ("TCD",),
 }
-"""Names in other programs: A1111's first, then ComfyUI's where that is another."""
+"""Names in other programs: A1111's name first, then ComfyUI's where that is another.
+
+Their DPM++ 2S takes fresh noise at every step, which diffusers' does not: it is the nearest.
+"""
+LEVELS = frozenset(
+    ["automatic", "uniform", "normal", "simple", "karras", "exponential", "polyexponential", "beta",
+     "sgm_uniform", "sgm uniform", "ddim_uniform", "kl_optimal", "kl optimal",
+     "linear_quadratic", "align your steps"]
+)  # fmt: skip
+"""Names of noise levels in A1111 ("Schedule type") and ComfyUI ("scheduler"), in lower case."""
 _KARRAS = "Karras"
 _LEVELS_OF_ITS_OWN = ("", "automatic")
 _PLAIN_LEVELS = ("uniform", "normal")

@@ -8,6 +8,7 @@ from discord import app_commands
 from bot.commands.models import CHOICE_LENGTH, CHOICES, models_like
 from bot.prompt_text import clip
 from bot.translation import N_
+from bot.views import carries
 from bot.views.press import Interaction, host
 from bot.views.prompts import imagine as draw
 from storage import prompts
@@ -38,7 +39,8 @@ async def imagine(
 ) -> None:
     options = {name: value for name, value in (("model", model), ("ar", ratio)) if value is not None}
     attachments = [attachment for attachment in (image, image2) if attachment is not None]
-    await draw(interaction, prompt, options, attachments=attachments, again=again)
+    brought = await draw(interaction, prompt, options, attachments=attachments, again=again)
+    await carries.tell(interaction, brought)
 
 
 imagine.autocomplete("model")(models_like)

@@ -38,6 +38,7 @@ _WRONG = {
     ),
     Problem.NO_PICTURE: N_(
         "{name} needs a picture that leads: put a link to one in front of the text, or choose one as `image`."
+        "{perhaps}"
     ),
     Problem.EMPTY: N_("Empty prompt: write what to draw, then the flags, such as `a red fox --ar 3:2`."),
     Problem.TOO_LONG: N_(
@@ -108,6 +109,7 @@ _TOLD = {
     ),
     NoteKind.NO_VERSION: N_("No model here stands for {whole}, so it changed nothing."),
     NoteKind.SNAPPED: N_("{name} is drawn as {plain}: the nearest of the shapes that this model knows."),
+    NoteKind.SHAPE_FIXED: N_("{name} changed nothing: what this makes of the picture is always {plain}."),
     NoteKind.STEPS_LIMITED: N_("{name} was drawn in {plain} steps, the most that this model takes."),
     NoteKind.SEEDS_APART: N_(
         "With one {name} all repeats would be the same, so each takes the next: {plain}, …"

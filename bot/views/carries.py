@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import discord
 
@@ -52,15 +52,18 @@ def spelled(found: Carried, before: str = "") -> tuple[str, list[discord.File]]:
     return said, [discord.File(io.BytesIO(found.command.encode()), _FILE)]
 
 
-async def tell(interaction: Interaction, texts: Mapping[str, str]) -> None:
-    """Tell privately, behind the answer, what command a picture carries; nothing where it carries none."""
-    found = await command_in(interaction, texts)
-    if found is None:
-        return
-    content, files = spelled(found)
-    view = discord.ui.View(timeout=None)
-    view.add_item(draw_button())
-    await interaction.followup.send(content, view=view, files=files, ephemeral=True)
+async def tell(interaction: Interaction, pictures: Iterable[Mapping[str, str]]) -> None:
+    """Tell privately, behind the answer, what command the first of some pictures' texts carries, if any does.
+
+    It is one message whatever their number: a place may take five behind an answer, its results among them.
+    """
+    for texts in pictures:
+        if found := await command_in(interaction, texts):
+            content, files = spelled(found)
+            view = discord.ui.View(timeout=None)
+            view.add_item(draw_button())
+            await interaction.followup.send(content, view=view, files=files, ephemeral=True)
+            return
 
 
 async def _shown(message: discord.Message | None) -> str:

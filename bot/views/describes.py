@@ -67,7 +67,7 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     asked, brought = await in_time(interaction, work())
     await announce(interaction, asked)
     if asked.fresh:
-        await carries.tell(interaction, brought.texts)
+        await carries.tell(interaction, [brought.texts])
 
 
 async def blend(interaction: Interaction, images: Sequence[discord.Attachment], dimensions: str) -> None:

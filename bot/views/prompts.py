@@ -37,16 +37,17 @@ async def imagine(
     again: str | None = None,
     preferences: Preferences | None = None,
     found: Found | None = None,
-) -> None:
-    """Draw what a member typed, and answer. `options` are the command's own, by a flag's name.
+) -> Sequence[Mapping[str, str]]:
+    """Draw what a member typed, and answer; return what the files of its pictures say beside their pixels.
 
-    `again` names an earlier prompt, to which `text` is added; without `preferences` the member's hold.
-    `found` is the prompt that `text` came from.
+    `options` are the command's own, by a flag's name. `again` names an earlier prompt, to which `text` is
+    added; without `preferences` the member's hold. `found` is the prompt that `text` came from.
 
     Raises:
         Refused: any of its kinds; nothing was written, nothing answered.
     """
     backends, wish = host(interaction).backends, wish_of(interaction)
+    arrivals = Arrivals(backends, wish.member_id)
 
     async def work() -> Asked | Proposal:
         typed = text
@@ -57,7 +58,7 @@ async def imagine(
         )
         if attachments or any(one.images or one.linked for one in understood):
             await submit.check_asker(backends, wish)
-        async with Arrivals(backends, wish.member_id) as arrivals:
+        async with arrivals:
             files = [AttachedFile(attachment) for attachment in attachments]
             parsed = await with_pictures(backends, arrivals, understood, files)
             if len(parsed) == 1:
@@ -65,10 +66,11 @@ async def imagine(
             return await batches.propose(backends, wish, typed, parsed)
 
     outcome = await in_time(interaction, work())
-    if isinstance(outcome, Asked):
-        await announce(interaction, outcome)
-    else:
+    if isinstance(outcome, Proposal):
         await ask(interaction, outcome)
+        return arrivals.texts
+    await announce(interaction, outcome)
+    return arrivals.texts if outcome.fresh else ()
 
 
 async def with_pictures(

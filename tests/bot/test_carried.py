@@ -9,13 +9,13 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import carried
+from bot import carried, retyped
 from bot.faults import FlagError, NoteKind
 from bot.flags import parse, parse_all
-from bot.grammar import divide
+from bot.grammar import DASHES, clean, divide, unescaped
 from generator import output
 from storage import catalog, metadata, pictures
 from tests.bot import drawing
@@ -56,11 +56,31 @@ GRAPH: dict[str, Any] = {
         ("a boat Steps: 9, Size: 512x512 --ar 3:2", "a boat --ar 3:2 --steps 9"),
         ("a boat Steps: 9000, CFG scale: 99, Seed: 3", "a boat --steps 100 --cfg 30 --seed 3"),
         ('a boat Steps: 9, Lora hashes: "a: 1, b: 2", Seed: 3', "a boat --steps 9 --seed 3"),
+        (
+            "a boat\nSteps: 9\nSampler: LMS\nCFG scale: 7\nSeed: 3",
+            "a boat --steps 9 --sampler lms --cfg 7 --seed 3",
+        ),
+        (
+            "a boat Steps: 9 Sampler: Euler a CFG scale: 7 Seed: 3",
+            "a boat --steps 9 --sampler euler_a --cfg 7 --seed 3",
+        ),
+        ("a boat Steps: 9 | Sampler: DPM++ 2S a | Seed: 3", "a boat --steps 9 --sampler dpm++2s --seed 3"),
+        (
+            "parameters\n\na boat\nNegative prompt: fog\nSteps: 9, Seed: 3",
+            "a boat --no fog --steps 9 --seed 3",
+        ),
+        ("a boat. Steps: 9, CFG: 7, Seed: 3.", "a boat. --steps 9 --cfg 7 --seed 3"),
+        (
+            "a boat\nUndesired Content: fog\nSteps: 9, Guidance: 5, Seed: 3",
+            "a boat --no fog --steps 9 --cfg 5 --seed 3",
+        ),
+        ("a boat 反向提示词：雾 Steps: 9, Seed: 3", "a boat --no 雾 --steps 9 --seed 3"),
     ],
 )
 def test_pasted_values_are_flags(pasted: str, command: str) -> None:
     parsed = parse(pasted, CATALOG)
-    assert (parsed.text, parsed.notes) == (command, ())
+    assert parsed.text == command
+    assert {note.kind for note in parsed.notes} <= {NoteKind.LABEL_READ}
     (one,) = parse_all(pasted, CATALOG, seed=1)
     assert one.text == command
 
@@ -83,6 +103,8 @@ def test_what_has_no_word_here_is_named() -> None:
     (note,) = parsed.notes
     assert note.kind is NoteKind.VALUES_LOST
     assert note.detail == "blue, sampler: Restart, clip skip: 2, model: dream"
+    (note,) = parse("a boat Steps: 9, Seed: 3, Variation seed: 4", CATALOG).notes
+    assert note.detail == "variation seed: 4"
     assert parsed.text == "a boat --steps 9 --seed 3"
 
 
@@ -134,9 +156,27 @@ def test_a_strangers_file_brings_no_flag_link_or_set_of_its_own(prompt: str, neg
     assert {lora.name for lora in parsed.request.loras} <= {"blueprint"}
 
 
+_dashed = st.lists(
+    st.sampled_from(
+        [*DASHES, "--", "- -", " ", " ", "ar", "no", "s", "v", "tile", "bogus", "negative", "16:9", "5", "x", "Ö", "城", ",", "\\"]
+    ),
+    max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(_dashed)
+def test_no_dash_of_somebody_elses_words_begins_a_flag(pieces: list[str]) -> None:
+    words = clean(f"a boat {''.join(pieces)}".replace("\\-", "-"))
+    parsed = parse(retyped.literal(words), CATALOG)
+    assert not divide(parsed.text).flags
+    assert parsed.notes == () or {note.kind for note in parsed.notes} == {NoteKind.LIKE_FLAG}
+    assert parsed.request.prompt == unescaped(words)
+
+
 words = st.lists(
     st.sampled_from(
-        ["a", "red castle", "(green:1.3)", "((boat:1.2) at sea:.5)", "hot::2", "dog::-.5", "night::", "\\{a\\}", "\\--no", "(x)", '"a (b:2)"']
+        ["a", "red castle", "(green:1.3)", "((boat:1.2) at sea:.5)", "hot::2", "dog::-.5", "night::", "\\{a\\}", "\\--no", "\\–ar 3:2", "\\— s 5", "fox\\--ar 3:2", "\\-", "(x)", '"a (b:2)"']
     ),
     min_size=1,
     max_size=5,
@@ -183,6 +223,26 @@ async def test_describe_shows_the_command_of_a_picture_that_carries_one(world: W
     assert "a red castle" in answer(drawn).content
     drawn_job = [drawing.claim(world.backends) for _ in range(2)][1]
     assert (drawn_job.request.chaos, drawn_job.request.seed) == (9, 5)
+
+
+async def test_imagine_tells_which_command_its_picture_carries(world: World) -> None:
+    alice = world.member("alice")
+    plain, carrying = (("b.png", pictures.png_bytes(IMAGE)), ("a.png", _png("a red castle --seed 5 --c 9")))
+    result = await alice.slash(world.channel, "imagine", prompt="a boat", image=plain, image2=carrying)
+    (offered,) = result.followups
+    assert "a red castle --" in offered.content
+    assert drawing.claim(world.backends).request.prompt == "a boat"
+    await press(alice, offered, "Imagine its prompt")
+    again = drawing.claim(world.backends).request
+    assert (again.prompt, again.chaos, again.seed) == ("a red castle", 9, 5)
+
+
+async def test_imagine_says_nothing_of_a_picture_that_carries_no_command(world: World) -> None:
+    alice = world.member("alice")
+    result = await alice.slash(
+        world.channel, "imagine", prompt="a boat", image=("b.png", pictures.png_bytes(IMAGE))
+    )
+    assert result.followups == []
 
 
 @pytest.mark.parametrize("long", [False, True])

@@ -138,7 +138,6 @@ def test_what_is_typed_loosely_is_shown_plainly(typed: str, understood: str) -> 
         "a fox—red and quick",
         'a sign that says "--ar 3:2"',
         "a sign that says “—ar 3:2”",
-        "a fox --",
         "a fox -ar",
         "a fox --3",
         'a 5" tall fox and a 6" cat',
@@ -172,6 +171,8 @@ def test_a_sampler_may_be_written_as_other_programs_do(typed: str) -> None:
 
 def test_no_may_stand_more_than_once() -> None:
     assert parse("a fox --no a tree, fog --no rain", CATALOG).request.negative_prompt == "a tree, fog, rain"
+    assert parse("狐狸 --no 树，雾、(雨：1.3)", CATALOG).request.negative_prompt == "树, 雾, (雨：1.3)"
+    assert parse("狐狸 --no 树，，雾、", CATALOG).request.negative_prompt == "树, 雾"
 
 
 PASTED = (

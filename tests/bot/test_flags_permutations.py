@@ -38,6 +38,8 @@ def refused(text: str, preferences: Preferences = NOTHING) -> FlagError:
         ("a {fox::2, cat} dog::-1", None),
         ("{a, a}", ["a", "a"]),
         ("a fox --no {fog, rain}", ["a fox --no fog", "a fox --no rain"]),
+        ("{红，蓝、绿}狐狸", ["红狐狸", "蓝狐狸", "绿狐狸"]),
+        ("{红\\，蓝，绿}狐狸", ["红，蓝狐狸", "绿狐狸"]),
         ("{https://a.example/b.png, } a fox", ["https://a.example/b.png a fox", "a fox"]),
     ],
 )

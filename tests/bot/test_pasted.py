@@ -34,6 +34,11 @@ CATALOG = catalog()
         "a car -fast",
         "STOP AND GO BREAK",
         "a {red} fox",
+        r"a fox \--",
+        "here is a castle: tall and red",
+        "a sign, feel free to enter",
+        'a robot says "hello" let me know',
+        "**a** fox",
     ],
 )
 def test_what_is_no_flag_stays_words(text: str) -> None:
@@ -67,11 +72,27 @@ def test_what_is_no_flag_stays_words(text: str) -> None:
         ("a boat --w 512 --h 768", "a boat --ar 2:3"),
         ("a boat --negative fog, birds", "a boat --no fog, birds"),
         ("a boat Negative prompt: fog, birds", "a boat --no fog, birds"),
+        ("a boat Negative prompt: fog, Negative prompt: birds", "a boat --no fog, birds"),
         ("a boat BREAK a cliff", "a boat, a cliff"),
         ("{{{a boat}}} at sea", "(a boat:1.16) at sea"),
         ('{"prompt": "a boat", "aspect_ratio": "16:9", "seed": 5}', "a boat --ar 16:9 --seed 5"),
         ("a boat --seed random", "a boat"),
         ("a boat --ar square", "a boat --ar 1:1"),
+        ("a boat --", "a boat"),
+        ("a boat — --ar 3:2 –", "a boat --ar 3:2"),
+        ("a boat --sampler DPM++ 2M --scheduler karras", "a boat --sampler dpm++2m_karras"),
+        ("a boat --scheduler normal --sampler euler_a", "a boat --sampler euler_a"),
+        ("a boat --scheduler ddim", "a boat --sampler ddim"),
+        ("!dream a boat -s 30 -S 12 -C 7 -W 512 -H 768 -n 2", "a boat --steps 30 --seed 12 --cfg 7 --ar 2:3"),
+        ("Important tokens\n**boat** ~~very~~ blue\n1️⃣ a blue boat --ar 3:2", "a blue boat --ar 3:2"),
+        ("#prompt a boat --ar 3:2", "a boat --ar 3:2"),
+        ("Sure! Here's a prompt for you: a boat --ar 3:2", "a boat --ar 3:2"),
+        ("Here you go: a boat --ar 3:2", "a boat --ar 3:2"),
+        ('Great, try this: "a boat" with --ar 3:2 and --s 9', "a boat --ar 3:2 --s 9"),
+        ('"a boat --ar 3:2"\n\nLet me know if you want changes.', "a boat --ar 3:2"),
+        ("Hier ist dein Prompt: a boat --ar 3:2", "a boat --ar 3:2"),
+        ("这是您的提示词：小船 --ar 3:2", "小船 --ar 3:2"),
+        ("Here are two prompts:\n1. **Boat** - a boat --ar 3:2", "Boat - a boat --ar 3:2"),
     ],
 )
 def test_what_is_certain_is_read(text: str, understood: str) -> None:
@@ -93,6 +114,19 @@ def test_what_is_certain_is_read(text: str, understood: str) -> None:
         ("a boat AND a dog", "`AND` was read as a word."),
         ("a boat BREAK a dog", "`BREAK` of other programs was read as a comma."),
         ("a boat, aspect ratio: 16:9", "`aspect ratio: 16:9` was read as words."),
+        ("a boat 16:9", "`16:9` was read as words."),
+        ("a boat, v 6, fog", "`v 6` was read as words."),
+        ("a boat, size: 512x768", "`size: 512x768` was read as words."),
+        ("a boat _ar 1:1", "`_ar 1:1` was read as words."),
+        ("a boat, stylize 250", "`stylize 250` was read as words."),
+        ("a boat [no text]", "`no text` was read as words."),
+        ("a boat at sea with no people", "`no people` was read as words."),
+        ("a boat --clip_skip 2", "`--clip_skip` has no meaning here"),
+        ("a boat --scheduler karras --sampler euler_a", "`--scheduler` has no meaning here"),
+        (
+            "a boat --scheduler karras --sampler dpm++2m",
+            "`--scheduler` was read as `--sampler dpm++2m_karras`",
+        ),
         (
             "a {red} fox",
             "`{red}` was read with its braces. Weight is written `(red:1.3)`; braces hold a choice",
@@ -103,6 +137,25 @@ def test_what_is_doubtful_is_named_whatever_the_model_knows(text: str, sentence:
     for model in CATALOG.models:
         said = hints(parse_all(text, CATALOG, options={"model": model}), CATALOG)
         assert any(line.startswith(sentence) for line in said), said
+
+
+@pytest.mark.parametrize(
+    "text", ["chess at 10:15", "a deck of cards, d 20", "3:1 ink to water", "no man's land"]
+)
+def test_numbers_and_negations_within_words_are_no_flags(text: str) -> None:
+    assert parse(text, CATALOG).notes == ()
+
+
+def test_a_control_is_told_which_link_leads() -> None:
+    with pytest.raises(FlagError) as caught:
+        parse("a boat https://a.example/b.png --control edges", CATALOG)
+    assert caught.value.suggestion == "https://a.example/b.png a boat"
+
+
+def test_another_models_name_is_not_likened_to_one_of_ours() -> None:
+    with pytest.raises(FlagError) as caught:
+        parse("a boat --model dreamshaper_8", CATALOG)
+    assert caught.value.suggestion is None
 
 
 def test_a_lora_with_blanks_in_its_name_is_one() -> None:

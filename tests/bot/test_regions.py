@@ -47,6 +47,19 @@ async def test_the_form_has_words_where_places_and_a_painted_copy(world: World) 
     assert not any(field["required"] for field in fields[1:])
 
 
+async def test_a_region_keeps_its_pictures_shape_and_says_so(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice, "a red castle --ar 7:5 --seed 3")
+    opened = await press(alice, single, "Vary (Region)")
+    result = await fill(alice, opened, prompt="a boat --ar 1:2", places=["2"])
+    job = job_rows(world)[-1]
+    request = GenerationRequest.model_validate(job.request)
+    (said,) = result.followups
+    assert "`--ar` changed nothing: what this makes of the picture is always 10:7 (" in said.content
+    assert f"({request.width}×{request.height})" in said.content
+    assert job.text == "a boat --ar 10:7"
+
+
 async def test_only_a_model_with_a_segmenter_is_asked_where_in_words(world: World) -> None:
     alice = world.member("alice")
     _, single = await picked(world, alice, "a red castle --model other")

@@ -257,6 +257,42 @@ async def test_a_remixed_reroll_of_a_zoom_keeps_its_sheet(world: World) -> None:
     assert (again.width, again.height, again.task) == (zoom.width, zoom.height, Task.INPAINTING)
 
 
+@pytest.mark.parametrize(("label", "fixed"), [("⬅️", True), ("Make Square", True), ("Vary (Strong)", False)])
+async def test_a_note_on_the_shape_says_what_is_drawn(world: World, label: str, fixed: bool) -> None:
+    """A ratio holds where the button leaves one open, and elsewhere its writer is told what is made."""
+    alice, _, single = await remixing(world)
+    result = await fill(alice, await press(alice, single, label), prompt="a blue boat --ar 1:2")
+    job = job_rows(world)[1]
+    request = request_of(job)
+    (said,) = result.followups
+    assert f"({request.width}×{request.height})" in said.content
+    assert ("`--ar` changed nothing" in said.content) == fixed
+    assert ("is drawn as" in said.content) != fixed
+    assert (job.text == "a blue boat --ar 1:2") != fixed
+
+
+async def test_a_ratio_that_was_left_as_it_stood_needs_no_note(world: World) -> None:
+    alice, _, single = await remixing(world)
+    opened = await press(alice, single, "⬅️")
+    result = await fill(alice, opened, prompt="a blue boat --ar 7:5")
+    assert result.followups == []
+
+
+async def test_a_remixed_reroll_of_a_zoom_says_that_it_keeps_its_shape(world: World) -> None:
+    alice, _, single = await remixing(world)
+    await fill(alice, await press(alice, single, "Zoom Out 2×"), prompt="a blue boat --ar 7:5")
+    drawing.draw(world.backends)
+    zoomed = await world.picture(after=single.id)
+    result = await fill(alice, await press(alice, zoomed, "🔄"), prompt="a fish --ar 1:2")
+    zoom, again = job_rows(world)[1:3]
+    assert "`--ar` changed nothing: what this makes of the picture is always" in result.followups[0].content
+    assert (request_of(again).width, request_of(again).height) == (
+        request_of(zoom).width,
+        request_of(zoom).height,
+    )
+    assert again.text == "a fish --ar 10:7"
+
+
 async def test_unknown_words_are_said_privately(world: World) -> None:
     alice, grid, _ = await remixing(world)
     result = await fill(alice, await press(alice, grid, "V1"), prompt="a boat --p --hd")
