@@ -6,6 +6,7 @@ is kept. What lies around the picture is filled with its stretched edges, for a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
@@ -21,9 +22,13 @@ Box = tuple[int, int, int, int]
 GROWTH = 1.5
 """How many times longer a pan makes the side that it goes along."""
 SMALLEST_GROWTH = 1.2
-"""Where no size of the model is so much longer, a pan moves the picture on a sheet of the same size."""
+"""Where a sheet may not become so much longer, a pan moves the picture on one of its own size."""
 SHIFT = 0.5
 """The part of the side by which it then moves."""
+MOST_PIXELS = 2.0
+"""Times a model's own pixels that a pan or Make Square may make: up to there the old ones keep their size."""
+ALIGN = 8
+"""Pixels along a latent of most models."""
 DIFFERENT = 24
 """Levels of 255 by which a painted pixel differs at least: a photograph's compression stays below."""
 RATIO_TOLERANCE = 0.02
@@ -110,24 +115,43 @@ def zoomed(picture: Size, size: Size, factor: float) -> Canvas:
 
 
 def panned(picture: Size, entry: ModelEntry, direction: Direction) -> Canvas:
-    """The picture at one side of a sheet that is longer in the other direction.
+    """The picture, as large as it is, at one side of a sheet that is longer in the other direction.
 
-    A model has few sizes: where none is longer, the sheet is of the picture's shape and the picture moves
-    on it.
+    No sheet is longer for its width than the longest that the model draws: where it would be, the picture
+    moves on a sheet of its own size.
     """
     x, y = direction.value
-    ratio = picture[0] / picture[1]
-    size = entry.nearest_size(ratio * GROWTH ** (abs(x) - abs(y)))
-    grown = (size[0] / size[1] / ratio) ** (abs(x) - abs(y))
-    if grown < SMALLEST_GROWTH:
-        size = entry.nearest_size(ratio)
-        left, top = -round(x * SHIFT * size[0]), -round(y * SHIFT * size[1])
-        return Canvas(size, (left, top, left + size[0], top + size[1]))
+    along, across = picture if x else picture[::-1]
+    longest = max(1 / squareness(size) for size in entry.sizes)
+    longer = min(along * GROWTH, across * longest)
+    if longer < SMALLEST_GROWTH * along:
+        left, top = -round(x * SHIFT * picture[0]), -round(y * SHIFT * picture[1])
+        return Canvas(picture, (left, top, left + picture[0], top + picture[1]))
+    size = _bounded((longer, across) if x else (across, longer), entry)
     scale = size[1] / picture[1] if x else size[0] / picture[0]
     width, height = (round(picture[0] * scale), size[1]) if x else (size[0], round(picture[1] * scale))
     left = size[0] - width if direction is Direction.LEFT else 0
     top = size[1] - height if direction is Direction.UP else 0
     return Canvas(size, (left, top, left + width, top + height))
+
+
+def squared(picture: Size, entry: ModelEntry) -> Canvas:
+    """The picture, as large as it is, in the middle of a square."""
+    side = max(picture)
+    return zoomed(picture, _bounded((side, side), entry), 1.0)
+
+
+def squareness(size: Size) -> float:
+    """The shorter side in longer ones; 1 for a square."""
+    return min(size) / max(size)
+
+
+def _bounded(size: tuple[float, float], entry: ModelEntry) -> Size:
+    """The size, or the largest of its shape that has `MOST_PIXELS`."""
+    own = max(width * height for width, height in entry.sizes)
+    scale = min(1.0, math.sqrt(MOST_PIXELS * own / (size[0] * size[1])))
+    width, height = (max(ALIGN, int(side * scale) // ALIGN * ALIGN) for side in size)
+    return width, height
 
 
 def _stretched(placed: Image.Image, box: Box, size: Size) -> Image.Image:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
@@ -46,18 +48,25 @@ class Segmenter(Companion):
         Commas, Chinese ones too, stand between several things; all that is found of any of them is white.
         """
         things = [thing for part in re.split("[,，、]", words) if (thing := part.strip())]
+        levels = PIL.Image.fromarray((self._seen(image, things).amax(dim=0) * 255).byte().numpy())
+        found = levels.resize(image.size, PIL.Image.Resampling.BILINEAR)
+        white = found.point(lambda level: 255 if level > LIKELY * 255 else 0)
+        return pasting.grown(white, max(2, round(min(image.size) * MARGIN)))
+
+    def see(self, image: PIL.Image.Image, things: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(things, height, width) in the network's own resolution: where each of the things is."""
+        seen: np.ndarray[Any, np.dtype[np.bool_]] = (self._seen(image, things) > LIKELY).numpy()
+        return seen
+
+    def _seen(self, image: PIL.Image.Image, things: Sequence[str]) -> Tensor:
         inputs = self._processor(
-            text=things,
+            text=list(things),
             images=[image.convert("RGB")] * len(things),
             padding=True,
             truncation=True,
             return_tensors="pt",
         )
-        likelihoods = self._on_device(lambda: self._likelihoods(inputs))
-        levels = PIL.Image.fromarray((likelihoods.amax(dim=0) * 255).byte().numpy())
-        found = levels.resize(image.size, PIL.Image.Resampling.BILINEAR)
-        white = found.point(lambda level: 255 if level > LIKELY * 255 else 0)
-        return pasting.grown(white, max(2, round(min(image.size) * MARGIN)))
+        return self._on_device(lambda: self._likelihoods(inputs))
 
     @torch.inference_mode()
     def _likelihoods(self, inputs: Any) -> Tensor:
