@@ -2,9 +2,11 @@
 
     python -m benchmarks.growing [--sheet docs/growing.webp] [--pairs 20] [--seed N]
 
-Each row of the sheet is a picture and what it grew to, twice. The seam is the mean step across the old
-border, in those of the parallel lines 8 pixels away on both sides; a second subject is what the segmenter
-finds of the first one's noun in the new area.
+Each row of the sheet is pictures and what they grew to. The seam is the mean step across the old border, in
+those of the parallel lines 8 pixels away on both sides. The jump is the same from beyond the feather to the
+new picture, which no feather hides; where the old picture has a frame of paper, that is in it too. A second
+subject is what the segmenter finds by any of the first one's nouns in the new area, in the whole picture or
+where it sees the new area alone.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -25,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot import canvases
-from bot.canvases import Canvas, Direction
+from bot.canvases import Box, Canvas, Direction
 from bot.redrawn import CONTINUED
 from generator import pasting, surroundings
 from generator.engine import Engine
@@ -43,8 +45,12 @@ SIZES: tuple[Size, ...] = ((128, 128), (152, 112), (168, 112), (112, 152))
 AWAY = 8
 """Pixels between the border and the lines that its step is compared with."""
 MOST_SEAM = 1.5
-SECOND = 0.02
-"""The part of the new area that a second subject covers."""
+SECOND = 0.05
+"""The part of the new area in which a subject is found beyond what is found of it in the undrawn sheet."""
+SECOND_ALONE = 0.1
+"""The same of one side of it that is seen by itself."""
+SEEN_ALONE = 24
+"""Pixels across which a side of the new area is looked at by itself; no subject fits into less."""
 FIXED = 0
 GAP = 6
 
@@ -52,25 +58,20 @@ GAP = 6
 @dataclass(frozen=True)
 class Growth:
     kind: str
-    noun: str
     before: Picture
     after: Picture
     canvas: Canvas
     """Where on the last sheet the picture before it lies."""
     seam: float
-    second: float
-    """The part of the new area that the segmenter takes for the subject."""
+    jump: float
+    second: bool
     withheld: bool
     inherited: bool
     """Whether the picture before is withheld itself."""
 
-    @property
-    def is_good(self) -> bool:
-        return self.second < SECOND
-
 
 class _Start(NamedTuple):
-    noun: str
+    nouns: tuple[str, ...]
     request: GenerationRequest
 
 
@@ -143,20 +144,32 @@ class Nursery:
 
     def _measured(self, start: _Start, before: Picture, kind: str, canvas: Canvas, after: Picture) -> Growth:
         before_check, after_check = self._check.check([before, after])
-        second = self._second(after, canvas, start.noun)
+        second = self.has_second(before, after, canvas, start.nouns)
         return Growth(
-            kind, start.noun, before, after, canvas, seam(after, canvas), second,
+            kind, before, after, canvas, seam(after, canvas), jump(after, canvas), second,
             after_check.unsafe, before_check.unsafe,
         )  # fmt: skip
 
-    def _second(self, after: Picture, canvas: Canvas, noun: str) -> float:
-        (where,) = self._segmenter.see(after, [noun])
-        found = np.asarray(PIL.Image.fromarray(where).resize(after.size))
-        new = np.ones(found.shape, bool)
+    def has_second(self, before: Picture, after: Picture, canvas: Canvas, nouns: Sequence[str]) -> bool:
+        """Whether the new area shows one of the nouns: in the whole, or by itself, where it is seen larger.
+
+        Even bare ground is taken for a little of one: so much as the undrawn sheet has is none.
+        """
+        undrawn, _ = canvas.compose(before)
         left, top, right, bottom = canvas.box
+        new = np.ones((after.height, after.width), bool)
         # What is cut by the border goes on behind it, and the segmenter's own border is soft.
         new[max(0, top - AWAY) : bottom + AWAY, max(0, left - AWAY) : right + AWAY] = False
-        return float(found[new].mean())
+        whole, before_it = (self._found(sheet, nouns)[new].mean() for sheet in (after, undrawn))
+        more = [
+            self._found(after.crop(side), nouns).mean() - self._found(undrawn.crop(side), nouns).mean()
+            for side in sides(canvas)
+        ]
+        return whole - before_it >= SECOND or max(more, default=0) >= SECOND_ALONE
+
+    def _found(self, picture: Picture, nouns: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        where = self._segmenter.see(picture, nouns).any(axis=0)
+        return np.asarray(PIL.Image.fromarray(where).resize(picture.size))
 
 
 def _starts(entry: ModelEntry, rng: random.Random, count: int) -> Iterator[_Start]:
@@ -174,24 +187,51 @@ def _starts(entry: ModelEntry, rng: random.Random, count: int) -> Iterator[_Star
             scheduler=entry.scheduler,
             stylize=entry.stylize,
         )
-        yield _Start(words.SUBJECTS[scene.subject][0], request)
+        yield _Start(tuple(words.SUBJECTS[scene.subject]), request)
+
+
+def sides(canvas: Canvas) -> list[Box]:
+    """The parts of the sheet beside, above and below the picture in which a subject has room."""
+    (left, top, right, bottom), (width, height) = canvas.box, canvas.size
+    boxes = [
+        (0, 0, left - AWAY, height),
+        (right + AWAY, 0, width, height),
+        (0, 0, width, top - AWAY),
+        (0, bottom + AWAY, width, height),
+    ]
+    return [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= SEEN_ALONE]
 
 
 def seam(picture: Picture, canvas: Canvas) -> float:
     """The mean step across the sides beyond which the picture grew, in those of parallel lines beside it."""
+    return _step(picture, canvas, 1, AWAY)
+
+
+def jump(picture: Picture, canvas: Canvas) -> float:
+    """The same between the new picture and the old one beyond the feather, in steps as long beside it."""
+    over = pasting.feather(picture.size) + 1
+    return _step(picture, canvas, over, over)
+
+
+def _step(picture: Picture, canvas: Canvas, over: int, away: int) -> float:
+    """The mean difference `over` so many pixels, from the border inwards, in those `away` on both sides."""
     values = np.asarray(picture.convert("RGB"), float)
     left, top, right, bottom = canvas.box
     width, height = canvas.size
     inside = slice(max(0, left), right), slice(max(0, top), bottom)
     across, beside = [], []
-    for axis, borders, side in ((1, (left, right), width), (0, (top, bottom), height)):
+    for axis, borders, side in (
+        (1, (left - 1, right - over), width),
+        (0, (top - 1, bottom - over), height),
+    ):
         within = values[inside[1]] if axis == 1 else values[:, inside[0]]
-        steps = np.abs(np.diff(within, axis=axis)).mean(axis=(1 - axis, 2))
-        for border in borders:
-            if 0 < border < side:
-                across.append(steps[border - 1])
-                lines = (border - 1 - AWAY, border - 1 + AWAY)
-                beside += [statistics.mean(steps[line] for line in lines if 0 <= line < len(steps))]
+        within = np.moveaxis(within, axis, 0)
+        steps = np.abs(within[over:] - within[:-over]).mean(axis=(1, 2))
+        for border, line in zip(borders, (borders[0], borders[1] + over - 1), strict=True):
+            if 0 <= line < side - 1:
+                across.append(steps[border])
+                lines = [each for each in (border - away, border + away) if 0 <= each < len(steps)]
+                beside.append(statistics.mean(steps[lines]))
     return float(statistics.mean(across) / statistics.mean(beside))
 
 
@@ -212,7 +252,17 @@ def sheet_of(growths: Sequence[Growth], columns: int = 4) -> Picture:
 
 
 def table(growths: Sequence[Growth]) -> Table:
-    made = Table("kind", "count", "seam, mean", "seam, most", "second subjects", "withheld", "inherited")
+    made = Table(
+        "kind",
+        "count",
+        "seam, mean",
+        "seam, most",
+        "jump, median",
+        "jump, most",
+        "second subjects",
+        "withheld",
+        "inherited",
+    )
     for kind in (*KINDS, "all"):
         chosen = [each for each in growths if kind in (each.kind, "all")]
         if chosen:
@@ -221,7 +271,9 @@ def table(growths: Sequence[Growth]) -> Table:
                 str(len(chosen)),
                 f"{statistics.mean(each.seam for each in chosen):.2f}",
                 f"{max(each.seam for each in chosen):.2f}",
-                str(sum(not each.is_good for each in chosen)),
+                f"{statistics.median(each.jump for each in chosen):.2f}",
+                f"{max(each.jump for each in chosen):.2f}",
+                str(sum(each.second for each in chosen)),
                 str(sum(each.withheld and not each.inherited for each in chosen)),
                 str(sum(each.withheld and each.inherited for each in chosen)),
             )

@@ -163,7 +163,24 @@ def _stretched(placed: Image.Image, box: Box, size: Size) -> Image.Image:
         for (y, height), (from_y, to_y) in lines:
             part = placed.resize((width, height), _NEAREST, (from_x, from_y, to_x, to_y))
             sheet.paste(part, (x, y))
-    return sheet.filter(ImageFilter.GaussianBlur(max(size) / 32))
+    return _softened(sheet, box)
+
+
+def _softened(sheet: Image.Image, box: Box) -> Image.Image:
+    """The sheet blurred, and the more the further from the box: no stripe runs from it to the border."""
+    softened = sheet.filter(ImageFilter.GaussianBlur(max(sheet.size) / 32))
+    for part in (16, 8, 4):
+        reach = max(sheet.size) / part
+        beyond = Image.new("L", sheet.size, 255)
+        beyond.paste(0, _widened(box, round(reach)))
+        blurred = softened.filter(ImageFilter.GaussianBlur(reach))
+        softened.paste(blurred, mask=beyond.filter(ImageFilter.GaussianBlur(reach / 2)))
+    return softened
+
+
+def _widened(box: Box, reach: int) -> Box:
+    left, top, right, bottom = box
+    return left - reach, top - reach, right + reach, bottom + reach
 
 
 def _bands(begin: int, end: int, side: int, length: int) -> list[tuple[Size, Size]]:

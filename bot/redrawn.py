@@ -34,7 +34,7 @@ from storage.contract import GRID, Action, RequestChanges, Task
 from storage.errors import Refused
 from storage.tables import Image, Job
 
-CONTINUED = 0.5
+CONTINUED = 0.4
 """The strength of what goes on from a picture: the drawing begins with its stretched edges and keeps them."""
 WORDED = 0.9
 """The strength where changed words ask for something else around it: little more than the edges' colours."""

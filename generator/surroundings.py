@@ -28,6 +28,9 @@ MOST_PHRASES = 24
 WITHIN = 0.5
 """Of something whole, less is at the border than in the whole picture: so many times at most."""
 
+MOST_GUIDANCE = 1.5
+"""How hard words may push around a picture: a model that is pushed puts a thing into each empty middle."""
+
 _JOINT = re.compile(
     r"([,.;:|，。、；：]|\b(?:of|on|in|at|by|under|beneath|with|among|during|near|behind|above|over|beside|and)\b)",
     re.IGNORECASE,
@@ -45,6 +48,7 @@ def of(
         prompt=_without(request.prompt, whole),
         parts=_parts_without(request.parts, whole),
         references=references,
+        guidance_scale=min(request.guidance_scale, MOST_GUIDANCE),
     )
 
 

@@ -157,6 +157,14 @@ def test_what_is_around_continues_the_edges() -> None:
     assert np.abs(pixels(sheet)[:, 127] - pixels(sheet)[:, 134]).mean() < 6
 
 
+def test_what_is_around_is_the_smoother_the_further_it_is() -> None:
+    stripes = Image.fromarray(np.tile(np.repeat([40, 200], 16).astype(np.uint8), (128, 4)))
+    sheet, _ = canvases.panned((128, 128), ENTRY, Direction.DOWN).compose(stripes)
+    near, far = (np.ptp(pixels(sheet)[line, 8:-8].astype(int), axis=0).max() for line in (130, 190))
+    assert near > 100
+    assert far < near / 2
+
+
 def test_places_are_ninths() -> None:
     mask = pixels(canvases.region((90, 60), [1, 9], None))
     assert mask[:20, :30].min() == 255

@@ -81,3 +81,9 @@ def test_pictures_of_the_subject_are_not_read_again() -> None:
     references = tuple(Reference(role=role, keys=("k",)) for role in Role)
     request = drawn(asked("a dream", references=references), (140, 140), ALL_AROUND)
     assert [each.role for each in request.references] == [Role.STYLE]
+
+
+@pytest.mark.parametrize(("asked_for", "read"), [(4.0, surroundings.MOST_GUIDANCE), (1.0, 1.0)])
+def test_words_push_less_around_a_picture(asked_for: float, read: float) -> None:
+    request = drawn(asked("a castle", guidance_scale=asked_for), (140, 140), ALL_AROUND)
+    assert request.guidance_scale == read
