@@ -30,7 +30,7 @@ class Arrivals:
         self._member_id = member_id
         self._bringings: list[int] = []
         self.texts: list[Mapping[str, str]] = []
-        """What the files of the received pictures say beside their pixels, in order."""
+        """Texts that the files of the received pictures say beside their pixels, in order."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ is kept. What lies around the picture is filled with its stretched edges, for a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
@@ -21,11 +22,13 @@ Box = tuple[int, int, int, int]
 GROWTH = 1.5
 """Factor by which a pan makes the side longer that it goes along."""
 SMALLEST_GROWTH = 1.2
-"""Least factor: if no size of the model is so much longer, a pan moves the picture on a sheet of the same
-size.
-"""
+"""Least factor: where a sheet may not grow so much, a pan moves the picture on one of its own size."""
 SHIFT = 0.5
 """The part of the side by which it then moves."""
+MOST_PIXELS = 2.0
+"""Times a model's own pixels that a pan or Make Square may make: up to there the old ones keep their size."""
+ALIGN = 8
+"""Pixels along a latent of most models."""
 DIFFERENT = 24
 """Levels of 255 by which a painted pixel differs at least: a photograph's compression stays below."""
 RATIO_TOLERANCE = 0.02
@@ -111,24 +114,43 @@ def zoomed(picture: Size, size: Size, factor: float) -> Canvas:
 
 
 def panned(picture: Size, entry: ModelEntry, direction: Direction) -> Canvas:
-    """The picture at one side of a sheet that is longer in the other direction.
+    """The picture, as large as it is, at one side of a sheet that is longer in the other direction.
 
-    A model has few sizes: where none is longer, the sheet is of the picture's shape and the picture moves
-    on it.
+    No sheet is longer for its width than the longest that the model draws: where it would be, the picture
+    moves on a sheet of its own size.
     """
     x, y = direction.value
-    ratio = picture[0] / picture[1]
-    size = entry.nearest_size(ratio * GROWTH ** (abs(x) - abs(y)))
-    grown = (size[0] / size[1] / ratio) ** (abs(x) - abs(y))
-    if grown < SMALLEST_GROWTH:
-        size = entry.nearest_size(ratio)
-        left, top = -round(x * SHIFT * size[0]), -round(y * SHIFT * size[1])
-        return Canvas(size, (left, top, left + size[0], top + size[1]))
+    along, across = picture if x else picture[::-1]
+    longest = max(1 / squareness(size) for size in entry.sizes)
+    longer = min(along * GROWTH, across * longest)
+    if longer < SMALLEST_GROWTH * along:
+        left, top = -round(x * SHIFT * picture[0]), -round(y * SHIFT * picture[1])
+        return Canvas(picture, (left, top, left + picture[0], top + picture[1]))
+    size = _bounded((longer, across) if x else (across, longer), entry)
     scale = size[1] / picture[1] if x else size[0] / picture[0]
     width, height = (round(picture[0] * scale), size[1]) if x else (size[0], round(picture[1] * scale))
     left = size[0] - width if direction is Direction.LEFT else 0
     top = size[1] - height if direction is Direction.UP else 0
     return Canvas(size, (left, top, left + width, top + height))
+
+
+def squared(picture: Size, entry: ModelEntry) -> Canvas:
+    """The picture, as large as it is, in the middle of a square."""
+    side = max(picture)
+    return zoomed(picture, _bounded((side, side), entry), 1.0)
+
+
+def squareness(size: Size) -> float:
+    """The shorter side in longer ones; 1 for a square."""
+    return min(size) / max(size)
+
+
+def _bounded(size: tuple[float, float], entry: ModelEntry) -> Size:
+    """The size, or the largest of its shape that has `MOST_PIXELS`."""
+    own = max(width * height for width, height in entry.sizes)
+    scale = min(1.0, math.sqrt(MOST_PIXELS * own / (size[0] * size[1])))
+    width, height = (max(ALIGN, int(side * scale) // ALIGN * ALIGN) for side in size)
+    return width, height
 
 
 def _stretched(placed: Image.Image, box: Box, size: Size) -> Image.Image:
@@ -140,7 +162,24 @@ def _stretched(placed: Image.Image, box: Box, size: Size) -> Image.Image:
         for (y, height), (from_y, to_y) in lines:
             part = placed.resize((width, height), _NEAREST, (from_x, from_y, to_x, to_y))
             sheet.paste(part, (x, y))
-    return sheet.filter(ImageFilter.GaussianBlur(max(size) / 32))
+    return _softened(sheet, box)
+
+
+def _softened(sheet: Image.Image, box: Box) -> Image.Image:
+    """The sheet blurred, and the more the further from the box: no stripe runs from it to the border."""
+    softened = sheet.filter(ImageFilter.GaussianBlur(max(sheet.size) / 32))
+    for part in (16, 8, 4):
+        reach = max(sheet.size) / part
+        beyond = Image.new("L", sheet.size, 255)
+        beyond.paste(0, _widened(box, round(reach)))
+        blurred = softened.filter(ImageFilter.GaussianBlur(reach))
+        softened.paste(blurred, mask=beyond.filter(ImageFilter.GaussianBlur(reach / 2)))
+    return softened
+
+
+def _widened(box: Box, reach: int) -> Box:
+    left, top, right, bottom = box
+    return left - reach, top - reach, right + reach, bottom + reach
 
 
 def _bands(begin: int, end: int, side: int, length: int) -> list[tuple[Size, Size]]:

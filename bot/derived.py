@@ -48,6 +48,7 @@ _WITHOUT_SOURCE: Final[RequestChanges] = {
     "source_key": None,
     "mask_key": None,
     "mask_words": "",
+    "continues": False,
     "scale": 1,
     "creativity": 0.0,
     "strength": 1.0,
@@ -256,6 +257,7 @@ def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str)
         "strength": kept.strength,
         "mask_key": kept.mask_key,
         "mask_words": kept.mask_words,
+        "continues": kept.continues and request.prompt == kept.prompt,
         "references": tuple(each for each in kept.references if each.role is Role.IMAGE),
     }
     if kept.task is not Task.TEXT_TO_IMAGE:

@@ -34,9 +34,9 @@ QUOTED = r"""(?<![^\s(\[{]) (?: "[^"]*"(?!\w) | “[^“”]*” )"""
 
 _QUOTED_OR_FLAG = re.compile(rf"{QUOTED} | (?<!\S) -- (?P<name> [A-Za-z][\w-]* )", re.VERBOSE)
 DASHES = "-‐‑‒–—―⸺⸻−﹘﹣－ーｰ─━"
-"""What phones, pages and input methods write for the dashes before a flag's name."""
+"""Signs that phones, pages and input methods write for the dashes before a flag's name."""
 SEPARATORS = ",，、"
-"""What stands between the items of a list."""
+"""Signs between the items of a list."""
 _ESCAPE = re.compile(rf"\\(?=[{re.escape(DASHES)}{SEPARATORS}{{}}():<])")
 _ADAPTER = re.compile(
     r"(?<!\\)<(?:lora|lyco|hypernet):\s*([^:<>]*[^:<>\s])\s*(?::\s*([^\s:<>]*)[^<>]*)?>", re.IGNORECASE
@@ -85,7 +85,7 @@ def clean(text: str) -> str:
 
 
 def items(words: str) -> list[str]:
-    """What a list names, whichever commas stand between."""
+    """Items of a list, whichever commas stand between."""
     return [item for each in re.split(f"[{SEPARATORS}]", words) if (item := each.strip())]
 
 

@@ -46,7 +46,7 @@ class Labelled:
 
 
 def split(text: str) -> Labelled | None:
-    """What stands before the label of unwished things, and behind all of them; None where there is none."""
+    """Text before the label of unwished things, and behind all of them; None where there is none."""
     label = next((each for each in _LABEL.finditer(text) if each["negative"]), None)
     if label is None:
         return None

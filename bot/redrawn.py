@@ -29,13 +29,15 @@ from bot.derived import (
     words_of,
 )
 from bot.grammar import SEPARATORS
-from storage.catalog import Catalog, ModelEntry, Size
+from storage.catalog import Catalog, Size
 from storage.contract import GRID, Action, RequestChanges, Task
 from storage.errors import Refused
 from storage.tables import Image, Job
 
-OUTPAINT_STRENGTH = 0.9
-"""Below 1 the drawing begins with the stretched edges of the picture, and keeps their colours."""
+CONTINUED = 0.4
+"""The strength of what goes on from a picture: the drawing begins with its stretched edges and keeps them."""
+WORDED = 0.9
+"""The strength where changed words ask for something else around it: little more than the edges' colours."""
 
 ZOOM = 2.0
 """Zoom that Custom Zoom's form begins with."""
@@ -91,19 +93,14 @@ def outpaint(
     entry = catalog[words.request.model]
     size = (drawn_image.width, drawn_image.height)
     if action is Action.MAKE_SQUARE:
-        canvas = _squared(size, entry)
+        if canvases.squareness(entry.nearest_size(1.0)) <= canvases.squareness(size):
+            raise NoSquarerSize(entry.title)
+        canvas = canvases.squared(size, entry)
     elif action in _ZOOMS:
         canvas = canvases.zoomed(size, (words.request.width, words.request.height), _ZOOMS[action])
     else:
         canvas = canvases.panned(size, entry, _PANS[action])
     return _on_canvas(words, action, picture, drawn_image, canvas)
-
-
-def _squared(size: Size, entry: ModelEntry) -> Canvas:
-    square = entry.nearest_size(1.0)
-    if max(square) / min(square) >= max(size) / min(size):
-        raise NoSquarerSize(entry.title)
-    return canvases.zoomed(size, square, 1.0)
 
 
 def custom_zoom_prompt(session: Session, image_id: int) -> str:
@@ -185,9 +182,11 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
 def _on_canvas(
     words: Words, action: Action, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
 ) -> Derived:
+    continues = words.request.prompt == picture[1].request["prompt"]
     changes: RequestChanges = {
         **_drawn_anew(drawn, canvas.size),
-        "strength": OUTPAINT_STRENGTH,
+        "strength": CONTINUED if continues else WORDED,
+        "continues": continues,
         "tile": False,
     }
     return words.derived(action, picture, changes, Sheet(drawn.key, canvas.compose))

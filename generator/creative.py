@@ -16,6 +16,9 @@ from storage.contract import GenerationRequest, Task
 LARGEST = 2
 """Times a model's own side: in larger pictures it would begin to draw everything twice."""
 
+MOST_GUIDANCE = 1.5
+"""Strength with which words may push: what they name is there already, and must not be drawn in each part of it."""
+
 OVERLAP = 1 / 4
 """Part of a piece's side in which it fades into its neighbour."""
 
@@ -42,13 +45,18 @@ def enriched(
     """
     pixels = _aligned(np.asarray(image.convert("RGB"), np.float32))
     height, width = pixels.shape[:2]
-    side = LARGEST * math.isqrt(max(width * height for width, height in sizes)) // ALIGN * ALIGN
+    own = max(width * height for width, height in sizes)
+    side = LARGEST * math.isqrt(own) // ALIGN * ALIGN
     cut = max(width, height) > side
+    strength = request.creativity * _share(min(width, side) * min(height, side), own)
     # A piece has borders of its own; a picture that tiles is then cut all around instead.
     around = request.tile and cut
     places = list(itertools.product(_cuts(height, side, around), _cuts(width, side, around)))
     pieces = [
-        Piece(_piece_of(request, index, (len(columns), len(lines)), cut), _cropped(pixels, lines, columns))
+        Piece(
+            _piece_of(request, index, (len(columns), len(lines)), cut, strength),
+            _cropped(pixels, lines, columns),
+        )
         for index, (lines, columns) in enumerate(places)
     ]
     result, weight = np.zeros_like(pixels), np.zeros((height, width, 1), np.float32)
@@ -66,12 +74,24 @@ def _aligned(pixels: np.ndarray) -> np.ndarray:
     return np.pad(pixels, [*missing, (0, 0)], mode="edge")
 
 
-def _piece_of(request: GenerationRequest, index: int, size: Size, cut: bool) -> GenerationRequest:
+def _share(pixels: int, own: int) -> float:
+    """How much of the strength a piece takes that has more pixels than the model's own pictures.
+
+    A model draws things at the size that it knows: at one strength, a picture of twice the size is torn into
+    things of half the size. So large pieces keep their forms, and what is drawn anew is finer than they.
+    """
+    return min(1.0, math.sqrt(own / pixels))
+
+
+def _piece_of(
+    request: GenerationRequest, index: int, size: Size, cut: bool, strength: float
+) -> GenerationRequest:
     return request.changed(
         task=Task.IMAGE_TO_IMAGE,
         width=size[0],
         height=size[1],
-        strength=request.creativity,
+        strength=strength,
+        guidance_scale=min(request.guidance_scale, MOST_GUIDANCE),
         seed=request.seed_of(index),
         num_images_per_prompt=1,
         tile=request.tile and not cut,

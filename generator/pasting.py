@@ -19,7 +19,7 @@ LATENT = 8
 
 def feather(size: tuple[int, int]) -> int:
     """Pixels beyond a mask's border, in a picture of `size`, in which old and new are mixed."""
-    return max(4, min(size) // 32)
+    return max(LATENT, min(size) // 24)
 
 
 def to_draw(mask: PIL.Image.Image) -> PIL.Image.Image:
@@ -27,7 +27,7 @@ def to_draw(mask: PIL.Image.Image) -> PIL.Image.Image:
 
     So what it makes of the border is never seen, and a latent that the mask only touches is drawn.
     """
-    return grown(mask, max(LATENT, feather(mask.size)))
+    return grown(mask, feather(mask.size))
 
 
 def grown(mask: PIL.Image.Image, reach: int) -> PIL.Image.Image:

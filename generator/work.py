@@ -11,7 +11,7 @@ from typing import Any
 
 import PIL.Image
 
-from generator import creative, pasting
+from generator import creative, pasting, surroundings
 from generator.creative import Piece
 from generator.device_thread import EngineClosed
 from generator.engine import Engine
@@ -105,6 +105,8 @@ class Work:
         with self.timed("load_ms"):
             engine = self._models.engine(request.model)
             check = self._models.preview_check(request.model)
+        if request.continues and source is not None and mask is not None:
+            request = self._surrounding(request, source, mask)
         self._stop.check()
         with self.timed("run_ms"), self._reporter.waiting_for_device():
             future = engine.submit(
@@ -127,6 +129,15 @@ class Work:
     def _found(self, source: PIL.Image.Image, words: str) -> PIL.Image.Image:
         with self.timed("segment_ms"), self._reporter.waiting_for_device():
             return self._models.segmenter(self._claim.request.model).find(source, words)
+
+    def _surrounding(
+        self, request: GenerationRequest, sheet: PIL.Image.Image, mask: PIL.Image.Image
+    ) -> GenerationRequest:
+        """The request without what the picture on the sheet shows already; as it is without a segmenter."""
+        if self._catalog[request.model].segmenter is None:
+            return request
+        with self.timed("segment_ms"), self._reporter.waiting_for_device():
+            return surroundings.of(request, sheet, mask, self._models.segmenter(request.model).see)
 
     def _progressed(self, progress: Progress) -> None:
         self._reporter.progressed(progress)

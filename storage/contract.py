@@ -238,6 +238,7 @@ class RequestChanges(TypedDict, total=False):
     source_keys: tuple[str, ...]
     mask_key: str | None
     mask_words: str
+    continues: bool
 
 
 class GenerationRequest(BaseModel):
@@ -259,9 +260,10 @@ class GenerationRequest(BaseModel):
     (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions
     are its words. `strength` (0–1) is diffusers' for image-to-image and inpainting; `mask_key` names the mask
     in the image store (white is drawn anew), and `mask_words` things, with commas between, that are to be
-    found in the picture; both together are drawn anew. `scale` is the upscaling factor, `upscaler` which of
-    the model's enlarges (None its default) and `creativity` (0–1) the strength of a light second diffusion of
-    the enlarged picture. Each is read only for its task.
+    found in the picture; both together are drawn anew. With `continues` what is new goes on from the picture
+    of which the words tell: they ask for nothing a second time. `scale` is the upscaling factor, `upscaler`
+    which of the model's enlarges (None its default) and `creativity` (0–1) the strength of a light second
+    diffusion of the enlarged picture. Each is read only for its task.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -301,6 +303,7 @@ class GenerationRequest(BaseModel):
     source_keys: Annotated[tuple[str, ...], Field(max_length=MOST_BLENDED)] = ()
     mask_key: str | None = None
     mask_words: Annotated[str, Field(max_length=MOST_MASK_WORDS)] = ""
+    continues: bool = False
 
     @model_validator(mode="after")
     def _has_its_source(self) -> Self:

@@ -59,7 +59,7 @@ class Media(MediaWorker):
 
 
 def with_size(asset: dict[str, Any], blob: bytes) -> dict[str, Any]:
-    """What the page is told of a picture, with its size, which SimCord adds only once it was loaded."""
+    """Description of a picture for the page, with its size, which SimCord adds only once it was loaded."""
     size = None if "displayWidth" in asset else size_of(blob)
     return asset if size is None else {**asset, "displayWidth": size[0], "displayHeight": size[1]}
 

@@ -50,10 +50,10 @@ def test_a_zoom_may_reshape() -> None:
 @pytest.mark.parametrize(
     ("direction", "size", "box"),
     [
-        (Direction.LEFT, (160, 112), (48, 0, 160, 112)),
-        (Direction.RIGHT, (160, 112), (0, 0, 112, 112)),
-        (Direction.UP, (112, 160), (0, 48, 112, 160)),
-        (Direction.DOWN, (112, 160), (0, 0, 112, 112)),
+        (Direction.LEFT, (192, 128), (64, 0, 192, 128)),
+        (Direction.RIGHT, (192, 128), (0, 0, 128, 128)),
+        (Direction.UP, (128, 192), (0, 64, 128, 192)),
+        (Direction.DOWN, (128, 192), (0, 0, 128, 128)),
     ],
 )
 def test_a_pan_grows_to_its_side(
@@ -82,8 +82,44 @@ def test_every_pan_keeps_part_of_the_picture_and_adds_to_it(
     picture: tuple[int, int], direction: Direction
 ) -> None:
     canvas = canvases.panned(picture, ENTRY, direction)
-    assert canvas.size in ENTRY.sizes
+    left, top, right, bottom = canvas.box
+    assert (right - left, bottom - top) == picture
     check(canvas, picture)
+
+
+@given(directions=st.lists(st.sampled_from(Direction), min_size=1, max_size=8), picture=sizes)
+def test_pans_go_on_without_end(directions: list[Direction], picture: tuple[int, int]) -> None:
+    """Sheets stay within what a model can draw, and their shapes within its longest."""
+    own = max(width * height for width, height in ENTRY.sizes)
+    longest = max(max(size) / min(size) for size in ENTRY.sizes)
+    for direction in directions:
+        canvas = canvases.panned(picture, ENTRY, direction)
+        width, height = canvas.size
+        assert width * height <= canvases.MOST_PIXELS * own
+        assert width % canvases.ALIGN == height % canvases.ALIGN == 0
+        assert max(canvas.size) / min(canvas.size) <= max(longest, max(picture) / min(picture)) * 1.15
+        left, _, right, _ = canvas.box
+        shrunk = (right - left) / picture[0]
+        larger = picture[0] * picture[1] * canvases.GROWTH > 0.8 * canvases.MOST_PIXELS * own
+        assert shrunk == 1 or (larger and shrunk > 0.6)
+        picture = canvas.size
+
+
+@given(picture=sizes)
+def test_a_square_keeps_the_old_pixels_at_their_size(picture: tuple[int, int]) -> None:
+    own = max(width * height for width, height in ENTRY.sizes)
+    if picture[0] != picture[1] and max(picture) ** 2 <= canvases.MOST_PIXELS * own:
+        canvas = canvases.squared(picture, ENTRY)
+        left, top, right, bottom = canvas.box
+        assert canvas.size == (max(picture), max(picture))
+        assert (right - left, bottom - top) == picture
+
+
+def test_a_square_of_a_long_picture_is_bounded() -> None:
+    canvas = canvases.squared((256, 64), ENTRY)
+    assert canvas.size[0] * canvas.size[1] <= canvases.MOST_PIXELS * 128 * 160
+    left, _, right, _ = canvas.box
+    assert right - left == canvas.size[0] < 256
 
 
 @given(picture=sizes, size=sizes, factor=st.floats(1.2, 2))
@@ -118,7 +154,15 @@ def check(canvas: Canvas, picture: tuple[int, int]) -> None:
 
 def test_what_is_around_continues_the_edges() -> None:
     sheet, _ = canvases.panned((128, 128), ENTRY, Direction.RIGHT).compose(gradient((128, 128)))
-    assert np.abs(pixels(sheet)[:, 111] - pixels(sheet)[:, 118]).mean() < 6
+    assert np.abs(pixels(sheet)[:, 127] - pixels(sheet)[:, 134]).mean() < 6
+
+
+def test_what_is_around_is_the_smoother_the_further_it_is() -> None:
+    stripes = Image.fromarray(np.tile(np.repeat([40, 200], 16).astype(np.uint8), (128, 4)))
+    sheet, _ = canvases.panned((128, 128), ENTRY, Direction.DOWN).compose(stripes)
+    near, far = (np.ptp(pixels(sheet)[line, 8:-8].astype(int), axis=0).max() for line in (130, 190))
+    assert near > 100
+    assert far < near / 2
 
 
 def test_places_are_ninths() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from bot import redrawn
 from bot.messages import deeds
 from storage.contract import Action, GenerationRequest, Task
 from tests.bot import drawing
@@ -45,10 +46,10 @@ def checked_sheet(world: World, request: GenerationRequest, box: tuple[int, int,
     [
         ("Zoom Out 2×", (64, 64), (16, 16, 48, 48), "Zoom Out by"),
         ("Zoom Out 1.5×", (64, 64), (10, 10, 53, 53), "Zoom Out by"),
-        ("⬅️", (80, 56), (24, 0, 80, 56), "Pan Left by"),
-        ("➡️", (80, 56), (0, 0, 56, 56), "Pan Right by"),
-        ("⬆️", (56, 80), (0, 24, 56, 80), "Pan Up by"),
-        ("⬇️", (56, 80), (0, 0, 56, 56), "Pan Down by"),
+        ("⬅️", (88, 64), (24, 0, 88, 64), "Pan Left by"),
+        ("➡️", (88, 64), (0, 0, 64, 64), "Pan Right by"),
+        ("⬆️", (64, 88), (0, 24, 64, 88), "Pan Up by"),
+        ("⬇️", (64, 88), (0, 0, 64, 64), "Pan Down by"),
     ],
 )
 async def test_the_picture_lies_on_a_larger_sheet(
@@ -77,14 +78,14 @@ async def test_the_prompt_says_the_new_ratio(world: World) -> None:
     alice = world.member("alice")
     _, single = await picked(world, alice, "a red castle --aspect 1:1 --cfg 3 --seed 9")
     await press(alice, single, "➡️")
-    assert job_rows(world)[-1].text == "a red castle --cfg 3 --ar 10:7"
+    assert job_rows(world)[-1].text == "a red castle --cfg 3 --ar 11:8"
     drawing.draw(world.backends)
     panned = await world.picture(after=single.id)
     await press(alice, panned, "U1")
     wide = await world.picture(after=panned.id)
     await press(alice, wide, "Zoom Out 2×")
-    assert job_rows(world)[-1].text == "a red castle --cfg 3 --ar 10:7"
-    assert (newest(world).width, newest(world).height) == (80, 56)
+    assert job_rows(world)[-1].text == "a red castle --cfg 3 --ar 11:8"
+    assert (newest(world).width, newest(world).height) == (88, 64)
 
 
 async def test_make_square_is_there_where_it_has_a_meaning(world: World) -> None:
@@ -96,11 +97,11 @@ async def test_make_square_is_there_where_it_has_a_meaning(world: World) -> None
     await press(alice, wide, "Make Square")
     job = job_rows(world)[-1]
     assert (job.action, job.text) == (Action.MAKE_SQUARE, "a red castle --ar 1:1")
-    assert (newest(world).width, newest(world).height) == (64, 64)
+    assert (newest(world).width, newest(world).height) == (80, 80)
     mask = stored(world, newest(world).mask_key)
     assert mask[0].all()
     assert mask[-1].all()
-    assert not mask[32].any()
+    assert not mask[12:68].any(), "the old pixels keep their size"
 
 
 async def test_an_enlarged_picture_is_zoomed_at_the_size_it_was_drawn_in(world: World) -> None:
@@ -111,7 +112,7 @@ async def test_an_enlarged_picture_is_zoomed_at_the_size_it_was_drawn_in(world: 
     large = await world.picture(after=single.id)
     await press(alice, large, "⬇️")
     request = newest(world)
-    assert (request.width, request.height, request.scale) == (56, 80, 1)
+    assert (request.width, request.height, request.scale) == (64, 88, 1)
     assert request.parent_image_id == images(world)[1].id
     assert used(world.reread(large)) == ["⬇️"]
 
@@ -184,8 +185,24 @@ async def test_a_remixed_pan_is_of_the_new_words(world: World) -> None:
     set_up(world, alice, remix=True)
     await fill(alice, await press(alice, single, "⬅️"), prompt="a sea of flowers --seed 12")
     assert (newest(world).prompt, newest(world).seed) == ("a sea of flowers", 12)
-    assert job_rows(world)[-1].text == "a sea of flowers --seed 12 --ar 10:7"
-    checked_sheet(world, newest(world), (24, 0, 80, 56))
+    assert job_rows(world)[-1].text == "a sea of flowers --seed 12 --ar 11:8"
+    checked_sheet(world, newest(world), (24, 0, 88, 64))
+    assert not newest(world).continues, "other words are for what is around"
+    assert newest(world).strength == redrawn.WORDED
+
+
+async def test_unchanged_words_tell_of_the_picture_that_goes_on(world: World) -> None:
+    alice = world.member("alice")
+    _, single = await picked(world, alice)
+    await press(alice, single, "⬅️")
+    assert (newest(world).continues, newest(world).strength) == (True, redrawn.CONTINUED)
+    opened = await press(alice, single, "Custom Zoom")
+    await fill(alice, opened, prompt=prefilled(opened))
+    assert newest(world).continues
+    drawing.draw(world.backends)
+    grid = await world.picture(after=single.id)
+    await press(alice, grid, "V1")
+    assert not newest(world).continues
 
 
 async def test_the_same_press_twice_is_one_zoom(world: World) -> None:

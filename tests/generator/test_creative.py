@@ -56,8 +56,21 @@ def test_what_the_model_can_take_is_drawn_whole() -> None:
     ((request, given),) = drawn.pieces
     assert given.size == (request.width, request.height) == (128, 96)
     assert request.task is Task.IMAGE_TO_IMAGE
-    assert (request.strength, request.seed, request.tile) == (0.3, 2**32 - 1, True)
+    assert (request.seed, request.tile) == (2**32 - 1, True)
     assert request.num_images_per_prompt == 1
+
+
+def test_what_is_larger_than_the_models_own_is_drawn_more_lightly() -> None:
+    drawn = Drawn()
+    strengths = []
+    for size in ((64, 64), (96, 64), (128, 96), (152, 152), (512, 512)):
+        creative.enriched(noisy(size=size), asked(guidance_scale=4), SIZES, drawn)
+        strengths.append({piece.request.strength for piece in drawn.pieces})
+        assert {piece.request.guidance_scale for piece in drawn.pieces} == {creative.MOST_GUIDANCE}
+    small, own, large, largest, cut = (strength for (strength,) in strengths)
+    assert small == own == 0.3
+    assert own > large > largest == pytest.approx(0.15, rel=0.05)
+    assert cut == largest
 
 
 @pytest.mark.parametrize("tile", [False, True])
