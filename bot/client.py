@@ -111,10 +111,7 @@ class EaselBot(discord.Client):
 
     async def explain(self, interaction: Interaction, error: Exception) -> None:
         """Tell the member in one sentence, which only they see, what went wrong and what to do."""
-        if errors.expected(error):
-            log.info("interaction %s was refused: %r", interaction.id, error)
-        else:
-            log.error("interaction %s failed", interaction.id, exc_info=error)
+        errors.note(f"interaction {interaction.id}", error)
         sentence = errors.sentence(error, reference=interaction.id)
         echo = errors.attachment(error)
         file = MISSING if echo is None else discord.File(io.BytesIO(echo.encode()), "prompt.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from bot.messages import batches, deeds, finding, pictures, privacy, prompts
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
 from bot.picture_prompts import SeveralPictures
+from bot.polling import reason
 from bot.readings import DuplicateImages, NoDescriber, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSegmenter, NoSquarerSize
@@ -29,6 +31,8 @@ from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm, Unresolved
 from bot.views.press import UnknownButton
 from bot.views.uses import NoPicture, PictureTooLarge
+from storage import full_disks
+from storage.database import passes
 from storage.errors import (
     AlreadyFinished,
     Banned,
@@ -47,6 +51,8 @@ from storage.errors import (
     Refused,
 )
 from storage.takedowns import TakenDown
+
+log = logging.getLogger(__name__)
 
 _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     FlagError: lambda error: messages.flag_faults(error.faults),
@@ -118,6 +124,16 @@ def expected(error: BaseException) -> bool:
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
+def note(what: str, error: Exception) -> None:
+    """Log what a member is told of: a refusal or an outage in a line, a fault of ours with its traceback."""
+    if expected(error):
+        log.info("%s was refused: %r", what, error)
+    elif full_disks.is_full(error) or passes(error):
+        log.error("%s failed: %s", what, reason(error))
+    else:
+        log.error("%s failed", what, exc_info=error)
+
+
 def sentence(error: BaseException, reference: int | None = None) -> str:
     """What the member reads, at most one message long. An unforeseen error gives `reference` to quote."""
     text, echo = _plain_sentence(error, reference), _echo(error)
@@ -143,6 +159,8 @@ def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
     for kind, say in _SENTENCES.items():
         if isinstance(error, kind):
             return _named(error, say(error))
+    if full_disks.is_full(error):
+        return messages.disk_full()
     return messages.unexpected(reference)
 
 
