@@ -1,4 +1,4 @@
-"""What a full disk looks like: to the file system, to SQLite and to PostgreSQL."""
+"""Errors that mean a full disk: the file system's, SQLite's and PostgreSQL's."""
 
 from __future__ import annotations
 

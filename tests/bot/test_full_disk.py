@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from bot import messages
-from storage import full_disks, images
+from storage import full_disks
 from storage.database import Database
 from tests.bot import drawing, photos
 from tests.bot.pressing import job_rows
@@ -68,7 +68,7 @@ async def test_a_picture_that_finds_no_room_is_told_of(
     picture = ("castle.png", photos.png())
     (world.backends.images.folder / ".incoming" / "full.part").symlink_to("/dev/full")
     with monkeypatch.context() as full:
-        full.setattr(images.secrets, "token_hex", lambda _: "full")
+        full.setattr("storage.images.secrets.token_hex", lambda _: "full")
         asked = await alice.slash(world.channel, "describe", image=picture)
         assert answer(asked).content == messages.disk_full()
     world.forgive()
