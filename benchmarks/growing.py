@@ -151,7 +151,7 @@ class Nursery:
         )  # fmt: skip
 
     def has_second(self, before: Picture, after: Picture, canvas: Canvas, nouns: Sequence[str]) -> bool:
-        """True where the new area shows one of the nouns: in the whole, or by itself, where it is seen larger.
+        """True where the new area shows one of the nouns: in the whole, or by itself, seen larger.
 
         Even bare ground is taken for a little of one: so much as the undrawn sheet has is none.
         """

@@ -17,6 +17,7 @@ from bot import incoming
 from bot.incoming import File, Incoming
 from storage import brought
 from storage.backends import Backends
+from storage.database import passes
 from storage.images import COMPOSED
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,13 @@ class Arrivals:
             return
         try:
             await asyncio.to_thread(brought.let_go, self._backends, self._bringings)
-        except Exception:
+        except Exception as failed:
             # What refused the command is what its member should read; the sweep comes later.
-            log.exception("what a refused command brought could not be let go")
+            log.error(
+                "what a refused command brought could not be let go: %s",
+                getattr(failed, "orig", failed),
+                exc_info=not passes(failed),
+            )
 
     async def receive(self, sources: Sequence[File | str]) -> list[Incoming]:
         """Fetch and keep the pictures of files, or behind links as they were typed, in order.

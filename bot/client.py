@@ -115,10 +115,7 @@ class EaselBot(discord.Client):
 
         Below it stands what they have `typed` into a form, or else the command that the error names.
         """
-        if errors.expected(error):
-            log.info("interaction %s was refused: %r", interaction.id, error)
-        else:
-            log.error("interaction %s failed", interaction.id, exc_info=error)
+        errors.note(f"interaction {interaction.id}", error)
         sentence = errors.sentence(error, interaction.id, typed)
         echo = errors.attachment(error, typed)
         file = MISSING if echo is None else discord.File(io.BytesIO(echo.encode()), "prompt.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from bot.messages.typed import NOTHING, Typed
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
 from bot.picture_prompts import SeveralPictures
+from bot.polling import reason
 from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSegmenter, NoSquarerSize
@@ -29,6 +31,8 @@ from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm, Unresolved
 from bot.views.press import UnknownButton
 from bot.views.uses import NoPicture, PictureTooLarge
+from storage import full_disks
+from storage.database import passes
 from storage.errors import (
     AlreadyFinished,
     Banned,
@@ -47,6 +51,8 @@ from storage.errors import (
     Refused,
 )
 from storage.takedowns import TakenDown
+
+log = logging.getLogger(__name__)
 
 _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     FlagError: lambda error: language.flag_faults(error.faults),
@@ -119,6 +125,16 @@ def expected(error: BaseException) -> bool:
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
+def note(what: str, error: Exception) -> None:
+    """Log an error that a member is told of: a refusal or an outage in a line, ours with its traceback."""
+    if expected(error):
+        log.info("%s was refused: %r", what, error)
+    elif full_disks.is_full(error) or passes(error):
+        log.error("%s failed: %s", what, reason(error))
+    else:
+        log.error("%s failed", what, exc_info=error)
+
+
 def sentence(error: BaseException, reference: int | None = None, typed: Typed = NOTHING) -> str:
     """Sentence for the member, at most one message long. An unforeseen error gives `reference` to quote."""
     said, echo = _plain_sentence(error, reference), typed.text or _echo(error)
@@ -148,6 +164,8 @@ def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
     for kind, say in _SENTENCES.items():
         if isinstance(error, kind):
             return _named(error, say(error))
+    if full_disks.is_full(error):
+        return refusals.disk_full()
     return refusals.unexpected(reference)
 
 

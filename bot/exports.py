@@ -20,13 +20,14 @@ from bot import posting
 from bot.client_loop import Requests
 from bot.messages import privacy as said
 from bot.parcels import Parcel, parcels
-from bot.polling import Outage
+from bot.polling import Outage, reason
 from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, Letter, Place
 from bot.translation import spoken
 from bot.views.press import button
 from storage import exports
 from storage.backends import Backends
 from storage.clock import Clock
+from storage.database import passes
 from storage.errors import Stale
 from storage.monotonic import monotonic
 from storage.tables import Export
@@ -128,9 +129,12 @@ class Exports:
             self._write(exports.hand_back, row.id)
         except Stale:
             log.info("export %s: its member deleted their data", row.id)
-        except Exception:
-            # Perhaps the database is away: it is taken again when its hold is over.
-            log.exception("export %s failed", row.id)
+        except Exception as error:
+            # Where the database is away it is taken again when its hold is over.
+            if passes(error):
+                log.warning("export %s waits for the database: %s", row.id, reason(error))
+            else:
+                log.exception("export %s failed", row.id)
         finally:
             with self._lock:
                 self._under_way.discard(row.id)
@@ -149,9 +153,11 @@ class Exports:
                 self._write(exports.sent, row.id, parcel.place + 1, parcel.cursor, HOLD_MS)
         except (Stale, CancelledError):
             raise
-        except Unreachable as reason:
-            log.warning("export %s: member %s cannot be reached: %s", row.id, row.member_id, reason)
-        except Exception:
+        except Unreachable as why:
+            log.warning("export %s: member %s cannot be reached: %s", row.id, row.member_id, why)
+        except Exception as error:
+            if passes(error):
+                raise
             log.exception("export %s: try %s failed", row.id, row.tries)
             if row.tries < MOST_TRIES:
                 self._write(exports.later, row.id, 1000 * 2**row.tries)

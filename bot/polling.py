@@ -40,5 +40,6 @@ class Outage:
 
 def reason(error: Exception) -> str:
     """The driver's words in one line, without the statement and what it was about."""
-    said = str(getattr(error, "orig", None) or type(error).__name__).strip()
+    told = getattr(error, "orig", None) or getattr(error, "strerror", None)
+    said = str(told or type(error).__name__).strip()
     return said.splitlines()[0] if said else type(error).__name__

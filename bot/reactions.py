@@ -44,11 +44,8 @@ async def react(client: discord.Client, backends: Backends, reaction: discord.Ra
         await deed(client, backends, reaction)
     except (NoSuchMessage, NotYours):
         return
-    except Exception as error:
-        if errors.expected(error):
-            log.info("reaction to message %s was refused: %r", reaction.message_id, error)
-        else:
-            log.error("reaction to message %s failed", reaction.message_id, exc_info=error)
+    except Exception as error:  # noqa: BLE001  (it is noted and told)
+        errors.note(f"reaction to message {reaction.message_id}", error)
         tell = _tell_directly if isinstance(error, ABOUT_THE_MEMBER) else _tell
         await tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
 

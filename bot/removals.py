@@ -7,13 +7,15 @@ import logging
 from collections.abc import Iterable
 
 import discord
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import posting
 from bot.posting import FAILURES, Failure, Place
-from storage import brought, removals
+from storage import removals
 from storage.backends import Backends
 from storage.clock import Clock
+from storage.removals import Remains
 from storage.tables import Batch, Image, Job, Message
 
 log = logging.getLogger(__name__)
@@ -29,25 +31,21 @@ async def remove(
     Raises:
         NoSuchJob: there is none.
     """
-    shown, keys, sheets = await backends.database.write(_remove, job_id, image_id)
-    if image_id is None:
+    shown, key, remains = await backends.database.write(_remove, job_id, image_id)
+    if key is None:
         await asyncio.to_thread(backends.images.delete_job, job_id)
-    for key in keys:
+    else:
         await asyncio.to_thread(backends.images.delete, key)
-    for key in sheets:
-        await asyncio.to_thread(brought.forget, backends, key)
+    await asyncio.to_thread(remains.delete, backends)
     return await delete_messages(client, shown)
 
 
-def _remove(
-    session: Session, job_id: int, image_id: int | None
-) -> tuple[list[Message], list[str], list[str]]:
-    """The messages; the keys of one picture's file and of the movie, which shows it too; those of sheets."""
+def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], str | None, Remains]:
+    """The messages; the key of one picture's file; what was made of the pictures and shows them."""
     shown = removals.remove(session, job_id, image_id)
-    movie_key = removals.forget_movie(session, job_id)
+    taken = select(Image.id).where(Image.job_id == job_id if image_id is None else Image.id == image_id)
     key = None if image_id is None else session.get_one(Image, image_id).key
-    sheets = removals.forget_sheets(session, job_id, image_id)
-    return shown, [each for each in (key, movie_key) if each is not None], sheets
+    return shown, key, removals.forget_made_of(session, taken)
 
 
 async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:

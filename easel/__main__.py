@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from easel import __version__, bot, database, demo, doctor, imagine, models, parse, run, withhold, worker
-from storage.errors import CatalogError, ConfigError
-
-
-class _OneSentence(TyperGroup):
-    """Wrong configuration stops with its sentence and exit code 2, not with a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (ConfigError, CatalogError) as error:
-            sys.stderr.write(f"easel: {error}\n")
-            raise typer.Exit(2) from None
-
+from easel.one_sentence import OneSentence
 
 app = typer.Typer(
-    cls=_OneSentence,
+    cls=OneSentence,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

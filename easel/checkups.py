@@ -167,6 +167,8 @@ def database(settings: Config) -> Iterator[Finding]:
             differences = opened.check()
     except ConfigError as error:
         mend = "Is the server up, and are host, user and password right?"
+        if name == "sqlite":
+            mend = "Is it a database of Easel's, may this user write to it and its folder, and is there room?"
         yield Finding("bad", "EASEL_DATABASE_URL", str(error), mend)
         return
     finally:
@@ -221,7 +223,13 @@ def key(settings: Config) -> Iterator[Finding]:
 def private_folder(settings: Config) -> Iterator[Finding]:
     folder = settings.data_dir
     for path, mode in ((folder, 700), (secret_key.kept_in(folder), 600)):
-        if path.exists() and open_to_others(path):
+        try:
+            open_ = path.exists() and open_to_others(path)
+        except OSError as error:
+            mend = "Let it be this user's, or set another folder."
+            yield Finding("bad", "EASEL_DATA_DIR", f"{path} cannot be read: {error.strerror}", mend)
+            return
+        if open_:
             text = f"{path} is open to other users of this machine"
             yield Finding("note", "EASEL_DATA_DIR", text, f"chmod {mode} {path}")
 

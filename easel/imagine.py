@@ -94,8 +94,8 @@ def _check_writable(out: Path, request: GenerationRequest) -> None:
     """Raises:
     ConfigError: the picture could not be written when it is drawn, or would not find room.
     """
-    is_new = not out.exists()
     try:
+        is_new = not out.exists()
         out.open("ab").close()
         if is_new:
             out.unlink()

@@ -30,11 +30,11 @@ def alone(folder: Path, command: str) -> Iterator[None]:
     """
     with _opened(folder) as file:
         _lock(file, folder)
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        said = f"`{command}` (process {os.getpid()} on {socket.gethostname()}, since {since})\n"
         try:
-            file.truncate(0)
-            since = datetime.now().astimezone().isoformat(" ", "seconds")
-            file.write(f"`{command}` (process {os.getpid()} on {socket.gethostname()}, since {since})\n")
-            file.flush()
+            # Not by `file`, which would try once more to write what did not fit when it is closed.
+            (folder / FILE).write_text(said, encoding="utf-8")
         except OSError as error:
             raise _unusable(folder, error) from None
         yield

@@ -17,7 +17,7 @@ LARGEST = 2
 """Times a model's own side: in larger pictures it would begin to draw everything twice."""
 
 MOST_GUIDANCE = 1.5
-"""Strength with which words may push: what they name is there already, and must not be drawn in each part of it."""
+"""Guidance of words: what they name is there already, and must not be drawn in each part of it."""
 
 OVERLAP = 1 / 4
 """Part of a piece's side in which it fades into its neighbour."""

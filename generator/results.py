@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import PIL.Image
 from generator import output
 from generator.safety import Verdict
 from generator.weight_hashes import hashes_of
-from storage import metadata
+from storage import full_disks, metadata
 from storage.attempts import Claim
 from storage.backends import Backends
 from storage.contract import GenerationRequest
@@ -21,8 +20,6 @@ from storage.errors import StoreFull
 from storage.images import key_for, movie_key_for
 
 log = logging.getLogger(__name__)
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Results:
@@ -96,6 +93,6 @@ class Results:
         try:
             self._store.save(key, data)
         except OSError as error:
-            if error.errno in _FULL:
+            if full_disks.is_full(error):
                 raise StoreFull(self.size) from error
             raise

@@ -29,7 +29,7 @@ WITHIN = 0.5
 """Of something whole, less is at the border than in the whole picture: so many times at most."""
 
 MOST_GUIDANCE = 1.5
-"""Strength with which words may push around a picture: a model that is pushed puts a thing into each empty middle."""
+"""Guidance around a picture: with more, a model puts a thing into each empty middle."""
 
 _JOINT = re.compile(
     r"([,.;:|，。、；：]|\b(?:of|on|in|at|by|under|beneath|with|among|during|near|behind|above|over|beside|and)\b)",

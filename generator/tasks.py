@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import logging
 import threading
@@ -20,7 +19,7 @@ from generator.results import Results
 from generator.room import Room
 from generator.stopping import LetGo, Stop
 from generator.work import Images, Words, Work
-from storage import attempts, jobs
+from storage import attempts, full_disks, jobs
 from storage.attempts import Blame, Claim
 from storage.backends import Backends
 from storage.contract import ChangedEvent, ErrorCode, GenerationRequest, JobState
@@ -249,10 +248,12 @@ def error_code(error: BaseException) -> ErrorCode:
             return ErrorCode.REGION_TOO_LARGE
         case CatalogError():
             return ErrorCode.MODEL_UNAVAILABLE
-        case StoreFull() | OSError(errno=errno.ENOSPC | errno.EDQUOT):
+        case StoreFull():
             return ErrorCode.DISK_FULL
         case MemoryError():
             return ErrorCode.OUT_OF_MEMORY
+    if full_disks.is_full(error):
+        return ErrorCode.DISK_FULL
     # torch's own, by name: this module runs without torch.
     if type(error).__name__ == "OutOfMemoryError":
         return ErrorCode.OUT_OF_MEMORY

@@ -61,6 +61,7 @@ WRITERS = {"sqlite": 1, "postgresql": 4}
 More would only compete for the interpreter, and SQLite's writers for the file: whoever finds it locked
 sleeps, and may be passed for long.
 """
+_BUSY = sqlite3.SQLITE_BUSY
 MIGRATION_LOCK = 0x6561_7365_6C
 
 
@@ -332,8 +333,9 @@ def _use_wal(connection: Any) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if monotonic() > end:
+        except sqlite3.OperationalError as error:
+            # A full disk or a folder that cannot be written stays so.
+            if getattr(error, "sqlite_errorcode", _BUSY) & 0xFF != _BUSY or monotonic() > end:
                 raise
             time.sleep(0.02)
         else:

@@ -1,5 +1,6 @@
 """A member's data deleted; `belongings` reads it.
 
+Sheets and movies that others' jobs made of the member's pictures go too (`removals.forget_made_of`).
 What stays after a deletion is what moderation and other members' pictures need: the member's Discord id,
 bans, reports and the audit log, and rows of jobs without a word in them, which messages and other jobs point
 to.
@@ -14,10 +15,11 @@ from typing import Any
 from sqlalchemy import Select, delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import brought, deliveries, members, states
+from storage import brought, deliveries, members, removals, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
 from storage.database import now
+from storage.removals import Remains
 from storage.tables import LIVE, OPEN, Batch, Delivery, Export, Favorite, Image, Job, MemberUsage
 
 
@@ -28,6 +30,8 @@ class Deleted:
     """Jobs that waited or ran, as they were: their messages in channels are about nothing now."""
     started_from: Sequence[str]
     """Keys of the pictures that their jobs started from, or were to."""
+    remains: Remains
+    """Files that other members' jobs were begun with, or filmed, of their pictures."""
 
 
 def _job_ids(member_id: int) -> Select[int]:
@@ -52,6 +56,7 @@ def erase(backends: Backends, member_id: int) -> Deleted:
     _drop_drawn(backends, member_id)
     for key in deleted.started_from:
         brought.forget(backends, key)
+    deleted.remains.delete(backends)
     backends.database.checkpoint()
     return deleted
 
@@ -84,6 +89,7 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
     session.execute(
         update(Batch).where(Batch.member_id == member_id).values(_NO_BATCH), execution_options=_UNTRACKED
     )
+    remains = removals.forget_made_of(session, select(Image.id).where(Image.job_id.in_(mine)))
     emptied = jobs_left.values({**_NO_JOB, "deleted_at": at}).returning(Job.id)
     count = len(session.scalars(emptied, execution_options=_UNTRACKED).all())
     # What was withdrawn keeps its place until its messages are deleted.
@@ -102,7 +108,7 @@ def delete_rows(session: Session, member_id: int) -> Deleted:
         session.execute(change, execution_options=_UNTRACKED)
     member.name, member.locale, member.settings, member.deleted_at = "", None, {}, at
     session.flush()
-    return Deleted(count, interrupted, started_from)
+    return Deleted(count, interrupted, started_from, remains)
 
 
 def _open_batches(session: Session, member_id: int) -> list[Batch]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from storage import deliveries, jobs
+from storage import brought, deliveries, jobs
+from storage.backends import Backends
+from storage.contract import Action
 from storage.database import now
 from storage.images import COMPOSED
 from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Message
+
+_ENLARGEMENTS = (Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE)
+"""What shows the same picture: what is drawn around such a copy is drawn around the picture itself."""
 
 
 def remove(session: Session, job_id: int, image_id: int | None = None) -> list[Message]:
@@ -39,32 +47,64 @@ def remove(session: Session, job_id: int, image_id: int | None = None) -> list[M
     return [message for message in shown if not message.ephemeral]
 
 
-def forget_movie(session: Session, job_id: int) -> str | None:
-    """Forget the movie of a job of which a picture is deleted: it shows all of them.
-
-    Returns the key of its file, which is the caller's to delete, after the commit.
-
-    Raises:
-        NoSuchJob: there is none.
+@dataclass(frozen=True)
+class Remains:
+    """Keys of files that held a deleted picture, and that no row names now: the caller's to delete, after the
+    commit.
     """
-    job = jobs.get(session, job_id)
-    key, job.movie_key = job.movie_key, None
-    session.flush()
-    return key
+
+    movies: Sequence[str]
+    sheets: Sequence[str]
+
+    def delete(self, backends: Backends) -> None:
+        """Blocks; not for the event loop."""
+        for key in self.movies:
+            backends.images.delete(key)
+        for key in self.sheets:
+            brought.forget(backends, key)
 
 
-def forget_sheets(session: Session, job_id: int, image_id: int | None = None) -> list[str]:
-    """Forget the sheets on which a job's pictures, or one of them, were laid to be drawn around.
+def forget_made_of(session: Session, taken: Select[int]) -> Remains:
+    """Forget what shows pictures (their ids) that are deleted, whoever asked for it: the movies of their jobs
+    and of whatever was drawn from them, and the sheets on which they were laid to be drawn around.
 
-    Whoever asks for the same drawing again is told that its picture is gone. Returns the keys of their files,
-    which are the caller's to delete, after the commit.
+    Finished pictures that a member drew from another's are that member's, and stay. Whoever asks for such a
+    drawing again is told that its picture is gone.
     """
-    taken = Image.job_id == job_id if image_id is None else Image.id == image_id
-    around = session.scalars(select(Job).where(Job.parent_image_id.in_(select(Image.id).where(taken)))).all()
-    keys = {
-        job.id: key for job in around if (key := job.request.get("source_key") or "").startswith(COMPOSED)
-    }
-    uses = (JobPicture.job_id.in_(keys), JobPicture.key.in_(keys.values()))
-    for named in (delete(JobPicture).where(*uses), delete(Bringing).where(Bringing.key.in_(keys.values()))):
+    own = session.scalars(select(Job).where(Job.id.in_(select(Image.job_id).where(Image.id.in_(taken)))))
+    made = _made_of(session, taken)
+    movies = [_without_movie(job) for job in {job.id: job for job in (*own, *made)}.values() if job.movie_key]
+    sheets = {job: key for job in made if (key := job.request.get("source_key") or "").startswith(COMPOSED)}
+    uses = JobPicture.job_id.in_([job.id for job in sheets]), JobPicture.key.in_(sheets.values())
+    brought_for = (
+        Bringing.member_id.in_({job.member_id for job in sheets}),
+        Bringing.key.in_(sheets.values()),
+    )
+    for named in (delete(JobPicture).where(*uses), delete(Bringing).where(*brought_for)):
         session.execute(named, execution_options={"synchronize_session": False})
-    return sorted(set(keys.values()))
+    session.flush()
+    return Remains(movies, sorted(set(sheets.values())))
+
+
+def _made_of(session: Session, taken: Select[int]) -> list[Job]:
+    """The jobs that began with these pictures or enlarged copies of them, and their re-rolls, in order.
+
+    A re-roll that was asked for below a picture is of its prompt, and begins with what its parent began with.
+    """
+    again = Job.action == Action.REROLL
+    found: dict[int, Job] = {}
+    news = session.scalars(select(Job).where(Job.parent_image_id.in_(taken), ~again)).all()
+    while news:
+        found.update((job.id, job) for job in news)
+        ids = [job.id for job in news]
+        copies = [job.id for job in news if job.action in _ENLARGEMENTS]
+        of_copies = select(Image.id).where(Image.job_id.in_(copies))
+        more = or_(and_(again, Job.parent_job_id.in_(ids)), and_(~again, Job.parent_image_id.in_(of_copies)))
+        news = [job for job in session.scalars(select(Job).where(more)) if job.id not in found]
+    return [found[job_id] for job_id in sorted(found)]
+
+
+def _without_movie(job: Job) -> str:
+    key, job.movie_key = job.movie_key, None
+    assert key is not None
+    return key

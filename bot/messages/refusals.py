@@ -148,6 +148,10 @@ def words_not_posted(words: Sequence[str]) -> str:
     )
 
 
+def disk_full() -> str:
+    return _("Sorry, the disk is full: Easel's operator has to make room. Try again then.")
+
+
 def unexpected(reference: int | None) -> str:
     said = _("Sorry, something went wrong, and it was noted.")
     if reference is None:
