@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Self
 
-from bot import prompt_text
+from prompts import markdown
 from storage.errors import ImageMissing
 from storage.images import ImageStore
 from storage.tables import Image, Job
@@ -33,14 +33,14 @@ class Entry:
     @classmethod
     def of_picture(cls, store: ImageStore, job: Job, image: Image, member: str) -> Self:
         """An original as the store has it. A picture gains nothing by compression."""
-        stem, _, extension = prompt_text.file_name(member, job.text, job.id).rpartition(".")
+        stem, _, extension = markdown.file_name(member, job.text, job.id).rpartition(".")
         name = f"{stem}_{image.index + 1}.{extension}"
         return cls(name, image.size, lambda: store.load(image.key), image_id=image.id)
 
     @classmethod
     def of_movie(cls, store: ImageStore, job: Job, key: str, member: str) -> Self:
         """The movie of a job's forming pictures."""
-        stem = prompt_text.file_name(member, job.text, job.id).rpartition(".")[0]
+        stem = markdown.file_name(member, job.text, job.id).rpartition(".")[0]
         return cls(f"{stem}{PurePosixPath(key).suffix}", store.size(key), lambda: store.load(key))
 
     @classmethod

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from bot import submit
 from bot.derived import ModelGone
-from bot.flags import Parsed
 from bot.submit import Wish
+from prompts.parser import Parsed
 from storage import batches
 from storage.backends import Backends
 from storage.batches import Confirmation

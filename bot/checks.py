@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from bot.translation import N_
+from prompts.translation import N_
 from storage.errors import Refused
 
 

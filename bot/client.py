@@ -27,9 +27,9 @@ from bot.messages.typed import NOTHING, Typed
 from bot.options import check_options
 from bot.rehearsal import rehearse
 from bot.sweeper import Sweeper
-from bot.translation import speak
 from bot.views import Press, submitted
 from bot.views.press import Interaction, locale_of
+from prompts.translation import speak
 from storage import members
 from storage.backends import Backends
 from storage.config import DISCORD_URL

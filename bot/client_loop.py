@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-from bot.translation import current_locale, speak
+from prompts.translation import current_locale, speak
 
 T = TypeVar("T")
 

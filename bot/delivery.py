@@ -20,8 +20,8 @@ from bot.dispatch import UNFORESEEN_TRIES, Dispatch
 from bot.outbox import Later, Outbox, Redirected, Undeliverable
 from bot.polling import Outage, reason
 from bot.progress import ProgressBoard
-from bot.translation import spoken
 from bot.withdrawals import Withdrawal
+from prompts.translation import spoken
 from storage import deliveries, tables
 from storage.backends import Backends
 from storage.clock import Clock

@@ -16,10 +16,10 @@ from typing import Final, Literal
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot import flags, requests
-from bot.flags import BY_NAME, Fault, FlagError, Note, NoteKind, Problem
-from bot.grammar import Divided, TypedFlag, clean, divide
 from bot.picture_prompts import Keys, known
+from prompts import parser, request_builder
+from prompts.parser import BY_NAME, Fault, FlagError, Note, NoteKind, Problem
+from prompts.tokenizer import Divided, TypedFlag, clean, divide
 from storage import jobs
 from storage.catalog import Catalog, Size
 from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Role, Task
@@ -122,7 +122,7 @@ class Derived:
     parent_image_id: int | None = None
     parent_index: int | None = None
     sheet: Sheet | None = None
-    parsed: flags.Parsed | None = None
+    parsed: parser.Parsed | None = None
     """A changed prompt as it was understood."""
     known: Keys = field(default_factory=dict)
     """Pictures that the parent's prompt linked to, as the changed one may too."""
@@ -134,7 +134,7 @@ class Words:
 
     request: GenerationRequest
     text: str
-    parsed: flags.Parsed | None = None
+    parsed: parser.Parsed | None = None
     known: Keys = field(default_factory=dict)
     before: str = ""
     """The parent's prompt, where this is a changed one."""
@@ -177,7 +177,7 @@ class Words:
         notes = tuple(note for note in self.parsed.notes if note.kind is not NoteKind.SNAPPED)
         typed = _ratios(self.text)
         if typed and typed != _ratios(self.before):
-            notes += (Note(NoteKind.SHAPE_FIXED, typed[-1].name, requests.shape(*size)),)
+            notes += (Note(NoteKind.SHAPE_FIXED, typed[-1].name, request_builder.shape(*size)),)
         return replace(self, text=text, parsed=replace(self.parsed, notes=notes))
 
 
@@ -187,7 +187,7 @@ def _ratios(text: str) -> list[TypedFlag]:
 
 def shaped(text: str, size: Size) -> str:
     """The prompt with the ratio of this size."""
-    divided = divide(flags.without(text, "ar"))
+    divided = divide(parser.without(text, "ar"))
     shared = math.gcd(*size)
     ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
     return str(Divided(divided.text, (*divided.flags, ratio)))
@@ -345,13 +345,13 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     request, before = installed(catalog, job), unseeded(job)
     if text is None or clean(text) == clean(before):
         return Words(request.changed(seed=_random_seed()), before)
-    parsed = flags.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
+    parsed = parser.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
     return Words(parsed.request, parsed.text, parsed, known(request), before)
 
 
-def own_model(catalog: Catalog, job: Job) -> flags.Preferences:
+def own_model(catalog: Catalog, job: Job) -> parser.Preferences:
     """Changed words stay with the model that drew the picture, unless they name another."""
-    return flags.Preferences(model=None if job.model == catalog.default else job.model)
+    return parser.Preferences(model=None if job.model == catalog.default else job.model)
 
 
 def _drawn_job(session: Session, job_id: int) -> Job:
@@ -394,7 +394,7 @@ def before_upscaling(session: Session, image: Image, job: Job) -> tuple[Image, J
 
 def unseeded(job: Job) -> str:
     """The parent's prompt without its seed, which does not hold for the new pictures."""
-    return flags.without(job.text, *flags.SEED_FLAGS)
+    return parser.without(job.text, *parser.SEED_FLAGS)
 
 
 def _random_seed() -> int:

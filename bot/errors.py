@@ -13,9 +13,8 @@ from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarg
 from bot.checks import MissingPermissions, NotAgeRestricted
 from bot.decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
-from bot.flags import FlagError
 from bot.incoming import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
-from bot.messages import batches, deeds, finding, language, pictures, privacy, prompts, refusals
+from bot.messages import batches, deeds, finding, pictures, privacy, prompts, refusals
 from bot.messages.typed import NOTHING, Typed
 from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
@@ -31,6 +30,8 @@ from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm, Unresolved
 from bot.views.press import UnknownButton
 from bot.views.uses import NoPicture, PictureTooLarge
+from prompts import sentences
+from prompts.parser import FlagError
 from storage import full_disks
 from storage.database import passes
 from storage.errors import (
@@ -55,7 +56,7 @@ from storage.takedowns import TakenDown
 log = logging.getLogger(__name__)
 
 _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
-    FlagError: lambda error: language.flag_faults(error.faults),
+    FlagError: lambda error: sentences.flag_faults(error.faults),
     ForbiddenWords: lambda error: refusals.forbidden_words(error.words),
     MissingPermissions: lambda error: refusals.missing_permissions(error.missing),
     NotAgeRestricted: lambda _: refusals.not_age_restricted(),

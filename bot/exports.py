@@ -22,8 +22,8 @@ from bot.messages import privacy as said
 from bot.parcels import Parcel, parcels
 from bot.polling import Outage, reason
 from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, Letter, Place
-from bot.translation import spoken
 from bot.views.press import button
+from prompts.translation import spoken
 from storage import exports
 from storage.backends import Backends
 from storage.clock import Clock

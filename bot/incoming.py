@@ -22,8 +22,8 @@ import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.decoding import PictureRefused, decode
-from bot.links import single
 from bot.public_addresses import is_public
+from prompts.image_links import single
 from storage import metadata
 from storage.backends import Backends
 from storage.images import INCOMING

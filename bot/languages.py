@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import discord
 from discord import app_commands
 
-from bot.translation import TRANSLATED, _, spoken
+from prompts.translation import TRANSLATED, _, spoken
 
 
 class Languages:

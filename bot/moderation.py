@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from bot.grammar import divide
+from prompts.tokenizer import divide
 from storage.contract import GenerationRequest
 from storage.errors import Refused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bot.flags import Note, NoteKind, Parsed
+from prompts.parser import Note, NoteKind, Parsed
 from storage.catalog import Catalog
 from storage.contract import MOST_REFERENCES, GenerationRequest, Reference, Role, Task
 from storage.errors import Refused

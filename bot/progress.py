@@ -22,8 +22,8 @@ from bot.client_loop import ClientLoop
 from bot.polling import Outage
 from bot.posting import Failure
 from bot.progress_messages import Said, Told
-from bot.translation import speak
 from bot.uploads import Upload
+from prompts.translation import speak
 from storage import batches, jobs
 from storage.backends import Backends
 from storage.clock import Clock

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from bot import errors, posting
 from bot.moderation import ForbiddenWords
 from bot.posting import FAILURES, only
-from bot.translation import speak
 from bot.views.letters_home import send_home
 from bot.views.retractions import Subject, retract
+from prompts.translation import speak
 from storage.backends import Backends
 from storage.errors import Banned, NoSuchMessage, NotYours
 from storage.tables import Batch, Member

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from bot import flags, submit, vocabulary
-from bot.grammar import SEPARATORS, divide
-from bot.pasted import settled
+from bot import submit
 from bot.submit import Asked, Found, Wish
+from prompts import parser, vocabulary
+from prompts.normalizer import settled
+from prompts.tokenizer import SEPARATORS, divide
 from storage import deliveries, jobs
 from storage.backends import Backends
 from storage.catalog import Catalog
@@ -144,7 +145,7 @@ async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
     if any(flag.name == "no" for flag in typed.flags):
         raise NotShortened("--no")
     # Neither words nor flags that a suffix or settings would add: only what was typed is weighed.
-    parsed = flags.parse(text, backends.catalog, flags.Preferences(model=preferences.model))
+    parsed = parser.parse(text, backends.catalog, parser.Preferences(model=preferences.model))
     if len(parsed.request.parts) > 1:
         raise NotShortened("::")
     if len(parsed.request.prompt.split()) < 2:
@@ -173,7 +174,7 @@ async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dim
         raise DuplicateImages
     preferences = await backends.database.read(submit.preferences_of, wish.member_id)
     named = " + ".join(_file_name(picture.name) for picture in different.values())
-    parsed = flags.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
+    parsed = parser.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
     if backends.catalog[parsed.request.model].describer is None:
         raise NoDescriber(parsed.request.model)
     request = parsed.request.changed(

@@ -6,9 +6,9 @@ import re
 
 from sqlalchemy.orm import Session
 
-from bot.flag_table import BY_NAME
-from bot.grammar import Divided, divide
-from bot.pasted import read
+from prompts.flags import BY_NAME
+from prompts.normalizer import read
+from prompts.tokenizer import Divided, divide
 from storage import prompts
 from storage.errors import Refused
 

@@ -13,7 +13,7 @@ from typing import Literal
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot import canvases, flags
+from bot import canvases
 from bot.canvases import Canvas, Direction
 from bot.derived import (
     OF_GRIDS,
@@ -28,7 +28,8 @@ from bot.derived import (
     unseeded,
     words_of,
 )
-from bot.grammar import SEPARATORS
+from prompts import parser
+from prompts.tokenizer import SEPARATORS
 from storage.catalog import Catalog, Size
 from storage.contract import GRID, Action, RequestChanges, Task
 from storage.errors import Refused
@@ -124,10 +125,10 @@ def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) ->
     drawn_image, drawn = before_upscaling(session, *picture)
     size = (drawn_image.width, drawn_image.height)
     installed(catalog, drawn)
-    parsed = flags.parse(text, catalog, own_model(catalog, drawn))
+    parsed = parser.parse(text, catalog, own_model(catalog, drawn))
     # Elsewhere the flag has no meaning, and its writer is told.
     parsed = replace(parsed, notes=tuple(note for note in parsed.notes if note.flag != "zoom"))
-    words = Words(parsed.request, flags.without(parsed.text, "zoom"), parsed)
+    words = Words(parsed.request, parser.without(parsed.text, "zoom"), parsed)
     factor = ZOOM if parsed.zoom is None else parsed.zoom
     canvas = canvases.zoomed(size, (words.request.width, words.request.height), factor)
     return _on_canvas(words, Action.ZOOM_CUSTOM, picture, drawn_image, canvas)

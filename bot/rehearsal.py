@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from bot import flags, messages, submit
+from bot import messages, submit
 from bot.checks import Place
-from bot.messages import language
 from bot.submit import Wish
-from bot.translation import LANGUAGES, spoken
+from prompts import parser, sentences
+from prompts.translation import LANGUAGES, spoken
 from storage import jobs, submissions
 from storage.backends import Backends
 from storage.contract import Action
@@ -35,15 +35,15 @@ def rehearse(backends: Backends) -> None:
     with backends.database.reading() as session:
         preferences = submit.preferences_of(session, _NOBODY)
     try:
-        (parsed,) = flags.parse_all(_PROMPT, backends.catalog, preferences)
-        language.hints([parsed], backends.catalog)
+        (parsed,) = parser.parse_all(_PROMPT, backends.catalog, preferences)
+        sentences.hints([parsed], backends.catalog)
         with backends.database.writing() as session:
             _write(session, wish, parsed)
     except (_Over, Refused):
         return
 
 
-def _write(session: Session, wish: Wish, parsed: flags.Parsed) -> None:
+def _write(session: Session, wish: Wish, parsed: parser.Parsed) -> None:
     draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
     submission = submissions.submit(session, draft)
     jobs.set_progress_message(session, submission.job.id, _NOBODY)

@@ -13,11 +13,12 @@ from typing import Protocol, Self
 
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, flags, moderation, picture_prompts, policy
+from bot import checks, derived, moderation, picture_prompts, policy
 from bot.checks import Place
 from bot.decoding import stored
 from bot.derived import Cell, Derived, Sheet
-from bot.grammar import divide
+from prompts import parser
+from prompts.tokenizer import divide
 from storage import deliveries, jobs, pictures, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
@@ -74,7 +75,7 @@ class Asked:
     """False: the same interaction, or the same press within three seconds, had made this job already."""
     at_limit: bool = False
     """The member has as many jobs running as they may."""
-    understood: tuple[flags.Parsed, ...] = ()
+    understood: tuple[parser.Parsed, ...] = ()
     """The command as it was read, with its notes."""
 
 
@@ -107,7 +108,7 @@ async def imagine(
     check_place(backends, wish)
     preferences = await backends.database.read(preferences_of, wish.member_id)
     parsed = await asyncio.to_thread(
-        lambda: _read([flags.parse(text, backends.catalog, preferences, options=options)])
+        lambda: _read([parser.parse(text, backends.catalog, preferences, options=options)])
     )
     return await draw(backends, wish, parsed[0], found)
 
@@ -118,9 +119,9 @@ async def understand(
     text: str,
     options: Mapping[str, str] = _NO_OPTIONS,
     *,
-    preferences: flags.Preferences | None = None,
+    preferences: parser.Preferences | None = None,
     attached: bool = False,
-) -> list[flags.Parsed]:
+) -> list[parser.Parsed]:
     """All that `text` asks for: one for each of its permutations and repeats.
 
     Without `preferences` the member's own hold; where a picture is `attached`, `text` needs no words.
@@ -133,18 +134,18 @@ async def understand(
         preferences = await backends.database.read(preferences_of, wish.member_id)
     held = preferences
     return await asyncio.to_thread(
-        lambda: _read(flags.parse_all(text, backends.catalog, held, options=options, attached=attached))
+        lambda: _read(parser.parse_all(text, backends.catalog, held, options=options, attached=attached))
     )
 
 
-def _read(parsed: list[flags.Parsed]) -> list[flags.Parsed]:
+def _read(parsed: list[parser.Parsed]) -> list[parser.Parsed]:
     """Have the words read, once each, before a transaction compares them."""
     for one in parsed:
         moderation.readings(moderation.asked_words(one.request, one.text))
     return parsed
 
 
-async def draw(backends: Backends, wish: Wish, parsed: flags.Parsed, found: Found | None = None) -> Asked:
+async def draw(backends: Backends, wish: Wish, parsed: parser.Parsed, found: Found | None = None) -> Asked:
     """Draw what was understood; what was `found` in stealth is drawn in stealth.
 
     Raises:
@@ -268,9 +269,9 @@ async def check_asker(backends: Backends, wish: Wish) -> None:
     await backends.database.read(submissions.check, wish.address, wish.interaction_id, wish.press)
 
 
-def preferences_of(session: Session, member_id: int) -> flags.Preferences:
+def preferences_of(session: Session, member_id: int) -> parser.Preferences:
     member = session.get(Member, member_id)
-    return flags.Preferences.of(member.settings if member else {})
+    return parser.Preferences.of(member.settings if member else {})
 
 
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
@@ -291,7 +292,7 @@ def draft_of(session: Session, wish: Wish, action: Action, text: str, request: G
     )
 
 
-def _mode(text: str, preferences: flags.Preferences) -> tuple[Speed, bool]:
+def _mode(text: str, preferences: parser.Preferences) -> tuple[Speed, bool]:
     """How soon the job is drawn and whether in stealth: as its text says, or else the member's settings."""
     said = {flag.name for flag in divide(text).flags}
     speed = next((speed for speed in Speed if speed in said), Speed(preferences.speed or Speed.FAST))

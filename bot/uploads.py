@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import PIL.Image
 from pydantic import ValidationError
 
-from bot import prompt_text
 from bot.decoding import stored
 from bot.memory import PICTURES, PIXEL
+from prompts import markdown
 from storage import metadata, pictures
 from storage.backends import Backends
 from storage.contract import GenerationRequest
@@ -56,7 +56,7 @@ def single(backends: Backends, job: Job, image: Image, member: str, limit: int) 
     original = backends.images.load(image.key)
     times = _times(backends, job)
     if times == 1 and len(original) <= limit - MARGIN:
-        return Upload(prompt_text.file_name(member, job.text, job.id, "png"), original)
+        return Upload(markdown.file_name(member, job.text, job.id, "png"), original)
     texts = metadata.read(original)
     with stored(original, copies=1 + 2 * times**2) as opened:
         return _fitting(pictures.enlarge(opened, times), job, member, limit, texts)
@@ -73,7 +73,7 @@ def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
         raise ImageMissing(f"the picture of job {job.id}")
     original = backends.images.load(key)
     if len(original) <= limit - MARGIN:
-        return Upload(prompt_text.file_name(member, job.text, job.id, "png"), original)
+        return Upload(markdown.file_name(member, job.text, job.id, "png"), original)
     with stored(original) as picture:
         return _fitting(picture, job, member, limit)
 
@@ -114,4 +114,4 @@ def _fitting(
     parameters: Mapping[str, str] | None = None,
 ) -> Upload:
     data, extension = pictures.encode_within(picture, limit - MARGIN, parameters)
-    return Upload(prompt_text.file_name(member, job.text, job.id, extension), data)
+    return Upload(markdown.file_name(member, job.text, job.id, extension), data)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from bot import flags
-from bot.flags import FLAGS, MOST_COMMANDS, Flag, Meaning, Scope
 from bot.picture_prompts import beginning_with, reading
+from prompts import parser
+from prompts.parser import FLAGS, MOST_COMMANDS, Flag, Meaning, Scope
 from storage import catalog, pictures
 from storage.catalog import Catalog
 
@@ -102,7 +102,7 @@ PAIRS: Mapping[str, Pair] = MappingProxyType(
 _PAGE = """\
 # Flags
 
-<!-- Written by `python -m easel.flag_pages` from bot/flag_table.py. -->
+<!-- Written by `python -m easel.flag_pages` from prompts/flags.py. -->
 
 A prompt is links to pictures, then text, then flags, all of which may be left out but not all at once:
 
@@ -216,7 +216,7 @@ def _draw(
     engine: Engine, models: Catalog, typed: str, begin: Image.Image | None = None
 ) -> tuple[Image.Image, list[Image.Image]]:
     """The first picture, and the grid as it forms, itself at the end."""
-    parsed = flags.parse(typed, models, seed=SEED, attached=begin is not None)
+    parsed = parser.parse(typed, models, seed=SEED, attached=begin is not None)
     started = begin is not None and not parsed.linked
     if started:
         parsed = beginning_with(parsed, ["first"], models)

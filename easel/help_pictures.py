@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from bot import flags
+from prompts import parser
 from storage import catalog, pictures
 
 FOLDER = Path(__file__).parents[1] / "bot" / "pictures"
@@ -45,7 +45,7 @@ def main() -> None:
         engine = loaded.engine(models.default)
 
         def draw(typed: str) -> list[Image.Image]:
-            return engine.submit(flags.parse(typed, models, seed=SEED).request).result()
+            return engine.submit(parser.parse(typed, models, seed=SEED).request).result()
 
         for name, page in GRIDS.items():
             _save(name, [pictures.grid(draw(typed)) for typed in page])

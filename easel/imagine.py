@@ -50,19 +50,18 @@ def imagine(
 
 
 def _parsed(prompt: str, models: Catalog) -> GenerationRequest:
-    from bot import flags
-    from bot.messages import language
+    from prompts import parser, sentences
 
     try:
-        parsed, *others = flags.parse_all(prompt, models)
-    except flags.FlagError as error:
-        typer.echo(language.flag_faults(error.faults), err=True)
+        parsed, *others = parser.parse_all(prompt, models)
+    except parser.FlagError as error:
+        typer.echo(sentences.flag_faults(error.faults), err=True)
         raise typer.Exit(2) from None
     if others:
         raise typer.BadParameter(f"these are {1 + len(others)} jobs; one at a time is drawn here.")
     if parsed.images or parsed.linked:
         raise typer.BadParameter("links to pictures work on Discord alone; here words are drawn.")
-    for line in language.hints([parsed], models):
+    for line in sentences.hints([parsed], models):
         typer.echo(line, err=True)
     return parsed.request
 

@@ -12,7 +12,7 @@ from storage import catalog
 from storage.contract import SEED_SPACE
 
 if TYPE_CHECKING:
-    from bot.flags import Parsed
+    from prompts.parser import Parsed
 
 
 def parse(
@@ -26,16 +26,15 @@ def parse(
 
     A prompt that cannot run prints its `error`, with exit code 2.
     """
-    from bot import flags
-    from bot.messages import language
+    from prompts import parser, sentences
 
     models = catalog.load(start.configure(quiet=True).catalog)
     options = {} if model is None else {"model": model}
     try:
-        parsed = flags.parse_all(text, models, options=options, seed=seed)
-    except flags.FlagError as error:
+        parsed = parser.parse_all(text, models, options=options, seed=seed)
+    except parser.FlagError as error:
         _print({"error": {
-            "sentence": language.flag_faults(error.faults),
+            "sentence": sentences.flag_faults(error.faults),
             "suggestion": error.suggestion,
             "flag": error.flag,
             "prompt": error.echo,
@@ -44,7 +43,7 @@ def parse(
     _print({
         "requests": [each.request.model_dump(mode="json") for each in parsed],
         "prompts": [_prompt(each) for each in parsed],
-        "notes": language.hints(parsed, models),
+        "notes": sentences.hints(parsed, models),
     })  # fmt: skip
 
 

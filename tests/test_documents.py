@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from bot import commands
-from bot.flag_table import BY_NAME
 from easel.__main__ import app
 from easel.demo import FIRST_PROMPT
 from easel.invitation import PERMISSIONS, invitation
+from prompts.flags import BY_NAME
 from storage import config
 from storage.catalog import ModelEntry
 from storage.config import Config
@@ -111,7 +111,7 @@ def test_members_sentences_are_where_contributors_look_for_them() -> None:
     """Beside the folders of messages, commands and views, exactly the files that are named."""
     line = re.search(r"^- Every sentence.*?(?=^- )", _text("CONTRIBUTING.md"), re.MULTILINE | re.DOTALL)
     assert line is not None
-    named = set(re.findall(r"`(bot/\w+\.py)`", line[0])) - {"bot/translation.py"}
+    named = set(re.findall(r"`(bot/\w+\.py)`", line[0])) - {"prompts/translation.py"}
     marked = {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "bot").glob("*.py") if _marks_a_sentence(path)
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views import describes
 from bot.views.press import Interaction
+from prompts.translation import N_
 
 
 @app_commands.command(description=N_("Blend two to five pictures into new ones"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views import describes
 from bot.views.describes import OneSource
 from bot.views.press import Interaction
+from prompts.translation import N_
 
 
 @app_commands.command(description=N_("Find four prompts for a picture"))

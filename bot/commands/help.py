@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views.answering import show_privately
 from bot.views.helps import help_page, picture
 from bot.views.press import Interaction, host
+from prompts.translation import N_
 
 
 @app_commands.command(

@@ -6,11 +6,11 @@ import discord
 from discord import app_commands
 
 from bot.commands.models import CHOICE_LENGTH, CHOICES, models_like
-from bot.prompt_text import clip
-from bot.translation import N_
 from bot.views import carries
 from bot.views.press import Interaction, host
 from bot.views.prompts import imagine as draw
+from prompts.markdown import clip
+from prompts.translation import N_
 from storage import prompts
 
 PROMPT_LENGTH = 4000

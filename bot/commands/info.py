@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.queues import info as panel
 from bot.views.queues import read_info
+from prompts.translation import N_
 
 
 @app_commands.command(description=N_("Your modes, what you have made, your jobs and your last pictures"))

@@ -10,8 +10,6 @@ from discord import app_commands
 from bot.commands.show import JobNumber
 from bot.messages import finding, panels
 from bot.moderation import searchable
-from bot.prompt_text import fence, length
-from bot.translation import N_
 from bot.views.answering import in_time, say, show_privately
 from bot.views.audits import audit as audit_page
 from bot.views.audits import read_audit
@@ -21,6 +19,8 @@ from bot.views.cancels import is_moderator, stop
 from bot.views.press import Interaction, host
 from bot.views.queues import guild_queue, read_guild_queue
 from bot.views.reports import load_reports, reported
+from prompts.markdown import fence, length
+from prompts.translation import N_
 from storage import moderation, takedowns
 from storage import words as forbidden
 from storage.backends import Backends

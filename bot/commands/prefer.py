@@ -5,11 +5,11 @@ from __future__ import annotations
 from discord import app_commands
 from sqlalchemy.orm import Session
 
-from bot import flags
 from bot.messages import preferences
-from bot.translation import N_
 from bot.views.answering import in_time, say
 from bot.views.press import Interaction, host
+from prompts import parser
+from prompts.translation import N_
 from storage import members
 
 CHOICES = 25
@@ -39,7 +39,7 @@ async def set_option(
     def change(session: Session) -> str:
         options = dict(members.member(session, member_id).settings.get("options", {}))
         if value.strip():
-            name, meant = flags.check_option(option, value, options, backends.catalog)
+            name, meant = parser.check_option(option, value, options, backends.catalog)
             options[name] = meant
             sentence = preferences.option_set(name, meant)
         else:
@@ -77,7 +77,7 @@ async def list_options(interaction: Interaction) -> None:
 @app_commands.describe(new_value=N_("Flags alone, such as: --ar 3:2 --no text"))
 async def suffix(interaction: Interaction, new_value: app_commands.Range[str, 0, LENGTH] = "") -> None:
     backends = host(interaction).backends
-    checked = flags.check_suffix(new_value, backends.catalog) if new_value.strip() else ""
+    checked = parser.check_suffix(new_value, backends.catalog) if new_value.strip() else ""
     work = backends.database.write(members.change_settings, interaction.user.id, suffix=checked or None)
     await in_time(interaction, work, ephemeral=True)
     await say(interaction, preferences.suffix_set(checked), ephemeral=True)

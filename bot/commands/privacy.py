@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.privacies import question, read_amounts, send_export
+from prompts.translation import N_
 
 privacy = app_commands.Group(
     name="privacy", description=N_("What Easel keeps about you: get it, or delete it")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.queues import Queue, own_queue
+from prompts.translation import N_
 
 
 @app_commands.command(description=N_("Your waiting and running jobs, with a button to stop each"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views.answering import in_time, show_privately
 from bot.views.press import Interaction, host
 from bot.views.settings import settings as panel
+from prompts.translation import N_
 from storage import members
 
 

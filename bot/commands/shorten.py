@@ -5,9 +5,9 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.commands.imagine import PROMPT_LENGTH
-from bot.translation import N_
 from bot.views import shortens
 from bot.views.press import Interaction
+from prompts.translation import N_
 
 
 @app_commands.command(description=N_("See which words of a prompt matter, and get shorter ones"))

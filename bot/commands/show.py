@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.translation import N_
 from bot.views.press import Interaction
 from bot.views.shows import show_again
+from prompts.translation import N_
 
 JobNumber = app_commands.Range[int, 1, 2**53 - 1]
 """Up to Discord's largest integer option."""

@@ -6,8 +6,8 @@ discord, and none mentions anyone but the member a job belongs to.
 
 from __future__ import annotations
 
-from bot.prompt_text import code, length, show_prompt
-from bot.translation import N_, _, ngettext
+from prompts.markdown import code, length, show_prompt
+from prompts.translation import N_, _, ngettext
 from storage.contract import Action, ErrorCode, JobState, Speed
 from storage.tables import Job
 

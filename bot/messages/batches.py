@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from bot.messages import CONTENT
 from bot.messages.states import jump
-from bot.prompt_text import length, show_prompt
-from bot.translation import _
+from prompts.markdown import length, show_prompt
+from prompts.translation import _
 from storage.batches import CONFIRMED, DECLINED, FINISHED, Tally
 from storage.tables import Batch
 

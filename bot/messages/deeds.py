@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bot.grammar import TypedFlag, divide
 from bot.messages import CONTENT
 from bot.messages.states import named
-from bot.prompt_text import length, show_prompt
-from bot.translation import N_, _
+from prompts.markdown import length, show_prompt
+from prompts.tokenizer import TypedFlag, divide
+from prompts.translation import N_, _
 from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Role, Task
 from storage.tables import Image, Job

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.grammar import clean
 from bot.messages.states import jump
-from bot.prompt_text import code, show_prompt
-from bot.translation import N_, _, ngettext
+from prompts.markdown import code, show_prompt
+from prompts.tokenizer import clean
+from prompts.translation import N_, _, ngettext
 from storage.contract import JobState
 from storage.tables import Job, Report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bot.translation import N_, _
+from prompts.translation import N_, _
 
 PLACES: Mapping[str, str] = MappingProxyType(
     {

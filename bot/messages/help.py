@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bot.flag_table import help_lines
-from bot.prompt_text import length
-from bot.translation import N_, _
-from bot.values import Scope
+from prompts.flags import help_lines
+from prompts.markdown import length
+from prompts.translation import N_, _
+from prompts.values import Scope
 from storage.catalog import Catalog
 
 TEXT = 4000

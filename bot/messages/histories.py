@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.messages.deeds import DEEDS
 from bot.messages.states import jump
-from bot.prompt_text import clip, show_prompt
-from bot.translation import N_, _, ngettext
+from prompts.markdown import clip, show_prompt
+from prompts.translation import N_, _, ngettext
 from storage.contract import Action
 from storage.tables import Job
 

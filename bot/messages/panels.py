@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.messages.states import jump, named
-from bot.prompt_text import show_prompt
-from bot.translation import N_, _, ngettext
+from prompts.markdown import show_prompt
+from prompts.translation import N_, _, ngettext
 from storage.contract import JobState, Speed
 from storage.members import Totals
 from storage.tables import AuditEntry, Ban, Job, Member

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Sequence
 
 from bot.messages import CONTENT
-from bot.messages.lists import listed
-from bot.prompt_text import code, length, show_prompt
-from bot.translation import _
+from prompts.enumerations import listed
+from prompts.markdown import code, length, show_prompt
+from prompts.translation import _
 from storage.tables import Job
 
 _LONGEST_NAME = 200

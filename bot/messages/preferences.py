@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.messages import CONTENT
-from bot.prompt_text import code, length, show_prompt
-from bot.translation import N_, _
+from prompts.markdown import code, length, show_prompt
+from prompts.translation import N_, _
 from storage.contract import Speed
 
 _SUFFIX = 300

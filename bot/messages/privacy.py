@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.translation import _, ngettext
+from prompts.translation import _, ngettext
 
 
 def data_deleted() -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.prompt_text import code
-from bot.translation import _
+from prompts.markdown import code
+from prompts.translation import _
 
 
 def several_pictures(model: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.checks import Permission
-from bot.flags import Parsed
 from bot.messages import CONTENT
-from bot.messages.language import hints
-from bot.messages.lists import listed
 from bot.messages.states import named
-from bot.prompt_text import code, fence, length, show_prompt
-from bot.translation import _
+from prompts.enumerations import listed
+from prompts.markdown import code, fence, length, show_prompt
+from prompts.parser import Parsed
+from prompts.sentences import hints
+from prompts.translation import _
 from storage.catalog import Catalog
 
 

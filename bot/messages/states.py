@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.translation import N_, _
+from prompts.translation import N_, _
 from storage import batches
 from storage.contract import JobState
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.translation import _
+from prompts.translation import _
 
 
 @dataclass(frozen=True)

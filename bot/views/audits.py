@@ -9,10 +9,10 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.messages import panels
-from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.cancels import may_moderate
 from bot.views.press import Pressed, button, on_press
+from prompts.translation import _
 from storage import moderation
 from storage.tables import AuditEntry
 

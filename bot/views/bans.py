@@ -8,12 +8,12 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.messages import finding, panels
-from bot.translation import N_, _
 from bot.views.answering import in_time, say
 from bot.views.cancels import may_moderate
 from bot.views.custom_ids import CustomId
 from bot.views.modals import PROMPT, Form, Submitted, field, on_submit
 from bot.views.press import Interaction, host
+from prompts.translation import N_, _
 from storage import database, moderation
 from storage.tables import Ban
 

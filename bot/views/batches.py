@@ -9,17 +9,17 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot import batches as wishes
-from bot import vocabulary
 from bot.batches import Proposal
 from bot.messages import batches as sentences
-from bot.messages import language
-from bot.translation import N_, _
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import moderates
 from bot.views.deeds import pass_over
 from bot.views.offers import offer_buttons
 from bot.views.press import Interaction, Press, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
+from prompts import sentences as language
+from prompts import vocabulary
+from prompts.translation import N_, _
 from storage import batches, moderation
 from storage.backends import Backends
 from storage.batches import Tally

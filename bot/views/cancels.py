@@ -5,9 +5,9 @@ from __future__ import annotations
 import discord
 from sqlalchemy.orm import Session
 
-from bot.translation import N_, _
 from bot.views.answering import in_time, update
 from bot.views.press import Interaction, Pressed, button, on_press
+from prompts.translation import N_, _
 from storage import jobs, moderation, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent

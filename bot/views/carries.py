@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 
 import discord
 
-from bot import carried
-from bot.carried import Carried
-from bot.flags import Preferences
 from bot.messages import finding, refusals
-from bot.prompt_text import fence
-from bot.translation import _
 from bot.views.press import Interaction, Press, Pressed, button, host, on_press
 from bot.views.prompts import imagine
+from prompts import embedded_commands
+from prompts.embedded_commands import Carried
+from prompts.markdown import fence
+from prompts.parser import Preferences
+from prompts.translation import _
 from storage.errors import Refused
 
 _FENCED = re.compile(r"^```\n(.*)\n```$", re.MULTILINE)
@@ -36,7 +36,7 @@ async def command_in(interaction: Interaction, texts: Mapping[str, str]) -> Carr
     """Read the command in a picture's texts, beside the event loop, for they may be long; None if there is
     none.
     """
-    return await asyncio.to_thread(carried.read, texts, host(interaction).backends.catalog)
+    return await asyncio.to_thread(embedded_commands.read, texts, host(interaction).backends.catalog)
 
 
 def draw_button() -> Press:

@@ -15,7 +15,7 @@ import discord
 from discord.utils import MISSING
 from sqlalchemy.orm import Session
 
-from bot import derived, messages, redrawn, submit, vocabulary
+from bot import derived, messages, redrawn, submit
 from bot.arrivals import Arrivals
 from bot.derived import Cell, Derived, Upscaling, Variation
 from bot.messages import forms, refusals
@@ -30,6 +30,7 @@ from bot.views.offers import offer_view
 from bot.views.press import Interaction, Pressed, UnknownButton, host, on_press
 from bot.views.states import State, buttons_of_message, recolour, state_of
 from bot.views.wishes import wish_of
+from prompts import vocabulary
 from storage import jobs
 from storage.catalog import Catalog
 from storage.contract import Action

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from bot import removals
 from bot.messages import deeds
-from bot.translation import _
 from bot.views.answering import conclude, in_time, say
 from bot.views.cancels import is_moderator
 from bot.views.press import Interaction, Pressed, button, on_press
+from prompts.translation import _
 from storage import jobs, moderation, takedowns
 from storage.errors import NotYours
 from storage.tables import Job, Message

@@ -12,13 +12,13 @@ from bot.attachments import AttachedFile
 from bot.incoming import File
 from bot.readings import Brought
 from bot.submit import Asked
-from bot.translation import _
 from bot.views import carries, prompts
 from bot.views.answering import in_time
 from bot.views.deeds import announce
 from bot.views.found import numbers
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
+from prompts.translation import _
 from storage.errors import Refused
 from storage.tables import Job
 

@@ -7,13 +7,13 @@ from sqlalchemy.orm import Session
 
 from bot import messages, policy, submit
 from bot.messages import batches as batch_messages
-from bot.translation import N_, _
 from bot.views.answering import change, in_time
 from bot.views.batches import cancel_batch, cancel_button
 from bot.views.cancels import LABEL, cancel
 from bot.views.press import Interaction, Pressed, button, on_press
 from bot.views.shows import request_here
 from bot.views.wishes import address_of, wish_of
+from prompts.translation import N_, _
 from storage import batches, jobs, states
 from storage.batches import Tally
 from storage.contract import ChangedEvent, JobState

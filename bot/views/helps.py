@@ -9,9 +9,9 @@ from typing import Any
 import discord
 
 from bot.messages import help as said
-from bot.translation import _
 from bot.views.answering import update
 from bot.views.press import Pressed, button, on_press
+from prompts.translation import _
 from storage.catalog import Catalog
 
 FOLDER = Path(__file__).parents[1] / "pictures"

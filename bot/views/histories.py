@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from bot.decoding import stored
 from bot.messages import histories as said
-from bot.translation import _
 from bot.views.answering import in_time, show_privately, update
 from bot.views.custom_ids import CustomId
 from bot.views.links import jump_url
 from bot.views.press import Interaction, Press, Pressed, button, on_press
 from bot.views.searches import DAYS, KINDS, Search, model_number
+from prompts.translation import _
 from storage import jobs, members, pictures
 from storage.backends import Backends
 from storage.catalog import Catalog

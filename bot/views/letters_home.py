@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 import discord
 from sqlalchemy.orm import Session
 
-from bot import policy, prompt_text, uploads
+from bot import policy, uploads
 from bot.messages import deeds
 from bot.uploads import Upload
 from bot.views.answering import in_time, say
 from bot.views.press import Pressed, on_press
+from prompts import markdown
 from storage import holds, jobs
 from storage.backends import Backends
 from storage.contract import JobState
@@ -129,7 +130,7 @@ def _movie(backends: Backends, parcel: Parcel) -> list[Upload]:
         return []
     data = backends.images.load(job.movie_key)
     extension = PurePosixPath(job.movie_key).suffix.removeprefix(".")
-    name = prompt_text.file_name(parcel.owner, job.text, job.id, extension)
+    name = markdown.file_name(parcel.owner, job.text, job.id, extension)
     return [Upload(name, data)] if len(data) <= FILE_LIMIT else []
 
 

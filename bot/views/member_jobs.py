@@ -11,11 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.messages import finding
-from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.cancels import may_moderate
 from bot.views.links import jump_url
 from bot.views.press import Pressed, button, on_press
+from prompts.translation import _
 from storage.tables import Job
 
 PAGE = 8

@@ -15,12 +15,12 @@ from typing import Any
 import discord
 
 from bot.messages import forms
-from bot.messages.lists import listed
 from bot.messages.typed import Typed, filled_in
-from bot.prompt_text import code, length
-from bot.translation import _, speak
 from bot.views.custom_ids import CustomId, parse
 from bot.views.press import Interaction, UnknownButton, host, locale_of, register
+from prompts.enumerations import listed
+from prompts.markdown import code, length
+from prompts.translation import _, speak
 from storage.backends import Backends
 from storage.errors import Refused
 

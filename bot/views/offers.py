@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import discord
 
-from bot.grammar import divide
 from bot.views.press import Press, button
+from prompts.tokenizer import divide
 
 VERB = "of"
 

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from bot import derived
 from bot.messages import deeds, refusals
 from bot.submit import Found
-from bot.translation import _
 from bot.views.answering import in_time, in_time_for_form, say
 from bot.views.found import colour_numbers
 from bot.views.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
 from bot.views.press import Pressed, button, on_press
 from bot.views.prompts import imagine
+from prompts.translation import _
 from storage import family, jobs
 from storage.catalog import Catalog
 

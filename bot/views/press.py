@@ -11,8 +11,8 @@ import discord
 
 from bot.languages import Languages
 from bot.messages.typed import NOTHING, Typed
-from bot.translation import speak
 from bot.views.custom_ids import TEMPLATE, CustomId, parse
+from prompts.translation import speak
 from storage.backends import Backends
 from storage.errors import Refused
 

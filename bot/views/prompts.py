@@ -13,7 +13,6 @@ from bot import batches, submit
 from bot.arrivals import Arrivals
 from bot.attachments import AttachedFile
 from bot.batches import Proposal
-from bot.flags import Parsed, Preferences
 from bot.incoming import File
 from bot.picture_prompts import beginning_with, links, noting_left_out, reading, used
 from bot.recall import recall
@@ -23,6 +22,7 @@ from bot.views.batches import ask
 from bot.views.deeds import announce
 from bot.views.press import Interaction, host
 from bot.views.wishes import wish_of
+from prompts.parser import Parsed, Preferences
 from storage.backends import Backends
 
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from bot.messages import batches as batch_sentences
 from bot.messages import panels
-from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.batches import stop_batch
 from bot.views.cancels import LABEL, may_moderate, stop
 from bot.views.links import jump_url, progress_url
 from bot.views.press import Press, Pressed, button, on_press
+from prompts.translation import _
 from storage import batches, holds, members, moderation
 from storage.batches import Tally
 from storage.contract import JobState

@@ -13,13 +13,13 @@ from bot.attachments import AttachedFile
 from bot.messages import forms
 from bot.redrawn import Region
 from bot.submit import Asked
-from bot.translation import _
 from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import begin
 from bot.views.modals import PROMPT, Form, Submitted, field, on_submit, open_form
 from bot.views.press import Pressed, on_press
 from bot.views.wishes import wish_of
+from prompts.translation import _
 from storage import jobs
 from storage.catalog import Catalog
 from storage.contract import MOST_MASK_WORDS

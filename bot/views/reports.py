@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from bot import removals
 from bot.messages import finding
-from bot.translation import _
 from bot.views.answering import in_time, update
 from bot.views.cancels import may_moderate
 from bot.views.histories import shown_images, thumbnail
 from bot.views.links import jump_url
 from bot.views.press import Pressed, button, on_press
+from prompts.translation import _
 from storage import reports
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent

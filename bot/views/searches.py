@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
-from bot.prompt_text import length
+from prompts.markdown import length
 from storage.catalog import Catalog
 from storage.contract import Action
 

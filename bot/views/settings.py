@@ -9,10 +9,10 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.messages import preferences
-from bot.translation import LANGUAGES, N_, _, speak
 from bot.views.answering import in_time, say, update
 from bot.views.custom_ids import CustomId
 from bot.views.press import Interaction, Press, Pressed, UnknownButton, button, host, locale_of, on_press
+from prompts.translation import LANGUAGES, N_, _, speak
 from storage import members
 from storage.catalog import Catalog
 from storage.tables import Member

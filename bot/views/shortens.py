@@ -10,13 +10,13 @@ import discord
 from bot import readings
 from bot.messages import pictures
 from bot.readings import NothingKnown
-from bot.translation import _
 from bot.views.answering import in_time, say
 from bot.views.deeds import announce
 from bot.views.found import numbers
 from bot.views.offers import offer_view
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.wishes import wish_of
+from prompts.translation import _
 from storage.tables import Job
 
 

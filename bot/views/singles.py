@@ -7,8 +7,8 @@ from collections.abc import Collection
 import discord
 
 from bot.derived import LARGEST_SIDE
-from bot.translation import N_, _
 from bot.views.press import button
+from prompts.translation import N_, _
 from storage.contract import Action
 from storage.tables import Image, Job
 

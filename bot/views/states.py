@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import discord
 from sqlalchemy.orm import Session
 
-from bot.translation import spoken
 from bot.views.answering import repaint, update
 from bot.views.custom_ids import CustomId
 from bot.views.grids import grid
 from bot.views.press import Interaction
 from bot.views.singles import single
+from prompts.translation import spoken
 from storage import deliveries, jobs, members
 from storage.backends import Backends
 from storage.contract import Action

@@ -13,7 +13,6 @@ from bot import incoming, twins
 from bot.decoding import PictureRefused
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
-from bot.translation import _
 from bot.twins import NoTwin
 from bot.views import carries
 from bot.views.answering import in_time, in_time_for_form, promise, say
@@ -24,6 +23,7 @@ from bot.views.modals import PROMPT, Form, Submitted, on_submit, open_form
 from bot.views.press import Interaction, Pressed, button, host, on_press
 from bot.views.prompts import imagine
 from bot.views.regions import draw_region, mask_form
+from prompts.translation import _
 from storage import holds, metadata
 from storage.errors import Refused
 from storage.tables import Image

@@ -24,8 +24,8 @@ from simcord.enums import InteractionType
 from sqlalchemy import select, text
 
 from bot.client import EaselBot
-from bot.flags import FlagError
 from bot.options import NotAccepted, NotResolved
+from prompts.parser import FlagError
 from storage.backends import Backends
 from storage.config import Config
 from storage.errors import EaselError

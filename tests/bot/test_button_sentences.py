@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from bot.messages import deeds, forms
-from bot.prompt_text import length
+from prompts.markdown import length
 from storage.contract import Action, JobState
 from storage.tables import Job
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import carried, retyped
-from bot.faults import FlagError, NoteKind
-from bot.flags import parse, parse_all
-from bot.grammar import DASHES, clean, divide, unescaped
 from generator import output
+from prompts import embedded_commands, unparser
+from prompts.diagnostics import FlagError, NoteKind
+from prompts.parser import parse, parse_all
+from prompts.tokenizer import DASHES, clean, divide, unescaped
 from storage import catalog, metadata, pictures
 from tests.bot import drawing
 from tests.bot.simulated import World, answer, labels, press
@@ -109,7 +109,7 @@ def test_what_has_no_word_here_is_named() -> None:
 
 
 def test_a_graph_of_comfyui() -> None:
-    found = carried.read({metadata.COMFYUI: json.dumps(GRAPH)}, CATALOG)
+    found = embedded_commands.read({metadata.COMFYUI: json.dumps(GRAPH)}, CATALOG)
     assert found is not None
     assert found.command == (
         "a red castle --lora blueprint:0.5 --no fog --steps 12 --sampler dpm++2m_karras --cfg 6.5 --seed 7 "
@@ -127,7 +127,7 @@ def test_a_graph_of_comfyui() -> None:
     ],
 )  # fmt: skip
 def test_a_graph_that_is_not_certain_is_none(graph: str) -> None:
-    assert carried.read({metadata.COMFYUI: graph}, CATALOG) is None
+    assert embedded_commands.read({metadata.COMFYUI: graph}, CATALOG) is None
 
 
 hostile = st.lists(
@@ -145,7 +145,7 @@ hostile = st.lists(
 @given(hostile, hostile)
 def test_a_strangers_file_brings_no_flag_link_or_set_of_its_own(prompt: str, negative: str) -> None:
     said = f"{prompt}\nNegative prompt: {negative}\nSteps: 9, Seed: 3"
-    found = carried.read({metadata.PARAMETERS: said}, CATALOG)
+    found = embedded_commands.read({metadata.PARAMETERS: said}, CATALOG)
     if found is None:
         return
     (parsed,) = parse_all(found.command, CATALOG)
@@ -168,7 +168,7 @@ _dashed = st.lists(
 @given(_dashed)
 def test_no_dash_of_somebody_elses_words_begins_a_flag(pieces: list[str]) -> None:
     words = clean(f"a boat {''.join(pieces)}".replace("\\-", "-"))
-    parsed = parse(retyped.literal(words), CATALOG)
+    parsed = parse(unparser.literal(words), CATALOG)
     assert not divide(parsed.text).flags
     assert parsed.notes == () or {note.kind for note in parsed.notes} == {NoteKind.LIKE_FLAG}
     assert parsed.request.prompt == unescaped(words)
@@ -199,7 +199,7 @@ def test_a_picture_draws_itself_again(text: list[str], flags: list[str]) -> None
     except FlagError:
         return
     data = output.encode(IMAGE, asked, 0)
-    found = carried.read(metadata.read(data), CATALOG)
+    found = embedded_commands.read(metadata.read(data), CATALOG)
     assert found is not None
     assert found.exact
     (again,) = parse_all(found.command, CATALOG)
@@ -275,7 +275,7 @@ async def test_the_grid_and_the_single_say_how_they_were_made(world: World) -> N
     grid = world.messages()[-1]
     texts = metadata.read(await grid.attachments[0].read())
     assert "Seed: 5," in texts["parameters"]
-    found = carried.read(texts, world.backends.catalog)
+    found = embedded_commands.read(texts, world.backends.catalog)
     assert found is not None
     assert found.exact
     assert found.command == "a red castle --ar 3:2 --seed 5".replace(

@@ -11,7 +11,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from bot.translation import DOMAIN, LOCALES
+from prompts.translation import DOMAIN, LOCALES
 from tests.bot import chinese
 from tests.bot.chinese import CODE, Term
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.own_flags import MOST_OPTIONS
-from bot.values import Problem
+from prompts.custom_flags import MOST_OPTIONS
+from prompts.values import Problem
 from storage import members
 from storage.contract import ErrorCode
 from storage.samplers import NAMES as SAMPLER_NAMES

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from bot.flags import parse
 from easel.models import missing_files
+from prompts.parser import parse
 from storage import catalog, samplers
 from storage.catalog import Catalog, ModelEntry
 from storage.errors import CatalogError

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from bot import readings
-from bot.flags import parse
 from bot.messages import pictures
+from prompts.parser import parse
 from storage import attempts, jobs, members
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.tables import Batch, Job

@@ -10,12 +10,10 @@ from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarg
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
 from bot.decoding import NotAPicture, TooManyPixels
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
-from bot.flags import FlagError, parse
 from bot.incoming import NotALink, PrivateAddress, TooManyBytes, Unreachable
 from bot.messages import refusals
 from bot.moderation import ForbiddenWords
 from bot.picture_prompts import SeveralPictures
-from bot.prompt_text import length
 from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from bot.recall import NothingRecalled
 from bot.redrawn import NoSquarerSize
@@ -24,6 +22,8 @@ from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm
 from bot.views.press import UnknownButton
 from bot.views.uses import NoPicture, PictureTooLarge
+from prompts.markdown import length
+from prompts.parser import FlagError, parse
 from storage import errors as storage_errors
 from storage.contract import JobState
 from storage.errors import Refused

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import flags, moderation, vocabulary, weights
-from bot.faults import MOST_COMMANDS
-from bot.flags import LONGEST, FlagError, Preferences, Problem, parse_all
-from bot.grammar import divide
-from bot.messages import language
+from bot import moderation
+from prompts import parser, sentences, vocabulary, weights
+from prompts.diagnostics import MOST_COMMANDS
+from prompts.parser import LONGEST, FlagError, Preferences, Problem, parse_all
+from prompts.tokenizer import divide
 from storage import prompts, words
 from storage.backends import Backends
 from storage.config import Config
@@ -65,12 +65,12 @@ def test_whatever_is_typed_what_is_understood_is_bounded(text: str, meaning: str
     ],
 )
 def test_what_would_be_too_long_is_refused_before_it_is(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    divided = _counting(monkeypatch, "bot.precedence.divide", divide)
+    divided = _counting(monkeypatch, "prompts.precedence.divide", divide)
     with pytest.raises(FlagError) as caught:
         parse_all(text, CATALOG, Preferences(options={"mine": "--no a " * 140}))
     assert caught.value.problem is Problem.TOO_LONG
     assert sum(divided) <= 2 * len(text)
-    assert "at most 4,000" in language.flag_faults(caught.value.faults)
+    assert "at most 4,000" in sentences.flag_faults(caught.value.faults)
 
 
 def _counting(monkeypatch: pytest.MonkeyPatch, name: str, real: Callable[..., Any]) -> list[int]:
@@ -91,11 +91,9 @@ def test_a_batch_has_no_more_words_compared_than_one_prompt(
     known = tmp_path / "words.txt"
     known.write_text("castle\nhill")
     small = catalog(known)
-    compared = _counting(
-        monkeypatch, "bot.messages.language.vocabulary.nearest_known", vocabulary.nearest_known
-    )
+    compared = _counting(monkeypatch, "prompts.sentences.vocabulary.nearest_known", vocabulary.nearest_known)
     sets = ", ".join(" ".join(f"zq{place}x{word}" for word in range(10)) for place in range(MOST_COMMANDS))
-    language.hints(parse_all(f"{{{sets}}}", small), small)
+    sentences.hints(parse_all(f"{{{sets}}}", small), small)
     assert len(compared) == vocabulary.MOST_NAMED
 
 
@@ -189,6 +187,6 @@ def test_forty_long_prompts_take_the_words_apart_once_each(monkeypatch: pytest.M
     """Repeats are one prompt: forty of them are compared forty times and read once."""
     moderation.readings.cache_clear()
     read = _counting(monkeypatch, "bot.moderation._visible", moderation._visible)
-    for one in flags.parse_all("red castle " * 300 + "--repeat 40", CATALOG):
+    for one in parser.parse_all("red castle " * 300 + "--repeat 40", CATALOG):
         moderation.forbidden_words(one.request.prompt, ["spider"] * 500)
     assert len([length for length in read if length > 100]) == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot import flags
-from bot.flags import (
+from prompts import parser
+from prompts.parser import (
     BY_NAME,
     FLAGS,
     FlagError,
@@ -17,7 +17,7 @@ from bot.flags import (
     parse,
     parse_all,
 )
-from bot.values import Scope
+from prompts.values import Scope
 from storage import samplers
 from tests.bot.catalogs import catalog
 
@@ -198,7 +198,7 @@ def test_a_prompt_pasted_from_midjourney_runs_with_notes() -> None:
 @pytest.mark.parametrize(
     "flag", [flag for flag in FLAGS if flag.meaning is Meaning.NOTED], ids=lambda f: f.name
 )
-def test_no_noted_flag_swallows_the_next_one(flag: flags.Flag) -> None:
+def test_no_noted_flag_swallows_the_next_one(flag: parser.Flag) -> None:
     value = "" if flag.value.form == "" else "2" if flag.value.form == "N" else "raw"
     value = "https://a.example/b.png" if flag.name == "edit" else value
     parsed = parse(f"a fox --{flag.name} {value} --ar 10:7", CATALOG)
@@ -340,8 +340,8 @@ def test_settings_are_read_from_a_members_row() -> None:
 
 
 def test_a_seed_is_taken_out_of_a_stored_prompt() -> None:
-    assert flags.without("a fox --seed 5 --ar 3:2", "seed") == "a fox --ar 3:2"
-    assert flags.without('says "--seed 5" --s 5', "seed", "stylize") == 'says "--seed 5"'
+    assert parser.without("a fox --seed 5 --ar 3:2", "seed") == "a fox --ar 3:2"
+    assert parser.without('says "--seed 5" --s 5', "seed", "stylize") == 'says "--seed 5"'
 
 
 def test_the_table_is_sound() -> None:
@@ -351,7 +351,7 @@ def test_the_table_is_sound() -> None:
 
 
 def test_help_has_a_line_for_each_flag_that_works() -> None:
-    lines = flags.help_lines(Scope(CATALOG, CATALOG["picturebook"]))
+    lines = parser.help_lines(Scope(CATALOG, CATALOG["picturebook"]))
     assert lines[0].startswith("`--ar --aspect W:H`")
     assert "from 1 to 50" in next(line for line in lines if "--steps" in line)
     assert len(lines) == sum(flag.meaning is Meaning.WORKS for flag in FLAGS)

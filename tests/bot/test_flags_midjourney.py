@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot import style_codes
-from bot.flags import (
+from prompts import style_codes
+from prompts.parser import (
     BY_NAME,
     FLAGS,
     FlagError,
@@ -19,7 +19,7 @@ from bot.flags import (
     parse,
     parse_all,
 )
-from bot.messages.language import flag_faults, hints
+from prompts.sentences import flag_faults, hints
 from storage.catalog import Catalog
 from storage.contract import Control, Role, Speed
 from tests.bot.catalogs import catalog

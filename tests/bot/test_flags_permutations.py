@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.flags import FlagError, NoteKind, Preferences, Problem, all_notes, parse, parse_all
-from bot.messages.language import flag_faults, hints
+from prompts.parser import FlagError, NoteKind, Preferences, Problem, all_notes, parse, parse_all
+from prompts.sentences import flag_faults, hints
 from tests.bot.catalogs import catalog
 
 CATALOG = catalog()

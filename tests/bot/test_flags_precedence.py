@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.flags import (
+from prompts.parser import (
     LONGEST_SUFFIX,
     MOST_OPTIONS,
     FlagError,
@@ -16,7 +16,7 @@ from bot.flags import (
     check_suffix,
     parse,
 )
-from bot.messages.language import flag_faults, notes
+from prompts.sentences import flag_faults, notes
 from storage.contract import Speed
 from tests.bot.catalogs import catalog
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.faults import MOST_COMMANDS
-from bot.flags import (
+from prompts import sentences
+from prompts.diagnostics import MOST_COMMANDS
+from prompts.markdown import length
+from prompts.parser import (
     BY_NAME,
     FLAGS,
     LONGEST,
@@ -25,8 +27,6 @@ from bot.flags import (
     parse,
     parse_all,
 )
-from bot.messages import language
-from bot.prompt_text import length
 from storage import samplers
 from tests.bot.catalogs import catalog
 
@@ -124,7 +124,7 @@ preferences = st.sampled_from(
 
 
 def _refusal(error: FlagError) -> str:
-    sentence = language.flag_faults(error.faults)
+    sentence = sentences.flag_faults(error.faults)
     assert sentence
     assert length(sentence) <= 1800
     return sentence
@@ -141,7 +141,7 @@ def test_any_text_parses_or_is_refused_with_a_sentence(text: str, member: Prefer
         assert parsed.request.prompt or parsed.images
         assert len(parsed.text) <= LONGEST
         parsed.text.encode("utf-8")
-        for sentence in language.hints([parsed], CATALOG):
+        for sentence in sentences.hints([parsed], CATALOG):
             assert 0 < length(sentence) <= 2000
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.flags import FlagError, NoteKind, Preferences, Problem, parse
-from bot.messages.language import flag_faults
+from prompts.parser import FlagError, NoteKind, Preferences, Problem, parse
+from prompts.sentences import flag_faults
 from storage.contract import GenerationRequest, Part
 from tests.bot.catalogs import catalog
 

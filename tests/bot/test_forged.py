@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.messages import language, refusals
+from bot.messages import refusals
 from bot.options import NotAccepted, NotResolved, check_options
 from bot.views.custom_ids import LARGEST, numbers, parse
 from bot.views.modals import SUBMITS
 from bot.views.press import HANDLERS
+from prompts import sentences
 from tests.bot.pressing import drawn
 from tests.bot.simulated import MENUS, World, answer, use
 
@@ -104,5 +105,5 @@ def _unresolved(data: Any) -> None:
 
 
 def test_a_number_of_any_length_is_said() -> None:
-    assert language._number("9" * 5000) == "more than a billion"
-    assert language._number("12345") == "12,345"
+    assert sentences._number("9" * 5000) == "more than a billion"
+    assert sentences._number("12345") == "12,345"

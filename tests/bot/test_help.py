@@ -7,8 +7,8 @@ import io
 import PIL.Image
 
 from bot.messages import help as said
-from bot.prompt_text import length
 from bot.views.helps import FOLDER, PICTURES
+from prompts.markdown import length
 from storage import catalog
 from tests.bot.simulated import World, answer, button, components, press, texts
 

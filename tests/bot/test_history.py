@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.messages import histories as said
-from bot.prompt_text import length
 from bot.views.searches import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
 from bot.views.zips import read_originals
+from prompts.markdown import length
 from storage.tables import Job
 from tests.bot import drawing
 from tests.bot.simulated import (

@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 
 import bot
 from bot import commands, messages
-from bot.translation import DOMAIN, LOCALES, spoken
+from prompts.translation import DOMAIN, LOCALES, spoken
 from storage import members
 from storage.tables import Job
 from tests.bot import drawing

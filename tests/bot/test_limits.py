@@ -10,13 +10,13 @@ import pytest
 
 from bot import readings, views
 from bot.messages import batches, panels, preferences
-from bot.prompt_text import length
 from bot.submit import Found
-from bot.translation import LANGUAGES, spoken
 from bot.views import regions
 from bot.views.helps import help_page
 from bot.views.modals import imagine_form
 from bot.views.settings import settings
+from prompts.markdown import length
+from prompts.translation import LANGUAGES, spoken
 from storage.batches import Tally
 from storage.contract import Action
 from storage.members import Totals

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.links import ImageLink, leading, single, words
+from prompts.image_links import ImageLink, leading, single, words
 
 BOAT = "https://files.example/boat.png"
 PAINTING = "https://en.example/wiki/Boat_(painting)"

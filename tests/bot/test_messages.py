@@ -8,9 +8,10 @@ import pytest
 
 from bot import messages
 from bot.checks import Permission
-from bot.flags import FLAGS, FlagError, Meaning, Note, NoteKind, parse
-from bot.messages import language, refusals
-from bot.prompt_text import length
+from bot.messages import refusals
+from prompts import sentences as language
+from prompts.markdown import length
+from prompts.parser import FLAGS, FlagError, Meaning, Note, NoteKind, parse
 from storage.contract import Action, ErrorCode, Speed
 from storage.tables import Job
 from tests.bot.catalogs import catalog

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.vocabulary import is_all_unknown
+from prompts.vocabulary import is_all_unknown
 from storage import catalog
 from storage.errors import CatalogError
 from tests.bot import catalogs, drawing

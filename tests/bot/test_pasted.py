@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.flags import FlagError, parse, parse_all
-from bot.messages.language import hints
-from bot.pasted import read
+from prompts.normalizer import read
+from prompts.parser import FlagError, parse, parse_all
+from prompts.sentences import hints
 from storage.contract import Lora
 from tests.bot.catalogs import catalog
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from bot.faults import NoteKind
-from bot.flags import BY_NAME, FlagError, Parsed, Problem, parse, parse_all
-from bot.grammar import divide
-from bot.messages.language import flag_faults
-from bot.values import plain_value
+from prompts.diagnostics import NoteKind
+from prompts.parser import BY_NAME, FlagError, Parsed, Problem, parse, parse_all
+from prompts.sentences import flag_faults
+from prompts.tokenizer import divide
+from prompts.values import plain_value
 from tests.bot.catalogs import catalog
 from tests.bot.pasted import ours
 

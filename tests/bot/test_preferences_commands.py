@@ -7,9 +7,10 @@ from typing import Any
 import discord
 import pytest
 
-from bot import messages, prompt_text
+from bot import messages
 from bot.messages import preferences
 from bot.views import settings as panels
+from prompts import markdown
 from storage import members
 from storage.contract import Speed
 from storage.tables import Job
@@ -132,7 +133,7 @@ def test_the_panel_fits_a_message_with_all_that_there_can_be() -> None:
     parts = list(view.walk_children())
     assert len(parts) <= 40
     said = [part.content for part in parts if isinstance(part, discord.ui.TextDisplay)]
-    assert sum(map(prompt_text.length, said)) <= 4000
+    assert sum(map(markdown.length, said)) <= 4000
     ids = [part.item.custom_id for part in parts if isinstance(part, discord.ui.DynamicItem)]
     assert len(set(ids)) == len(ids) > 15
     assert max(map(len, ids)) <= 100
@@ -279,5 +280,5 @@ async def test_option_names_are_offered_while_typed(world: World) -> None:
 def test_a_full_list_of_options_fits_a_message() -> None:
     full = {f"{number:032}": "*" * 1000 for number in range(20)}
     listed = preferences.option_list(full)
-    assert prompt_text.length(listed) <= messages.CONTENT
+    assert markdown.length(listed) <= messages.CONTENT
     assert "more" in listed

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import clean
-from bot.prompt_text import code, fence, file_name, invites, length, show_prompt
+from prompts.markdown import code, fence, file_name, invites, length, show_prompt
+from prompts.tokenizer import clean
 
 LIVE = (
     "https://a.b/c_d*e", "HTTP://x.y", "discord.gg/abc", "https://discord.gg/a_b", "discord.com/",

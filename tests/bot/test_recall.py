@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import divide
 from bot.recall import added
+from prompts.tokenizer import divide
 
 
 @pytest.mark.parametrize(

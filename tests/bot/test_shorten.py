@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.messages import pictures
-from bot.prompt_text import length
+from prompts.markdown import length
 from storage.contract import Action, GenerationRequest, Task
 from storage.tables import Job
 from tests.bot import drawing

@@ -14,10 +14,10 @@ from bot import derived, submit
 from bot.arrivals import Arrivals
 from bot.checks import MissingPermissions, NotAgeRestricted, Permission
 from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
-from bot.flags import FlagError
 from bot.messages import refusals
 from bot.moderation import ForbiddenWords
 from bot.submit import Asked, Cell, Place, Wish
+from prompts.parser import FlagError
 from storage import jobs, members, moderation
 from storage.backends import Backends
 from storage.broker import Tickets

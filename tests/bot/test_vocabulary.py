@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.flags import parse
-from bot.vocabulary import MOST_NAMED, examples, nearest_known, unknown_words
+from prompts.parser import parse
+from prompts.vocabulary import MOST_NAMED, examples, nearest_known, unknown_words
 from storage.catalog import ModelEntry
 from tests.bot.catalogs import catalog
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.flags import FLAGS, Flag, Meaning, Scope, parse
 from easel import flag_pages
+from prompts.parser import FLAGS, Flag, Meaning, Scope, parse
 from storage import catalog
 from storage.catalog import Catalog, ModelEntry
 from tests.generator import tiny

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from bot.faults import Fault, FlagError, refuse, refuse_many
-from bot.flag_table import BY_NAME
-from bot.grammar import DASHES, TypedFlag, clean
-from bot.pasted import read, settled
-from bot.permutations import permutations
-from bot.precedence import Given, Source, choose
-from bot.values import Problem, Scope
+from prompts.diagnostics import Fault, FlagError, refuse, refuse_many
+from prompts.flags import BY_NAME
+from prompts.normalizer import read, settled
+from prompts.permutations import permutations
+from prompts.precedence import Given, Source, choose
+from prompts.tokenizer import DASHES, TypedFlag, clean
+from prompts.values import Problem, Scope
 from storage.catalog import Catalog
 
 MOST_OPTIONS = 20

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from bot import style_codes, weights
-from bot.faults import Note, NoteKind
-from bot.flag_table import BY_NAME
-from bot.grammar import TypedFlag
-from bot.links import ImageLink
-from bot.translation import _
-from bot.unwanted import joined
+from prompts import style_codes, weights
+from prompts.diagnostics import Note, NoteKind
+from prompts.flags import BY_NAME
+from prompts.image_links import ImageLink
+from prompts.negative_prompt import joined
+from prompts.tokenizer import TypedFlag
+from prompts.translation import _
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Lora, Part, Role
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bot.faults import Note, NoteKind
-from bot.flag_table import BY_NAME, Meaning
-from bot.foreign_flags import FOREIGN
-from bot.grammar import DASHES, QUOTED
-from bot.values import plain_value
+from prompts.diagnostics import Note, NoteKind
+from prompts.flag_aliases import FOREIGN
+from prompts.flags import BY_NAME, Meaning
+from prompts.tokenizer import DASHES, QUOTED
+from prompts.values import plain_value
 
 _LONG = "—―⸺⸻"
 _ANY = f"[{re.escape(DASHES)}]"

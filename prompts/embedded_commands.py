@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from bot import flags, infotext, retyped
-from bot.grammar import Divided, TypedFlag, clean, divide
-from bot.infotext import Infotext
-from bot.values import WrongValue
+from prompts import infotext, parser, unparser
+from prompts.infotext import Infotext
+from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.values import WrongValue
 from storage import metadata
 from storage.catalog import Catalog, plain_name
 from storage.contract import GenerationRequest, Task
@@ -47,9 +47,9 @@ def _own(texts: Mapping[str, str], catalog: Catalog) -> Carried | None:
         return None
     begun = request.task is not Task.TEXT_TO_IMAGE or request.references or request.control is not None
     try:
-        command = retyped.command(request, catalog)
-        again = flags.parse(command, catalog).request
-    except (flags.FlagError, WrongValue):
+        command = unparser.command(request, catalog)
+        again = parser.parse(command, catalog).request
+    except (parser.FlagError, WrongValue):
         return None
     exact = not begun and again == request.changed(num_images_per_prompt=again.num_images_per_prompt)
     return Carried(command, exact=exact)
@@ -63,9 +63,9 @@ def _foreign(texts: Mapping[str, str], catalog: Catalog) -> Carried | None:
     given, lost = infotext.flags_of(found, catalog)
     words, adapters, absent = _adapters(found, given, catalog)
     negative = _adapters(replace(found, prompt=found.negative), given, catalog)[0]
-    given = [TypedFlag("no", retyped.literal(negative)) if flag.name == "no" else flag for flag in given]
+    given = [TypedFlag("no", unparser.literal(negative)) if flag.name == "no" else flag for flag in given]
     kept = (*adapters, *(flag for flag in given if flag.value))
-    command = str(Divided(retyped.literal(words), kept))
+    command = str(Divided(unparser.literal(words), kept))
     return Carried(command, exact=False, lost=(*lost, *absent))
 
 
@@ -73,7 +73,7 @@ def _adapters(
     found: Infotext, given: list[TypedFlag], catalog: Catalog
 ) -> tuple[str, list[TypedFlag], list[str]]:
     """The words without LoRAs; those that the model has, and the names of the others."""
-    protected = retyped.literal(clean(found.prompt))
+    protected = unparser.literal(clean(found.prompt))
     divided = divide(protected)
     model = next((flag.value for flag in given if flag.name == "model"), catalog.default)
     known = {plain_name(name) for name in catalog[model].loras}
@@ -89,6 +89,6 @@ def _adapters(
 
 def _is_understood(command: str, catalog: Catalog) -> bool:
     try:
-        return len(flags.parse_all(command, catalog)) == 1
-    except flags.FlagError:
+        return len(parser.parse_all(command, catalog)) == 1
+    except parser.FlagError:
         return False

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from bot import vocabulary
-from bot.flags import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
-from bot.messages.lists import either, few, listed
-from bot.prompt_text import code, length, show_prompt
-from bot.translation import N_, _, ngettext
+from prompts import vocabulary
+from prompts.enumerations import either, few, listed
+from prompts.markdown import code, length, show_prompt
+from prompts.parser import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
+from prompts.translation import N_, _, ngettext
 from storage.catalog import Catalog
 
 _FAULTS = 1800

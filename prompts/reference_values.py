@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bot.catalog_values import named_weight
-from bot.grammar import Divided
-from bot.links import ImageLink, single, words
-from bot.translation import _
-from bot.values import IDLE, Codes, Idle, Number, Problem, Scope, WrongValue, one_of
+from prompts.catalog_values import named_weight
+from prompts.image_links import ImageLink, single, words
+from prompts.tokenizer import Divided
+from prompts.translation import _
+from prompts.values import IDLE, Codes, Idle, Number, Problem, Scope, WrongValue, one_of
 from storage.contract import HEAVIEST_STEERING, MOST_REFERENCES, SEED_SPACE, Control, Role
 
 RANDOM_CODE = re.compile(r"(?<!\S)random(?=::|\s|$)", re.IGNORECASE)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from bot import marks, requests, style_codes, weights
-from bot.grammar import DASHES, Divided, TypedFlag, divide
-from bot.pasted import settled
-from bot.permutations import permutations
+from prompts import near_flags, request_builder, style_codes, weights
+from prompts.normalizer import settled
+from prompts.permutations import permutations
+from prompts.tokenizer import DASHES, Divided, TypedFlag, divide
 from storage.catalog import Catalog, ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 
@@ -31,7 +31,7 @@ def command(request: GenerationRequest, catalog: Catalog) -> str:
 def literal(text: str) -> str:
     """Words of somebody else's: with their weights, but no flag, set, part or link among them."""
     unlinked = _LINK_IN_FRONT.sub("", text)
-    without = re.sub(r"(?<!\\)([{}])|(?<!\\)(?=::)", r"\\\1", marks.escaped(unlinked))
+    without = re.sub(r"(?<!\\)([{}])|(?<!\\)(?=::)", r"\\\1", near_flags.escaped(unlinked))
     return without if not divide(without).images else without.replace("://", " ")
 
 
@@ -57,7 +57,7 @@ def _reads_as(text: str, parts: tuple[Part, ...]) -> bool:
 
 
 def _escaped(text: str) -> str:
-    return marks.escaped(_ACTS.sub(r"\\\g<0>", text))
+    return near_flags.escaped(_ACTS.sub(r"\\\g<0>", text))
 
 
 def _typed(parts: tuple[Part, ...], way: Callable[[Phrase], str]) -> str:
@@ -107,7 +107,7 @@ def _looks(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
     if request.style_words and (codes := style_codes.codes_of(request.style_words, entry)):
         flags.append(TypedFlag("sref", " ".join(map(str, codes))))
         weight = style_codes.typed_weight(request.style_weight)
-        if weight != requests.STYLE_WEIGHT:
+        if weight != request_builder.STYLE_WEIGHT:
             flags.append(TypedFlag("sw", str(weight)))
     return flags
 

@@ -13,22 +13,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
-from bot.catalog_values import Loras, UpscalerName, Version
-from bot.steering_values import ControlKind, Edit, Pictures, ReferenceWeight, Styles
-from bot.translation import N_, _
-from bot.unwanted import Unwanted
-from bot.values import (
-    MANY,
-    Choice,
-    Codes,
-    Nothing,
-    Number,
-    Ratio,
-    Scope,
-    Style,
-    Value,
-    Whole,
-)
+from prompts.catalog_values import Loras, UpscalerName, Version
+from prompts.negative_prompt import Unwanted
+from prompts.reference_values import ControlKind, Edit, Pictures, ReferenceWeight, Styles
+from prompts.translation import N_, _
+from prompts.values import MANY, Choice, Codes, Nothing, Number, Ratio, Scope, Style, Value, Whole
 from storage.catalog import ModelEntry
 from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
 from storage.samplers import NAMES as SAMPLER_NAMES

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
 from typing import Any
 
-from bot.faults import Fault, Note, NoteKind
-from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning
-from bot.grammar import Divided, TypedFlag, clean, divide
-from bot.preferences import Preferences
-from bot.steering_values import RANDOM_CODE
-from bot.style_codes import random_code
-from bot.tidy import tidied
-from bot.translation import _
-from bot.values import IDLE, Problem, Scope, WrongValue
+from prompts.diagnostics import Fault, Note, NoteKind
+from prompts.flag_cleanup import tidied
+from prompts.flags import BY_NAME, FLAGS, Flag, Meaning
+from prompts.preferences import Preferences
+from prompts.reference_values import RANDOM_CODE
+from prompts.style_codes import random_code
+from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.translation import _
+from prompts.values import IDLE, Problem, Scope, WrongValue
 from storage.catalog import Catalog
 
 

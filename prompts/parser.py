@@ -15,19 +15,19 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
 
-from bot import infotext, vocabulary, weights
-from bot.faults import MOST_COMMANDS, Fault, FlagError, Note, NoteKind, refuse, refuse_many
-from bot.flag_table import BY_NAME, FLAGS, Flag, Meaning, help_lines
-from bot.grammar import Divided, TypedFlag, clean, divide
-from bot.links import ImageLink
-from bot.own_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
-from bot.pasted import read, settled
-from bot.permutations import permutations
-from bot.precedence import choose, gather, scope_of
-from bot.preferences import Preferences
-from bot.requests import Linked, linked_of, notes_on, request_of
-from bot.translation import _
-from bot.values import Problem, Scope, WrongValue
+from prompts import infotext, vocabulary, weights
+from prompts.custom_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
+from prompts.diagnostics import MOST_COMMANDS, Fault, FlagError, Note, NoteKind, refuse, refuse_many
+from prompts.flags import BY_NAME, FLAGS, Flag, Meaning, help_lines
+from prompts.image_links import ImageLink
+from prompts.normalizer import read, settled
+from prompts.permutations import permutations
+from prompts.precedence import choose, gather, scope_of
+from prompts.preferences import Preferences
+from prompts.request_builder import Linked, linked_of, notes_on, request_of
+from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.translation import _
+from prompts.values import Problem, Scope, WrongValue
 from storage.catalog import Catalog
 from storage.contract import GRID, SEED_SPACE, GenerationRequest, Part, Speed
 

@@ -2,7 +2,7 @@
 and a line of values, on one line or several, and ComfyUI's graph.
 
 Only what is certain is read: at least two values that A1111 writes, at the text's end, in lines or between
-commas or bars; or one of them behind a label (`bot/labels.py`).
+commas or bars; or one of them behind a label (`prompts/labelled_prompts.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot import labels
-from bot.faults import Note, NoteKind
-from bot.flag_table import BY_NAME
-from bot.grammar import QUOTED, Divided, TypedFlag, divide
-from bot.values import plain_value
+from prompts import labelled_prompts
+from prompts.diagnostics import Note, NoteKind
+from prompts.flags import BY_NAME
+from prompts.tokenizer import QUOTED, Divided, TypedFlag, divide
+from prompts.values import plain_value
 from storage import samplers
 from storage.catalog import Catalog, plain_name
 from storage.contract import SEED_SPACE
@@ -94,7 +94,7 @@ def expand(text: str, catalog: Catalog) -> tuple[str, tuple[Note, ...]]:
 def read(text: str) -> Infotext | None:
     """None where it is a prompt and nothing else."""
     words, settings = _apart(text)
-    labelled = labels.split(words)
+    labelled = labelled_prompts.split(words)
     values: dict[str, str] = {}
     rest: list[str] = []
     for name, value in _pairs(settings):

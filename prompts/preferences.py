@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.grammar import TypedFlag
+from prompts.tokenizer import TypedFlag
 from storage.contract import Speed
 
 

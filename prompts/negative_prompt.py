@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot import weights
-from bot.grammar import items
-from bot.translation import _
-from bot.values import Problem, Scope, WrongValue
+from prompts import weights
+from prompts.tokenizer import items
+from prompts.translation import _
+from prompts.values import Problem, Scope, WrongValue
 from storage.contract import Part, Phrase
 
 Unwished = tuple[Part, ...]

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.grammar import QUOTED, SEPARATORS, unescaped
-from bot.values import Problem, WrongValue
+from prompts.tokenizer import QUOTED, SEPARATORS, unescaped
+from prompts.values import Problem, WrongValue
 from storage.contract import Part, Phrase, weight_sum
 
 HEAVIEST = 100

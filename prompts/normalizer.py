@@ -10,14 +10,14 @@ import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from bot.faults import Note, NoteKind
-from bot.flag_table import BY_NAME
-from bot.foreign_flags import FOREIGN
-from bot.grammar import QUOTED, Divided, clean, divide
-from bot.labels import labelled, settings_in
-from bot.marks import marked
-from bot.tidy import tidied
-from bot.wrapping import unwrapped
+from prompts.diagnostics import Note, NoteKind
+from prompts.flag_aliases import FOREIGN
+from prompts.flag_cleanup import tidied
+from prompts.flags import BY_NAME
+from prompts.labelled_prompts import labelled, settings_in
+from prompts.near_flags import marked
+from prompts.tokenizer import QUOTED, Divided, clean, divide
+from prompts.unwrapping import unwrapped
 
 _QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
 _FLAG_WITHIN = re.compile(r"(?<![\w-])(?:--|[—–])(?P<name>[A-Za-z]+)(?: [\w:.]+)?")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bot.faults import Note, NoteKind
-from bot.grammar import QUOTED, items
+from prompts.diagnostics import Note, NoteKind
+from prompts.tokenizer import QUOTED, items
 
 _NEGATIVE = (
     r"(?<=\s)[-–]\s?prompt(?=\s*[:：])|(?:[#+*_\-]{0,4}\s?)?(?:negative|neg)[ _-]?prompts?"

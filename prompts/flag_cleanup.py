@@ -7,11 +7,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from bot.faults import Note, NoteKind
-from bot.flag_table import BY_NAME, Flag
-from bot.foreign_flags import COUNTS, ELSEWHERE_ALONE, FOREIGN, RANDOM, SIDES
-from bot.grammar import TypedFlag
-from bot.values import plain_list, plain_value
+from prompts.diagnostics import Note, NoteKind
+from prompts.flag_aliases import COUNTS, ELSEWHERE_ALONE, FOREIGN, RANDOM, SIDES
+from prompts.flags import BY_NAME, Flag
+from prompts.tokenizer import TypedFlag
+from prompts.values import plain_list, plain_value
 from storage import samplers
 
 _SIZE = re.compile(r"(\d{2,5}) ?[x×*,: ] ?(\d{2,5})", re.IGNORECASE)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from urllib.parse import quote, unquote
 
-from bot.grammar import clean, divide
+from prompts.tokenizer import clean, divide
 
 INVITER = r"""
 (?: discord(?:app)?

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from bot.values import Problem
+from prompts.values import Problem
 from storage.errors import Refused
 
 MOST_FAULTS = 5

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.translation import _
-from bot.values import IDLE, Idle, Number, Problem, Scope, WrongValue, chosen, one_of, single
+from prompts.translation import _
+from prompts.values import IDLE, Idle, Number, Problem, Scope, WrongValue, chosen, one_of, single
 from storage.contract import HEAVIEST_LORA, Lora
 
 

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from fractions import Fraction
 from typing import Protocol
 
-from bot.translation import _
+from prompts.translation import _
 from storage.catalog import Catalog, ModelEntry, plain_name
 
 _LONGEST_VALUE = 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.translation import _
+from prompts.translation import _
 
 
 def listed(names: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from bot.grammar import SEPARATORS
+from prompts.tokenizer import SEPARATORS
 
 _MARK = re.compile(rf"\\.|[{{}}{SEPARATORS}]", re.DOTALL)
 _ESCAPED = re.compile(rf"\\([{SEPARATORS}])")
