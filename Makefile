@@ -53,7 +53,7 @@ fix: $(VENV)/.test
 LOCALES := prompts/locale
 messages: $(VENV)/.test
 	@template=$$(mktemp) && trap 'rm -f "$$template"' EXIT && \
-	$(BIN)/pybabel -q extract --no-location --sort-output --no-wrap -k N_ -o "$$template" prompts bot && \
+	$(BIN)/pybabel -q extract --no-location --sort-output --no-wrap -k N_ -o "$$template" prompts actions bot && \
 	$(BIN)/pybabel -q update --ignore-pot-creation-date --no-fuzzy-matching --ignore-obsolete --no-wrap \
 		-D easel -d $(LOCALES) -i "$$template" && \
 	$(BIN)/pybabel -q compile -D easel -d $(LOCALES)

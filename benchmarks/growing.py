@@ -26,9 +26,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bot import canvases
-from bot.canvases import Box, Canvas, Direction
-from bot.redrawn import CONTINUED
+from actions import canvas as canvases
+from actions.canvas import Box, Canvas, Direction
+from actions.outpainting import CONTINUED
 from generator import pasting, surroundings
 from generator.engine import Engine
 from generator.safety import CheckerFolder, checker_source

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.incoming import Unreachable
+from actions.downloads import Unreachable
 
 
 @dataclass(frozen=True)

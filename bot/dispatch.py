@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from bot import errors, finding, letters, messages, policy, posting
+from actions import policy
+from bot import errors, finding, letters, messages, posting
 from bot.finding import CannotLook
 from bot.messages import preferences
 from bot.notices import Notices

@@ -8,22 +8,22 @@ from typing import Any
 
 from discord import app_commands
 
-from bot.batches import TooManyHere
-from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
-from bot.checks import MissingPermissions, NotAgeRestricted
-from bot.decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
-from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
-from bot.incoming import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.batches import TooManyHere
+from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from actions.downloads import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.image_decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
+from actions.image_prompts import SeveralPictures
+from actions.outpainting import NoSegmenter, NoSquarerSize
+from actions.painted_masks import NoTwin
+from actions.permissions import MissingPermissions, NotAgeRestricted
+from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
+from actions.recall import NothingRecalled
+from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
+from actions.word_filter import ForbiddenWords
 from bot.messages import batches, deeds, finding, pictures, privacy, prompts, refusals
 from bot.messages.typed import NOTHING, Typed
-from bot.moderation import ForbiddenWords
 from bot.options import NotAccepted, NotResolved
-from bot.picture_prompts import SeveralPictures
 from bot.polling import reason
-from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
-from bot.recall import NothingRecalled
-from bot.redrawn import NoSegmenter, NoSquarerSize
-from bot.twins import NoTwin
 from bot.views.carries import NoCommand
 from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend

@@ -9,7 +9,8 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from bot import messages, readings, uploads, views
+from actions import readings
+from bot import messages, uploads, views
 from bot.messages import pictures as sentences
 from bot.messages import preferences
 from bot.posting import Letter

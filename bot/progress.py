@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 import discord
 
-from bot import policy, posting, progress_messages
+from actions import policy
+from bot import posting, progress_messages
 from bot.client_loop import ClientLoop
 from bot.polling import Outage
 from bot.posting import Failure

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 import discord
 from sqlalchemy.orm import Session
 
+from actions.word_filter import ForbiddenWords
 from bot import errors, posting
-from bot.moderation import ForbiddenWords
 from bot.posting import FAILURES, only
 from bot.views.letters_home import send_home
 from bot.views.retractions import Subject, retract

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from bot import messages, submit
-from bot.checks import Place
-from bot.submit import Wish
+from actions import submit
+from actions.permissions import Place
+from actions.submit import Wish
+from bot import messages
 from prompts import parser, sentences
 from prompts.translation import LANGUAGES, spoken
 from storage import jobs, submissions

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import PIL.Image
 from pydantic import ValidationError
 
-from bot.decoding import stored
-from bot.memory import PICTURES, PIXEL
+from actions.image_decoding import stored
+from actions.memory_budget import PICTURES, PIXEL
 from prompts import markdown
 from storage import metadata, pictures
 from storage.backends import Backends

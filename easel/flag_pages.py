@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from bot.picture_prompts import beginning_with, reading
+from actions.image_prompts import beginning_with, reading
 from prompts import parser
 from prompts.parser import FLAGS, MOST_COMMANDS, Flag, Meaning, Scope
 from storage import catalog, pictures

@@ -7,9 +7,9 @@ import io
 import discord
 from discord import app_commands
 
+from actions.word_filter import searchable
 from bot.commands.show import JobNumber
 from bot.messages import finding, panels
-from bot.moderation import searchable
 from bot.views.answering import in_time, say, show_privately
 from bot.views.audits import audit as audit_page
 from bot.views.audits import read_audit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.checks import Permission
+from actions.permissions import Permission
 from bot.messages import CONTENT
 from bot.messages.states import named
 from prompts.enumerations import listed

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import discord
 from sqlalchemy.orm import Session
 
-from bot import batches as wishes
-from bot.batches import Proposal
+from actions import batches as wishes
+from actions.batches import Proposal
 from bot.messages import batches as sentences
 from bot.views.answering import conclude, in_time, say, update
 from bot.views.cancels import moderates

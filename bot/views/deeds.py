@@ -15,12 +15,13 @@ import discord
 from discord.utils import MISSING
 from sqlalchemy.orm import Session
 
-from bot import derived, messages, redrawn, submit
-from bot.arrivals import Arrivals
-from bot.derived import Cell, Derived, Upscaling, Variation
+from actions import outpainting, submit, variations
+from actions.input_images import Arrivals
+from actions.outpainting import Outpainting
+from actions.submit import Asked, Derive, Wish
+from actions.variations import Cell, Derived, Upscaling, Variation
+from bot import messages
 from bot.messages import forms, refusals
-from bot.redrawn import Outpainting
-from bot.submit import Asked, Derive, Wish
 from bot.views.answering import in_time, in_time_for_form, repaint, say
 from bot.views.cancels import cancel
 from bot.views.custom_ids import CustomId
@@ -60,19 +61,19 @@ def _cell(custom_id: CustomId) -> Cell:
 
 
 def _prompt_of_picture(session: Session, custom_id: CustomId) -> str:
-    return derived.prompt_of(session, picture=custom_id.id)
+    return variations.prompt_of(session, picture=custom_id.id)
 
 
 def _variation(action: Variation) -> Deed:
     def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> Derived:
-        return derived.vary(session, catalog, custom_id.id, action, remix.text)
+        return variations.vary(session, catalog, custom_id.id, action, remix.text)
 
     return Deed(forms.remix_title, _prompt_of_picture, derive)
 
 
 def _outpainting(action: Outpainting, title: Callable[[], str]) -> Deed:
     def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> Derived:
-        return redrawn.outpaint(session, catalog, custom_id.id, action, remix.text)
+        return outpainting.outpaint(session, catalog, custom_id.id, action, remix.text)
 
     return Deed(title, _prompt_of_picture, derive)
 
@@ -81,15 +82,15 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
     {
         "v": Deed(
             forms.remix_title,
-            lambda session, custom_id: derived.prompt_of(session, picture=_cell(custom_id)),
-            lambda session, catalog, custom_id, remix: derived.vary(
+            lambda session, custom_id: variations.prompt_of(session, picture=_cell(custom_id)),
+            lambda session, catalog, custom_id, remix: variations.vary(
                 session, catalog, _cell(custom_id), Action.VARY, remix.text, subtle=remix.subtle
             ),
         ),
         "r": Deed(
             forms.reroll_title,
-            lambda session, custom_id: derived.prompt_of(session, job_id=custom_id.id),
-            lambda session, catalog, custom_id, remix: derived.reroll(
+            lambda session, custom_id: variations.prompt_of(session, job_id=custom_id.id),
+            lambda session, catalog, custom_id, remix: variations.reroll(
                 session, catalog, custom_id.id, custom_id.n, remix.text
             ),
         ),
@@ -231,7 +232,7 @@ async def _upscale(pressed: Pressed) -> None:
     work = submit.derive(
         pressed.backends,
         _wish(pressed),
-        lambda session, catalog: derived.upscale(session, catalog, pressed.id, action),
+        lambda session, catalog: variations.upscale(session, catalog, pressed.id, action),
         Arrivals(pressed.backends, pressed.interaction.user.id),
     )
     await begin(pressed.interaction, pressed.custom_id, work)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
-from bot import readings, submit
-from bot.arrivals import Arrivals
+from actions import readings, submit
+from actions.downloads import File
+from actions.input_images import Arrivals
+from actions.readings import Brought
+from actions.submit import Asked
 from bot.attachments import AttachedFile
-from bot.incoming import File
-from bot.readings import Brought
-from bot.submit import Asked
 from bot.views import carries, prompts
 from bot.views.answering import in_time
 from bot.views.deeds import announce

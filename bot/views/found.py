@@ -9,9 +9,9 @@ from typing import Any
 import discord
 from sqlalchemy.orm import Session
 
-from bot import readings, submit
+from actions import readings, submit
+from actions.submit import Found
 from bot.messages import pictures
-from bot.submit import Found
 from bot.views.answering import in_time, in_time_for_form, repaint
 from bot.views.custom_ids import CustomId, parse
 from bot.views.deeds import announce

@@ -5,7 +5,8 @@ from __future__ import annotations
 import discord
 from sqlalchemy.orm import Session
 
-from bot import messages, policy, submit
+from actions import policy, submit
+from bot import messages
 from bot.messages import batches as batch_messages
 from bot.views.answering import change, in_time
 from bot.views.batches import cancel_batch, cancel_button

@@ -11,7 +11,7 @@ import discord
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot.decoding import stored
+from actions.image_decoding import stored
 from bot.messages import histories as said
 from bot.views.answering import in_time, show_privately, update
 from bot.views.custom_ids import CustomId

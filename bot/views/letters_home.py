@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 import discord
 from sqlalchemy.orm import Session
 
-from bot import policy, uploads
+from actions import policy
+from bot import uploads
 from bot.messages import deeds
 from bot.uploads import Upload
 from bot.views.answering import in_time, say

@@ -7,9 +7,9 @@ import io
 import discord
 from sqlalchemy.orm import Session
 
-from bot import derived
+from actions import variations
+from actions.submit import Found
 from bot.messages import deeds, refusals
-from bot.submit import Found
 from bot.views.answering import in_time, in_time_for_form, say
 from bot.views.found import colour_numbers
 from bot.views.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
@@ -61,7 +61,7 @@ async def _run(form: Submitted) -> None:
     """The words are drawn as they stand: its member's settings were written out in them the first time."""
     interaction, backends = form.interaction, form.backends
     job = await in_time(interaction, backends.database.read(jobs.seen, form.id, interaction.user.id))
-    model = derived.own_model(backends.catalog, job)
+    model = variations.own_model(backends.catalog, job)
     n = form.custom_id.n
     if n is None:
         await imagine(interaction, form.text(PROMPT), preferences=model)

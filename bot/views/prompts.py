@@ -9,14 +9,14 @@ from types import MappingProxyType
 
 import discord
 
-from bot import batches, submit
-from bot.arrivals import Arrivals
+from actions import batches, submit
+from actions.batches import Proposal
+from actions.downloads import File
+from actions.image_prompts import beginning_with, links, noting_left_out, reading, used
+from actions.input_images import Arrivals
+from actions.recall import recall
+from actions.submit import Asked, Found
 from bot.attachments import AttachedFile
-from bot.batches import Proposal
-from bot.incoming import File
-from bot.picture_prompts import beginning_with, links, noting_left_out, reading, used
-from bot.recall import recall
-from bot.submit import Asked, Found
 from bot.views.answering import in_time
 from bot.views.batches import ask
 from bot.views.deeds import announce

@@ -7,12 +7,12 @@ from typing import Any
 import discord
 from sqlalchemy.orm import Session
 
-from bot import derived, incoming, redrawn, submit
-from bot.arrivals import Arrivals
+from actions import downloads, outpainting, submit, variations
+from actions.input_images import Arrivals
+from actions.outpainting import Region
+from actions.submit import Asked
 from bot.attachments import AttachedFile
 from bot.messages import forms
-from bot.redrawn import Region
-from bot.submit import Asked
 from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
 from bot.views.deeds import begin
@@ -61,7 +61,7 @@ def _painted() -> discord.ui.Label[Any]:
 
 def _form(session: Session, catalog: Catalog, image_id: int, member_id: int) -> Form:
     _, job = jobs.seen_image(session, image_id, member_id)
-    prompt = derived.prompt_of(session, picture=image_id)
+    prompt = variations.prompt_of(session, picture=image_id)
     entry = catalog.models.get(job.model)
     finds = entry is not None and entry.segmenter is not None
     fields = (*((_where,) if finds else ()), _places, _painted)
@@ -71,7 +71,7 @@ def _form(session: Session, catalog: Catalog, image_id: int, member_id: int) -> 
 def mask_form(session: Session, image_id: int, member_id: int) -> Form:
     """Form for the words to draw where an earlier brought copy of the picture is painted over."""
     jobs.seen_image(session, image_id, member_id)
-    prompt = derived.prompt_of(session, picture=image_id)
+    prompt = variations.prompt_of(session, picture=image_id)
     return Form(CustomId("fm", image_id), forms.region_title(), prompt, forms.what_label())
 
 
@@ -97,11 +97,11 @@ async def draw_region(form: Submitted, painted: discord.Attachment | None) -> As
     wish, copy = wish_of(form.interaction), None
     if painted is not None:
         await submit.check_asker(form.backends, wish)
-        copy = await incoming.look(AttachedFile(painted))
+        copy = await downloads.look(AttachedFile(painted))
     where = Region(form.text(WHERE), places, copy)
     return await submit.derive(
         form.backends,
         wish,
-        lambda session, catalog: redrawn.region(session, catalog, form.id, form.text(PROMPT), where),
+        lambda session, catalog: outpainting.region(session, catalog, form.id, form.text(PROMPT), where),
         Arrivals(form.backends, wish.member_id),
     )

@@ -7,9 +7,9 @@ from typing import Any
 
 import discord
 
-from bot import readings
+from actions import readings
+from actions.readings import NothingKnown
 from bot.messages import pictures
-from bot.readings import NothingKnown
 from bot.views.answering import in_time, say
 from bot.views.deeds import announce
 from bot.views.found import numbers

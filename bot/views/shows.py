@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from bot import policy, submit
+from actions import policy, submit
+from actions.submit import Wish
 from bot.messages import panels
-from bot.submit import Wish
 from bot.views.answering import in_time, say
 from bot.views.press import Interaction, Pressed, host, on_press
 from bot.views.wishes import wish_of

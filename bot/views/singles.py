@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import discord
 
-from bot.derived import LARGEST_SIDE
+from actions.variations import LARGEST_SIDE
 from bot.views.press import button
 from prompts.translation import N_, _
 from storage.contract import Action

@@ -9,11 +9,11 @@ import io
 
 import discord
 
-from bot import incoming, twins
-from bot.decoding import PictureRefused
+from actions import downloads, painted_masks
+from actions.image_decoding import PictureRefused
+from actions.painted_masks import NoTwin
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
-from bot.twins import NoTwin
 from bot.views import carries
 from bot.views.answering import in_time, in_time_for_form, promise, say
 from bot.views.custom_ids import CustomId
@@ -87,12 +87,12 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
 async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
     """The picture of which a message's is a painted copy, where there is one."""
     try:
-        painted = await incoming.seen(data)
+        painted = await downloads.seen(data)
     except PictureRefused:
         return None
     reference = message.reference
     replied_to = None if reference is None else reference.message_id
-    return await twins.twin(host(interaction).backends, interaction.user.id, painted, replied_to)
+    return await painted_masks.twin(host(interaction).backends, interaction.user.id, painted, replied_to)
 
 
 @on_press("ud")

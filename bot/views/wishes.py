@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from bot.checks import Permission, Place
-from bot.submit import Wish
+from actions.permissions import Permission, Place
+from actions.submit import Wish
 from bot.views.press import Interaction, locale_of
 from storage.monotonic import monotonic
 from storage.tables import Address

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from bot import redrawn, submit
-from bot.arrivals import Arrivals
+from actions import outpainting, submit
+from actions.input_images import Arrivals
 from bot.messages import forms
 from bot.views.answering import in_time_for_form
 from bot.views.custom_ids import CustomId
@@ -18,7 +18,7 @@ from storage import jobs
 
 def _form(session: Session, image_id: int, member_id: int) -> Form:
     jobs.seen_image(session, image_id, member_id)
-    prompt = redrawn.custom_zoom_prompt(session, image_id)
+    prompt = outpainting.custom_zoom_prompt(session, image_id)
     return Form(CustomId("fz", image_id), forms.custom_zoom_title(), prompt, forms.zoom_label())
 
 
@@ -34,7 +34,7 @@ async def _zoom(form: Submitted) -> None:
     work = submit.derive(
         form.backends,
         wish_of(form.interaction),
-        lambda session, catalog: redrawn.custom_zoom(session, catalog, form.id, text),
+        lambda session, catalog: outpainting.custom_zoom(session, catalog, form.id, text),
         Arrivals(form.backends, form.interaction.user.id),
     )
     await begin(form.interaction, form.custom_id, work)

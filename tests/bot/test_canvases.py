@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from bot import canvases
-from bot.canvases import Canvas, Direction, NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge
+from actions import canvas as canvases
+from actions.canvas import Canvas, Direction, NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge
 from tests.bot.catalogs import SIZES, catalog
 
 ENTRY = catalog()["picturebook"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.checks import MissingPermissions, NotAgeRestricted, Permission, Place, check
+from actions.permissions import MissingPermissions, NotAgeRestricted, Permission, Place, check
 
 EVERYTHING = frozenset(Permission)
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.decoding import LONGEST_SIDE, NotAPicture, TooManyPixels, decode
-from bot.memory import Budget
+from actions.image_decoding import LONGEST_SIDE, NotAPicture, TooManyPixels, decode
+from actions.memory_budget import Budget
 from tests.bot import photos
 
 RED, LIME, BLUE, YELLOW = QUARTERS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot import readings
+from actions import readings
 from bot.messages import pictures
 from prompts.parser import parse
 from storage import attempts, jobs, members

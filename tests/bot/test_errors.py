@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from actions.batches import TooManyHere
+from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from actions.downloads import NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.image_decoding import NotAPicture, TooManyPixels
+from actions.image_prompts import SeveralPictures
+from actions.outpainting import NoSquarerSize
+from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
+from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
+from actions.recall import NothingRecalled
+from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from actions.word_filter import ForbiddenWords
 from bot import errors
-from bot.batches import TooManyHere
-from bot.canvases import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
-from bot.checks import MissingPermissions, NotAgeRestricted, Permission
-from bot.decoding import NotAPicture, TooManyPixels
-from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
-from bot.incoming import NotALink, PrivateAddress, TooManyBytes, Unreachable
 from bot.messages import refusals
-from bot.moderation import ForbiddenWords
-from bot.picture_prompts import SeveralPictures
-from bot.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
-from bot.recall import NothingRecalled
-from bot.redrawn import NoSquarerSize
 from bot.views.describes import OneSource
 from bot.views.letters_home import ClosedMessages, NothingToSend
 from bot.views.modals import FormTooLate, TooLongForForm

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot import moderation
+from actions import word_filter
 from prompts import parser, sentences, vocabulary, weights
 from prompts.diagnostics import MOST_COMMANDS
 from prompts.parser import LONGEST, FlagError, Preferences, Problem, parse_all
@@ -128,7 +128,7 @@ def _watched(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[boo
     """For each text that is normalised, whether its thread was in a transaction that writes."""
     writing = threading.local()
     seen: list[bool] = []
-    database, real = world.backends.database, moderation._visible
+    database, real = world.backends.database, word_filter._visible
 
     @contextmanager
     def flagged(*args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -146,8 +146,8 @@ def _watched(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[boo
 
     original = database.writing
     monkeypatch.setattr(database, "writing", flagged)
-    monkeypatch.setattr(moderation, "_visible", visible)
-    moderation.readings.cache_clear()
+    monkeypatch.setattr(word_filter, "_visible", visible)
+    word_filter.readings.cache_clear()
     yield seen
 
 
@@ -185,8 +185,8 @@ def test_many_words_are_searched_by_the_first(config: Config) -> None:
 
 def test_forty_long_prompts_take_the_words_apart_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeats are one prompt: forty of them are compared forty times and read once."""
-    moderation.readings.cache_clear()
-    read = _counting(monkeypatch, "bot.moderation._visible", moderation._visible)
+    word_filter.readings.cache_clear()
+    read = _counting(monkeypatch, "actions.word_filter._visible", word_filter._visible)
     for one in parser.parse_all("red castle " * 300 + "--repeat 40", CATALOG):
-        moderation.forbidden_words(one.request.prompt, ["spider"] * 500)
+        word_filter.forbidden_words(one.request.prompt, ["spider"] * 500)
     assert len([length for length in read if length > 100]) == 1

@@ -15,10 +15,11 @@ import pytest_asyncio
 from aiohttp import web
 from PIL import Image
 
-from bot import errors, incoming
-from bot.arrivals import Arrivals
-from bot.decoding import LONGEST_SIDE, NotAPicture, PictureRefused, TooManyPixels
-from bot.incoming import MOST_BYTES, Incoming, NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions import downloads
+from actions.downloads import MOST_BYTES, Incoming, NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.image_decoding import LONGEST_SIDE, NotAPicture, PictureRefused, TooManyPixels
+from actions.input_images import Arrivals
+from bot import errors
 from storage.backends import Backends
 from storage.config import Config
 from storage.images import ImageStore
@@ -34,7 +35,7 @@ def images(config: Config) -> ImageStore:
 
 
 def keep(images: ImageStore, data: bytes) -> Incoming:
-    converted = incoming.convert(data)
+    converted = downloads.convert(data)
     images.save(converted.key, converted.png)
     return converted
 
@@ -344,13 +345,13 @@ async def test_several_links_are_fetched_side_by_side_and_keep_their_order(
     async with Arrivals(trusting, 1) as arrivals:
         found = await arrivals.receive(links)
     assert [each.width for each in found] == [8 * number for number in range(9, 1, -1)]
-    assert 1 < site.most_at_once <= incoming.AT_A_TIME
+    assert 1 < site.most_at_once <= downloads.AT_A_TIME
 
 
 async def test_of_several_links_the_one_that_fails_is_named(trusting: Backends, site: Site) -> None:
     links = [site("/slow/8"), site("/missing"), site("/slow/16")]
     with pytest.raises(Unreachable) as refused:
-        await incoming.fetch(trusting, links)
+        await downloads.fetch(trusting, links)
     sentence = errors.sentence(refused.value)
     assert sentence.startswith(f"`{links[1]}`: ")
     assert "404" in sentence
@@ -359,9 +360,9 @@ async def test_of_several_links_the_one_that_fails_is_named(trusting: Backends, 
 async def test_all_that_a_command_fetches_has_one_limit_of_time(
     trusting: Backends, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incoming, "ALL_WITHIN_S", 0.25)
+    monkeypatch.setattr(downloads, "ALL_WITHIN_S", 0.25)
     with pytest.raises(Unreachable):
-        await incoming.fetch(trusting, [site(f"/slow/{8 + number}") for number in range(16)])
+        await downloads.fetch(trusting, [site(f"/slow/{8 + number}") for number in range(16)])
     assert len(site.asked) < 16
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import discord
 import pytest
 
-from bot import readings, views
+from actions import readings
+from actions.submit import Found
+from bot import views
 from bot.messages import batches, panels, preferences
-from bot.submit import Found
 from bot.views import regions
 from bot.views.helps import help_page
 from bot.views.modals import imagine_form

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from actions.permissions import Permission
 from bot import messages
-from bot.checks import Permission
 from bot.messages import refusals
 from prompts import sentences as language
 from prompts.markdown import length

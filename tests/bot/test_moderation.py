@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actions.word_filter import ForbiddenWords, check, forbidden_words
 from bot import errors
-from bot.moderation import ForbiddenWords, check, forbidden_words
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.recall import added
+from actions.recall import added
 from prompts.tokenizer import divide
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 _FIRST_PRESS = """
 import asyncio, sys
 from bot import submit
-from bot.checks import Place
+from actions.permissions import Place
 from bot.client import EaselBot
 from bot.rehearsal import rehearse
 from storage.backends import Backends

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot import derived, submit
-from bot.arrivals import Arrivals
-from bot.checks import MissingPermissions, NotAgeRestricted, Permission
-from bot.derived import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from actions import submit, variations
+from actions.input_images import Arrivals
+from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
+from actions.submit import Asked, Cell, Place, Wish
+from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from actions.word_filter import ForbiddenWords
 from bot.messages import refusals
-from bot.moderation import ForbiddenWords
-from bot.submit import Asked, Cell, Place, Wish
 from prompts.parser import FlagError
 from storage import jobs, members, moderation
 from storage.backends import Backends
@@ -36,27 +36,29 @@ def reroll(backends: Backends, wish: Wish, job_id: int, image_id: int | None = N
     return submit.derive(
         backends,
         wish,
-        lambda session, catalog: derived.reroll(session, catalog, job_id, image_id),
+        lambda session, catalog: variations.reroll(session, catalog, job_id, image_id),
         Arrivals(backends, wish.member_id),
     )
 
 
-def vary(backends: Backends, wish: Wish, picture: Cell | int, action: derived.Variation) -> Awaitable[Asked]:
+def vary(
+    backends: Backends, wish: Wish, picture: Cell | int, action: variations.Variation
+) -> Awaitable[Asked]:
     return submit.derive(
         backends,
         wish,
-        lambda session, catalog: derived.vary(session, catalog, picture, action),
+        lambda session, catalog: variations.vary(session, catalog, picture, action),
         Arrivals(backends, wish.member_id),
     )
 
 
 def upscale(
-    backends: Backends, wish: Wish, picture: Cell | int, action: derived.Upscaling
+    backends: Backends, wish: Wish, picture: Cell | int, action: variations.Upscaling
 ) -> Awaitable[Asked]:
     return submit.derive(
         backends,
         wish,
-        lambda session, catalog: derived.upscale(session, catalog, picture, action),
+        lambda session, catalog: variations.upscale(session, catalog, picture, action),
         Arrivals(backends, wish.member_id),
     )
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from pydantic import SecretStr
 
-from bot import checks
+from actions import permissions
 from easel import checkups, invitation
 from easel.checkups import Finding
 from easel.doctor import Purpose, examine
@@ -166,7 +166,7 @@ def test_a_catalog_with_missing_files(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_the_invitation_asks_for_what_the_bot_needs_and_nothing_else() -> None:
     asked = {name.rstrip("s") for name in invitation.PERMISSIONS}
-    needed = {permission.value.rstrip("s") for permission in checks.Permission}
+    needed = {permission.value.rstrip("s") for permission in permissions.Permission}
     # Read to look, after a crash, whether a result was posted already.
     assert asked == needed | {"Read Message History", "Send Messages in Thread"}
 

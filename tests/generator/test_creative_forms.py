@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 import torch
 
-from bot.derived import CREATIVITY
+from actions.variations import CREATIVITY
 from generator import creative
 from generator.creative import Piece
 from generator.engine import Engine

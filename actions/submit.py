@@ -13,10 +13,10 @@ from typing import Protocol, Self
 
 from sqlalchemy.orm import Session
 
-from bot import checks, derived, moderation, picture_prompts, policy
-from bot.checks import Place
-from bot.decoding import stored
-from bot.derived import Cell, Derived, Sheet
+from actions import image_prompts, permissions, policy, variations, word_filter
+from actions.image_decoding import stored
+from actions.permissions import Place
+from actions.variations import Cell, Derived, Sheet
 from prompts import parser
 from prompts.tokenizer import divide
 from storage import deliveries, jobs, pictures, submissions, takedowns
@@ -141,7 +141,7 @@ async def understand(
 def _read(parsed: list[parser.Parsed]) -> list[parser.Parsed]:
     """Have the words read, once each, before a transaction compares them."""
     for one in parsed:
-        moderation.readings(moderation.asked_words(one.request, one.text))
+        word_filter.readings(word_filter.asked_words(one.request, one.text))
     return parsed
 
 
@@ -182,7 +182,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
 
     first, _ = await backends.database.read(look)
     keys = dict(first.known)
-    linked = picture_prompts.links([first.parsed] if first.parsed else [])
+    linked = image_prompts.links([first.parsed] if first.parsed else [])
     missing = [url for url in linked if url not in keys]
     if missing or first.sheet is not None:
         await check_asker(backends, wish)
@@ -191,7 +191,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
         what, parent = look(session)
         request = what.request.changed(**composed)
         if what.parsed is not None:
-            request = picture_prompts.reading(what.parsed, request, keys)
+            request = image_prompts.reading(what.parsed, request, keys)
         made = draft_of(session, wish, what.action, what.text, request)
         return replace(
             made,
@@ -237,7 +237,7 @@ async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
     guild_id = wish.address.guild_id
 
     def allowed(session: Session) -> tuple[Image, Job]:
-        image, job = derived.shown(session, picture)
+        image, job = variations.shown(session, picture)
         policy.check_asked(session, wish.member_id, guild_id)
         policy.check_shown(session, job, wish.member_id, guild_id, [image.id])
         return image, job
@@ -254,7 +254,7 @@ async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
 
 
 def check_place(backends: Backends, wish: Wish) -> None:
-    checks.check(wish.place, safety=backends.config.safety == "on")
+    permissions.check(wish.place, safety=backends.config.safety == "on")
 
 
 async def check_asker(backends: Backends, wish: Wish) -> None:
@@ -276,7 +276,7 @@ def preferences_of(session: Session, member_id: int) -> parser.Preferences:
 
 def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
     """The wish as a row's draft, where the guild's word rules allow it."""
-    words = moderation.asked_words(request, text)
+    words = word_filter.asked_words(request, text)
     policy.check_words(session, wish.address.guild_id, words, echo=text)
     speed, stealth = _mode(text, preferences_of(session, wish.member_id))
     return JobDraft(

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bot import submit
-from bot.derived import ModelGone
-from bot.submit import Wish
+from actions import submit
+from actions.submit import Wish
+from actions.variations import ModelGone
 from prompts.parser import Parsed
 from storage import batches
 from storage.backends import Backends

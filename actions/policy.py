@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
-from bot import checks, moderation
-from bot.checks import Place
+from actions import permissions, word_filter
+from actions.permissions import Place
 from storage import deliveries, holds, jobs, takedowns
 from storage.contract import GenerationRequest
 from storage.errors import Paused, Refused
@@ -88,7 +88,7 @@ def check_sent_home(
         Banned, NotYours, ForbiddenWords, TakenDown (everywhere)
         NotAgeRestricted: nothing checks what pictures show.
     """
-    checks.check(Place(), safety=safety)
+    permissions.check(Place(), safety=safety)
     check_shown(session, job, member_id, None, image_ids)
 
 
@@ -99,10 +99,10 @@ def _images(delivery: Delivery) -> Collection[int]:
 def check_words(session: Session, guild_id: int | None, words: str, echo: str) -> None:
     """Raise ForbiddenWords for what holds everywhere, and for the guild's own words."""
     guild = None if guild_id is None else session.get(Guild, guild_id)
-    moderation.check(words, guild.settings if guild else {}, echo)
+    word_filter.check(words, guild.settings if guild else {}, echo)
 
 
 def words_of(job: Job) -> str:
     """The words that a post of the job's shows or was drawn from: asked for, or found by it."""
-    asked = moderation.asked_words(GenerationRequest.model_validate(job.request), job.text)
+    asked = word_filter.asked_words(GenerationRequest.model_validate(job.request), job.text)
     return "\n".join([asked, *(job.result or {}).get("prompts", ())])

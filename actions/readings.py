@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
-from bot import submit
-from bot.submit import Asked, Found, Wish
+from actions import submit
+from actions.submit import Asked, Found, Wish
 from prompts import parser, vocabulary
 from prompts.normalizer import settled
 from prompts.tokenizer import SEPARATORS, divide

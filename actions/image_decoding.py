@@ -18,7 +18,7 @@ from PIL import ImageOps
 from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
-from bot.memory import PICTURES, PIXEL
+from actions.memory_budget import PICTURES, PIXEL
 from storage.errors import Refused
 from storage.pictures import flattened
 

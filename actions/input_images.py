@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from bot import incoming
-from bot.incoming import File, Incoming
+from actions import downloads
+from actions.downloads import File, Incoming
 from storage import brought
 from storage.backends import Backends
 from storage.database import passes
@@ -61,7 +61,7 @@ class Arrivals:
             PictureRefused: any of its kinds; nothing was kept.
             OSError: the store is full.
         """
-        found = await incoming.fetch(self._backends, sources)
+        found = await downloads.fetch(self._backends, sources)
         for each in found:
             await self._keep(each.key, each.png)
         self.texts += (each.texts for each in found)

@@ -13,9 +13,9 @@ from typing import Literal
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot import canvases
-from bot.canvases import Canvas, Direction
-from bot.derived import (
+from actions import canvas as canvases
+from actions.canvas import Canvas, Direction
+from actions.variations import (
     OF_GRIDS,
     Derived,
     Sheet,

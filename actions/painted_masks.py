@@ -10,8 +10,8 @@ import PIL.Image
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from bot import canvases
-from bot.decoding import stored
+from actions import canvas
+from actions.image_decoding import stored
 from storage import deliveries, jobs
 from storage.backends import Backends
 from storage.catalog import Size
@@ -72,13 +72,13 @@ def _own(session: Session, *, member_id: int, size: Size) -> Sequence[Image]:
         .join(Job, Job.id == Image.job_id)
         .where(Job.member_id == member_id, Job.deleted_at.is_(None))
         .where(jobs.visible(), Image.withheld.is_(False))
-        .where(apart <= canvases.RATIO_TOLERANCE * Image.height * width)
+        .where(apart <= canvas.RATIO_TOLERANCE * Image.height * width)
     )
     return list(session.scalars(query.order_by(Image.id.desc()).limit(MOST)))
 
 
 def _nearest(store: ImageStore, images: Sequence[Image], painted: PIL.Image.Image) -> Image | None:
-    if canvases.is_mask(painted) and len(images) != 1:
+    if canvas.is_mask(painted) and len(images) != 1:
         return None
     painted = _small(painted)
     parts = {image.id: _part(store, image, painted) for image in images}
@@ -91,8 +91,8 @@ def _part(store: ImageStore, image: Image, painted: PIL.Image.Image) -> float:
     try:
         with stored(store.load(image.key)) as picture:
             original = _small(picture)
-        return canvases.white_part(canvases.painted_over(original, painted))
-    except (ImageMissing, canvases.PaintedShape):
+        return canvas.white_part(canvas.painted_over(original, painted))
+    except (ImageMissing, canvas.PaintedShape):
         return 2.0
 
 

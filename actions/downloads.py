@@ -21,8 +21,8 @@ import PIL.Image
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.decoding import PictureRefused, decode
-from bot.public_addresses import is_public
+from actions.image_decoding import PictureRefused, decode
+from actions.public_addresses import is_public
 from prompts.image_links import single
 from storage import metadata
 from storage.backends import Backends

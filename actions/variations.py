@@ -16,7 +16,7 @@ from typing import Final, Literal
 from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from bot.picture_prompts import Keys, known
+from actions.image_prompts import Keys, known
 from prompts import parser, request_builder
 from prompts.parser import BY_NAME, Fault, FlagError, Note, NoteKind, Problem
 from prompts.tokenizer import Divided, TypedFlag, clean, divide

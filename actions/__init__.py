@@ -1,0 +1,1 @@
+"""Actions of members, and what is allowed: requests are made, checked and written. No chat platform."""
