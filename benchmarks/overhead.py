@@ -30,7 +30,7 @@ from rich.table import Table
 
 from benchmarks.clock import Clock, Taken
 from benchmarks.pipeline import Pipeline
-from bot import uploads
+from bot.discord_io import uploads
 from generator.families import loading
 from generator.models import Models
 from generator.worker import Worker

@@ -19,16 +19,17 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from discord.utils import MISSING
 
-from bot import commands, errors, reactions, webhooks
-from bot.delivery import Delivery
+from bot import commands, errors, reactions
+from bot.command_options import check_options
+from bot.components import Press, submitted
+from bot.components.press import Interaction, locale_of
+from bot.delivery.worker import Delivery
+from bot.discord_io import webhooks
 from bot.exports import Exports
 from bot.languages import CommandTranslator, Languages
 from bot.messages.typed import NOTHING, Typed
-from bot.options import check_options
-from bot.rehearsal import rehearse
 from bot.sweeper import Sweeper
-from bot.views import Press, submitted
-from bot.views.press import Interaction, locale_of
+from bot.warm_up import rehearse
 from prompts.translation import speak
 from storage import members
 from storage.backends import Backends

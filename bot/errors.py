@@ -20,16 +20,16 @@ from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShor
 from actions.recall import NothingRecalled
 from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
 from actions.word_filter import ForbiddenWords
-from bot.messages import batches, deeds, finding, pictures, privacy, prompts, refusals
+from bot.command_options import NotAccepted, NotResolved
+from bot.components.describe import OneSource
+from bot.components.embedded_commands import NoCommand
+from bot.components.modals import FormTooLate, TooLongForForm, Unresolved
+from bot.components.press import UnknownButton
+from bot.components.send_to_dm import ClosedMessages, NothingToSend
+from bot.components.use_picture import NoPicture, PictureTooLarge
+from bot.database_outage import reason
+from bot.messages import batches, finding, image_actions, pictures, privacy, prompts, refusals
 from bot.messages.typed import NOTHING, Typed
-from bot.options import NotAccepted, NotResolved
-from bot.polling import reason
-from bot.views.carries import NoCommand
-from bot.views.describes import OneSource
-from bot.views.letters_home import ClosedMessages, NothingToSend
-from bot.views.modals import FormTooLate, TooLongForForm, Unresolved
-from bot.views.press import UnknownButton
-from bot.views.uses import NoPicture, PictureTooLarge
 from prompts import sentences
 from prompts.parser import FlagError
 from storage import full_disks
@@ -84,17 +84,17 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     ModelGone: lambda error: refusals.model_gone(error.name),
     LoraGone: lambda error: refusals.lora_gone(error.name),
     SteeringGone: lambda _: refusals.steering_gone(),
-    NoSquarerSize: lambda error: deeds.no_squarer_size(error.title),
-    NoSegmenter: lambda error: deeds.no_segmenter(error.title),
-    NothingToDraw: lambda _: deeds.nothing_to_draw(),
-    RegionEmpty: lambda error: deeds.no_region(finds=error.finds),
-    RegionTooSmall: lambda _: deeds.region_too_small(),
-    RegionTooLarge: lambda _: deeds.region_too_large(),
-    PaintedShape: lambda error: deeds.painted_shape(error.given, error.wanted),
-    ClosedMessages: lambda _: deeds.closed_messages(),
-    NothingToSend: lambda error: deeds.nothing_to_send(error.job_id, error.state),
-    TooLongForForm: lambda error: deeds.prompt_too_long(error.limit),
-    FormTooLate: lambda _: deeds.form_too_late(),
+    NoSquarerSize: lambda error: image_actions.no_squarer_size(error.title),
+    NoSegmenter: lambda error: image_actions.no_segmenter(error.title),
+    NothingToDraw: lambda _: image_actions.nothing_to_draw(),
+    RegionEmpty: lambda error: image_actions.no_region(finds=error.finds),
+    RegionTooSmall: lambda _: image_actions.region_too_small(),
+    RegionTooLarge: lambda _: image_actions.region_too_large(),
+    PaintedShape: lambda error: image_actions.painted_shape(error.given, error.wanted),
+    ClosedMessages: lambda _: image_actions.closed_messages(),
+    NothingToSend: lambda error: image_actions.nothing_to_send(error.job_id, error.state),
+    TooLongForForm: lambda error: image_actions.prompt_too_long(error.limit),
+    FormTooLate: lambda _: image_actions.form_too_late(),
     TooManyBytes: lambda _: pictures.too_many_bytes(MOST_BYTES // 2**20),
     TooManyPixels: lambda _: pictures.too_many_pixels(MOST_PIXELS // 1_000_000),
     NotAPicture: lambda _: pictures.not_a_picture(),

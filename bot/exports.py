@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 import discord
 from sqlalchemy.orm import Session
 
-from bot import posting
-from bot.client_loop import Requests
+from bot.components.press import button
+from bot.database_outage import Outage, reason
+from bot.discord_io import posting
+from bot.discord_io.client_loop import Requests
+from bot.discord_io.posting import FAILURES, HANDOVER_MS, TRANSIENT, Letter, Place
+from bot.export_archives import Parcel, parcels
 from bot.messages import privacy as said
-from bot.parcels import Parcel, parcels
-from bot.polling import Outage, reason
-from bot.posting import FAILURES, HANDOVER_MS, TRANSIENT, Letter, Place
-from bot.views.press import button
 from prompts.translation import spoken
 from storage import exports
 from storage.backends import Backends

@@ -13,10 +13,11 @@ import discord
 from sqlalchemy.orm import Session
 
 from actions.word_filter import ForbiddenWords
-from bot import errors, posting
-from bot.posting import FAILURES, only
-from bot.views.letters_home import send_home
-from bot.views.retractions import Subject, retract
+from bot import errors
+from bot.components.retract import Subject, retract
+from bot.components.send_to_dm import send_home
+from bot.discord_io import posting
+from bot.discord_io.posting import FAILURES, only
 from prompts.translation import speak
 from storage.backends import Backends
 from storage.errors import Banned, NoSuchMessage, NotYours

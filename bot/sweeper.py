@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from bot.polling import Outage
+from bot.database_outage import Outage
 from storage import brought
 from storage.backends import Backends
 from storage.sweep import Sweep

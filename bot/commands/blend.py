@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.views import describes
-from bot.views.press import Interaction
+from bot.components import describe
+from bot.components.press import Interaction
 from prompts.translation import N_
 
 
@@ -36,4 +36,4 @@ async def blend(
     dimensions: str = "Square",
 ) -> None:
     images = [image for image in (image1, image2, image3, image4, image5) if image is not None]
-    await describes.blend(interaction, images, dimensions)
+    await describe.blend(interaction, images, dimensions)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.views import describes
-from bot.views.describes import OneSource
-from bot.views.press import Interaction
+from bot.components import describe as describes
+from bot.components.describe import OneSource
+from bot.components.press import Interaction
 from prompts.translation import N_
 
 

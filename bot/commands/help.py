@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.views.answering import show_privately
-from bot.views.helps import help_page, picture
-from bot.views.press import Interaction, host
+from bot.components.help_pages import help_page, picture
+from bot.components.press import Interaction, host
+from bot.components.responses import show_privately
 from prompts.translation import N_
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.commands.models import models_like
+from bot.components.history import open_history
+from bot.components.history_search import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
+from bot.components.press import Interaction, host
 from bot.messages import histories as said
-from bot.views.histories import open_history
-from bot.views.press import Interaction, host
-from bot.views.searches import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
 from prompts.translation import N_
 
 Words = app_commands.Range[str, 0, WORDS_LENGTH]

@@ -6,9 +6,9 @@ import discord
 from discord import app_commands
 
 from bot.commands.models import CHOICE_LENGTH, CHOICES, models_like
-from bot.views import carries
-from bot.views.press import Interaction, host
-from bot.views.prompts import imagine as draw
+from bot.components import embedded_commands
+from bot.components.imagine import imagine as draw
+from bot.components.press import Interaction, host
 from prompts.markdown import clip
 from prompts.translation import N_
 from storage import prompts
@@ -40,7 +40,7 @@ async def imagine(
     options = {name: value for name, value in (("model", model), ("ar", ratio)) if value is not None}
     attachments = [attachment for attachment in (image, image2) if attachment is not None]
     brought = await draw(interaction, prompt, options, attachments=attachments, again=again)
-    await carries.tell(interaction, brought)
+    await embedded_commands.tell(interaction, brought)
 
 
 imagine.autocomplete("model")(models_like)

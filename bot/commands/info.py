@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.views.answering import in_time, show_privately
-from bot.views.press import Interaction, host
-from bot.views.queues import info as panel
-from bot.views.queues import read_info
+from bot.components.press import Interaction, host
+from bot.components.queue import info as panel
+from bot.components.queue import read_info
+from bot.components.responses import in_time, show_privately
 from prompts.translation import N_
 
 

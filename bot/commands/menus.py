@@ -5,17 +5,17 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.messages import deeds, finding, panels
-from bot.views.answering import in_time, say, show_privately
-from bot.views.bans import ban_form, may_be_banned
-from bot.views.cancels import may_moderate, stop
-from bot.views.letters_home import send_home
-from bot.views.member_jobs import member_jobs, read_member_jobs
-from bot.views.modals import open_form
-from bot.views.press import Interaction, host
-from bot.views.retractions import Subject, retract
-from bot.views.uses import offer
-from bot.views.wishes import is_user_install
+from bot.components.ban import ban_form, may_be_banned
+from bot.components.cancel import may_moderate, stop
+from bot.components.member_jobs import member_jobs, read_member_jobs
+from bot.components.modals import open_form
+from bot.components.press import Interaction, host
+from bot.components.responses import in_time, say, show_privately
+from bot.components.retract import Subject, retract
+from bot.components.send_to_dm import send_home
+from bot.components.submission_context import is_user_install
+from bot.components.use_picture import offer
+from bot.messages import finding, image_actions, panels
 from storage import jobs, reports
 from storage.errors import NotYours
 from storage.tables import Batch
@@ -53,7 +53,7 @@ async def dm_results(interaction: Interaction, message: discord.Message) -> None
         await send_home(client, backends, member_id, job_id, subject.image_id, asked_in=asked_in)
 
     await in_time(interaction, work(), ephemeral=True)
-    await say(interaction, deeds.sent_home(), ephemeral=True)
+    await say(interaction, image_actions.sent_home(), ephemeral=True)
 
 
 @app_commands.context_menu(name="Report Job")

@@ -9,16 +9,16 @@ from discord import app_commands
 
 from actions.word_filter import searchable
 from bot.commands.show import JobNumber
+from bot.components.audit import audit as audit_page
+from bot.components.audit import read_audit
+from bot.components.ban import LASTS, REASON_LENGTH, may_be_banned
+from bot.components.ban import ban as ban_here
+from bot.components.cancel import is_moderator, stop
+from bot.components.press import Interaction, host
+from bot.components.queue import guild_queue, read_guild_queue
+from bot.components.report import load_reports, reported
+from bot.components.responses import in_time, say, show_privately
 from bot.messages import finding, panels
-from bot.views.answering import in_time, say, show_privately
-from bot.views.audits import audit as audit_page
-from bot.views.audits import read_audit
-from bot.views.bans import LASTS, REASON_LENGTH, may_be_banned
-from bot.views.bans import ban as ban_here
-from bot.views.cancels import is_moderator, stop
-from bot.views.press import Interaction, host
-from bot.views.queues import guild_queue, read_guild_queue
-from bot.views.reports import load_reports, reported
 from prompts.markdown import fence, length
 from prompts.translation import N_
 from storage import moderation, takedowns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.views.press import Interaction, host
+from bot.components.press import Interaction, host
 
 CHOICES = 25
 CHOICE_LENGTH = 100

@@ -5,9 +5,9 @@ from __future__ import annotations
 from discord import app_commands
 from sqlalchemy.orm import Session
 
+from bot.components.press import Interaction, host
+from bot.components.responses import in_time, say
 from bot.messages import preferences
-from bot.views.answering import in_time, say
-from bot.views.press import Interaction, host
 from prompts import parser
 from prompts.translation import N_
 from storage import members

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.views.answering import in_time, show_privately
-from bot.views.press import Interaction, host
-from bot.views.privacies import question, read_amounts, send_export
+from bot.components.press import Interaction, host
+from bot.components.privacy import question, read_amounts, send_export
+from bot.components.responses import in_time, show_privately
 from prompts.translation import N_
 
 privacy = app_commands.Group(

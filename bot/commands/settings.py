@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.views.answering import in_time, show_privately
-from bot.views.press import Interaction, host
-from bot.views.settings import settings as panel
+from bot.components.press import Interaction, host
+from bot.components.responses import in_time, show_privately
+from bot.components.settings import settings as panel
 from prompts.translation import N_
 from storage import members
 

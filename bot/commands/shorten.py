@@ -5,8 +5,8 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.commands.imagine import PROMPT_LENGTH
-from bot.views import shortens
-from bot.views.press import Interaction
+from bot.components import shorten as shortens
+from bot.components.press import Interaction
 from prompts.translation import N_
 
 

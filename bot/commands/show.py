@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.views.press import Interaction
-from bot.views.shows import show_again
+from bot.components.press import Interaction
+from bot.components.show import show_again
 from prompts.translation import N_
 
 JobNumber = app_commands.Range[int, 1, 2**53 - 1]

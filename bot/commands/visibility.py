@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from discord import app_commands
 
+from bot.components.press import Interaction
+from bot.components.settings import choose
 from bot.messages import preferences
-from bot.views.press import Interaction
-from bot.views.settings import choose
 from prompts.translation import N_
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.messages.deeds import DEEDS
+from bot.messages.image_actions import DEEDS
 from bot.messages.states import jump
 from prompts.markdown import clip, show_prompt
 from prompts.translation import N_, _, ngettext

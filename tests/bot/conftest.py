@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot import progress
-from bot.views import answering
+from bot.components import responses
+from bot.delivery import progress
 from storage.config import Config
 from storage.database import Database
 from tests.bot.discord_server import DiscordServer, interactions
@@ -48,8 +48,8 @@ sizes = [[64, 64]]
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer is deferred or refused because the machine is busy: `test_slow_database.py` sees to that."""
-    monkeypatch.setattr(answering, "PATIENCE", 20.0)
-    monkeypatch.setattr(answering, "FORM_PATIENCE", 20.0)
+    monkeypatch.setattr(responses, "PATIENCE", 20.0)
+    monkeypatch.setattr(responses, "FORM_PATIENCE", 20.0)
     monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", 60.0)
 
 

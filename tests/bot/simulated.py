@@ -24,7 +24,7 @@ from simcord.enums import InteractionType
 from sqlalchemy import select, text
 
 from bot.client import EaselBot
-from bot.options import NotAccepted, NotResolved
+from bot.command_options import NotAccepted, NotResolved
 from prompts.parser import FlagError
 from storage.backends import Backends
 from storage.config import Config

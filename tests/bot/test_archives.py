@@ -9,7 +9,7 @@ import zipfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.archives import Entry, pack, split
+from bot.discord_io.archives import Entry, pack, split
 from storage.errors import ImageMissing
 
 

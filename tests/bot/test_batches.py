@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot import posting, progress
-from bot.delivery import POLL_S
-from bot.views import answering
+from bot.components import responses
+from bot.delivery import progress
+from bot.delivery.worker import POLL_S
+from bot.discord_io import posting
 from storage import attempts, batches, jobs
 from storage.contract import ChangedEvent, ErrorCode, JobState, Task
 from storage.tables import AuditEntry, Batch, Delivery, Job
@@ -438,7 +439,7 @@ def test_in_stealth_only_its_member_sees_any_of_it(studio: Studio) -> None:
 def test_a_question_that_took_long_is_private_all_the_same(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    monkeypatch.setattr(responses, "PATIENCE", 0.0)
     question = studio.server.slash(studio.ada, studio.channel, "imagine", prompt=TYPED)
     studio.wait(lambda: question.followups, what="the question")
     (asked,) = question.followups

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from bot.messages import deeds, forms
+from bot.messages import forms, image_actions
 from prompts.markdown import length
 from storage.contract import Action, JobState
 from storage.tables import Job
@@ -27,7 +27,7 @@ def test_each_ninth_has_a_name_of_its_own() -> None:
 
 
 def test_every_action_has_a_word_in_the_family_tree() -> None:
-    assert set(deeds.DEEDS) == set(Action)
+    assert set(image_actions.DEEDS) == set(Action)
 
 
 def test_a_long_family_names_the_newest_and_the_first() -> None:
@@ -35,7 +35,7 @@ def test_a_long_family_names_the_newest_and_the_first() -> None:
     line = [
         Job(id=20 - age, action=Action.VARY.value, parent_index=age % 4, request=request) for age in range(20)
     ]
-    said = deeds.family(line[0], line[1:], {})
+    said = image_actions.family(line[0], line[1:], {})
     assert said.startswith("Family: Variations of image #1 (job 20) ← ")
     assert "← … ← Variations of image #4 (job 1)\n" in said
     assert length(said) < 600
@@ -43,6 +43,6 @@ def test_a_long_family_names_the_newest_and_the_first() -> None:
 
 @pytest.mark.parametrize("state", JobState)
 def test_what_cannot_be_sent_says_why(state: JobState) -> None:
-    said = deeds.nothing_to_send(7, state)
+    said = image_actions.nothing_to_send(7, state)
     assert "Job 7" in said
     assert ("not finished" in said) is (state in {JobState.QUEUED, JobState.RUNNING})

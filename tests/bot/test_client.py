@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot import commands
 from bot.client import EaselBot
-from bot.views import press
+from bot.components import press
 from tests.bot.simulated import World, answer
 from tests.bot.simulated import press as press_button
 

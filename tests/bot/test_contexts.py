@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from bot.discord_io.posting import HANDOVER_MS
 from bot.messages import refusals
-from bot.posting import HANDOVER_MS
 from storage import attempts, jobs, members
 from storage.contract import ErrorCode
 from storage.tables import Delivery

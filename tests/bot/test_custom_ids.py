@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.views.custom_ids import MAX_LENGTH, CustomId, parse
-from bot.views.modals import SUBMITS
-from bot.views.press import HANDLERS
-from bot.views.searches import DAYS, KINDS, WORDS_LENGTH, Search
+from bot.components.custom_ids import MAX_LENGTH, CustomId, parse
+from bot.components.history_search import DAYS, KINDS, WORDS_LENGTH, Search
+from bot.components.modals import SUBMITS
+from bot.components.press import HANDLERS
 from tests.bot import drawing
 from tests.bot.simulated import World, components, press, use
 

@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 from PIL import ImageColor
 
-from bot import removals
-from bot.messages import deeds, refusals
+from bot.discord_io import removals
+from bot.messages import image_actions, refusals
 from storage.images import movie_key_for
 from storage.pictures import BACKGROUND
 from storage.tables import Image, Job
@@ -29,13 +29,13 @@ async def test_its_owner_is_asked_and_then_it_is_gone(world: World) -> None:
     key = images(world)[1].key
     asked = await press(alice, single, "🗑️")
     assert asked.ephemeral
-    assert answer(asked).content == deeds.really_delete()
+    assert answer(asked).content == image_actions.really_delete()
     assert labels(answer(asked)) == ["Delete", "Keep"]
     assert is_there(world, single)
     await world.restart_bot()
     done = await press(alice, answer(asked), "Delete")
     assert done.acknowledged
-    assert world.reread(answer(asked)).content == deeds.deleted(message_stays=False)
+    assert world.reread(answer(asked)).content == image_actions.deleted(message_stays=False)
     assert labels(world.reread(answer(asked))) == []
     assert not is_there(world, single)
     assert is_there(world, grid)
@@ -105,7 +105,7 @@ async def test_keep_changes_nothing(world: World) -> None:
     _, single = await picked(world, alice)
     asked = await press(alice, single, "🗑️")
     await press(alice, answer(asked), "Keep")
-    assert world.reread(answer(asked)).content == deeds.kept()
+    assert world.reread(answer(asked)).content == image_actions.kept()
     assert is_there(world, single)
     assert len(images(world)) == 4
 
@@ -161,6 +161,6 @@ async def test_a_message_that_discord_keeps_is_said(world: World) -> None:
     asked = await press(alice, single, "🗑️")
     world.env.inject_error("DELETE", "/channels/*/messages/*", status=403, code=50001)
     await press(alice, answer(asked), "Delete")
-    assert world.reread(answer(asked)).content == deeds.deleted(message_stays=True)
+    assert world.reread(answer(asked)).content == image_actions.deleted(message_stays=True)
     with world.backends.database.reading() as session:
         assert session.get_one(Image, images(world)[0].id + 1).deleted_at is not None

@@ -16,12 +16,12 @@ from actions.recall import NothingRecalled
 from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
 from actions.word_filter import ForbiddenWords
 from bot import errors
+from bot.components.describe import OneSource
+from bot.components.modals import FormTooLate, TooLongForForm
+from bot.components.press import UnknownButton
+from bot.components.send_to_dm import ClosedMessages, NothingToSend
+from bot.components.use_picture import NoPicture, PictureTooLarge
 from bot.messages import refusals
-from bot.views.describes import OneSource
-from bot.views.letters_home import ClosedMessages, NothingToSend
-from bot.views.modals import FormTooLate, TooLongForForm
-from bot.views.press import UnknownButton
-from bot.views.uses import NoPicture, PictureTooLarge
 from prompts.markdown import length
 from prompts.parser import FlagError, parse
 from storage import errors as storage_errors

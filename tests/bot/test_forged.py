@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.command_options import NotAccepted, NotResolved, check_options
+from bot.components.custom_ids import LARGEST, numbers, parse
+from bot.components.modals import SUBMITS
+from bot.components.press import HANDLERS
 from bot.messages import refusals
-from bot.options import NotAccepted, NotResolved, check_options
-from bot.views.custom_ids import LARGEST, numbers, parse
-from bot.views.modals import SUBMITS
-from bot.views.press import HANDLERS
 from prompts import sentences
 from tests.bot.pressing import drawn
 from tests.bot.simulated import MENUS, World, answer, use

@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.messages import deeds
-from bot.views.modals import FIELDS, SUBMITS
+from bot.components.modals import FIELDS, SUBMITS
+from bot.messages import image_actions
 from tests.bot.pressing import picked
 from tests.bot.simulated import World, answer, fill, press
 
@@ -32,7 +32,7 @@ async def test_an_empty_region_gives_back_its_words(world: World) -> None:
     _, single = await picked(world, alice)
     opened = await press(alice, single, "Vary (Region)")
     said = answer(await fill(alice, opened, prompt="a boat with sails", where=" , ")).content
-    assert said.startswith(deeds.no_region(finds=True))
+    assert said.startswith(image_actions.no_region(finds=True))
     assert said.endswith("```\na boat with sails\n```")
 
 

@@ -6,8 +6,8 @@ import io
 
 import PIL.Image
 
+from bot.components.help_pages import FOLDER, PICTURES
 from bot.messages import help as said
-from bot.views.helps import FOLDER, PICTURES
 from prompts.markdown import length
 from storage import catalog
 from tests.bot.simulated import World, answer, button, components, press, texts

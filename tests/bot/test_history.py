@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.components.download_zip import read_originals
+from bot.components.history_search import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
 from bot.messages import histories as said
-from bot.views.searches import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
-from bot.views.zips import read_originals
 from prompts.markdown import length
 from storage.tables import Job
 from tests.bot import drawing

@@ -7,9 +7,9 @@ import io
 import PIL.Image
 import pytest
 
-from bot.messages import deeds, refusals
-from bot.views import letters_home
-from bot.views.letters_home import ClosedMessages, NothingToSend, send_home
+from bot.components import send_to_dm
+from bot.components.send_to_dm import ClosedMessages, NothingToSend, send_home
+from bot.messages import image_actions, refusals
 from storage import jobs
 from storage.errors import NoSuchImage, NoSuchJob
 from tests.bot import drawing
@@ -22,7 +22,7 @@ async def test_the_picture_comes_with_prompt_job_and_seed(world: World) -> None:
     _, single = await picked(world, alice, "a red castle --cfg 3")
     result = await press(bob, single, "✉️")
     assert result.ephemeral
-    assert answer(result).content == deeds.sent_home()
+    assert answer(result).content == image_actions.sent_home()
     (letter,) = bob.user.dm_channel.history()
     job, image = job_rows(world)[0], images(world)[1]
     assert letter.content == f"**a red castle --cfg 3**\n**Job ID**: {job.id}\n**seed** {image.seed}"
@@ -60,7 +60,7 @@ async def test_the_movie_comes_with_it(world: World) -> None:
 
 
 async def test_all_files_of_a_letter_fit_one_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(letters_home, "REQUEST_LIMIT", 30_000)
+    monkeypatch.setattr(send_to_dm, "REQUEST_LIMIT", 30_000)
     alice = world.member("alice")
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     job = drawing.finish(world.backends, drawing.claim(world.backends), noise=True)
@@ -87,7 +87,7 @@ async def test_closed_direct_messages_are_said(world: World) -> None:
     world.env.inject_error("POST", "/channels/*/messages", status=403, code=50007)
     result = await press(alice, single, "✉️")
     assert result.ephemeral
-    assert answer(result).content == deeds.closed_messages()
+    assert answer(result).content == image_actions.closed_messages()
     world.env.inject_error("POST", "/channels/*/messages", status=403, code=50007)
     with pytest.raises(ClosedMessages):
         await send_home(world.bot, world.backends, alice.id, job_rows(world)[0].id, asked_in=None)
@@ -99,11 +99,11 @@ async def test_what_there_is_not_cannot_be_sent(world: World) -> None:
     (job,) = job_rows(world)
     with pytest.raises(NothingToSend) as waiting:
         await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
-    assert "not finished yet" in deeds.nothing_to_send(waiting.value.job_id, waiting.value.state)
+    assert "not finished yet" in image_actions.nothing_to_send(waiting.value.job_id, waiting.value.state)
     drawing.fail(world.backends)
     with pytest.raises(NothingToSend) as failed:
         await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
-    assert "it was failed" in deeds.nothing_to_send(failed.value.job_id, failed.value.state)
+    assert "it was failed" in image_actions.nothing_to_send(failed.value.job_id, failed.value.state)
     with pytest.raises(NoSuchJob):
         await send_home(world.bot, world.backends, alice.id, 99, asked_in=None)
     await world.delivered()

@@ -10,12 +10,12 @@ import pytest
 
 from actions import readings
 from actions.submit import Found
-from bot import views
+from bot import components
+from bot.components import vary_region
+from bot.components.help_pages import help_page
+from bot.components.modals import imagine_form
+from bot.components.settings import settings
 from bot.messages import batches, panels, preferences
-from bot.views import regions
-from bot.views.helps import help_page
-from bot.views.modals import imagine_form
-from bot.views.settings import settings
 from prompts.markdown import length
 from prompts.translation import LANGUAGES, spoken
 from storage.batches import Tally
@@ -92,21 +92,21 @@ async def test_help(number: int) -> None:
 async def test_what_was_found() -> None:
     prompts = [LONGEST] * 5
     shortened = job(Action.SHORTEN, prompts=prompts, weights=[[LONGEST, 0.5]] * 30)
-    check(views.shortened(shortened, {0: True}))
+    check(components.shortened(shortened, {0: True}))
     described = job(Action.DESCRIBE, prompts=prompts[:4])
-    check(views.described(described, {3: False}))
+    check(components.described(described, {3: False}))
     assert len(readings.prompts(described)) == 4
     assert Found(1, 0).index == 0
 
 
 async def test_a_single_pictures_buttons() -> None:
     image = Image(id=2**63 - 1, job_id=1, index=3, width=64, height=48, withheld=False)
-    check(views.single(image, job(), frozenset(Action), True))
+    check(components.single(image, job(), frozenset(Action), True))
 
 
 async def test_forms() -> None:
     check(imagine_form(2**63 - 1, "x" * 4000, 5).modal())
-    for field in (regions._where, regions._places, regions._painted):
+    for field in (vary_region._where, vary_region._places, vary_region._painted):
         check(field())
 
 

@@ -11,7 +11,7 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 
-from bot.messages import deeds, finding, panels, privacy, refusals
+from bot.messages import finding, image_actions, panels, privacy, refusals
 from storage import holds, moderation
 from storage.contract import Action, JobState
 from storage.tables import Job
@@ -121,7 +121,7 @@ async def test_dm_results_sends_the_pictures_home(world: World) -> None:
     alice = world.member("alice")
     grid = await _grid(world, alice)
     await world.restart_bot()
-    assert await _said(world, alice, "DM Results", grid) == deeds.sent_home()
+    assert await _said(world, alice, "DM Results", grid) == image_actions.sent_home()
     (letter,) = world.messages(alice.user.dm_channel)
     assert len(letter.attachments) == 5
     await alice.slash(world.channel, "imagine", prompt="a blue castle")

@@ -8,7 +8,7 @@ import discord
 import pytest
 from sqlalchemy import select
 
-from bot.messages import deeds, panels, refusals
+from bot.messages import image_actions, panels, refusals
 from storage.contract import JobState
 from storage.tables import AuditEntry, Guild, Job, Takedown
 from tests.bot import drawing
@@ -93,7 +93,7 @@ async def test_a_moderators_bin_takes_the_picture_out_of_the_server_alone(world:
     alice, mod = world.member("alice"), world.member("mod", manage_messages=True)
     grid, single = await picked(world, alice)
     asked = await press(mod, single, "🗑️")
-    assert answer(asked).content == deeds.really_take_down()
+    assert answer(asked).content == image_actions.really_take_down()
     await press(mod, answer(asked), "Delete")
     left = [message.id for message in world.messages()]
     assert grid.id not in left, "the grid shows it too"
@@ -123,6 +123,6 @@ async def test_a_moderators_own_picture_is_deleted_for_good(world: World) -> Non
     await press(mod, grid, "U1")
     single = await world.picture(after=grid.id)
     asked = answer(await press(mod, single, "🗑️"))
-    assert asked.content == deeds.really_delete()
+    assert asked.content == image_actions.really_delete()
     await press(mod, asked, "Delete")
     assert len(drawing.images(world.backends, 1)) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.messages import deeds, refusals
+from bot.messages import image_actions, refusals
 from storage import jobs
 from storage.contract import Action, GenerationRequest, Task
 from tests.bot import drawing, photos
@@ -118,7 +118,7 @@ async def test_edit_and_run_refuses_as_imagine_does(world: World) -> None:
     with world.backends.database.writing() as session:
         jobs.get(session, job_rows(world)[0].id).text = "x" * 4001
     too_long = await press(alice, said, "Edit & run")
-    assert answer(too_long).content == deeds.prompt_too_long(4000)
+    assert answer(too_long).content == image_actions.prompt_too_long(4000)
     unknown = await press(alice, world.post_component("e1:er:999"), "er")
     assert answer(unknown).content == refusals.no_such_job(999)
 

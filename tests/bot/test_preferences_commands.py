@@ -8,8 +8,8 @@ import discord
 import pytest
 
 from bot import messages
+from bot.components import settings as panels
 from bot.messages import preferences
-from bot.views import settings as panels
 from prompts import markdown
 from storage import members
 from storage.contract import Speed

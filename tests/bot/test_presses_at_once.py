@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.messages import deeds
-from bot.views import answering
+from bot.components import responses
+from bot.messages import image_actions
 from storage import members
 from storage.contract import Action
 from storage.database import Database
@@ -77,10 +77,10 @@ def test_a_form_that_comes_too_late_is_said(studio: Studio, monkeypatch: pytest.
         return await read(database, *args, **kwargs)
 
     monkeypatch.setattr(Database, "read", slow)
-    monkeypatch.setattr(answering, "FORM_PATIENCE", 0.1)
+    monkeypatch.setattr(responses, "FORM_PATIENCE", 0.1)
     for label in ("Custom Zoom", "Vary (Region)"):
         refused = studio.server.press(studio.ada, message, label)
         (said,) = studio.wait(partial(getattr, refused, "followups"), what="a sentence")
-        assert said.content == deeds.form_too_late()
+        assert said.content == image_actions.form_too_late()
         assert said.ephemeral
         assert refused.modal is None

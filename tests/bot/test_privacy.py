@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from bot import export_archives
 from bot import exports as bot_exports
-from bot import parcels
 from bot.messages import privacy as said
 from storage import attempts, belongings, exports, images, jobs, removals
 from storage.contract import JobState
@@ -132,7 +132,7 @@ async def test_who_has_nothing_reads_so(world: World) -> None:
 async def test_a_large_export_comes_in_parts_also_after_a_restart(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parcels, "PARTS", 3)
+    monkeypatch.setattr(export_archives, "PARTS", 3)
     alice = world.member("alice")
     for number in range(3):
         await _drawn(world, alice, f"castle {number}", noise=True)
@@ -206,7 +206,7 @@ async def test_an_export_that_is_tried_again_leaves_nothing_out(
     alice = world.member("alice")
     for number in range(3):
         await _drawn(world, alice, f"castle {number}", noise=True)
-    monkeypatch.setattr(parcels, "PARTS", 20)
+    monkeypatch.setattr(export_archives, "PARTS", 20)
     size = drawing.images(world.backends, 1)[0].size
     told, later = bot_exports.Exports._send, exports.later
     failed: list[int] = []
@@ -236,7 +236,7 @@ async def test_what_was_all_handed_over_is_so_once(
 ) -> None:
     """The bot died before it could write that it was."""
     if died_after == "an answer's last archive":
-        monkeypatch.setattr(parcels, "PARTS", 3)
+        monkeypatch.setattr(export_archives, "PARTS", 3)
     alice = world.member("alice")
     await _drawn(world, alice, noise=True)
     size = drawing.images(world.backends, 1)[0].size

@@ -10,7 +10,8 @@ from itertools import pairwise
 import PIL.Image
 import pytest
 
-from bot import posting, progress
+from bot.delivery import progress
+from bot.discord_io import posting
 from storage import attempts
 from storage.contract import JobState
 from tests.bot import drawing

@@ -10,7 +10,7 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 
-from bot.messages import deeds
+from bot.messages import image_actions
 from storage.contract import Action, ErrorCode, GenerationRequest, Task
 from tests.bot import drawing, photos
 from tests.bot.pressing import images, job_rows, picked, remixed, used
@@ -68,7 +68,7 @@ async def test_only_a_model_with_a_segmenter_is_asked_where_in_words(world: Worl
     fields = [label["component"]["custom_id"] for label in opened.modal["components"]]
     assert fields == ["prompt", "places", "painted"]
     refused = await world.submit(alice, f"e1:fr:{images(world)[1].id}", prompt="a boat", where="the sky")
-    assert answer(refused).content.startswith(deeds.no_segmenter("other"))
+    assert answer(refused).content.startswith(image_actions.no_segmenter("other"))
     assert len(job_rows(world)) == 1
 
 
@@ -216,12 +216,12 @@ async def test_what_cannot_be_a_region_is_refused(world: World) -> None:
     same = await painted(single, (0, 0, 0, 0))
     tall = await painted(single, (0, 0, 1, 1))
     refusals: list[tuple[dict[str, Any], str]] = [
-        ({}, deeds.no_region(finds=True)),
-        ({"where": " , "}, deeds.no_region(finds=True)),
-        ({"places": [str(place) for place in range(1, 10)]}, deeds.region_too_large()),
-        ({"painted": [("copy.png", same)]}, deeds.region_too_small()),
-        ({"painted": [("copy.png", tall)]}, deeds.region_too_large()),
-        ({"painted": [("copy.png", photos.png(100, 64))]}, deeds.painted_shape((100, 64), (64, 64))),
+        ({}, image_actions.no_region(finds=True)),
+        ({"where": " , "}, image_actions.no_region(finds=True)),
+        ({"places": [str(place) for place in range(1, 10)]}, image_actions.region_too_large()),
+        ({"painted": [("copy.png", same)]}, image_actions.region_too_small()),
+        ({"painted": [("copy.png", tall)]}, image_actions.region_too_large()),
+        ({"painted": [("copy.png", photos.png(100, 64))]}, image_actions.painted_shape((100, 64), (64, 64))),
         ({"painted": [("copy.txt", b"no picture")]}, "This is no picture"),
     ]
     for fields, sentence in refusals:

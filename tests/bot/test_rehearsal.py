@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import event, func, select
 
-from bot.rehearsal import rehearse
+from bot.warm_up import rehearse
 from storage.backends import Backends
 from storage.config import Config
 from storage.tables import Table
@@ -20,7 +20,7 @@ import asyncio, sys
 from bot import submit
 from actions.permissions import Place
 from bot.client import EaselBot
-from bot.rehearsal import rehearse
+from bot.warm_up import rehearse
 from storage.backends import Backends
 from storage.config import load
 from storage.tables import Address

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from bot.messages import deeds, refusals
-from bot.views.deeds import DEEDS, UPSCALES
+from bot.components.image_actions import DEEDS, UPSCALES
+from bot.messages import image_actions, refusals
 from storage import jobs
 from storage.contract import Action, GenerationRequest, Task
 from storage.tables import Job
@@ -143,7 +143,7 @@ async def test_a_prompt_that_no_field_holds_is_refused(world: World) -> None:
         jobs.get(session, job_rows(world)[0].id).text = "x" * 4001
     refused = await press(alice, grid, "V2")
     assert refused.modal is None
-    assert answer(refused).content == deeds.prompt_too_long(4000)
+    assert answer(refused).content == image_actions.prompt_too_long(4000)
     with world.backends.database.writing() as session:
         jobs.get(session, job_rows(world)[0].id).text = "x" * 4000
     assert prefilled(await press(alice, grid, "V2")) == "x" * 4000

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from bot.views import answering
+from bot.components import responses
 from storage import moderation
 from storage.database import READERS
 from tests.bot.discord_server import Message, User, interactions
@@ -26,14 +26,14 @@ from tests.bot.discord_server.interactions import (
 )
 from tests.bot.studio import Studio
 
-PATIENCE, FORM_PATIENCE = answering.PATIENCE, answering.FORM_PATIENCE
+PATIENCE, FORM_PATIENCE = responses.PATIENCE, responses.FORM_PATIENCE
 SLOW_S = PATIENCE + 0.7
 
 
 @pytest.fixture(autouse=True)
 def hurried(unhurried: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
-    monkeypatch.setattr(answering, "FORM_PATIENCE", FORM_PATIENCE)
+    monkeypatch.setattr(responses, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(responses, "FORM_PATIENCE", FORM_PATIENCE)
     monkeypatch.setattr(interactions, "ANSWER_WITHIN_S", ANSWER_WITHIN_S)
 
 
@@ -121,12 +121,12 @@ def test_on_a_busy_bot_all_are_answered_before_any_work_begins(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long one alone would be waited for; what is refused later is said in private."""
-    monkeypatch.setattr(answering, "PATIENCE", 20.0)
+    monkeypatch.setattr(responses, "PATIENCE", 20.0)
 
     def type_(user: User) -> Interaction:
         return studio.server.slash(user, studio.channel, "imagine", prompt="a castle")
 
-    crowd = [User(f"member {number}") for number in range(4 * answering.BUSY)]
+    crowd = [User(f"member {number}") for number in range(4 * responses.BUSY)]
     studio.guild.members.extend(crowd)
     banned = crowd[-2:]
     with studio.backends.database.writing() as session:
@@ -134,9 +134,9 @@ def test_on_a_busy_bot_all_are_answered_before_any_work_begins(
             place = {"member_id": member.id, "guild_id": studio.guild.id}
             moderation.ban(session, **place, by=1, reason="rude words", expires_at=None)
     with nobody_writes(studio) as go_on:
-        early = [type_(user) for user in crowd[: answering.BUSY]]
-        studio.wait(lambda: studio.backends.database.under_way == answering.BUSY, what="a busy bot")
-        late = [type_(user) for user in crowd[answering.BUSY :]]
+        early = [type_(user) for user in crowd[: responses.BUSY]]
+        studio.wait(lambda: studio.backends.database.under_way == responses.BUSY, what="a busy bot")
+        late = [type_(user) for user in crowd[responses.BUSY :]]
         studio.wait(lambda: all(each.answered for each in late), what="an answer to all but the first")
         assert {each.answer_type for each in late} == {DEFERRED_MESSAGE}
         assert not any(each.answered for each in early)
@@ -182,12 +182,12 @@ async def test_work_for_an_answer_that_is_too_late_never_begins(
     async def begin() -> None:
         raise AssertionError
 
-    monkeypatch.setattr(answering, "BUSY", 0)
+    monkeypatch.setattr(responses, "BUSY", 0)
     interaction = SimpleNamespace(
         client=SimpleNamespace(backends=studio.backends),
         response=SimpleNamespace(is_done=lambda: False, defer=forgotten),
     )
     work = begin()
     with pytest.raises(TimeoutError):
-        await answering.in_time(cast("Any", interaction), work)
+        await responses.in_time(cast("Any", interaction), work)
     assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED

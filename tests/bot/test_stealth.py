@@ -7,10 +7,10 @@ import time
 import pytest
 from sqlalchemy import select
 
+from bot.components.jump_links import jump_url
+from bot.components.press import HANDLERS
+from bot.discord_io.posting import HANDOVER_MS
 from bot.messages import refusals
-from bot.posting import HANDOVER_MS
-from bot.views.links import jump_url
-from bot.views.press import HANDLERS
 from storage import attempts, deliveries, members
 from storage.contract import ErrorCode
 from storage.tables import Delivery, Favorite, Job
@@ -182,7 +182,7 @@ def test_a_slow_database_does_not_show_it_to_everybody(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer was deferred before it was known to be hidden."""
-    monkeypatch.setattr("bot.views.answering.PATIENCE", 0.0)
+    monkeypatch.setattr("bot.components.responses.PATIENCE", 0.0)
     interaction = studio.imagine(prompt=STEALTH)
     assert interaction.original is not None
     assert not interaction.original.ephemeral

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import delete
 
-from bot import polling
+from bot import database_outage
 from bot.sweeper import Sweeper
 from storage import brought
 from storage.backends import Backends
@@ -45,7 +45,7 @@ def test_older_jobs_are_looked_through_and_then_the_store_is_swept(
     backends: Backends, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also after a database or a disk that was away."""
-    monkeypatch.setattr(polling, "FIRST_S", 0.01)
+    monkeypatch.setattr(database_outage, "FIRST_S", 0.01)
     request = asking.draft().request.model_copy(update={"source_key": NEEDED})
     job_id = asking.submit(backends.database, 1, request=request)
     with backends.database.writing() as session:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from bot import withdrawals
-from bot.dispatch import UNFORESEEN_TRIES
+from bot.delivery import withdrawals
+from bot.delivery.attempt import UNFORESEEN_TRIES
 from storage import removals, tables, takedowns
 from storage.tables import Delivery
 from storage.takedowns import EVERYWHERE, OPERATOR

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from bot import delivery, dispatch, letters, polling, progress
-from bot.polling import Outage
-from bot.progress import ProgressBoard
+from bot import database_outage
+from bot.database_outage import Outage
+from bot.delivery import attempt, content, progress, worker
+from bot.delivery.progress import ProgressBoard
 from storage.database import Database
 from tests.bot import drawing
 from tests.bot.studio import Studio
@@ -22,7 +23,7 @@ AWAY = OperationalError("SELECT secret", {"text": "secret"}, Exception("server c
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "FIRST_DELAY_MS", 10)
+    monkeypatch.setattr(worker, "FIRST_DELAY_MS", 10)
 
 
 @pytest.mark.usefixtures("soon")
@@ -37,7 +38,7 @@ def test_a_torn_file_is_told(studio: Studio, left: int) -> None:
         path.write_bytes(path.read_bytes()[:left])
     studio.start_bot()
     (row,) = studio.settled()
-    assert (row.state, row.failures) == ("done", dispatch.UNFORESEEN_TRIES)
+    assert (row.state, row.failures) == ("done", attempt.UNFORESEEN_TRIES)
     (message,) = studio.channel.shown()
     assert "cannot be shown" in message.content
     assert f"Job {job.id}" in message.content
@@ -48,15 +49,15 @@ def test_a_torn_file_is_told(studio: Studio, left: int) -> None:
 @pytest.mark.usefixtures("soon")
 def test_what_passes_is_not_told(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
-    real = letters.pictures
+    real = content.pictures
 
     def hiccup(*arguments: Any) -> Any:
         tries.append(1)
-        if len(tries) < dispatch.UNFORESEEN_TRIES:
+        if len(tries) < attempt.UNFORESEEN_TRIES:
             raise ValueError("a hiccup")
         return real(*arguments)
 
-    monkeypatch.setattr(letters, "pictures", hiccup)
+    monkeypatch.setattr(content, "pictures", hiccup)
     studio.imagine()
     drawing.draw(studio.backends)
     studio.picture()
@@ -69,12 +70,12 @@ def test_what_never_passes_ends(studio: Studio, monkeypatch: pytest.MonkeyPatch)
     def broken(*_: Any) -> Any:
         raise ValueError("broken for good")
 
-    monkeypatch.setattr(dispatch.Dispatch, "_send", broken)
+    monkeypatch.setattr(attempt.Dispatch, "_send", broken)
     studio.imagine()
     drawing.draw(studio.backends)
     (row,) = studio.settled()
     assert (row.state, row.error) == ("given_up", "ValueError: broken for good")
-    assert row.failures == dispatch.UNFORESEEN_TRIES + 1
+    assert row.failures == attempt.UNFORESEEN_TRIES + 1
 
 
 def test_what_is_noted_of_progress_survives_the_database(
@@ -112,8 +113,8 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the bot is started, which looks at these when it goes to sleep."""
-    monkeypatch.setattr(polling, "FIRST_S", 0.05)
-    monkeypatch.setattr(polling, "LONGEST_S", 0.2)
+    monkeypatch.setattr(database_outage, "FIRST_S", 0.05)
+    monkeypatch.setattr(database_outage, "LONGEST_S", 0.2)
     monkeypatch.setattr(progress, "SWEEP_S", 0.1)
 
 

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from actions import outpainting
-from bot.messages import deeds
+from bot.messages import image_actions
 from storage.contract import Action, GenerationRequest, Task
 from tests.bot import drawing
 from tests.bot.pressing import SINGLE, images, job_rows, picked, set_up, used
@@ -156,8 +156,8 @@ async def test_custom_zoom_takes_words_ratio_and_factor(world: World) -> None:
         ("a castle --zoom 0.5", "`--zoom` takes a number from 1 to 2, not `0.5`. Did you mean `--zoom 1`?"),
         ("a castle --zoom 2 --ar", "`--ar` needs a value"),
         ("--zoom 2", "Empty prompt"),
-        ("a castle --zoom 1", deeds.nothing_to_draw()),
-        ("a castle --zoom 1 --ar 1:1", deeds.nothing_to_draw()),
+        ("a castle --zoom 1", image_actions.nothing_to_draw()),
+        ("a castle --zoom 1 --ar 1:1", image_actions.nothing_to_draw()),
     ],
 )
 async def test_custom_zoom_refuses(world: World, text: str, sentence: str) -> None:
@@ -167,7 +167,7 @@ async def test_custom_zoom_refuses(world: World, text: str, sentence: str) -> No
     refused = await fill(alice, opened, prompt=text)
     assert refused.ephemeral
     assert sentence in answer(refused).content
-    if sentence != deeds.nothing_to_draw():
+    if sentence != image_actions.nothing_to_draw():
         assert text in answer(refused).content, "to copy"
     assert len(job_rows(world)) == 1
 

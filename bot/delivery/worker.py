@@ -1,0 +1,196 @@
+"""Results back to their members: each one once, also after a restart.
+
+A delivery is a row. Before its request goes out, that it is attempted is committed; after it, the message.
+Whoever finds one that was attempted and has no message looks in the channel before posting again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import discord
+from sqlalchemy.orm import Session
+
+from bot.database_outage import Outage, reason
+from bot.delivery.attempt import UNFORESEEN_TRIES, Dispatch
+from bot.delivery.outcomes import Later, Outbox, Redirected, Undeliverable
+from bot.delivery.progress import ProgressBoard
+from bot.delivery.withdrawals import Withdrawal
+from bot.discord_io.client_loop import Requests
+from prompts.translation import spoken
+from storage import deliveries, tables
+from storage.backends import Backends
+from storage.clock import Clock
+from storage.contract import ChangedEvent, Event, ProgressEvent
+from storage.database import passes
+from storage.errors import DataDeleted, Stale
+from storage.events import Listener
+from storage.monotonic import monotonic
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+POLL_S = 1.0
+THREADS = 8
+"""Deliveries under way at a time; each waits for Discord's rate limits by itself."""
+RENEW_S = 3.0
+FIRST_DELAY_MS = 1_000
+LONGEST_DELAY_MS = 300_000
+
+
+class Delivery:
+    """Takes open deliveries from the database and has them posted, and the progress of jobs shown.
+
+    All of it runs on threads and by the wall clock; only the requests themselves run on the client's loop.
+    """
+
+    def __init__(self, client: discord.Client, backends: Backends) -> None:
+        self._backends = backends
+        self._board = ProgressBoard(client, backends)
+        self._requests = Requests()
+        self._outbox = Outbox(client, backends, self._board, self._requests.wait)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
+        self._under_way: set[int] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._renewed = 0.0
+        self._listener: Listener | None = None
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver. Called on the client's event loop, after login."""
+        self._requests.start()
+        self._board.start()
+        self._listener = self._backends.events.listen(self._on_event, self._on_reconnect)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, and wait for the threads; what is under way is found again at the next start.
+
+        Blocks for a moment: from the event loop, call it through `asyncio.to_thread`.
+        """
+        self._stopping.set()
+        self._wake.set()
+        self._board.stop()
+        self._requests.stop()
+        if self._listener is not None:
+            self._listener.stop()
+        self._pool.shutdown(cancel_futures=True)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, ProgressEvent):
+            self._board.show(event)
+        elif isinstance(event, ChangedEvent):
+            self._board.look_again(event.job_id)
+            self._wake.set()
+
+    def _on_reconnect(self) -> None:
+        self._board.reread()
+        self._wake.set()
+
+    def _run(self) -> None:
+        outage = Outage("delivery")
+        while not self._stopping.is_set():
+            try:
+                self._hold()
+                self._take()
+            except Exception as error:  # noqa: BLE001 - logged there
+                self._stopping.wait(outage.met(error))
+            else:
+                outage.over()
+                self._wake.wait(POLL_S)
+            self._wake.clear()
+
+    def _write(self, change: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        with self._backends.database.writing() as session:
+            return change(session, *args, **kwargs)
+
+    def _hold(self) -> None:
+        with self._lock:
+            mine = set(self._under_way)
+        if mine and monotonic() - self._renewed > RENEW_S:
+            self._write(deliveries.hold, mine, deliveries.HOLD_MS)
+            self._renewed = monotonic()
+
+    def _take(self) -> None:
+        with self._lock:
+            free = THREADS - len(self._under_way)
+        if free <= 0:
+            return
+        rows, clock = self._write(_take, free)
+        for row in rows:
+            with self._lock:
+                if row.id in self._under_way or self._stopping.is_set():
+                    continue
+                self._under_way.add(row.id)
+                self._pool.submit(self._deliver, row, clock)
+
+    def _deliver(self, row: tables.Delivery, clock: Clock) -> None:
+        """One try at one delivery, on a thread of the pool."""
+        try:
+            with spoken(row.locale):
+                self._try(row, clock)
+        except Exception as error:
+            if passes(error):
+                # The row stays as it is, and is taken again when its hold is over.
+                log.warning(
+                    "job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error)
+                )
+            else:
+                log.exception("job %s: delivery %s failed, and that could not be noted", row.job_id, row.id)
+        finally:
+            with self._lock:
+                self._under_way.discard(row.id)
+            self._wake.set()
+
+    def _try(self, row: tables.Delivery, clock: Clock) -> None:
+        kind = Withdrawal if row.state == deliveries.WITHDRAWN else Dispatch
+        try:
+            kind(self._outbox, row, clock).run()
+        except Later as wait:
+            delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** min(row.tries, 10))
+            log.info("job %s: delivery %s waits %s ms: %s", row.job_id, row.id, delay_ms, wait)
+            self._write(deliveries.later, row.id, str(wait), delay_ms, refused=wait.refused)
+            return
+        except Redirected as reason:
+            log.info("job %s: delivery %s goes to direct messages: %s", row.job_id, row.id, reason)
+            return
+        except Undeliverable as reason:
+            level = logging.WARNING if reason.refused is None else logging.INFO
+            log.log(level, "job %s: delivery %s is given up: %s", row.job_id, row.id, reason)
+            self._write(deliveries.give_up, row.id, str(reason))
+        except Stale:
+            log.info("job %s: delivery %s is closed, or another bot's", row.job_id, row.id)
+        except DataDeleted:
+            log.info("job %s: delivery %s is of a member who deleted their data", row.job_id, row.id)
+        except CancelledError:
+            log.info("job %s: delivery %s was interrupted", row.job_id, row.id)
+        except Exception as error:
+            if passes(error):
+                raise
+            log.exception("job %s: delivery %s failed", row.job_id, row.id)
+            self._failed(row, f"{type(error).__name__}: {error}")
+            return
+        self._board.forget(row.job_id)
+
+    def _failed(self, row: tables.Delivery, error: str) -> None:
+        """Try again a few times, the last with a sentence in the pictures' place."""
+        if row.failures > UNFORESEEN_TRIES:
+            end = deliveries.withdrawn if row.state == deliveries.WITHDRAWN else deliveries.give_up
+            self._write(end, row.id, error)
+        else:
+            self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
+
+
+def _take(session: Session, limit: int) -> tuple[list[tables.Delivery], Clock]:
+    """What is due, and the clock by which it is dated."""
+    return deliveries.take(session, limit, deliveries.HOLD_MS), Clock.read(session)

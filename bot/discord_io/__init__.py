@@ -1,0 +1,1 @@
+"""Reads and writes of Discord: messages posted, edited, deleted, and their files."""

@@ -1,0 +1,78 @@
+"""Pictures taken out of the store and their messages out of Discord."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+import discord
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot.discord_io import posting
+from bot.discord_io.posting import FAILURES, Failure, Place
+from storage import removals
+from storage.backends import Backends
+from storage.clock import Clock
+from storage.removals import Remains
+from storage.tables import Batch, Image, Job, Message
+
+log = logging.getLogger(__name__)
+
+
+async def remove(
+    client: discord.Client, backends: Backends, job_id: int, image_id: int | None = None
+) -> list[Message]:
+    """Delete a finished job's pictures for good, or one of them, and the messages that show nothing else.
+
+    Returns the messages that could not be deleted at once: `withdrawals` goes on trying.
+
+    Raises:
+        NoSuchJob: there is none.
+    """
+    shown, key, remains = await backends.database.write(_remove, job_id, image_id)
+    if key is None:
+        await asyncio.to_thread(backends.images.delete_job, job_id)
+    else:
+        await asyncio.to_thread(backends.images.delete, key)
+    await asyncio.to_thread(remains.delete, backends)
+    return await delete_messages(client, shown)
+
+
+def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], str | None, Remains]:
+    """The messages; the key of one picture's file; what was made of the pictures and shows them."""
+    shown = removals.remove(session, job_id, image_id)
+    taken = select(Image.id).where(Image.job_id == job_id if image_id is None else Image.id == image_id)
+    key = None if image_id is None else session.get_one(Image, image_id).key
+    return shown, key, removals.forget_made_of(session, taken)
+
+
+async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:
+    """Try once, and at once, to delete messages whose deliveries are withdrawn; returns those that stay."""
+    return [
+        message
+        for message in messages
+        if not await _delete(client, Place(None, message.channel_id, message.id), message.job_id)
+    ]
+
+
+async def delete_progress(
+    client: discord.Client, backends: Backends, under_way: Iterable[Job | Batch]
+) -> None:
+    """Delete the messages that told of jobs which are no more, as far as Discord lets them go."""
+    clock = await backends.database.read(Clock.read)
+    for row in under_way:
+        place = Place.of(row, clock)
+        if place is not None:
+            await _delete(client, place, row.id)
+
+
+async def _delete(client: discord.Client, place: Place, job_id: int) -> bool:
+    """Whether the message is gone now."""
+    try:
+        await posting.delete(client, place)
+    except FAILURES as error:
+        log.info("job %s: a message stays: %s", job_id, error)
+        return posting.failure(error) is Failure.NO_MESSAGE
+    return True
