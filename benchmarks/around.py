@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.workload import Mix
-from generator import schedulers
-from generator.decoding import Decoder
-from generator.engine import Engine
-from generator.rows import Job, Rows
+from generator.engine.decoding import Decoder
+from generator.engine.engine import Engine
+from generator.engine.running_job import Job, Rows
+from generator.families import schedulers
 
 JOBS = 4
 PROMPTS = 8

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.flag_studio import SIDE, Picture, Studio, pixels, subject_of
-from generator import schedulers
+from generator.families import schedulers
 from storage.contract import Task
 
 REFERENCE = "euler"

@@ -18,8 +18,8 @@ import torch
 from benchmarks import models
 from benchmarks.queues import encode
 from benchmarks.workload import Mix
-from generator import output
 from generator.families import loading
+from generator.worker import output
 
 
 def draw(side: str, name: str, device: torch.device, steps: int) -> list[bytes]:

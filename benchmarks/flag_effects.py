@@ -34,11 +34,11 @@ from benchmarks.flag_studio import (
     spread,
     subject_of,
 )
-from generator import creative, pasting
-from generator.creative import Piece
-from generator.movie import Movie
-from generator.safety import NoCheck
-from generator.upscale import Upscaler
+from generator.companions.safety import NoCheck
+from generator.companions.upscale import Upscaler
+from generator.conditioning import compositing, tiled_img2img
+from generator.conditioning.tiled_img2img import Piece
+from generator.worker.movie import Movie
 from picturebook import words
 from picturebook.scenes import Scene, draw, random_scene
 from storage.contract import Control, Part, Phrase, Reference, Role, Task
@@ -284,9 +284,9 @@ def zoom(studio: Studio, count: int) -> Effect:
         sheet = PIL.Image.fromarray(edges)
         wish = {"task": Task.INPAINTING, "source_key": "sheet.png", "mask_key": "mask.png"}
         request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
-        (drawn,) = studio.engine.submit(request, image=sheet, mask=pasting.to_draw(mask)).result()
-        found = pasting.pasted(drawn, sheet, mask)
-        inside = slice(begin + pasting.feather(mask.size), end - pasting.feather(mask.size))
+        (drawn,) = studio.engine.submit(request, image=sheet, mask=compositing.to_draw(mask)).result()
+        found = compositing.pasted(drawn, sheet, mask)
+        inside = slice(begin + compositing.feather(mask.size), end - compositing.feather(mask.size))
         kept_pixels.append(np.abs(pixels(found) - pixels(sheet))[inside, inside].mean())
         seams += [seam(found, [begin - 1, end - 1], axis, slice(begin, end)) for axis in (0, 1)]
     figures = {"seam": statistics.median(seams), "kept": float(max(kept_pixels))}
@@ -309,7 +309,7 @@ def creativity(studio: Studio, count: int) -> Effect:
     for seed, image in enumerate(faithful):
         wish = {"task": Task.UPSCALE, "parent_image_id": 1, "scale": 2, "creativity": 0.3}
         request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
-        enriched.append(creative.enriched(image, request, studio.entry.sizes, draw))
+        enriched.append(tiled_img2img.enriched(image, request, studio.entry.sizes, draw))
     figures = {
         "0": statistics.mean(map(sharpness, faithful)),
         "0.3": statistics.mean(map(sharpness, enriched)),

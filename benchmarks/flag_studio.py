@@ -15,7 +15,7 @@ import PIL.ImageFilter
 import torch
 
 from generator.conditioning.control_maps import edges
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from picturebook.judge import ATTRIBUTES, Judge
 from storage import catalog
 from storage.catalog import ModelEntry

@@ -29,10 +29,10 @@ from rich.table import Table
 from actions import canvas as canvases
 from actions.canvas import Box, Canvas, Direction
 from actions.outpainting import CONTINUED
-from generator import pasting, surroundings
-from generator.engine import Engine
-from generator.safety import CheckerFolder, checker_source
-from generator.segment import Segmenter
+from generator.companions.safety import CheckerFolder, checker_source
+from generator.companions.segment import Segmenter
+from generator.conditioning import compositing, surroundings
+from generator.engine.engine import Engine
 from picturebook import captions, scenes, words
 from storage import catalog
 from storage.catalog import ModelEntry, Size
@@ -136,10 +136,10 @@ class Nursery:
             whole = start.request.changed(**changes)
             request = surroundings.of(whole, sheet, mask, self._segmenter.see)
             sheets.append((sheet, mask))
-            futures.append(self._engine.submit(request, image=sheet, mask=pasting.to_draw(mask)))
+            futures.append(self._engine.submit(request, image=sheet, mask=compositing.to_draw(mask)))
         drawn = [future.result()[0] for future in futures]
         return [
-            pasting.pasted(image, sheet, mask) for image, (sheet, mask) in zip(drawn, sheets, strict=True)
+            compositing.pasted(image, sheet, mask) for image, (sheet, mask) in zip(drawn, sheets, strict=True)
         ]
 
     def _measured(self, start: _Start, before: Picture, kind: str, canvas: Canvas, after: Picture) -> Growth:
@@ -209,7 +209,7 @@ def seam(picture: Picture, canvas: Canvas) -> float:
 
 def jump(picture: Picture, canvas: Canvas) -> float:
     """The same between the new picture and the old one beyond the feather, in steps as long beside it."""
-    over = pasting.feather(picture.size) + 1
+    over = compositing.feather(picture.size) + 1
     return _step(picture, canvas, over, over)
 
 

@@ -12,11 +12,11 @@ import torch
 
 from benchmarks.pipeline import Pipeline
 from benchmarks.workload import SAMPLERS, Mix
-from generator.clock import CpuClock
-from generator.engine import Engine
-from generator.group import BatchGroup
-from generator.meter import Meter
-from generator.rows import Job, Rows
+from generator.engine.batch_group import BatchGroup
+from generator.engine.clock import CpuClock
+from generator.engine.engine import Engine
+from generator.engine.meter import Meter
+from generator.engine.running_job import Job, Rows
 from storage.contract import GenerationRequest
 
 Pictures = Sequence[PIL.Image.Image]

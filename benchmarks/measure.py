@@ -23,7 +23,7 @@ from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
 from generator.compiling.calls import CompiledCall
-from generator.engine import Engine
+from generator.engine.engine import Engine
 
 PARTS = ("alone", "first_tick", "previews", "around", "likeness", "first_picture")
 QUEUE_SHARE = 0.6

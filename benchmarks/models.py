@@ -20,8 +20,8 @@ import transformers
 from benchmarks import published
 from benchmarks.pipeline import Pipeline, any_attention
 from generator.compiling.compiler import Compiler, users_folder
-from generator.device_thread import DeviceThread
-from generator.engine import Engine
+from generator.engine.device_thread import DeviceThread
+from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage import catalog

@@ -14,9 +14,9 @@ from benchmarks.pipeline import Pipeline
 from benchmarks.queues import encode
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix
-from generator import output
-from generator.engine import Engine, Progress
-from generator.progress import PreviewPace
+from generator.engine.engine import Engine, Progress
+from generator.worker import output
+from generator.worker.progress import PreviewPace
 from storage import pictures
 from storage.contract import GenerationRequest
 

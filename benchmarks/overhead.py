@@ -32,8 +32,8 @@ from benchmarks.clock import Clock, Taken
 from benchmarks.pipeline import Pipeline
 from bot.discord_io import uploads
 from generator.families import loading
-from generator.models import Models
-from generator.worker import Worker
+from generator.worker.models import Models
+from generator.worker.worker import Worker
 from storage import jobs, submissions
 from storage.backends import Backends
 from storage.config import Config

@@ -10,8 +10,8 @@ import PIL.Image
 import torch
 from torch.nn.attention import sdpa_kernel
 
-from generator import schedulers
 from generator.compiling import attention
+from generator.families import schedulers
 from storage.contract import GenerationRequest
 
 

@@ -20,11 +20,11 @@ from benchmarks.clock import Clock
 from benchmarks.workload import Mix
 from generator.compiling.calls import Call, Inputs, check, first_right
 from generator.compiling.compiler import Compiler, users_folder
-from generator.decoding import GPU_PIXELS
+from generator.engine.decoding import GPU_PIXELS
+from generator.engine.running_job import Job, Rows
 from generator.families import loading
 from generator.families.parts import Decoder, Denoiser
 from generator.families.sd import StableDiffusion
-from generator.rows import Job, Rows
 
 
 def prepare(name: str, device: torch.device) -> None:

@@ -14,8 +14,8 @@ from benchmarks.clock import Clock
 from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import Total, UNetCalls
 from benchmarks.workload import Arrival
-from generator import output
-from generator.engine import Engine
+from generator.engine.engine import Engine
+from generator.worker import output
 from storage.contract import GenerationRequest
 
 

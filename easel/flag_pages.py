@@ -24,7 +24,7 @@ from storage import catalog, pictures
 from storage.catalog import Catalog
 
 if TYPE_CHECKING:
-    from generator.engine import Engine, Progress
+    from generator.engine.engine import Engine, Progress
 
 PAGE = Path(__file__).parents[1] / "docs" / "flags.md"
 PICTURES = PAGE.with_name("flags")
@@ -195,7 +195,7 @@ def _file(typed: str) -> str:
 
 def draw(models: Catalog) -> None:
     """Draw every pair on the CPU, so that they come out the same wherever it is done."""
-    from generator.models import Models
+    from generator.worker.models import Models
 
     PICTURES.mkdir(exist_ok=True)
     for file in PICTURES.glob("*.webp"):

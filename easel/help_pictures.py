@@ -37,7 +37,7 @@ SINGLES: Mapping[str, Sequence[str]] = MappingProxyType(
 
 
 def main() -> None:
-    from generator.models import Models
+    from generator.worker.models import Models
 
     models = catalog.load()
     FOLDER.mkdir(exist_ok=True)

@@ -72,7 +72,7 @@ def read_request(file: Path, models: Catalog) -> GenerationRequest:
     Raises:
         ConfigError: the file has none, or one that cannot be drawn from the file alone.
     """
-    from generator.output import read_request as parameters_of
+    from generator.worker.output import read_request as parameters_of
 
     try:
         request = parameters_of(file.read_bytes())
@@ -118,9 +118,9 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
     Raises:
         ConfigError: the file cannot be written.
     """
-    from generator import output
-    from generator.models import Models
-    from generator.weight_hashes import hashes_of
+    from generator.worker import output
+    from generator.worker.models import Models
+    from generator.worker.weight_hashes import hashes_of
     from storage import pictures
 
     with _progress() as progress, closing(Models(models, settings.device, settings.safety)) as loaded:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from easel import logs
-from generator.meter import Meter, Reading
+from generator.engine.meter import Meter, Reading
 
 log = logging.getLogger(__name__)
 

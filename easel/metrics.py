@@ -21,8 +21,8 @@ from storage.errors import ConfigError
 
 if TYPE_CHECKING:
     # They load torch, and a port that is in use is said before.
-    from generator.meter import Histogram, Reading
-    from generator.worker import Worker
+    from generator.engine.meter import Histogram, Reading
+    from generator.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -176,7 +176,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
     from contextlib import closing
 
     from generator import pretrained
-    from generator.models import Models
+    from generator.worker.models import Models
     from storage.contract import GenerationRequest
 
     alone = Catalog(default=name, models={name: models[name]})

@@ -14,7 +14,7 @@ from easel.profile import ProfileFile
 from storage.backends import Backends
 
 if TYPE_CHECKING:
-    from generator.worker import Worker
+    from generator.worker.worker import Worker
 
 
 def run(profile: ProfileFile = None) -> None:
@@ -44,8 +44,8 @@ def run(profile: ProfileFile = None) -> None:
 @contextmanager
 def embedded_worker(backends: Backends) -> Iterator[Worker]:
     """A worker on threads of this process, which hands its jobs back at the end."""
-    from generator.models import Models
-    from generator.worker import Worker
+    from generator.worker.models import Models
+    from generator.worker.worker import Worker
 
     settings = backends.config
     models = Models(backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir)

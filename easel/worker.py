@@ -19,8 +19,8 @@ def worker(profile: ProfileFile = None) -> None:
     with start.backends(settings) as backends, metrics.served(settings) as registry:
         # Torch takes seconds to import; what is wrong with the database is said before.
         from easel import live
-        from generator.models import Models
-        from generator.worker import Worker
+        from generator.worker.models import Models
+        from generator.worker.worker import Worker
 
         models = Models(
             backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir

@@ -1,6 +1,6 @@
 """The samplers by the names that people know, each in one line for help and autocompletion.
 
-`generator/schedulers.py` has diffusers' scheduler for exactly these names.
+`generator/families/schedulers.py` has diffusers' scheduler for exactly these names.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from generator import pretrained
-from generator.companion import reading
-from generator.families.twins import twin_of
-from generator.faults import OF_THE_DEVICE
+from generator.device_errors import OF_THE_DEVICE
+from generator.families.auxiliary import reading
+from generator.families.weight_sharing import twin_of
 from storage.catalog import AdapterEntry
 from storage.errors import CatalogError
 

@@ -11,8 +11,8 @@ from diffusers import ControlNetModel
 from torch import Tensor
 
 from generator import pretrained
-from generator.companion import reading
 from generator.conditioning.control_maps import MAPS
+from generator.families.auxiliary import reading
 from generator.families.tiling import circular
 from storage.catalog import ControlEntry
 

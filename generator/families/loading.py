@@ -10,6 +10,7 @@ import torch
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from generator import pretrained
+from generator.device_errors import OF_THE_DEVICE
 from generator.families.sd import StableDiffusion
 from generator.families.sdxl import StableDiffusionXL
 from generator.families.sources import (
@@ -19,7 +20,6 @@ from generator.families.sources import (
     layout_beside,
     unusable,
 )
-from generator.faults import OF_THE_DEVICE
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from generator import pretrained
-from generator.families.twins import twin_of
-from generator.faults import OF_THE_DEVICE
+from generator.device_errors import OF_THE_DEVICE
+from generator.families.weight_sharing import twin_of
 from storage.catalog import LoraEntry
 from storage.errors import CatalogError
 

@@ -12,17 +12,17 @@ from diffusers import StableDiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 from torch import Tensor
 
-from generator.companion import weights_bytes
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
 from generator.families import adapters
 from generator.families.adapters import ImageEncoder
+from generator.families.auxiliary import weights_bytes
 from generator.families.controls import Control
+from generator.families.latent_preview import LatentColours, fit_colours
 from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Conditions, Decoder, Denoiser
+from generator.families.schedulers import Schedulers
 from generator.families.tiling import circular
-from generator.preview import LatentColours, fit_colours
-from generator.schedulers import Schedulers
 from storage.catalog import AdapterEntry
 from storage.contract import Role
 
@@ -47,7 +47,7 @@ class StableDiffusion:
 
     pipeline_class: Any = StableDiffusionPipeline
     load_arguments: Mapping[str, Any] = {
-        # The safety check is a room of its own (generator/safety.py) and loads its own checker.
+        # The safety check is a room of its own (generator/companions/safety.py) and loads its own checker.
         "safety_checker": None,
         "feature_extractor": None,
         "requires_safety_checker": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from diffusers.models.downsampling import Downsample2D
 
-from generator.families.twins import Network, twin_of
+from generator.families.weight_sharing import Network, twin_of
 
 
 def circular(network: Network) -> Network:

@@ -12,7 +12,7 @@ from benchmarks import likeness
 from benchmarks.around import around
 from benchmarks.measure import Sides
 from benchmarks.workload import SAMPLERS, Mix
-from generator import schedulers
+from generator.families import schedulers
 
 MIX = Mix("tiny", 64, 2, 4)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from generator.models import Models
-from generator.worker import Worker
+from generator.worker.models import Models
+from generator.worker.worker import Worker
 from storage.config import Config
 from storage.contract import JobState
 from storage.tables import Job

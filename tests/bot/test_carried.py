@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator import output
+from generator.worker import output
 from prompts import embedded_commands, unparser
 from prompts.diagnostics import FlagError, NoteKind
 from prompts.parser import parse, parse_all

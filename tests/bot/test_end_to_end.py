@@ -16,8 +16,8 @@ import PIL.ImageFilter
 import pytest
 import pytest_asyncio
 
-from generator.models import Models
-from generator.worker import Worker
+from generator.worker.models import Models
+from generator.worker.worker import Worker
 from storage import catalog, jobs
 from storage.backends import Backends
 from storage.config import Config

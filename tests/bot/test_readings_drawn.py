@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from generator.models import Models
+from generator.worker.models import Models
 from picturebook.scenes import Scene, draw
 from storage import catalog, jobs
 from storage.config import Config

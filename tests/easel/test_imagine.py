@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from easel.__main__ import app
-from generator import output
+from generator.worker import output
 from storage import pictures
 from storage.contract import GenerationRequest
 from tests.generator import tiny

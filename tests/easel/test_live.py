@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from easel import live, logs
-from generator.meter import Histogram, Meter
+from generator.engine.meter import Histogram, Meter
 from storage import config
 
 LONG_MESSAGE = "a line of the log that is much longer than the terminal is wide, " * 3

@@ -57,7 +57,7 @@ def scrape(config: Config) -> Samples:
 
 def test_a_workers_figures_are_what_it_did(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     # The failing job is tried three times: look for it at once.
-    monkeypatch.setattr("generator.worker._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("generator.worker.worker._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("storage.attempts.PAUSES_MS", (0,))
     with metrics.served(place.config) as registry, place.working(slots=2) as worker:
         registry.register(metrics.Figures(worker, place.backends.database))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from generator.models import Models
+from generator.worker.models import Models
 from storage import catalog
 from storage.config import Config
 from storage.database import Database

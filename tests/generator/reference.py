@@ -16,7 +16,7 @@ from diffusers import (
     DiffusionPipeline,
 )
 
-from generator import schedulers
+from generator.families import schedulers
 from storage.contract import GenerationRequest, Task
 
 Pictures = Sequence[PIL.Image.Image]

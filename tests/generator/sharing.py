@@ -8,12 +8,12 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from generator.clock import CpuClock
-from generator.conditioning.wording import Lexicon
+from generator.conditioning.prompt_embeds import Lexicon
+from generator.engine.batch_group import BatchGroup
+from generator.engine.clock import CpuClock
+from generator.engine.meter import Meter
+from generator.engine.running_job import Job, Rows
 from generator.families.sd import StableDiffusion
-from generator.group import BatchGroup
-from generator.meter import Meter
-from generator.rows import Job, Rows
 from storage.contract import GenerationRequest
 
 

@@ -14,7 +14,7 @@ import torch
 from diffusers import LMSDiscreteScheduler, PNDMScheduler
 from torch import Tensor
 
-from generator import schedulers
+from generator.families import schedulers
 
 STABLE_DIFFUSION_15 = {
     "num_train_timesteps": 1000,

@@ -9,9 +9,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator import blend, output
-from generator.source_pictures import SourcePictures
-from generator.tasks import error_code
+from generator.worker import blend, output
+from generator.worker.attempt import error_code
+from generator.worker.inputs import SourcePictures
 from storage.contract import Action, Control, ErrorCode, GenerationRequest, JobState, Reference, Role, Task
 from storage.errors import SourceWithheld
 from storage.images import INCOMING

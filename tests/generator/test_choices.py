@@ -9,7 +9,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from generator.models import Models
+from generator.worker.models import Models
 from storage import catalog
 from storage.config import Config
 from storage.contract import Control, ErrorCode, GenerationRequest, JobState, Reference, Role, Task

@@ -17,11 +17,11 @@ from torch import Tensor
 from generator.compiling import compiler
 from generator.compiling.calls import Call, Inputs, each
 from generator.compiling.compiler import Compiler, exported, key, skeleton, weights_of
+from generator.engine.patched_models import PLAIN, Variant, Variants
+from generator.engine.running_job import Given, Job, Rows
 from generator.families import loading
 from generator.families.parts import Decoder, Denoiser
 from generator.families.sd import StableDiffusion
-from generator.rows import Given, Job, Rows
-from generator.variants import PLAIN, Variant, Variants
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role
 from tests.generator import tiny
 from tests.generator.sharing import noisy

@@ -9,10 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator import creative, output
-from generator.conditioning import wording
-from generator.conditioning.wording import Lexicon
-from generator.creative import Piece
+from generator.conditioning import prompt_embeds, tiled_img2img
+from generator.conditioning.prompt_embeds import Lexicon
+from generator.conditioning.tiled_img2img import Piece
+from generator.worker import output
 from storage.contract import GenerationRequest, JobState, Task
 from tests.generator.sharing import noisy
 from tests.generator.test_tasks import attempt_at, finished, running
@@ -52,7 +52,7 @@ class Drawn:
 def test_what_the_model_can_take_is_drawn_whole() -> None:
     drawn = Drawn()
     image = noisy(size=(128, 96))
-    assert creative.enriched(image, asked(tile=True), SIZES, drawn).tobytes() == image.tobytes()
+    assert tiled_img2img.enriched(image, asked(tile=True), SIZES, drawn).tobytes() == image.tobytes()
     ((request, given),) = drawn.pieces
     assert given.size == (request.width, request.height) == (128, 96)
     assert request.task is Task.IMAGE_TO_IMAGE
@@ -64,9 +64,9 @@ def test_what_is_larger_than_the_models_own_is_drawn_more_lightly() -> None:
     drawn = Drawn()
     strengths = []
     for size in ((64, 64), (96, 64), (128, 96), (152, 152), (512, 512)):
-        creative.enriched(noisy(size=size), asked(guidance_scale=4), SIZES, drawn)
+        tiled_img2img.enriched(noisy(size=size), asked(guidance_scale=4), SIZES, drawn)
         strengths.append({piece.request.strength for piece in drawn.pieces})
-        assert {piece.request.guidance_scale for piece in drawn.pieces} == {creative.MOST_GUIDANCE}
+        assert {piece.request.guidance_scale for piece in drawn.pieces} == {tiled_img2img.MOST_GUIDANCE}
     small, own, large, largest, cut = (strength for (strength,) in strengths)
     assert small == own == 0.3
     assert own > large > largest == pytest.approx(0.15, rel=0.05)
@@ -78,7 +78,7 @@ def test_what_is_larger_than_the_models_own_is_drawn_more_lightly() -> None:
 def test_pieces_cover_a_larger_picture(size: tuple[int, int], tile: bool) -> None:
     drawn = Drawn()
     image = noisy(size=size)
-    found = creative.enriched(image, asked(tile=tile), SIZES, drawn)
+    found = tiled_img2img.enriched(image, asked(tile=tile), SIZES, drawn)
     assert np.abs(np.asarray(found, int) - np.asarray(image, int)).max() <= 1
     assert len(drawn.pieces) > 1
     for request, given in drawn.pieces:
@@ -98,7 +98,9 @@ def test_neighbouring_pieces_fade_into_each_other(tile: bool) -> None:
             for index, piece in enumerate(pieces)
         ]
 
-    found = np.asarray(creative.enriched(noisy(size=(512, 96)), asked(tile=tile), SIZES, differently), int)
+    found = np.asarray(
+        tiled_img2img.enriched(noisy(size=(512, 96)), asked(tile=tile), SIZES, differently), int
+    )
     if tile:
         found = np.concatenate([found, found[:, :1]], axis=1)
     across = np.abs(np.diff(found[..., 0], axis=1))
@@ -163,8 +165,8 @@ def test_all_pieces_of_a_picture_are_one_wish() -> None:
     """Neither a phrase of its own for each, by their seeds, nor a diffusion that stops halfway."""
     wish = asked(chaos=80, weird=2000, sameseed=True, stop=30, stylize=300)
     drawn = Drawn()
-    creative.enriched(noisy(size=(512, 128)), wish, SIZES, drawn)
+    tiled_img2img.enriched(noisy(size=(512, 128)), wish, SIZES, drawn)
     lexicon = Lexicon(style="vivid", chaos=tuple("abcdefgh"), weird=tuple("ijklmnop"))
-    read = {tuple(wording.texts(piece.request, lexicon, guided=True)) for piece in drawn.pieces}
+    read = {tuple(prompt_embeds.texts(piece.request, lexicon, guided=True)) for piece in drawn.pieces}
     assert read == {("a cat", "a cat, vivid", "")}
     assert {(piece.request.stop, piece.request.sameseed) for piece in drawn.pieces} == {(100, False)}

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from actions.variations import CREATIVITY
-from generator import creative
-from generator.creative import Piece
-from generator.engine import Engine
-from generator.upscale import Upscaler
+from generator.companions.upscale import Upscaler
+from generator.conditioning import tiled_img2img
+from generator.conditioning.tiled_img2img import Piece
+from generator.engine.engine import Engine
 from picturebook import captions, scenes
 from picturebook.scenes import Scene
 from storage import catalog
@@ -54,7 +54,7 @@ def test_an_enlarged_picture_keeps_its_forms(scene: Scene) -> None:
             task=Task.IMAGE_TO_IMAGE, width=128, height=128, scale=1, strength=entry.strength_subtle
         )
         enlarged = upscaler.enlarge(picture, 2)
-        found = creative.enriched(enlarged, request, entry.sizes, partial(drawn, engine))
+        found = tiled_img2img.enriched(enlarged, request, entry.sizes, partial(drawn, engine))
         (varied,) = drawn(engine, [Piece(subtle, picture)])
         assert distance(found, picture) <= 1.15 * distance(varied, picture)
         assert sharpness(found) > sharpness(enlarged)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator import decoding
-from generator.decoding import Decoder
-from generator.engine import Engine
+from generator.engine import decoding
+from generator.engine.decoding import Decoder
+from generator.engine.engine import Engine
+from generator.engine.running_job import Job, Rows
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from generator.rows import Job, Rows
 from storage.contract import GenerationRequest
 from tests.generator.reference import difference
 

@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 import torch
 
-from generator import describe
-from generator.describe import Describer
+from generator.companions import describe
+from generator.companions.describe import Describer
 from picturebook import words
 from picturebook.scenes import draw, random_scene
 from storage import catalog

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from generator.companion import reading
-from generator.device_thread import DeviceThread, EngineClosed
-from generator.engine import Engine
-from generator.rows import Job
+from generator.engine.device_thread import DeviceThread, EngineClosed
+from generator.engine.engine import Engine
+from generator.engine.running_job import Job
+from generator.families.auxiliary import reading
 from storage.contract import GenerationRequest
 from storage.errors import CatalogError
 
@@ -165,7 +165,7 @@ def test_a_fault_of_the_device_ends_it_for_everybody(
     with Engine.open(str(sd_folder), device="cpu") as engine:
         bystander, steps = engine.submit(request), 2
         if part == "schedulers.step":
-            monkeypatch.setattr("generator.rows.Rows._step", fault)
+            monkeypatch.setattr("generator.engine.running_job.Rows._step", fault)
         else:
             *owner, name = part.split(".")
             place: Any = getattr(engine.family, owner[0]) if owner else engine.family

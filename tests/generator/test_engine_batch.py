@@ -15,10 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator import schedulers
-from generator.device_thread import EngineClosed
-from generator.engine import Engine, Progress
-from generator.families import loading
+from generator.engine.device_thread import EngineClosed
+from generator.engine.engine import Engine, Progress
+from generator.families import loading, schedulers
 from generator.families.parts import Conditions
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
@@ -310,7 +309,7 @@ def test_the_death_of_the_devices_thread_is_told_to_everybody(
     sd_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Engine.open(str(sd_folder), device="cpu") as engine:
-        monkeypatch.setattr("generator.group.BatchGroup.drop_cancelled", lambda _: 1 / 0)
+        monkeypatch.setattr("generator.engine.batch_group.BatchGroup.drop_cancelled", lambda _: 1 / 0)
         future = engine.submit(asked())
         with pytest.raises((CancelledError, EngineClosed)):
             future.result(20)

@@ -9,8 +9,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator import schedulers
-from generator.engine import Engine
+from generator.engine.engine import Engine
+from generator.families import schedulers
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import Pipeline, difference
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from tests.generator import tiny
 from tests.generator.reference import Pipeline, difference
 from tests.generator.test_engine_batch import Calls

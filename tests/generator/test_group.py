@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from generator.clock import CpuClock
+from generator.engine.batch_group import BatchGroup
+from generator.engine.clock import CpuClock
+from generator.engine.meter import Meter
+from generator.engine.running_job import Job, Rows
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from generator.group import BatchGroup
-from generator.meter import Meter
-from generator.rows import Job, Rows
 from storage.contract import GenerationRequest
 
 CPU = torch.device("cpu")

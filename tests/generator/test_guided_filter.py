@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from generator import guided_filter
+from generator.conditioning import guided_filter
 
 
 @pytest.mark.parametrize("size", [(96, 128), (300, 500)])

@@ -11,9 +11,8 @@ import torch
 from diffusers import DiffusionPipeline
 
 from benchmarks.likeness import LEAST_DB, decibels
-from generator import schedulers
-from generator.engine import Engine
-from generator.families import loading
+from generator.engine.engine import Engine
+from generator.families import loading, schedulers
 from storage.contract import GenerationRequest
 
 CHOSEN = [("sd_folder", "euler_a"), ("sd2_folder", "unipc"), ("sdxl_folder", "dpm++2m")]

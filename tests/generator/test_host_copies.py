@@ -11,9 +11,9 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from generator.host_copies import UnwaitedCopies, unwaited
-from generator.inpainting import Mask
-from generator.schedulers import TABLE, Schedulers
+from generator.engine.host_copies import UnwaitedCopies, unwaited
+from generator.engine.inpainting import Mask
+from generator.families.schedulers import TABLE, Schedulers
 
 STEPS = 6
 SHAPE = (2, 4, 8, 8)

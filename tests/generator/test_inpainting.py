@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import Pipeline, difference
 from tests.generator.test_engine_exact import asked, picture

@@ -12,10 +12,10 @@ import PIL.Image
 import pytest
 import torch
 
-from generator.engine import Engine
+from generator.engine.engine import Engine
+from generator.engine.patched_models import MOST, Variants
 from generator.families import loading
 from generator.families.loras import WeightedLora
-from generator.variants import MOST, Variants
 from storage import catalog
 from storage.catalog import LoraEntry, ModelEntry
 from storage.contract import GenerationRequest, Lora, Task

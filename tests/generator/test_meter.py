@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from generator.clock import CardClock, clock_of
-from generator.engine import Engine, Progress
-from generator.meter import Meter, Reading
+from generator.engine.clock import CardClock, clock_of
+from generator.engine.engine import Engine, Progress
+from generator.engine.meter import Meter, Reading
 from storage.contract import GenerationRequest
 from tests.generator.working import wait_for
 

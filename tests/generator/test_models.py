@@ -10,10 +10,10 @@ import pytest
 import torch
 from transformers import AutoModelForImageToImage
 
+from generator.companions.safety import CheckerFolder
+from generator.companions.upscale import Upscaler
 from generator.families import loading
-from generator.models import Models
-from generator.safety import CheckerFolder
-from generator.upscale import Upscaler
+from generator.worker.models import Models
 from storage import catalog
 from storage.catalog import Catalog
 from storage.contract import GenerationRequest

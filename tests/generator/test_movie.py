@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator.movie import FRAMES, LONGEST_SIDE, Movie
-from generator.rows import Progress
-from generator.safety import NoCheck, Verdict
+from generator.companions.safety import NoCheck, Verdict
+from generator.engine.running_job import Progress
+from generator.worker.movie import FRAMES, LONGEST_SIDE, Movie
 from storage import jobs, pictures
 from storage.contract import JobState
 from tests.generator.sharing import noisy

@@ -14,9 +14,9 @@ from diffusers import DiffusionPipeline
 
 from benchmarks.likeness import LEAST_DB, decibels
 from benchmarks.pipeline import Pipeline
-from generator import schedulers
 from generator.compiling import calls
-from generator.engine import Engine
+from generator.engine.engine import Engine
+from generator.families import schedulers
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
 from tests.generator import tiny
 from tests.generator.sharing import noisy

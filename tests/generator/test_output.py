@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sd_parsers import ParserManager
 
-from generator import output, weight_hashes
-from generator.weight_hashes import Hashes
+from generator.worker import output, weight_hashes
+from generator.worker.weight_hashes import Hashes
 from storage import catalog, metadata, pictures, samplers
 from storage.contract import GenerationRequest, Part, Phrase
 

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from storage import catalog
 from storage.contract import GenerationRequest, Task
 

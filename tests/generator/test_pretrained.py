@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from easel import conversion
-from generator.describe import Describer
+from generator.companions.describe import Describer
 from generator.families import loading
 from storage.errors import CatalogError
 from tests.generator import tiny

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from generator import preview
-from generator.families import loading
+from generator.families import latent_preview, loading
 
 
 class MeanColours:
@@ -30,8 +29,8 @@ class MeanColours:
 
 def test_the_map_is_found_that_gives_colours_back() -> None:
     autoencoder = MeanColours()
-    colours = preview.fit_colours(autoencoder)
-    pixels = preview.colour_fields(2, 64)
+    colours = latent_preview.fit_colours(autoencoder)
+    pixels = latent_preview.colour_fields(2, 64)
     latents = autoencoder.scaled(autoencoder.posterior(pixels * 2 - 1).mode())  # type: ignore[attr-defined]
     shown = colours.pictures(latents, (8, 8))
     expected = torch.nn.functional.avg_pool2d(pixels, 8).movedim(1, -1).numpy()
@@ -46,7 +45,7 @@ def test_the_clean_picture_is_seen_through_the_noise(kind: str, alpha_bar: float
     alpha, sigma = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
     noisy = alpha * clean + sigma * noise
     output = {"epsilon": noise, "v_prediction": alpha * noise - sigma * clean, "sample": clean}[kind]
-    torch.testing.assert_close(preview.clean_estimate(noisy, output, alpha_bar, kind), clean)
+    torch.testing.assert_close(latent_preview.clean_estimate(noisy, output, alpha_bar, kind), clean)
 
 
 @pytest.mark.parametrize("folder", ["sd_folder", "sdxl_folder"])

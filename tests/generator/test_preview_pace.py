@@ -10,11 +10,11 @@ import PIL.Image
 import pytest
 import torch
 
-from generator import progress
-from generator.models import Models
-from generator.progress import PREVIEW_SHARE, PreviewPace, Pulse, Reporter
-from generator.rows import Pictures, Progress
-from generator.safety import CheckerFolder
+from generator.companions.safety import CheckerFolder
+from generator.engine.running_job import Pictures, Progress
+from generator.worker import progress
+from generator.worker.models import Models
+from generator.worker.progress import PREVIEW_SHARE, PreviewPace, Pulse, Reporter
 from storage.contract import ProgressEvent
 from tests.generator.working import Place, wait_for
 

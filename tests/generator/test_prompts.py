@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from generator.conditioning import wording
+from generator.conditioning import prompt_embeds
+from generator.conditioning.prompt_embeds import Lexicon
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
-from generator.conditioning.wording import Lexicon
-from generator.engine import Engine
+from generator.engine.engine import Engine
+from generator.engine.running_job import Job, Rows
 from generator.families import loading
-from generator.rows import Job, Rows
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest
 from tests.generator.reference import difference
@@ -44,7 +44,7 @@ def test_stylize_nought_is_the_bare_prompt_and_more_is_further_from_it(
     cache, lexicon = styled.family.prompts, Lexicon(style=STYLE)
     with torch.inference_mode():
         embeddings = [
-            wording.positive(asked(stylize), lexicon, cache)[0] for stylize in (0, 10, 100, 250, 1000)
+            prompt_embeds.positive(asked(stylize), lexicon, cache)[0] for stylize in (0, 10, 100, 250, 1000)
         ]
         distances = [float((each.tokens - cache["a cat"].tokens).norm()) for each in embeddings]
     assert distances[0] == 0
@@ -54,7 +54,7 @@ def test_stylize_nought_is_the_bare_prompt_and_more_is_further_from_it(
 def test_full_stylize_is_four_fifths_of_the_way(sd_folder: Path, entry: ModelEntry) -> None:
     with Engine.open(str(sd_folder), device="cpu", entry=entry) as engine, torch.inference_mode():
         cache = engine.family.prompts
-        (full,) = wording.positive(asked(1000), Lexicon(style=STYLE), cache)
+        (full,) = prompt_embeds.positive(asked(1000), Lexicon(style=STYLE), cache)
         expected = torch.lerp(cache["a cat"].tokens, cache[f"a cat, {STYLE}"].tokens, 0.8)
         assert torch.equal(full.tokens, expected)
 
@@ -119,13 +119,13 @@ def test_all_that_a_request_needs_is_known_before(sd_folder: Path, wish: dict[st
     request, lexicon = asked(500, **wish, num_images_per_prompt=4), Lexicon(style=STYLE)
     encoder = Encoder()
     cache = PromptCache(encoder)
-    cache.prepare(wording.texts(request, lexicon, guided=True))
-    wording.positive(request, lexicon, cache)
-    wording.negative(request, cache)
+    cache.prepare(prompt_embeds.texts(request, lexicon, guided=True))
+    prompt_embeds.positive(request, lexicon, cache)
+    prompt_embeds.negative(request, cache)
     assert len(encoder.calls) == 1
     rows = Rows(family, Job(request, lexicon=lexicon))
     assert set(rows.texts) == set(encoder.calls[0])
-    assert "night" not in wording.texts(request, lexicon, guided=False)
+    assert "night" not in prompt_embeds.texts(request, lexicon, guided=False)
 
 
 TEXTS = ("a cat", "", "a red castle at night", "word " * 40 + "end", "ein Schloß 🏰", "a dog", "a boat")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from generator import room as module
-from generator.room import MEMORY, PAUSES, PICTURES, PROBE_SECONDS, Room
+from generator.worker import room as module
+from generator.worker.room import MEMORY, PAUSES, PICTURES, PROBE_SECONDS, Room
 from storage import attempts, images
 from storage.contract import ErrorCode, JobState
 from storage.images import ImageStore

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 import torch
 
-from generator.safety import CheckerFolder, checker_source
+from generator.companions.safety import CheckerFolder, checker_source
 from storage.catalog import ModelEntry
 from storage.errors import CatalogError
 from tests.generator import tiny

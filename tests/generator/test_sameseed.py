@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from generator.conditioning import noise
+from generator.engine.running_job import Job, Rows
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from generator.rows import Job, Rows
 from storage.contract import GenerationRequest
 from tests.generator.sharing import drawn_together
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator import schedulers
+from generator.families import schedulers
 from storage import samplers
 
 

@@ -13,7 +13,7 @@ import PIL.ImageChops
 import pytest
 import torch
 
-from generator.segment import Segmenter
+from generator.companions.segment import Segmenter
 from picturebook.scenes import SIZES, Scene, draw, masks, random_scene
 from storage import catalog
 from storage.errors import CatalogError

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
+from generator.companions.shorten import STEPS, WINDOW, Shortener, shorter
 from generator.families import loading
-from generator.shorten import STEPS, WINDOW, Shortener, shorter
 from storage import catalog
 
 CPU = torch.device("cpu")

@@ -13,10 +13,10 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from generator.engine import Engine
+from generator.companions.safety import checker_source
+from generator.engine.engine import Engine
 from generator.families import loading
-from generator.models import Models
-from generator.safety import checker_source
+from generator.worker.models import Models
 from storage import catalog
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest

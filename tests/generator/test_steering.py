@@ -13,7 +13,7 @@ from diffusers import ControlNetModel
 from transformers import CLIPVisionModelWithProjection
 
 from generator.conditioning.control_maps import edges
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from generator.families import loading
 from storage.catalog import AdapterEntry, ControlEntry, ModelEntry
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task

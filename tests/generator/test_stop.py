@@ -13,12 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator import schedulers
-from generator.families import loading
+from generator.engine.running_job import Given, Job, Rows
+from generator.families import loading, schedulers
+from generator.families.latent_preview import alpha_bar_at
 from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
-from generator.preview import alpha_bar_at
-from generator.rows import Given, Job, Rows
 from storage.contract import GenerationRequest, Task
 from tests.generator.sharing import drawn_together, noisy
 

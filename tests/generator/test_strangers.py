@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from generator import schedulers
-from generator.engine import Engine, Progress
+from generator.engine.engine import Engine, Progress
+from generator.families import schedulers
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 from tests.generator.sharing import noisy

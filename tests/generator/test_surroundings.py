@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from generator import surroundings
+from generator.conditioning import surroundings
 from storage.contract import GenerationRequest, Part, Phrase, Reference, Role, Task
 
 BOXES = {

@@ -22,11 +22,12 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from generator import output, pasting
-from generator.device_thread import EngineClosed
-from generator.progress import Pulse
-from generator.room import Room
-from generator.tasks import Attempt, error_code
+from generator.conditioning import compositing
+from generator.engine.device_thread import EngineClosed
+from generator.worker import output
+from generator.worker.attempt import Attempt, error_code
+from generator.worker.progress import Pulse
+from generator.worker.room import Room
 from storage import attempts, privacy, workers
 from storage import database as database_module
 from storage.contract import Action, ChangedEvent, ErrorCode, JobState, ProgressEvent, Task
@@ -270,7 +271,7 @@ def test_a_part_is_drawn_anew_where_the_stored_mask_is_white(place: Place) -> No
 
 def kept(source: PIL.Image.Image, drawn: PIL.Image.Image, mask: PIL.Image.Image) -> bool:
     """Whether the picture is as it was beyond the mask and its feather, which is not everywhere."""
-    black = np.asarray(mask.filter(PIL.ImageFilter.MaxFilter(2 * pasting.feather(mask.size) + 1))) == 0
+    black = np.asarray(mask.filter(PIL.ImageFilter.MaxFilter(2 * compositing.feather(mask.size) + 1))) == 0
     assert 0.01 < black.mean() < 0.99
     return bool((np.asarray(source)[black] == np.asarray(drawn)[black]).all())
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from generator.companions.upscale import Upscaler
 from generator.compiling.calls import Call, Inputs
-from generator.engine import Engine
+from generator.engine.engine import Engine
+from generator.engine.running_job import Job, Rows
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from generator.rows import Job, Rows
-from generator.upscale import Upscaler
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 from tests.generator.sharing import drawn_together, noisy

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from storage.contract import GenerationRequest
 from tests.generator.working import wait_for
 

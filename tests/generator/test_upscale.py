@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 import torch
 
-from generator import upscale
-from generator.upscale import Upscaler, spans
+from generator.companions import upscale
+from generator.companions.upscale import Upscaler, spans
 from storage.errors import CatalogError
 from tests.generator import tiny
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.conditioning import wording
-from generator.conditioning.wording import Lexicon
-from generator.engine import Engine
+from generator.conditioning import prompt_embeds
+from generator.conditioning.prompt_embeds import Lexicon
+from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.catalog import ModelEntry
@@ -46,12 +46,12 @@ def part(text: str, weight: float = 1.0, emphasis: float = 1.0) -> Part:
 
 
 def positive(family: StableDiffusion, **wish: Any) -> Tensor:
-    embeddings = wording.positive(asked(**wish), LEXICON, family.prompts)
+    embeddings = prompt_embeds.positive(asked(**wish), LEXICON, family.prompts)
     return torch.cat([embedding.tokens for embedding in embeddings])
 
 
 def negative(family: StableDiffusion, **wish: Any) -> Tensor:
-    return wording.negative(asked(**wish), family.negatives).tokens
+    return prompt_embeds.negative(asked(**wish), family.negatives).tokens
 
 
 NEUTRAL: list[dict[str, Any]] = [
@@ -101,7 +101,9 @@ def test_a_field_changes_its_own_pictures_and_no_bit_of_a_neighbours(
 
 def test_parts_are_the_mean_of_their_embeddings_by_weight(family: StableDiffusion) -> None:
     cat, dog = family.prompts["hot"], family.prompts["dog"]
-    blended = wording.positive(asked(parts=(part("hot", 3.0), part("dog", 1.0))), LEXICON, family.prompts)[0]
+    blended = prompt_embeds.positive(
+        asked(parts=(part("hot", 3.0), part("dog", 1.0))), LEXICON, family.prompts
+    )[0]
     torch.testing.assert_close(blended.tokens, 0.75 * cat.tokens + 0.25 * dog.tokens)
     if cat.pooled is not None:
         assert dog.pooled is not None
@@ -197,7 +199,7 @@ def test_weird_turns_an_embedding_and_keeps_its_size(family: StableDiffusion) ->
     plain = family.prompts["a cat"]
     angles = []
     for angle in (0.1, 0.3):
-        moved = wording.turned(plain, angle, seed=3).tokens
+        moved = prompt_embeds.turned(plain, angle, seed=3).tokens
         torch.testing.assert_close(moved.norm(dim=-1), plain.tokens.norm(dim=-1))
         assert torch.equal(moved[:, 0], plain.tokens[:, 0])
         cosine = torch.nn.functional.cosine_similarity(moved[:, 1:], plain.tokens[:, 1:], dim=-1)
@@ -215,14 +217,14 @@ def test_a_catalog_without_phrases_has_some_that_every_model_knows() -> None:
     entry = ModelEntry(name="m", title="M", source="x", sizes=((64, 64),), chaos_phrases=("at sea",))
     lexicon = Lexicon.of(entry)
     assert lexicon.chaos == ("at sea",)
-    assert lexicon.weird == wording.WEIRD
+    assert lexicon.weird == prompt_embeds.WEIRD
 
 
 def test_the_negative_prompt_weighs_as_the_text_does(family: StableDiffusion) -> None:
     weighed = (Part(phrases=(Phrase(text="a dog, "), Phrase(text="fog", emphasis=1.4))),)
     several = (part("a dog", 2.0), part("fog", 0.5, 1.3))
     for words, parts in (("a dog, fog", weighed), ("a dog fog", several)):
-        as_text = wording.positive(asked(prompt=words, parts=parts), LEXICON, family.prompts)[0].tokens
+        as_text = prompt_embeds.positive(asked(prompt=words, parts=parts), LEXICON, family.prompts)[0].tokens
         as_negative = negative(family, negative_prompt=words, negative_parts=parts)
         assert torch.equal(as_negative, as_text)
         assert not torch.equal(as_negative, negative(family, negative_prompt=words))

@@ -12,8 +12,8 @@ import torch
 from pydantic import SecretStr
 from torch import Tensor
 
-from generator import room
-from generator.models import Models
+from generator.worker import room
+from generator.worker.models import Models
 from storage import attempts, states
 from storage.config import Config
 from storage.contract import CancelEvent, ChangedEvent, ErrorCode, JobState

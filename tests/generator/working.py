@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generator.models import Models
-from generator.worker import Worker
+from generator.worker.models import Models
+from generator.worker.worker import Worker
 from storage import jobs, submissions
 from storage.backends import Backends
 from storage.config import Config

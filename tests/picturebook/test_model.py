@@ -16,7 +16,7 @@ from diffusers import (
 from PIL import Image
 from transformers import AutoTokenizer, CLIPTokenizer, Swin2SRImageProcessor
 
-from generator.upscale import Upscaler
+from generator.companions.upscale import Upscaler
 from picturebook.dataset import pixels
 from picturebook.evaluate import load_pipeline, paint, read_pictures
 from picturebook.judge import Judge

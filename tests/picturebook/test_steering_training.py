@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPVisionModelWithProjection, VisionEncoderDecoderModel
 
 from generator.conditioning.control_maps import edges
-from generator.engine import Engine
+from generator.engine.engine import Engine
 from picturebook import adapter_training, control_training, lora_training
 from picturebook.adapter_training import ROLES, reference, train_adapter
 from picturebook.blueprint import blueprint

@@ -10,13 +10,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from generator.clock import Clock
+from generator.device_errors import raise_if_lost
+from generator.engine.clock import Clock
+from generator.engine.host_copies import unwaited
+from generator.engine.meter import Meter
+from generator.engine.running_job import Rows
 from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
-from generator.faults import raise_if_lost
-from generator.host_copies import unwaited
-from generator.meter import Meter
-from generator.rows import Rows
 
 log = logging.getLogger(__name__)
 

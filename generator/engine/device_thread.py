@@ -16,14 +16,14 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from generator.clock import Tell, clock_of
 from generator.compiling import attention
-from generator.decoding import Decoder
-from generator.faults import raise_if_lost
-from generator.group import BatchGroup
-from generator.meter import Meter
-from generator.rows import Job, Rows
-from generator.trace import TRACED_TICKS, Trace
+from generator.device_errors import raise_if_lost
+from generator.engine.batch_group import BatchGroup
+from generator.engine.clock import Tell, clock_of
+from generator.engine.decoding import Decoder
+from generator.engine.meter import Meter
+from generator.engine.running_job import Job, Rows
+from generator.engine.trace import TRACED_TICKS, Trace
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from generator.corrected_schedulers import LinearMultistepScheduler, PseudoLinearMultistepScheduler
+from generator.families.corrected_schedulers import LinearMultistepScheduler, PseudoLinearMultistepScheduler
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
-from generator.weight_hashes import Hashes
+from generator.worker.weight_hashes import Hashes
 from storage import samplers
 from storage.contract import GenerationRequest, Part, Phrase, Task
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import PIL.Image
 
-from generator import output
-from generator.safety import Verdict
-from generator.weight_hashes import hashes_of
+from generator.companions.safety import Verdict
+from generator.worker import output
+from generator.worker.weight_hashes import hashes_of
 from storage import full_disks, metadata
 from storage.attempts import Claim
 from storage.backends import Backends

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from generator import pretrained
-from generator.companion import Companion, OnDevice, here, reading
+from generator.families.auxiliary import Companion, OnDevice, here, reading
 from storage.contract import SEED_SPACE
 
 LONGEST = 60

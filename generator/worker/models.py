@@ -15,17 +15,17 @@ import diffusers
 import torch
 import transformers
 
-from generator.companion import Companion
+from generator.companions.describe import Describer
+from generator.companions.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
+from generator.companions.segment import Segmenter
+from generator.companions.shorten import Shortener
+from generator.companions.upscale import Upscaler
 from generator.compiling.compiler import Compiler
-from generator.describe import Describer
-from generator.device_thread import DeviceThread
-from generator.engine import Engine
+from generator.engine.device_thread import DeviceThread
+from generator.engine.engine import Engine
 from generator.families import loading
-from generator.progress import PreviewPace
-from generator.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
-from generator.segment import Segmenter
-from generator.shorten import Shortener
-from generator.upscale import Upscaler
+from generator.families.auxiliary import Companion
+from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog, CompanionEntry, ModelEntry
 from storage.errors import CatalogError
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForImageToImage
 
 from generator import pretrained
-from generator.companion import Companion, OnDevice, here, reading
+from generator.families.auxiliary import Companion, OnDevice, here, reading
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from generator.companion import OnDevice, here
 from generator.conditioning.prompts import Embedding
+from generator.families.auxiliary import OnDevice, here
 from generator.families.sd import StableDiffusion
 
 T = TypeVar("T")

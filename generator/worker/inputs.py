@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import PIL.Image
 from PIL import ImageChops
 
-from generator import blend
+from generator.worker import blend
 from storage.contract import LARGEST_REGION, SMALLEST_REGION, GenerationRequest, Role, Task
 from storage.errors import ImageMissing, NearlyWhole, NothingFound, SourceWithheld
 from storage.images import INCOMING, ImageStore

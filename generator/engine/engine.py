@@ -22,12 +22,12 @@ import torch
 
 from generator.compiling.calls import CompiledCall, first_right, record_graph
 from generator.compiling.compiler import Compiler, users_folder
-from generator.conditioning.wording import Lexicon
-from generator.device_thread import DeviceThread, EngineClosed
+from generator.conditioning.prompt_embeds import Lexicon
+from generator.engine.device_thread import DeviceThread, EngineClosed
+from generator.engine.patched_models import Variants
+from generator.engine.running_job import NOTHING, Given, Job, Pictures, Progress, Rows
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from generator.rows import NOTHING, Given, Job, Pictures, Progress, Rows
-from generator.variants import Variants
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Role
 from storage.errors import CatalogError

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL.Image
 from pydantic import ValidationError
 
-from generator.infotext import infotext
-from generator.weight_hashes import Hashes
+from generator.worker.infotext import infotext
+from generator.worker.weight_hashes import Hashes
 from storage import metadata, pictures
 from storage.contract import GenerationRequest, Reference
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import PIL.Image
 
-from generator.rows import Pictures, Progress
-from generator.safety import SafetyCheck
+from generator.companions.safety import SafetyCheck
+from generator.engine.running_job import Pictures, Progress
 from storage import pictures
 
 FRAMES = 40

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 import torch
 
 from generator import pretrained
-from generator.faults import OF_THE_DEVICE
+from generator.device_errors import OF_THE_DEVICE
 from storage.errors import CatalogError
 
 T = TypeVar("T")

@@ -11,17 +11,17 @@ from typing import Any
 
 import PIL.Image
 
-from generator import creative, pasting, surroundings
-from generator.creative import Piece
-from generator.device_thread import EngineClosed
-from generator.engine import Engine
-from generator.models import Models
-from generator.movie import Movie
-from generator.progress import Reporter
-from generator.rows import Progress
-from generator.safety import SafetyCheck, Verdict
-from generator.source_pictures import SourcePictures
-from generator.stopping import Stop
+from generator.companions.safety import SafetyCheck, Verdict
+from generator.conditioning import compositing, surroundings, tiled_img2img
+from generator.conditioning.tiled_img2img import Piece
+from generator.engine.device_thread import EngineClosed
+from generator.engine.engine import Engine
+from generator.engine.running_job import Progress
+from generator.worker.cancellation import Stop
+from generator.worker.inputs import SourcePictures
+from generator.worker.models import Models
+from generator.worker.movie import Movie
+from generator.worker.progress import Reporter
 from storage.attempts import Claim
 from storage.backends import Backends
 from storage.contract import GenerationRequest, Part, Phrase, Task
@@ -112,7 +112,7 @@ class Work:
             future = engine.submit(
                 request,
                 image=source,
-                mask=mask and pasting.to_draw(mask),
+                mask=mask and compositing.to_draw(mask),
                 control=control,
                 references=references,
                 on_progress=self._progressed,
@@ -124,7 +124,7 @@ class Work:
                 future.cancel()
         if source is None or mask is None:
             return drawn
-        return [pasting.pasted(image, source, mask) for image in drawn]
+        return [compositing.pasted(image, source, mask) for image in drawn]
 
     def _found(self, source: PIL.Image.Image, words: str) -> PIL.Image.Image:
         with self.timed("segment_ms"), self._reporter.waiting_for_device():
@@ -163,7 +163,7 @@ class Work:
             if engine is None:
                 return image
             sizes = self._catalog[request.model].sizes
-            return creative.enriched(image, request, sizes, partial(self._drawn_over, engine, check))
+            return tiled_img2img.enriched(image, request, sizes, partial(self._drawn_over, engine, check))
 
     def _drawn_over(self, engine: Engine, check: SafetyCheck, pieces: Sequence[Piece]) -> Images:
         fractions = [0.0] * len(pieces)

@@ -12,13 +12,13 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from generator.device_thread import EngineClosed
-from generator.models import Models
-from generator.progress import Pulse, Reporter
-from generator.results import Results
-from generator.room import Room
-from generator.stopping import LetGo, Stop
-from generator.work import Images, Words, Work
+from generator.engine.device_thread import EngineClosed
+from generator.worker.cancellation import LetGo, Stop
+from generator.worker.models import Models
+from generator.worker.progress import Pulse, Reporter
+from generator.worker.results import Results
+from generator.worker.room import Room
+from generator.worker.work import Images, Words, Work
 from storage import attempts, full_disks, jobs
 from storage.attempts import Blame, Claim
 from storage.backends import Backends

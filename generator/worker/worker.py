@@ -19,11 +19,11 @@ from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from generator.device_thread import DeviceThread, EngineClosed
-from generator.models import Models
-from generator.progress import Pulse
-from generator.room import Room
-from generator.tasks import Attempt
+from generator.engine.device_thread import DeviceThread, EngineClosed
+from generator.worker.attempt import Attempt
+from generator.worker.models import Models
+from generator.worker.progress import Pulse
+from generator.worker.room import Room
 from storage import attempts, jobs, workers
 from storage.attempts import Blame, Claim
 from storage.backends import Backends

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, CLIPSegForImageSegmentation, CLIPSegProcessor
 
-from generator import pasting, pretrained
-from generator.companion import Companion, OnDevice, here, reading
-from generator.guided_filter import filtered
+from generator import pretrained
+from generator.conditioning import compositing
+from generator.conditioning.guided_filter import filtered
+from generator.families.auxiliary import Companion, OnDevice, here, reading
 
 LIKELY = 0.5
 """The likelihood from which on a pixel belongs to what the words name."""
@@ -58,7 +59,7 @@ class Segmenter(Companion):
         guide = torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0) / 255
         found = filtered(self._seen(image, things).amax(dim=0), guide, RADIUS, SMOOTHNESS)
         white = PIL.Image.fromarray(((found > ALONG_EDGES) * 255).byte().numpy())
-        return pasting.grown(white, max(2, round(min(image.size) * MARGIN)))
+        return compositing.grown(white, max(2, round(min(image.size) * MARGIN)))
 
     def see(self, image: PIL.Image.Image, things: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """(things, height, width) in the network's own resolution: where each of the things is."""

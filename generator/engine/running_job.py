@@ -18,15 +18,15 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from generator import schedulers
 from generator.conditioning import noise as noises
-from generator.conditioning import wording
-from generator.conditioning.wording import Lexicon
+from generator.conditioning import prompt_embeds
+from generator.conditioning.prompt_embeds import Lexicon
+from generator.engine.host_copies import unwaited
+from generator.engine.inpainting import Mask, shrunk
+from generator.families import schedulers
+from generator.families.latent_preview import alpha_bar_at, clean_estimate
 from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
-from generator.host_copies import unwaited
-from generator.inpainting import Mask, shrunk
-from generator.preview import alpha_bar_at, clean_estimate
 from storage.contract import GenerationRequest, Role, Task
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class Rows:
     def __init__(self, family: StableDiffusion, job: Job) -> None:
         request = job.request
         if request.task is Task.UPSCALE:
-            raise ValueError("an upscale is not drawn; see generator.upscale")
+            raise ValueError("an upscale is not drawn; see generator.companions.upscale")
         given = job.given
         given.check(request)
         if request.task is not Task.INPAINTING and family.sees_mask:
@@ -136,7 +136,7 @@ class Rows:
         self.count = request.num_images_per_prompt
         self.shape = family.latent_shape(request.width, request.height)
         self.guided = family.is_guided(request.guidance_scale)
-        self.texts = wording.texts(request, job.lexicon, guided=self.guided)
+        self.texts = prompt_embeds.texts(request, job.lexicon, guided=self.guided)
         """All that its conditions are made of."""
         self.scheduler = family.schedulers.new(request.scheduler, request.num_inference_steps)
         # Times stay on the CPU: a scheduler that reads one from a card would wait for the card.
@@ -209,10 +209,10 @@ class Rows:
 
     def _start(self) -> None:
         request = self.job.request
-        negative = [wording.negative(request, self.family.negatives)] if self.guided else []
+        negative = [prompt_embeds.negative(request, self.family.negatives)] if self.guided else []
         self.conditions = (
             self.family.conditions(
-                wording.positive(request, self.job.lexicon, self.family.prompts),
+                prompt_embeds.positive(request, self.job.lexicon, self.family.prompts),
                 negative * self.count,
                 size=(request.width, request.height),
                 guidance_scale=request.guidance_scale,

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from generator import pretrained
-from generator.companion import Companion, OnDevice, here, reading
+from generator.families.auxiliary import Companion, OnDevice, here, reading
 from generator.families.sources import index, is_single_file
 from storage.catalog import ModelEntry
 from storage.errors import CatalogError

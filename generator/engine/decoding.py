@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generator.faults import raise_if_lost
-from generator.rows import Rows
+from generator.device_errors import raise_if_lost
+from generator.engine.running_job import Rows
 
 log = logging.getLogger(__name__)
 

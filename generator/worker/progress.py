@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from generator.rows import Progress
-from generator.safety import SafetyCheck
+from generator.companions.safety import SafetyCheck
+from generator.engine.running_job import Progress
 from storage import pictures
 from storage.contract import ProgressEvent
 from storage.events import Events

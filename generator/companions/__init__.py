@@ -1,0 +1,1 @@
+"""The small models beside the image model: safety check, upscaler, describer, segmenter, shortener."""
