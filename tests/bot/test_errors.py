@@ -27,7 +27,7 @@ from prompts.parser import FlagError, parse
 from storage import errors as storage_errors
 from storage.contract import JobState
 from storage.errors import Refused
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 REFUSALS: list[Exception] = [
     MissingPermissions((Permission.ATTACH_FILES,)),

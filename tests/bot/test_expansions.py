@@ -22,9 +22,9 @@ from storage import prompts, words
 from storage.backends import Backends
 from storage.config import Config
 from storage.tables import Batch, Job
-from tests.bot.catalogs import catalog
 from tests.bot.pressing import job_rows
 from tests.bot.simulated import World, answer, press
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 LIGATURE = "\ufdfa"

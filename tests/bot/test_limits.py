@@ -22,7 +22,7 @@ from storage.batches import Tally
 from storage.contract import Action
 from storage.members import Totals
 from storage.tables import Batch, Image, Job, Member
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 LONGEST = "🦊" * 2000
 """UTF-16 counts each twice."""

@@ -14,7 +14,7 @@ from prompts.markdown import length
 from prompts.parser import FLAGS, FlagError, Meaning, Note, NoteKind, parse
 from storage.contract import Action, ErrorCode, Speed
 from storage.tables import Job
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 OWNER = 123456789012345678
 

@@ -9,9 +9,10 @@ import pytest
 from prompts.vocabulary import is_all_unknown
 from storage import catalog
 from storage.errors import CatalogError
-from tests.bot import catalogs, drawing
+from tests.bot import drawing
 from tests.bot.pressing import job_rows, set_up
 from tests.bot.simulated import World, answer, labels, press
+from tests.prompts import catalogs
 
 PICTUREBOOK = catalog.load()["picturebook"]
 PROMPTS = list(PICTUREBOOK.prompts)

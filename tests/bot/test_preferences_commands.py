@@ -14,8 +14,8 @@ from prompts import markdown
 from storage import members
 from storage.contract import Speed
 from storage.tables import Job
-from tests.bot.catalogs import catalog
 from tests.bot.simulated import Member, World, answer, buttons, press, texts
+from tests.prompts.catalogs import catalog
 
 GREEN = 3
 USUAL = ["High Variation Mode", "Public mode", "Fast mode"]

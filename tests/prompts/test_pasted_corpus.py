@@ -21,8 +21,8 @@ from prompts.parser import BY_NAME, FlagError, Parsed, Problem, parse, parse_all
 from prompts.sentences import flag_faults
 from prompts.tokenizer import divide
 from prompts.values import plain_value
-from tests.bot.catalogs import catalog
-from tests.bot.pasted import ours
+from tests.prompts.catalogs import catalog
+from tests.prompts.pasted import ours
 
 CATALOG = catalog()
 STRANGERS = Path(__file__).parent / "pasted" / "strangers.jsonl"

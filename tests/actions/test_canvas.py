@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from actions import canvas as canvases
 from actions.canvas import Canvas, Direction, NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge
-from tests.bot.catalogs import SIZES, catalog
+from tests.prompts.catalogs import SIZES, catalog
 
 ENTRY = catalog()["picturebook"]
 SQUARE_ALONE = ENTRY.model_copy(update={"sizes": ((64, 64),)})

@@ -28,7 +28,7 @@ from prompts.parser import (
     parse_all,
 )
 from storage import samplers
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 relaxed = settings(suppress_health_check=[HealthCheck.too_slow])

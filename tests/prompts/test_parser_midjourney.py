@@ -22,7 +22,7 @@ from prompts.parser import (
 from prompts.sentences import flag_faults, hints
 from storage.catalog import Catalog
 from storage.contract import Control, Role, Speed
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 

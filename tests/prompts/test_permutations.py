@@ -6,7 +6,7 @@ import pytest
 
 from prompts.parser import FlagError, NoteKind, Preferences, Problem, all_notes, parse, parse_all
 from prompts.sentences import flag_faults, hints
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 NOTHING = Preferences()

@@ -7,7 +7,7 @@ import pytest
 from prompts.parser import FlagError, NoteKind, Preferences, Problem, parse
 from prompts.sentences import flag_faults
 from storage.contract import GenerationRequest, Part
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 

@@ -10,7 +10,7 @@ from prompts.normalizer import read
 from prompts.parser import FlagError, parse, parse_all
 from prompts.sentences import hints
 from storage.contract import Lora
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 

@@ -9,7 +9,7 @@ import pytest
 from prompts.parser import parse
 from prompts.vocabulary import MOST_NAMED, examples, nearest_known, unknown_words
 from storage.catalog import ModelEntry
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 KNOWN = "a castle cottage red green hill hills on the fox 8 bit pixel art watercolor starry night"
 

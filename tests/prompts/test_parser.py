@@ -19,7 +19,7 @@ from prompts.parser import (
 )
 from prompts.values import Scope
 from storage import samplers
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 

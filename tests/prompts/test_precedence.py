@@ -18,7 +18,7 @@ from prompts.parser import (
 )
 from prompts.sentences import flag_faults, notes
 from storage.contract import Speed
-from tests.bot.catalogs import catalog
+from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
 
