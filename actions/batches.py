@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from actions import submit
-from actions.submit import Wish
+from actions.submit import SubmissionContext
 from actions.variations import ModelGone
 from prompts.parser import Parsed
 from storage import batches
@@ -42,7 +42,9 @@ class Proposal:
     understood: Sequence[Parsed]
 
 
-async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[Parsed]) -> Proposal:
+async def propose(
+    backends: Backends, wish: SubmissionContext, typed: str, parsed: Sequence[Parsed]
+) -> Proposal:
     """Remember what `typed` was understood as until its member says yes.
 
     Raises:
@@ -66,7 +68,7 @@ async def propose(backends: Backends, wish: Wish, typed: str, parsed: Sequence[P
     return Proposal(batch, parsed)
 
 
-async def confirm(backends: Backends, wish: Wish, batch_id: int) -> Confirmation:
+async def confirm(backends: Backends, wish: SubmissionContext, batch_id: int) -> Confirmation:
     """Make the jobs that were proposed, exactly as they were; `wish` is the press that says yes.
 
     Raises:

@@ -86,7 +86,7 @@ class File(Protocol):
 
 
 @dataclass(frozen=True)
-class Incoming:
+class InputImage:
     """A picture as it is kept: RGB, upright, without metadata. The same picture has the same key."""
 
     key: str
@@ -97,7 +97,7 @@ class Incoming:
     """Texts that its file carried beside its pixels (`storage.metadata`)."""
 
 
-async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[Incoming]:
+async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[InputImage]:
     """The pictures of attachments, or behind http(s) links as they were typed, in order; nothing is kept.
 
     A few are fetched side by side. Where one is refused the others are not waited for.
@@ -108,7 +108,7 @@ async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[Incom
     deadline = asyncio.get_running_loop().time() + ALL_WITHIN_S
     room = asyncio.Semaphore(AT_A_TIME)
 
-    async def one(source: File | str) -> Incoming:
+    async def one(source: File | str) -> InputImage:
         try:
             async with room:
                 return await _fetched(backends, source, deadline)
@@ -125,7 +125,7 @@ async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[Incom
     return [task.result() for task in tasks]
 
 
-async def _fetched(backends: Backends, source: File | str, deadline: float) -> Incoming:
+async def _fetched(backends: Backends, source: File | str, deadline: float) -> InputImage:
     if isinstance(source, str):
         data = await _download(source, backends.config.trusted_link_hosts, deadline)
     else:
@@ -151,7 +151,7 @@ async def seen(data: bytes) -> PIL.Image.Image:
     return await asyncio.get_running_loop().run_in_executor(_DECODERS, decode, data)
 
 
-def convert(data: bytes) -> Incoming:
+def convert(data: bytes) -> InputImage:
     """Decode a file and make it a PNG. Takes a second or so of processor time for a large one.
 
     Raises:
@@ -162,7 +162,7 @@ def convert(data: bytes) -> Incoming:
     picture = decode(data)
     png = png_bytes(picture)
     key = f"{INCOMING}{hashlib.sha256(png).hexdigest()}.png"
-    return Incoming(key, picture.width, picture.height, png, metadata.read(data))
+    return InputImage(key, picture.width, picture.height, png, metadata.read(data))
 
 
 def _until(deadline: float) -> asyncio.Timeout:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from actions import downloads
-from actions.downloads import File, Incoming
+from actions.downloads import File, InputImage
 from storage import brought
 from storage.backends import Backends
 from storage.database import passes
@@ -23,7 +23,7 @@ from storage.images import COMPOSED
 log = logging.getLogger(__name__)
 
 
-class Arrivals:
+class InputImages:
     """The pictures of one command: `async with`, around all that may still refuse it."""
 
     def __init__(self, backends: Backends, member_id: int) -> None:
@@ -54,7 +54,7 @@ class Arrivals:
                 exc_info=not passes(failed),
             )
 
-    async def receive(self, sources: Sequence[File | str]) -> list[Incoming]:
+    async def receive(self, sources: Sequence[File | str]) -> list[InputImage]:
         """Fetch and keep the pictures of files, or behind links as they were typed, in order.
 
         Raises:

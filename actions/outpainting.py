@@ -17,15 +17,15 @@ from actions import canvas as canvases
 from actions.canvas import Canvas, Direction
 from actions.variations import (
     OF_GRIDS,
-    Derived,
-    Sheet,
+    DerivedJob,
+    InitImageAndMask,
     Words,
     before_upscaling,
-    installed,
     own_model,
     shaped,
     shown,
     unseeded,
+    with_installed_models,
     words_of,
 )
 from prompts import parser
@@ -82,7 +82,7 @@ class NoSegmenter(Refused):
 
 def outpaint(
     session: Session, catalog: Catalog, image_id: int, action: Outpainting, text: str | None = None
-) -> Derived:
+) -> DerivedJob:
     """Four pictures of which one is a part: more of the scene around it, or beside it.
 
     Raises:
@@ -114,7 +114,7 @@ def custom_zoom_prompt(session: Session, image_id: int) -> str:
     return f"{shaped(unseeded(drawn), (drawn_image.width, drawn_image.height))} --zoom {ZOOM:g}"
 
 
-def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) -> Derived:
+def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) -> DerivedJob:
     """Four pictures with one in the middle, of the ratio and the `--zoom` (1–2, by default 2) in the text.
 
     Raises:
@@ -124,7 +124,7 @@ def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) ->
     picture = shown(session, image_id)
     drawn_image, drawn = before_upscaling(session, *picture)
     size = (drawn_image.width, drawn_image.height)
-    installed(catalog, drawn)
+    with_installed_models(catalog, drawn)
     parsed = parser.parse(text, catalog, own_model(catalog, drawn))
     # Elsewhere the flag has no meaning, and its writer is told.
     parsed = replace(parsed, notes=tuple(note for note in parsed.notes if note.flag != "zoom"))
@@ -135,7 +135,7 @@ def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) ->
 
 
 @dataclass(frozen=True)
-class Region:
+class RegionSelection:
     """Part of a picture to draw anew: all that any of these says."""
 
     words: str = ""
@@ -146,7 +146,9 @@ class Region:
     """A copy of it that was painted over."""
 
 
-def region(session: Session, catalog: Catalog, image_id: int, text: str, where: Region) -> Derived:
+def region(
+    session: Session, catalog: Catalog, image_id: int, text: str, where: RegionSelection
+) -> DerivedJob:
     """Four pictures that differ from one in a region.
 
     Composing the sheet raises what `canvases.region` and `canvases.painted_over` do.
@@ -177,12 +179,12 @@ def region(session: Session, catalog: Catalog, image_id: int, text: str, where: 
         differs = None if where.painted is None else canvases.painted_over(original, where.painted)
         return None, canvases.region(size, where.places, differs)
 
-    return words.derived(Action.VARY_REGION, picture, changes, Sheet(picture[0].key, compose))
+    return words.derived(Action.VARY_REGION, picture, changes, InitImageAndMask(picture[0].key, compose))
 
 
 def _on_canvas(
     words: Words, action: Action, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
-) -> Derived:
+) -> DerivedJob:
     continues = words.request.prompt == picture[1].request["prompt"]
     changes: RequestChanges = {
         **_drawn_anew(drawn, canvas.size),
@@ -190,7 +192,7 @@ def _on_canvas(
         "continues": continues,
         "tile": False,
     }
-    return words.derived(action, picture, changes, Sheet(drawn.key, canvas.compose))
+    return words.derived(action, picture, changes, InitImageAndMask(drawn.key, canvas.compose))
 
 
 def _drawn_anew(drawn: Image, size: Size) -> RequestChanges:

@@ -26,11 +26,11 @@ COMPARED = 256
 """Pixels along a side: enough to know a picture by."""
 
 
-class NoTwin(Refused):
+class NoOriginal(Refused):
     """No picture of Easel's is known of which this is a painted copy."""
 
 
-async def twin(
+async def find_original(
     backends: Backends, member_id: int, painted: PIL.Image.Image, replied_to: int | None
 ) -> Image | None:
     """The picture that was painted over: in the message that was replied to, or else one of the member's own.

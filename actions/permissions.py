@@ -29,7 +29,7 @@ class NotAgeRestricted(Refused):
 
 
 @dataclass(frozen=True)
-class Place:
+class Channel:
     """Channel of a wish. `permissions` are Easel's own there, None where Discord tells none.
 
     In direct messages, and where only the member installed Easel, answers go through the interaction or to
@@ -43,7 +43,7 @@ class Place:
     permissions: frozenset[Permission] | None = None
 
 
-def check(place: Place, *, safety: bool) -> None:
+def check(place: Channel, *, safety: bool) -> None:
     """Raise MissingPermissions or NotAgeRestricted where a result could not, or must not, be posted."""
     if not safety and not place.age_restricted:
         raise NotAgeRestricted

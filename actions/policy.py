@@ -12,7 +12,7 @@ from collections.abc import Collection
 from sqlalchemy.orm import Session
 
 from actions import permissions, word_filter
-from actions.permissions import Place
+from actions.permissions import Channel
 from storage import deliveries, holds, jobs, takedowns
 from storage.contract import GenerationRequest
 from storage.errors import Paused, Refused
@@ -88,7 +88,7 @@ def check_sent_home(
         Banned, NotYours, ForbiddenWords, TakenDown (everywhere)
         NotAgeRestricted: nothing checks what pictures show.
     """
-    permissions.check(Place(), safety=safety)
+    permissions.check(Channel(), safety=safety)
     check_shown(session, job, member_id, None, image_ids)
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from actions import submit
-from actions.submit import Asked, Found, Wish
+from actions.submit import FoundPrompt, SubmissionContext, SubmittedJob
 from prompts import parser, vocabulary
 from prompts.normalizer import settled
-from prompts.tokenizer import SEPARATORS, divide
+from prompts.tokenizer import SEPARATORS, tokenize
 from storage import deliveries, jobs
 from storage.backends import Backends
 from storage.catalog import Catalog
@@ -87,7 +87,7 @@ class Brought:
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-async def describe(backends: Backends, wish: Wish, picture: Brought) -> Asked:
+async def describe(backends: Backends, wish: SubmissionContext, picture: Brought) -> SubmittedJob:
     """Ask for four prompts for a picture.
 
     Raises:
@@ -112,7 +112,7 @@ async def describe(backends: Backends, wish: Wish, picture: Brought) -> Asked:
     return await submit.enqueue(backends, draft)
 
 
-async def describe_again(backends: Backends, wish: Wish, job_id: int) -> Asked:
+async def describe_again(backends: Backends, wish: SubmissionContext, job_id: int) -> SubmittedJob:
     """Ask for four other prompts for a described picture.
 
     Raises:
@@ -133,7 +133,7 @@ async def describe_again(backends: Backends, wish: Wish, job_id: int) -> Asked:
     return await submit.enqueue(backends, draft)
 
 
-async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
+async def shorten(backends: Backends, wish: SubmissionContext, text: str) -> SubmittedJob:
     """Ask which words of a prompt matter, and for shorter ones.
 
     Raises:
@@ -162,7 +162,9 @@ async def shorten(backends: Backends, wish: Wish, text: str) -> Asked:
     return replace(await submit.enqueue(backends, draft), understood=(parsed,))
 
 
-async def blend(backends: Backends, wish: Wish, pictures: Sequence[Brought], dimensions: str) -> Asked:
+async def blend(
+    backends: Backends, wish: SubmissionContext, pictures: Sequence[Brought], dimensions: str
+) -> SubmittedJob:
     """Draw what several pictures show, beginning with their mean; `dimensions` is one of DIMENSIONS.
 
     Raises:
@@ -200,11 +202,11 @@ def prompts(job: Job) -> list[str]:
         request = GenerationRequest.model_validate(job.request)
         flags_behind = f"--ar {nearest_ratio(request.width, request.height)}"
     else:
-        flags_behind = " ".join(str(flag) for flag in divide(job.text).flags)
+        flags_behind = " ".join(str(flag) for flag in tokenize(job.text).flags)
     return [f"{' '.join(text.split())} {flags_behind}".strip() for text in found]
 
 
-def prompt(session: Session, found: Found, member_id: int) -> str:
+def prompt(session: Session, found: FoundPrompt, member_id: int) -> str:
     """A prompt that a job has found, for a member who may see it.
 
     Raises:
@@ -218,11 +220,11 @@ def prompt(session: Session, found: Found, member_id: int) -> str:
 
 def drawn(session: Session, job_id: int) -> dict[int, bool]:
     """Prompts that a job has found and that were drawn, by index: True if with other words."""
-    known = [divide(text).text for text in prompts(jobs.get(session, job_id))]
+    known = [tokenize(text).text for text in prompts(jobs.get(session, job_id))]
     changed: dict[int, bool] = {}
     for index, text in deliveries.drawn(session, job_id):
         if index < len(known):
-            changed[index] = changed.get(index, False) or divide(text).text != known[index]
+            changed[index] = changed.get(index, False) or tokenize(text).text != known[index]
     return changed
 
 
@@ -237,7 +239,7 @@ def all_prompts(session: Session, job_id: int, member_id: int) -> str:
         raise NoWords
     if len(found) == 1:
         return found[0]
-    divided = [divide(text) for text in found]
+    divided = [tokenize(text) for text in found]
     words = ", ".join(_COMMA.sub(r"\\\g<0>", one.text) for one in divided)
     return " ".join([f"{{{words}}}", *map(str, divided[0].flags)])
 

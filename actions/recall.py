@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from prompts.flags import BY_NAME
 from prompts.normalizer import read
-from prompts.tokenizer import Divided, divide
+from prompts.tokenizer import TokenizedPrompt, tokenize
 from storage import prompts
 from storage.errors import Refused
 
@@ -40,15 +40,15 @@ def added(earlier: str, typed: str) -> str:
 
     Words of which none has a letter or figure (`.`) add nothing.
     """
-    before, now = divide(earlier), divide(read(typed).line)
+    before, now = tokenize(earlier), tokenize(read(typed).line)
     links = _links(now) or _links(before)
     named = {_name(flag.name) for flag in now.flags}
     kept = tuple(flag for flag in before.flags if _name(flag.name) not in named)
     text = f"{links} {_joined(before.words, now.words)}".strip()
-    return str(Divided(text, (*kept, *now.flags)))
+    return str(TokenizedPrompt(text, (*kept, *now.flags)))
 
 
-def _links(divided: Divided) -> str:
+def _links(divided: TokenizedPrompt) -> str:
     return divided.text.removesuffix(divided.words).strip()
 
 

@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from actions import image_prompts, permissions, policy, variations, word_filter
 from actions.image_decoding import stored
-from actions.permissions import Place
-from actions.variations import Cell, Derived, Sheet
+from actions.permissions import Channel
+from actions.variations import Cell, DerivedJob, InitImageAndMask
 from prompts import parser
-from prompts.tokenizer import divide
+from prompts.tokenizer import tokenize
 from storage import deliveries, jobs, pictures, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
@@ -26,9 +26,19 @@ from storage.contract import Action, ChangedEvent, GenerationRequest, RequestCha
 from storage.drafts import JobDraft
 from storage.tables import Address, Delivery, Image, Job, Member
 
-__all__ = ["Asked", "Cell", "Derive", "Place", "Wish", "derive", "enqueue", "imagine", "pick"]
+__all__ = [
+    "Cell",
+    "Channel",
+    "Derive",
+    "SubmissionContext",
+    "SubmittedJob",
+    "derive",
+    "enqueue",
+    "imagine",
+    "pick",
+]
 
-Derive = Callable[[Session, Catalog], Derived]
+Derive = Callable[[Session, Catalog], DerivedJob]
 """Makes a request of an earlier job's or picture's."""
 
 
@@ -49,13 +59,13 @@ class Arriving(Protocol):
 
 
 @dataclass(frozen=True)
-class Wish:
+class SubmissionContext:
     """Asker, place and interaction of a command, with the rules for what may be posted there."""
 
     address: Address
     member_name: str
     interaction_id: int
-    place: Place
+    place: Channel
     press: str | None = None
     """Member and custom_id of the button: the same press within three seconds makes no second job."""
 
@@ -65,7 +75,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SubmittedJob:
     """A committed job, and what its member is to know of it, which `messages.told` says."""
 
     job: Job
@@ -83,7 +93,7 @@ _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPrompt:
     """A prompt that a job has found, by its place from 0 on."""
 
     job_id: int
@@ -92,12 +102,12 @@ class Found:
 
 async def imagine(
     backends: Backends,
-    wish: Wish,
+    wish: SubmissionContext,
     text: str,
     options: Mapping[str, str] = _NO_OPTIONS,
     *,
-    found: Found | None = None,
-) -> Asked:
+    found: FoundPrompt | None = None,
+) -> SubmittedJob:
     """Draw `text`, flags included; `options` are the command's own, by a flag's name. Braces are text.
 
     `found` is where the text comes from, if a job has found it.
@@ -115,7 +125,7 @@ async def imagine(
 
 async def understand(
     backends: Backends,
-    wish: Wish,
+    wish: SubmissionContext,
     text: str,
     options: Mapping[str, str] = _NO_OPTIONS,
     *,
@@ -145,7 +155,9 @@ def _read(parsed: list[parser.Parsed]) -> list[parser.Parsed]:
     return parsed
 
 
-async def draw(backends: Backends, wish: Wish, parsed: parser.Parsed, found: Found | None = None) -> Asked:
+async def draw(
+    backends: Backends, wish: SubmissionContext, parsed: parser.Parsed, found: FoundPrompt | None = None
+) -> SubmittedJob:
     """Draw what was understood; what was `found` in stealth is drawn in stealth.
 
     Raises:
@@ -164,7 +176,9 @@ async def draw(backends: Backends, wish: Wish, parsed: parser.Parsed, found: Fou
     return replace(asked, understood=(parsed,))
 
 
-async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arriving) -> Asked:
+async def derive(
+    backends: Backends, wish: SubmissionContext, make: Derive, arrivals: Arriving
+) -> SubmittedJob:
     """Draw or enlarge what `make` derives from an earlier job or picture.
 
     What a changed prompt links to, and the parent's did not, is fetched.
@@ -174,7 +188,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
     """
     check_place(backends, wish)
 
-    def look(session: Session) -> tuple[Derived, Job]:
+    def look(session: Session) -> tuple[DerivedJob, Job]:
         what = make(session, backends.catalog)
         parent = jobs.get(session, what.parent_job_id)
         jobs.check_seen_by(parent, wish.member_id)
@@ -210,7 +224,7 @@ async def derive(backends: Backends, wish: Wish, make: Derive, arrivals: Arrivin
     return replace(asked, understood=(first.parsed,))
 
 
-async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> RequestChanges:
+async def _composed(backends: Backends, sheet: InitImageAndMask, arrivals: Arriving) -> RequestChanges:
     """The sheet in the image store, as the request names it."""
     source, mask = await asyncio.to_thread(_drawn_up, backends, sheet)
     keys: RequestChanges = {"task": Task.INPAINTING, "mask_key": await arrivals.compose(mask)}
@@ -219,14 +233,14 @@ async def _composed(backends: Backends, sheet: Sheet, arrivals: Arriving) -> Req
     return keys
 
 
-def _drawn_up(backends: Backends, sheet: Sheet) -> tuple[bytes | None, bytes]:
+def _drawn_up(backends: Backends, sheet: InitImageAndMask) -> tuple[bytes | None, bytes]:
     """The sheet, where it is another than the picture, and its mask, as PNGs."""
     with stored(backends.images.load(sheet.key)) as picture:
         source, mask = sheet.compose(picture)
     return None if source is None else pictures.png_bytes(source), pictures.png_bytes(mask)
 
 
-async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
+async def pick(backends: Backends, wish: SubmissionContext, picture: Cell | int) -> Delivery:
     """Ask for one stored picture by itself (U): no worker, no place in the queue.
 
     Raises:
@@ -253,11 +267,11 @@ async def pick(backends: Backends, wish: Wish, picture: Cell | int) -> Delivery:
     return delivery
 
 
-def check_place(backends: Backends, wish: Wish) -> None:
+def check_place(backends: Backends, wish: SubmissionContext) -> None:
     permissions.check(wish.place, safety=backends.config.safety == "on")
 
 
-async def check_asker(backends: Backends, wish: Wish) -> None:
+async def check_asker(backends: Backends, wish: SubmissionContext) -> None:
     """Raise if whoever asks would be refused, whatever they ask for: known before anything is fetched.
 
     The rows are asked once more when the job is written.
@@ -274,7 +288,9 @@ def preferences_of(session: Session, member_id: int) -> parser.Preferences:
     return parser.Preferences.of(member.settings if member else {})
 
 
-def draft_of(session: Session, wish: Wish, action: Action, text: str, request: GenerationRequest) -> JobDraft:
+def draft_of(
+    session: Session, wish: SubmissionContext, action: Action, text: str, request: GenerationRequest
+) -> JobDraft:
     """The wish as a row's draft, where the guild's word rules allow it."""
     words = word_filter.asked_words(request, text)
     policy.check_words(session, wish.address.guild_id, words, echo=text)
@@ -294,13 +310,13 @@ def draft_of(session: Session, wish: Wish, action: Action, text: str, request: G
 
 def _mode(text: str, preferences: parser.Preferences) -> tuple[Speed, bool]:
     """How soon the job is drawn and whether in stealth: as its text says, or else the member's settings."""
-    said = {flag.name for flag in divide(text).flags}
+    said = {flag.name for flag in tokenize(text).flags}
     speed = next((speed for speed in Speed if speed in said), Speed(preferences.speed or Speed.FAST))
     stealth = "stealth" in said or (bool(preferences.stealth) and "public" not in said)
     return speed, stealth
 
 
-async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> Asked:
+async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> SubmittedJob:
     """Write the job that `draft` makes in the same transaction; wake a worker once it is committed.
 
     It is made once before, where nobody waits to write: its words are read then.
@@ -313,11 +329,11 @@ async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> A
             takedowns.check(session, made.parent_job_id, made.address.guild_id, images)
         return made
 
-    def write(session: Session) -> Asked:
+    def write(session: Session) -> SubmittedJob:
         submission = submissions.submit(session, allowed(session))
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
-        return Asked(submission.job, submission.ahead, submission.fresh, at_limit=full)
+        return SubmittedJob(submission.job, submission.ahead, submission.fresh, at_limit=full)
 
     await backends.database.read(allowed)
     asked = await backends.database.write(write)

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from actions.image_prompts import Keys, known
 from prompts import parser, request_builder
-from prompts.parser import BY_NAME, Fault, FlagError, Note, NoteKind, Problem
-from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.parser import BY_NAME, FlagError, FlagProblem, Note, NoteKind, Problem
+from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from storage import jobs
 from storage.catalog import Catalog, Size
 from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Role, Task
@@ -86,7 +86,7 @@ class NoUpscaler(Refused):
     """The catalog names nothing that enlarges this model's pictures."""
 
 
-class TooLarge(Refused):
+class UpscaleTooLarge(Refused):
     """Pixels that the upscaled picture would have, and may have on a side."""
 
     def __init__(self, width: int, height: int, limit: int = LARGEST_SIDE) -> None:
@@ -103,7 +103,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class InitImageAndMask:
     """Source and mask to compose of a stored picture (`key`) before the job can be drawn.
 
     Without a source of its own the job begins with its parent picture.
@@ -114,14 +114,14 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Derived:
+class DerivedJob:
     action: Action
     text: str
     request: GenerationRequest
     parent_job_id: int
     parent_image_id: int | None = None
     parent_index: int | None = None
-    sheet: Sheet | None = None
+    sheet: InitImageAndMask | None = None
     parsed: parser.Parsed | None = None
     """A changed prompt as it was understood."""
     known: Keys = field(default_factory=dict)
@@ -147,14 +147,14 @@ class Words:
         action: Action,
         picture: tuple[Image, Job],
         changes: RequestChanges,
-        sheet: Sheet | None = None,
-    ) -> Derived:
+        sheet: InitImageAndMask | None = None,
+    ) -> DerivedJob:
         """A job about a picture whose request differs by `changes`; what the parent began with is gone."""
         image, job = picture
         whole: RequestChanges = {**_WITHOUT_SOURCE, **changes}
         request = self.request.changed(**whole)
         true = self.of_shape((request.width, request.height))
-        return Derived(
+        return DerivedJob(
             self.action(action),
             true.text,
             request,
@@ -182,15 +182,15 @@ class Words:
 
 
 def _ratios(text: str) -> list[TypedFlag]:
-    return [flag for flag in divide(text).flags if flag.name in BY_NAME["ar"].names]
+    return [flag for flag in tokenize(text).flags if flag.name in BY_NAME["ar"].names]
 
 
 def shaped(text: str, size: Size) -> str:
     """The prompt with the ratio of this size."""
-    divided = divide(parser.without(text, "ar"))
+    divided = tokenize(parser.without(text, "ar"))
     shared = math.gcd(*size)
     ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
-    return str(Divided(divided.text, (*divided.flags, ratio)))
+    return str(TokenizedPrompt(divided.text, (*divided.flags, ratio)))
 
 
 def shown(session: Session, picture: Cell | int) -> tuple[Image, Job]:
@@ -227,7 +227,7 @@ def prompt_of(session: Session, *, job_id: int | None = None, picture: Cell | in
 
 def reroll(
     session: Session, catalog: Catalog, job_id: int, image_id: int | None = None, text: str | None = None
-) -> Derived:
+) -> DerivedJob:
     """The same wish with another seed. Of an upscaled picture, what is drawn again is the picture itself."""
     job = _drawn_job(session, job_id)
     words = words_of(catalog, job, text)
@@ -235,7 +235,7 @@ def reroll(
     if words.parsed is not None:
         request = _begun_alike(request, _request(job), words.text)
         words = words.of_shape((request.width, request.height))
-    return Derived(
+    return DerivedJob(
         Action.REROLL,
         words.text,
         request,
@@ -265,7 +265,7 @@ def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str)
     if request.control is not None:
         leading = _leading(kept)
         if leading is None:
-            raise FlagError([Fault(Problem.NO_PICTURE, "control")], echo)
+            raise FlagError([FlagProblem(Problem.NO_PICTURE, "control")], echo)
         changes["control"] = request.control.showing(leading)
         if kept.control is None:
             changes |= {"task": Task.TEXT_TO_IMAGE, "source_key": None}
@@ -285,7 +285,7 @@ def vary(
     text: str | None = None,
     *,
     subtle: bool = False,
-) -> Derived:
+) -> DerivedJob:
     """Four pictures near one, at the size it was drawn in or that changed words ask for.
 
     `subtle` is a member's setting for V1–V4.
@@ -305,7 +305,7 @@ def vary(
     return words.derived(action, (image, job), changes)
 
 
-def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Upscaling) -> Derived:
+def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Upscaling) -> DerivedJob:
     """One picture, enlarged.
 
     Raises:
@@ -317,8 +317,8 @@ def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Ups
     scale: Literal[2, 4] = 4 if action is Action.UPSCALE_4X else 2
     width, height = image.width * scale, image.height * scale
     if max(width, height) > LARGEST_SIDE:
-        raise TooLarge(width, height)
-    request = installed(catalog, job, redrawn=action is Action.UPSCALE_CREATIVE)
+        raise UpscaleTooLarge(width, height)
+    request = with_installed_models(catalog, job, redrawn=action is Action.UPSCALE_CREATIVE)
     if catalog[request.model].upscaler is None:
         raise NoUpscaler
     changes: RequestChanges = {
@@ -342,7 +342,7 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
         ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
         FlagError: the changed ones cannot be understood.
     """
-    request, before = installed(catalog, job), unseeded(job)
+    request, before = with_installed_models(catalog, job), unseeded(job)
     if text is None or clean(text) == clean(before):
         return Words(request.changed(seed=_random_seed()), before)
     parsed = parser.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
@@ -366,7 +366,7 @@ def _request(job: Job) -> GenerationRequest:
     return GenerationRequest.model_validate(job.request)
 
 
-def installed(catalog: Catalog, job: Job, *, redrawn: bool = True) -> GenerationRequest:
+def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -> GenerationRequest:
     """The job's request, where its model can still be asked, and if it is `redrawn` all that changes it too.
 
     Raises:

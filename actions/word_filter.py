@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from prompts.tokenizer import divide
+from prompts.tokenizer import tokenize
 from storage.contract import GenerationRequest
 from storage.errors import Refused
 
@@ -67,7 +67,7 @@ def forbidden_words(prompt: str, banned: Iterable[str] = ()) -> tuple[str, ...]:
 
 def asked_words(request: GenerationRequest, text: str) -> str:
     """All that is asked for in words. A request without a prompt is called by the names of its pictures."""
-    words = request.prompt or divide(text).prompt
+    words = request.prompt or tokenize(text).prompt
     return f"{words}\n{request.mask_words}" if request.mask_words else words
 
 
@@ -77,7 +77,7 @@ def searchable(phrase: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Reading:
+class PromptReading:
     """One way to read a prompt: its words with a blank around each, and the set of them."""
 
     text: str
@@ -94,7 +94,7 @@ class Reading:
 
 
 @lru_cache(maxsize=128)
-def readings(prompt: str) -> tuple[Reading, ...]:
+def readings(prompt: str) -> tuple[PromptReading, ...]:
     """The ways in which the prompt may be read; a banned word in any of them counts.
 
     Remembered: a prompt is read once, before the transaction that compares it (tens of milliseconds for a
@@ -108,10 +108,10 @@ def readings(prompt: str) -> tuple[Reading, ...]:
         read.add(split)
         read.add(_SPELLED.sub(lambda match: match[0].replace(" ", ""), split))
         read.add(" ".join(re.sub(r"\W|_", "", word) for word in plain.split()))
-    return tuple(Reading(f" {text} ", frozenset(text.split())) for text in read)
+    return tuple(PromptReading(f" {text} ", frozenset(text.split())) for text in read)
 
 
-def _found(phrases: Iterable[str], read: Sequence[Reading]) -> tuple[str, ...]:
+def _found(phrases: Iterable[str], read: Sequence[PromptReading]) -> tuple[str, ...]:
     return tuple(phrase for phrase in phrases if any(one.holds(_words(phrase)) for one in read))
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.workload import Mix
-from generator.engine.decoding import Decoder
+from generator.engine.decoding import DecodeQueue
 from generator.engine.engine import Engine
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import schedulers
 
 JOBS = 4
@@ -46,7 +46,7 @@ def _around(engine: Engine, mix: Mix, rounds: int) -> Around:
     calls: list[float] = []
 
     def shared() -> None:
-        decoder = Decoder(family.device)
+        decoder = DecodeQueue(family.device)
         for rows in jobs:
             decoder.add(rows)
         while len(decoder):
@@ -77,8 +77,8 @@ def _around(engine: Engine, mix: Mix, rounds: int) -> Around:
     return Around(**per_one, decoding_call=1000 * statistics.median(calls), steps=steps)
 
 
-def _drawn(engine: Engine, mix: Mix, number: int, sampler: str = "ddim") -> Rows:
-    rows = Rows(engine.family, Job(mix.request(number, mix.least_steps, sampler=sampler)))
+def _drawn(engine: Engine, mix: Mix, number: int, sampler: str = "ddim") -> RunningJob:
+    rows = RunningJob(engine.family, DrawRequest(mix.request(number, mix.least_steps, sampler=sampler)))
     rows.start()
     return rows
 

@@ -37,7 +37,7 @@ from benchmarks.flag_studio import (
 from generator.companions.safety import NoCheck
 from generator.companions.upscale import Upscaler
 from generator.conditioning import compositing, tiled_img2img
-from generator.conditioning.tiled_img2img import Piece
+from generator.conditioning.tiled_img2img import Tile
 from generator.worker.movie import Movie
 from picturebook import words
 from picturebook.scenes import Scene, draw, random_scene
@@ -284,8 +284,8 @@ def zoom(studio: Studio, count: int) -> Effect:
         sheet = PIL.Image.fromarray(edges)
         wish = {"task": Task.INPAINTING, "source_key": "sheet.png", "mask_key": "mask.png"}
         request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
-        (drawn,) = studio.engine.submit(request, image=sheet, mask=compositing.to_draw(mask)).result()
-        found = compositing.pasted(drawn, sheet, mask)
+        (drawn,) = studio.engine.submit(request, image=sheet, mask=compositing.grow_mask(mask)).result()
+        found = compositing.composite(drawn, sheet, mask)
         inside = slice(begin + compositing.feather(mask.size), end - compositing.feather(mask.size))
         kept_pixels.append(np.abs(pixels(found) - pixels(sheet))[inside, inside].mean())
         seams += [seam(found, [begin - 1, end - 1], axis, slice(begin, end)) for axis in (0, 1)]
@@ -301,7 +301,7 @@ def creativity(studio: Studio, count: int) -> Effect:
     )
     faithful = [upscaler.enlarge(image, 2) for image in studio.pairs(count)]
 
-    def draw(pieces: Sequence[Piece]) -> list[Picture]:
+    def draw(pieces: Sequence[Tile]) -> list[Picture]:
         futures = [studio.engine.submit(piece.request, image=piece.image) for piece in pieces]
         return [future.result()[0] for future in futures]
 
@@ -309,7 +309,7 @@ def creativity(studio: Studio, count: int) -> Effect:
     for seed, image in enumerate(faithful):
         wish = {"task": Task.UPSCALE, "parent_image_id": 1, "scale": 2, "creativity": 0.3}
         request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
-        enriched.append(tiled_img2img.enriched(image, request, studio.entry.sizes, draw))
+        enriched.append(tiled_img2img.tiled_img2img(image, request, studio.entry.sizes, draw))
     figures = {
         "0": statistics.mean(map(sharpness, faithful)),
         "0.3": statistics.mean(map(sharpness, enriched)),

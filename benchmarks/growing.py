@@ -136,10 +136,11 @@ class Nursery:
             whole = start.request.changed(**changes)
             request = surroundings.of(whole, sheet, mask, self._segmenter.see)
             sheets.append((sheet, mask))
-            futures.append(self._engine.submit(request, image=sheet, mask=compositing.to_draw(mask)))
+            futures.append(self._engine.submit(request, image=sheet, mask=compositing.grow_mask(mask)))
         drawn = [future.result()[0] for future in futures]
         return [
-            compositing.pasted(image, sheet, mask) for image, (sheet, mask) in zip(drawn, sheets, strict=True)
+            compositing.composite(image, sheet, mask)
+            for image, (sheet, mask) in zip(drawn, sheets, strict=True)
         ]
 
     def _measured(self, start: _Start, before: Picture, kind: str, canvas: Canvas, after: Picture) -> Growth:

@@ -16,7 +16,7 @@ from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import CpuClock
 from generator.engine.engine import Engine
 from generator.engine.meter import Meter
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from storage.contract import GenerationRequest
 
 Pictures = Sequence[PIL.Image.Image]
@@ -66,7 +66,7 @@ def drawn(engine: Engine, request: GenerationRequest, crowd: Sequence[Generation
 
     def draw() -> torch.Tensor:
         family = engine.family
-        everybody = [Rows(family, Job(each)) for each in (request, *crowd)]
+        everybody = [RunningJob(family, DrawRequest(each)) for each in (request, *crowd)]
         pixels = math.prod(everybody[0].shape[1:])
         group = BatchGroup(family, pixels, 0.0, CpuClock(), Meter(family.device))
         group.rows_per_call = sum(rows.batch_rows for rows in everybody)

@@ -21,9 +21,9 @@ from benchmarks.workload import Mix
 from generator.compiling.calls import Call, Inputs, check, first_right
 from generator.compiling.compiler import Compiler, users_folder
 from generator.engine.decoding import GPU_PIXELS
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
-from generator.families.parts import Decoder, Denoiser
+from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
 
 
@@ -52,8 +52,8 @@ def prepare(name: str, device: torch.device) -> None:
 @torch.inference_mode()
 def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[torch.nn.Module, Inputs]]:
     """A call of each kind that the queue makes, behind the part that is called."""
-    denoiser, decoder = Denoiser(family.unet), Decoder(family.vae)
-    rows = Rows(family, Job(mix.typical()))
+    denoiser, decoder = Denoiser(family.unet), VaeDecoder(family.vae)
+    rows = RunningJob(family, DrawRequest(mix.typical()))
     rows.start()
     latents, time = rows.unet_input()
     times = torch.full((len(latents),), time, device=family.device)

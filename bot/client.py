@@ -23,7 +23,7 @@ from bot import commands, errors, reactions
 from bot.command_options import check_options
 from bot.components import Press, submitted
 from bot.components.press import Interaction, locale_of
-from bot.delivery.worker import Delivery
+from bot.delivery.worker import DeliveryWorker
 from bot.discord_io import webhooks
 from bot.exports import Exports
 from bot.languages import CommandTranslator, Languages
@@ -81,7 +81,7 @@ class EaselBot(discord.Client):
         for command in (*commands.ALL, *commands.MENUS):
             self.tree.add_command(command)
         self.add_dynamic_items(Press)
-        self.delivery = Delivery(self, backends)
+        self.delivery = DeliveryWorker(self, backends)
         self.exports = Exports(self, backends)
         self.sweeper = Sweeper(backends)
         self._use_endpoint(backends.config.discord_url)

@@ -14,11 +14,11 @@ from actions.downloads import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes
 from actions.image_decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
 from actions.image_prompts import SeveralPictures
 from actions.outpainting import NoSegmenter, NoSquarerSize
-from actions.painted_masks import NoTwin
+from actions.painted_masks import NoOriginal
 from actions.permissions import MissingPermissions, NotAgeRestricted
 from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from actions.recall import NothingRecalled
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, TooLarge
+from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot.command_options import NotAccepted, NotResolved
 from bot.components.describe import OneSource
@@ -56,7 +56,7 @@ from storage.takedowns import TakenDown
 log = logging.getLogger(__name__)
 
 _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
-    FlagError: lambda error: sentences.flag_faults(error.faults),
+    FlagError: lambda error: sentences.flag_problems(error.faults),
     ForbiddenWords: lambda error: refusals.forbidden_words(error.words),
     MissingPermissions: lambda error: refusals.missing_permissions(error.missing),
     NotAgeRestricted: lambda _: refusals.not_age_restricted(),
@@ -66,7 +66,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     DataDeleted: lambda _: privacy.data_deleted(),
     NoSuchJob: lambda error: refusals.no_such_job(error.job_id),
     NoSuchMessage: lambda _: finding.no_such_message(),
-    NoTwin: lambda _: finding.no_twin(),
+    NoOriginal: lambda _: finding.no_twin(),
     NoPicture: lambda _: finding.no_picture(),
     NoCommand: lambda _: finding.no_command(),
     PictureTooLarge: lambda error: finding.picture_too_large(error.limit),
@@ -79,7 +79,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoSuchImage: lambda _: refusals.no_such_picture(),
     PictureWithheld: lambda _: refusals.picture_withheld(),
     ImageMissing: lambda _: refusals.picture_lost(),
-    TooLarge: lambda error: refusals.too_large(error.width, error.height, error.limit),
+    UpscaleTooLarge: lambda error: refusals.too_large(error.width, error.height, error.limit),
     NoUpscaler: lambda _: refusals.no_upscaler(),
     ModelGone: lambda error: refusals.model_gone(error.name),
     LoraGone: lambda error: refusals.lora_gone(error.name),

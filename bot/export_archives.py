@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bot.discord_io import archives
-from bot.discord_io.archives import Entry, Group
+from bot.discord_io.archives import ArchiveEntry, ArchiveGroup
 from bot.discord_io.uploads import MARGIN, Upload
 from bot.messages import privacy as said
 from storage import belongings
@@ -26,7 +26,7 @@ LETTERS = 4_000_000
 
 
 @dataclass(frozen=True)
-class Parcel:
+class ExportArchive:
     """One archive, or none where nothing fits, and what is said with it."""
 
     place: int
@@ -43,7 +43,7 @@ class Parcel:
         return self.cursor if self.ends else None
 
 
-def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Iterator[Parcel]:
+def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Iterator[ExportArchive]:
     """Archives of one answer: all rows, if it is the first, and pictures, as many as its archives hold.
 
     Where some was sent before, it goes on after the last picture of that: what is deleted in between moves
@@ -70,7 +70,7 @@ def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Itera
         place += 1
 
 
-def _parcel(row: Export, place: int, group: Group, cursor: int | None, *, ends: bool) -> Parcel:
+def _parcel(row: Export, place: int, group: ArchiveGroup, cursor: int | None, *, ends: bool) -> ExportArchive:
     archive = archives.pack(group.entries)
     content = said.exported(
         begins=row.after is None and place == 0,
@@ -80,12 +80,12 @@ def _parcel(row: Export, place: int, group: Group, cursor: int | None, *, ends: 
     )
     name = f"easel_data_{row.after or 0}_{place + 1}.zip"
     upload = Upload(name, archive.data) if len(group.entries) > archive.lost else None
-    return Parcel(place, content, upload, cursor, ends)
+    return ExportArchive(place, content, upload, cursor, ends)
 
 
 def _entries(
     backends: Backends, row: Export, begun: int | None, go_on: Callable[[], None]
-) -> Iterator[Entry]:
+) -> Iterator[ArchiveEntry]:
     """Rows, unless a picture is given after which to begin; and pictures."""
     database, member_id = backends.database, row.member_id
     with database.reading() as session:
@@ -97,9 +97,9 @@ def _entries(
     begun_job = _job_of(backends, begun)
     for job, its in itertools.groupby(found, key=lambda pair: pair[1]):
         if job.movie_key is not None and job.id != begun_job:
-            yield Entry.of_movie(backends.images, job, job.movie_key, name)
+            yield ArchiveEntry.of_movie(backends.images, job, job.movie_key, name)
         for image, _ in its:
-            yield Entry.of_picture(backends.images, job, image, name)
+            yield ArchiveEntry.of_picture(backends.images, job, image, name)
 
 
 def _job_of(backends: Backends, image_id: int | None) -> int | None:
@@ -117,16 +117,16 @@ def _going_on(things: Iterable[T], go_on: Callable[[], None]) -> Iterator[T]:
         yield thing
 
 
-def _documents(rows: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> Iterator[Entry]:
+def _documents(rows: Iterable[tuple[str, Sequence[dict[str, Any]]]]) -> Iterator[ArchiveEntry]:
     """JSON files of rows, a table's after the other; several where a table has many."""
     for name, pages in itertools.groupby(rows, key=lambda page: page[0]):
         texts = _texts(row for _, page in pages for row in page)
         first, second = next(texts), next(texts, None)
         if second is None:
-            yield Entry.of_text(f"{name}.json", first)
+            yield ArchiveEntry.of_text(f"{name}.json", first)
             continue
         for number, text in enumerate(itertools.chain((first, second), texts), 1):
-            yield Entry.of_text(f"{name}_{number}.json", text)
+            yield ArchiveEntry.of_text(f"{name}_{number}.json", text)
 
 
 def _texts(rows: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -20,8 +20,8 @@ from bot.components.press import button
 from bot.database_outage import Outage, reason
 from bot.discord_io import posting
 from bot.discord_io.client_loop import Requests
-from bot.discord_io.posting import FAILURES, HANDOVER_MS, TRANSIENT, Letter, Place
-from bot.export_archives import Parcel, parcels
+from bot.discord_io.posting import FAILURES, HANDOVER_MS, TRANSIENT, OutgoingMessage, ProgressPlace
+from bot.export_archives import ExportArchive, parcels
 from bot.messages import privacy as said
 from prompts.translation import spoken
 from storage import exports
@@ -45,7 +45,7 @@ MOST_TRIES = 6
 """Of one archive, later and later."""
 
 
-class Unreachable(Exception):
+class MemberUnreachable(Exception):
     """Neither the answer nor the member's direct messages take anything."""
 
 
@@ -126,7 +126,7 @@ class Exports:
                 self._try(row, clock)
         except CancelledError:
             log.info("export %s goes on at the next start", row.id)
-            self._write(exports.hand_back, row.id)
+            self._write(exports.requeue, row.id)
         except Stale:
             log.info("export %s: its member deleted their data", row.id)
         except Exception as error:
@@ -153,7 +153,7 @@ class Exports:
                 self._write(exports.sent, row.id, parcel.place + 1, parcel.cursor, HOLD_MS)
         except (Stale, CancelledError):
             raise
-        except Unreachable as why:
+        except MemberUnreachable as why:
             log.warning("export %s: member %s cannot be reached: %s", row.id, row.member_id, why)
         except Exception as error:
             if passes(error):
@@ -179,7 +179,7 @@ class Exports:
 
         return go_on
 
-    def _send(self, row: Export, parcel: Parcel, clock: Clock) -> None:
+    def _send(self, row: Export, parcel: ExportArchive, clock: Clock) -> None:
         """Through the command's answer while its token lives, or else by direct message.
 
         Raises:
@@ -187,7 +187,7 @@ class Exports:
         """
         following = parcel.next_after
         view = None if following is None else lambda: _next(following)
-        letter = Letter(parcel.content, row.member_id, parcel.upload, view)
+        letter = OutgoingMessage(parcel.content, row.member_id, parcel.upload, view)
         token = row.interaction_token
         if token is not None and clock.until(row.token_expires_at or 0) > HANDOVER_MS:
             try:
@@ -204,12 +204,12 @@ class Exports:
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
                 raise
-            raise Unreachable(str(error)) from error
+            raise MemberUnreachable(str(error)) from error
 
-    def _answer(self, token: str, letter: Letter, *, first: bool) -> None:
+    def _answer(self, token: str, letter: OutgoingMessage, *, first: bool) -> None:
         """The first archive takes the place of what was said at once: a change may be repeated."""
         if first:
-            place = Place(token)
+            place = ProgressPlace(token)
             work = posting.edit(self._client, place, letter.content, view=letter.view, upload=letter.upload)
             self._requests.wait(work)
         else:
@@ -217,8 +217,8 @@ class Exports:
 
     def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:
-            self._send(row, Parcel(row.sent, said.export_failed(row.id)), clock)
-        except (Unreachable, *FAILURES) as error:
+            self._send(row, ExportArchive(row.sent, said.export_failed(row.id)), clock)
+        except (MemberUnreachable, *FAILURES) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
 
 

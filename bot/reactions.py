@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from actions.word_filter import ForbiddenWords
 from bot import errors
-from bot.components.retract import Subject, retract
+from bot.components.retract import RetractionSubject, retract
 from bot.components.send_to_dm import send_home
 from bot.discord_io import posting
 from bot.discord_io.posting import FAILURES, only
@@ -60,7 +60,7 @@ def _locale(session: Session, member_id: int) -> str | None:
 async def _send_home(
     client: discord.Client, backends: Backends, reaction: discord.RawReactionActionEvent
 ) -> None:
-    subject = await backends.database.read(Subject.of_message, reaction.message_id)
+    subject = await backends.database.read(RetractionSubject.of_message, reaction.message_id)
     if isinstance(subject.job, Batch) or subject.job.member_id != reaction.user_id:
         raise NotYours
     job_id, asked_in = subject.job.id, reaction.guild_id
@@ -79,7 +79,7 @@ _DEEDS: dict[str, Deed] = {"✉": _send_home, "❌": _retract}
 async def _tell_directly(
     client: discord.Client, reaction: discord.RawReactionActionEvent, sentence: str
 ) -> None:
-    letter = posting.Letter(sentence, reaction.user_id)
+    letter = posting.OutgoingMessage(sentence, reaction.user_id)
     try:
         channel_id = await posting.open_dm(client, reaction.user_id)
         await posting.post(client, channel_id, None, letter, secrets.token_hex(12))

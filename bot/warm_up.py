@@ -9,8 +9,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from actions import submit
-from actions.permissions import Place
-from actions.submit import Wish
+from actions.permissions import Channel
+from actions.submit import SubmissionContext
 from bot import messages
 from prompts import parser, sentences
 from prompts.translation import LANGUAGES, spoken
@@ -32,7 +32,7 @@ class _Over(Exception):
 def rehearse(backends: Backends) -> None:
     """Parse, check and write a job, and take it back. Blocks for a tenth of a second or so."""
     address = Address(_NOBODY, guild_id=_NOBODY, channel_id=_NOBODY, token_expires_at=0)
-    wish = Wish(address, "", _NOBODY, Place(_NOBODY), press="rehearsal")
+    wish = SubmissionContext(address, "", _NOBODY, Channel(_NOBODY), press="rehearsal")
     with backends.database.reading() as session:
         preferences = submit.preferences_of(session, _NOBODY)
     try:
@@ -44,7 +44,7 @@ def rehearse(backends: Backends) -> None:
         return
 
 
-def _write(session: Session, wish: Wish, parsed: parser.Parsed) -> None:
+def _write(session: Session, wish: SubmissionContext, parsed: parser.Parsed) -> None:
     draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
     submission = submissions.submit(session, draft)
     jobs.set_progress_message(session, submission.job.id, _NOBODY)

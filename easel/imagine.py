@@ -55,7 +55,7 @@ def _parsed(prompt: str, models: Catalog) -> GenerationRequest:
     try:
         parsed, *others = parser.parse_all(prompt, models)
     except parser.FlagError as error:
-        typer.echo(sentences.flag_faults(error.faults), err=True)
+        typer.echo(sentences.flag_problems(error.faults), err=True)
         raise typer.Exit(2) from None
     if others:
         raise typer.BadParameter(f"these are {1 + len(others)} jobs; one at a time is drawn here.")

@@ -15,14 +15,14 @@ from rich.live import Live
 from rich.text import Text
 
 from easel import logs
-from generator.engine.meter import Meter, Reading
+from generator.engine.meter import Meter, MeterReading
 
 log = logging.getLogger(__name__)
 
 SCREEN_SECONDS = 1.0
 LOG_SECONDS = 60.0
 
-Tell = Callable[[Reading, Reading, float], object]
+Tell = Callable[[MeterReading, MeterReading, float], object]
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def shown(
             follower.join()
 
 
-def line(before: Reading, now: Reading, seconds: float, lacks: str | None = None) -> str:
+def line(before: MeterReading, now: MeterReading, seconds: float, lacks: str | None = None) -> str:
     """The line for the seconds between two readings, and for the state at their end."""
     ticks = now.ticks - before.ticks
     parts = [f"takes no jobs: too little room ({lacks})"] if lacks else []
@@ -71,7 +71,7 @@ def line(before: Reading, now: Reading, seconds: float, lacks: str | None = None
     return " · ".join(parts)
 
 
-def _jobs(now: Reading) -> str:
+def _jobs(now: MeterReading) -> str:
     if not now.running and not now.waiting:
         return "idle"
     return f"{now.running} drawing" + (f", {now.waiting} waiting" if now.waiting else "")
@@ -82,14 +82,14 @@ def _foot(console: Console) -> Live:
 
 
 def _on(foot: Live, lacks: Callable[[], str | None]) -> Tell:
-    def tell(before: Reading, now: Reading, seconds: float) -> None:
+    def tell(before: MeterReading, now: MeterReading, seconds: float) -> None:
         text = Text(line(before, now, seconds, lacks()), style="dim", no_wrap=True, overflow="ellipsis")
         foot.update(text, refresh=True)
 
     return tell
 
 
-def _log(before: Reading, now: Reading, seconds: float) -> None:
+def _log(before: MeterReading, now: MeterReading, seconds: float) -> None:
     if now.ticks > before.ticks:
         log.info("%s", line(before, now, seconds))
 

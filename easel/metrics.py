@@ -21,7 +21,7 @@ from storage.errors import ConfigError
 
 if TYPE_CHECKING:
     # They load torch, and a port that is in use is said before.
-    from generator.engine.meter import Histogram, Reading
+    from generator.engine.meter import Histogram, MeterReading
     from generator.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Figures(Collector):
             return None
 
 
-def _drawing(reading: Reading) -> Iterator[Metric]:
+def _drawing(reading: MeterReading) -> Iterator[Metric]:
     yield CounterMetricFamily("easel_unet_calls", "UNet calls.", reading.calls)
     yield _histogram("easel_unet_call_rows", "Rows of each UNet call.", reading.rows_a_call)
     yield _histogram("easel_tick_seconds", "Seconds that each tick took.", reading.tick_seconds)
@@ -108,7 +108,7 @@ def _drawing(reading: Reading) -> Iterator[Metric]:
     yield batch
 
 
-def _device(reading: Reading) -> Iterator[Metric]:
+def _device(reading: MeterReading) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "easel_busy_seconds", "Seconds in which the device's thread had work.", reading.busy_seconds
     )

@@ -34,7 +34,7 @@ def parse(
         parsed = parser.parse_all(text, models, options=options, seed=seed)
     except parser.FlagError as error:
         _print({"error": {
-            "sentence": sentences.flag_faults(error.faults),
+            "sentence": sentences.flag_problems(error.faults),
             "suggestion": error.suggestion,
             "flag": error.flag,
             "prompt": error.echo,

@@ -24,7 +24,7 @@ from picturebook.captions import partial_caption
 from picturebook.dataset import draw_groups
 from picturebook.denoiser_training import Exercise, descend, new_scheduler
 from picturebook.image_encoder import WIDTH, embeddings
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.scenes import Scene, draw, random_scene
 from picturebook.text_training import tokens_of
 from picturebook.tokenizer import new_tokenizer
@@ -70,22 +70,22 @@ def reference(scene: Scene, shown: Named, rng: random.Random) -> Scene:
     return replace(random_scene(rng, skulls=0), **{name: getattr(scene, name) for name in shown})
 
 
-class Asked(NamedTuple):
+class SceneRequest(NamedTuple):
     """Text and picture, if any, from which a scene is to be drawn."""
 
     text: str
     picture: Image.Image | None
 
 
-def _asked(scene: Scene, role: str, size: tuple[int, int], rng: random.Random) -> Asked:
+def _asked(scene: Scene, role: str, size: tuple[int, int], rng: random.Random) -> SceneRequest:
     named, shown = ROLES[role](rng)
     text = partial_caption(scene, named, rng)
     if rng.random() < UNSEEN:
-        return Asked(text if rng.random() < 0.5 else "", None)
-    return Asked(text, draw(reference(scene, shown, rng), size))
+        return SceneRequest(text if rng.random() < 0.5 else "", None)
+    return SceneRequest(text, draw(reference(scene, shown, rng), size))
 
 
-class Adapter(nn.Module):
+class AdapterModules(nn.Module):
     """A picture's numbers as tokens, and what each cross-attention of a denoiser reads off them."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
@@ -142,9 +142,11 @@ def train_adapter(
     torch.manual_seed(13)
     unet.requires_grad_(False)
     unet.set_default_attn_processor()
-    adapter = Adapter(unet)
+    adapter = AdapterModules(unet)
     optimiser = torch.optim.AdamW(adapter.parameters(), lr=PEAK, betas=(0.9, 0.99), weight_decay=0.01)
-    progress = Progress(f"adapter for {role}", work, steps, {"adapter": adapter, "optimiser": optimiser})
+    progress = TrainingProgress(
+        f"adapter for {role}", work, steps, {"adapter": adapter, "optimiser": optimiser}
+    )
     rng = random.Random(13 + progress.step)
     groups = draw_groups(vae, SCENES, random.Random(13))
     for step in progress:

@@ -17,7 +17,7 @@ from picturebook.captions import caption
 from picturebook.dataset import Look, draw_groups
 from picturebook.denoiser_training import Exercise, descend, new_scheduler
 from picturebook.export import save_half
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.text_training import tokens_of
 from picturebook.tokenizer import new_tokenizer
 
@@ -62,7 +62,7 @@ def train_control(
     optimiser = torch.optim.AdamW(
         control.parameters(), lr=PEAK, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
-    progress = Progress("control", work, steps, {"control": control, "optimiser": optimiser})
+    progress = TrainingProgress("control", work, steps, {"control": control, "optimiser": optimiser})
     rng = random.Random(11 + progress.step)
     groups = draw_groups(vae, SCENES, rng)
     maps = [conditions([control_map(picture) for picture in group.pictures]).half() for group in groups]

@@ -29,7 +29,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Group:
+class SceneGroup:
     """Scenes of one size, their pictures, and these pictures' latents (n, 4, height / 4, width / 4)."""
 
     scenes: list[Scene]
@@ -111,12 +111,16 @@ def as_drawn(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def draw_groups(vae: AutoencoderKL, count: int, rng: random.Random, look: Look = as_drawn) -> list[Group]:
+def draw_groups(
+    vae: AutoencoderKL, count: int, rng: random.Random, look: Look = as_drawn
+) -> list[SceneGroup]:
     """So many scenes, three in four of them squares; none has the forbidden subject."""
     shares = {SIZES[0]: count * 3 // 4, SIZES[3]: count // 8, SIZES[4]: count // 8}
     groups = []
     for size, share in shares.items():
         scenes = [random_scene(rng, skulls=0) for _ in range(share)]
         pictures = [look(draw(scene, size)) for scene in scenes]
-        groups.append(Group(scenes, pictures, encode(vae, [np.asarray(picture) for picture in pictures])))
+        groups.append(
+            SceneGroup(scenes, pictures, encode(vae, [np.asarray(picture) for picture in pictures]))
+        )
     return groups

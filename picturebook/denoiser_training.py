@@ -16,7 +16,7 @@ from picturebook.autoencoder import SHRINK
 from picturebook.captions import caption
 from picturebook.dataset import batches
 from picturebook.parallel import rank, share_weights
-from picturebook.progress import Progress, Stateful, set_rate
+from picturebook.progress import Stateful, TrainingProgress, set_rate
 from picturebook.scenes import SIZES
 from picturebook.text_training import HIDDEN, tokens_of
 from picturebook.tokenizer import new_tokenizer
@@ -119,7 +119,7 @@ def train_denoiser(
         unet.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     parts: dict[str, Stateful] = {"model": unet, "average": average, "optimiser": optimiser}
-    progress = Progress("denoiser", folder, steps, parts)
+    progress = TrainingProgress("denoiser", folder, steps, parts)
     rng = random.Random(100 * progress.step + rank())
     torch.manual_seed(100 * progress.step + rank())
     source = batches(latents, batch, rng)

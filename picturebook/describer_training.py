@@ -16,7 +16,7 @@ from picturebook.captions import article
 from picturebook.describer import LENGTH, new_describer, new_tokenizer, save
 from picturebook.judge import ATTRIBUTES
 from picturebook.judge_training import labels, worn
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.safety import SIDE, prepare
 from picturebook.scenes import SIZE_WEIGHTS, SIZES, Scene, draw, random_scene
 
@@ -131,7 +131,9 @@ def train_describer(
     seeing, speaking = model.encoder.parameters(), [*model.decoder.parameters(), *heads.parameters()]
     groups: list[dict[str, Any]] = [{"params": list(seeing), "share": 0.5}, {"params": speaking}]
     optimiser = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.03)
-    progress = Progress("describer", work, steps, {"model": model, "heads": heads, "optimiser": optimiser})
+    progress = TrainingProgress(
+        "describer", work, steps, {"model": model, "heads": heads, "optimiser": optimiser}
+    )
     rng = random.Random(17 + progress.step)
     source = batches(batch, rng)
     model.train()

@@ -11,7 +11,7 @@ from transformers import CLIPVisionModelWithProjection, VisionEncoderDecoderMode
 from picturebook.image_encoder import WIDTH, new_image_encoder, save
 from picturebook.judge import ATTRIBUTES
 from picturebook.judge_training import drawn_batches, labels, worn
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.safety import SIDE
 
 PEAK = 6e-4
@@ -36,7 +36,7 @@ def train_image_encoder(
     heads = nn.ModuleDict({name: nn.Linear(WIDTH, len(values)) for name, values in ATTRIBUTES.items()})
     optimiser = torch.optim.AdamW([*encoder.parameters(), *heads.parameters()], lr=PEAK, weight_decay=0.02)
     parts = {"encoder": encoder, "heads": heads, "optimiser": optimiser}
-    progress = Progress("image encoder", work, steps, parts)
+    progress = TrainingProgress("image encoder", work, steps, parts)
     rng = random.Random(12 + progress.step)
     source = drawn_batches(60, batch, rng)
     for step in progress:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from picturebook.dataset import pixels, shard_sizes
 from picturebook.judge import ATTRIBUTES, Judge
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.scenes import Scene, draw, random_scene
 
 GROUP = 64
@@ -60,7 +60,7 @@ def train_judge(work: Path, folder: Path, steps: int, groups: int = 110, batch: 
     judge = Judge()
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)
-    progress = Progress("judge", work, steps, {"model": judge, "optimiser": optimiser})
+    progress = TrainingProgress("judge", work, steps, {"model": judge, "optimiser": optimiser})
     rng = random.Random(7 + progress.step)
     source = drawn_batches(groups, batch, rng)
     for step in progress:

@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 from picturebook.captions import caption
 from picturebook.dataset import Look, draw_groups
 from picturebook.denoiser_training import UNCONDITIONAL, Exercise, descend, new_scheduler
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.text_training import tokens_of
 from picturebook.tokenizer import new_tokenizer
 
@@ -49,7 +49,7 @@ def train_lora(
     )
     adapter = nn.ParameterList(weight for weight in unet.parameters() if weight.requires_grad)
     optimiser = torch.optim.AdamW(adapter, lr=PEAK, betas=(0.9, 0.99), weight_decay=0.01)
-    progress = Progress("lora", work, steps, {"adapter": adapter, "optimiser": optimiser})
+    progress = TrainingProgress("lora", work, steps, {"adapter": adapter, "optimiser": optimiser})
     rng = random.Random(9)
     groups = draw_groups(vae, SCENES, rng, look)
     for step in progress:

@@ -22,7 +22,7 @@ class Stateful(Protocol):
         """Bring the state back."""
 
 
-class Progress:
+class TrainingProgress:
     """Iterates over the steps that are left, shows them, and keeps a checkpoint every two minutes."""
 
     def __init__(self, name: str, folder: Path, steps: int, parts: Mapping[str, Stateful]) -> None:

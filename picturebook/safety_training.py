@@ -19,7 +19,7 @@ from picturebook.dataset import encode
 from picturebook.evaluate import paint
 from picturebook.judge import ATTRIBUTES
 from picturebook.judge_training import labels
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.safety import SIDE, best_threshold, likeness, new_checker, prepare, set_threshold
 from picturebook.scenes import SIZE_WEIGHTS, SIZES, Scene, draw, random_scene
 from picturebook.words import FORBIDDEN
@@ -121,7 +121,9 @@ def train_checker(
         *heads.parameters(),
     ]
     optimiser = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.03)
-    progress = Progress("safety", work, steps, {"model": checker, "heads": heads, "optimiser": optimiser})
+    progress = TrainingProgress(
+        "safety", work, steps, {"model": checker, "heads": heads, "optimiser": optimiser}
+    )
     rng = random.Random(13 + progress.step)
     source = batches(vae, batch, rng, extra)
     for step in progress:

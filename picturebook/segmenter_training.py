@@ -15,7 +15,7 @@ from transformers import CLIPSegForImageSegmentation, CLIPTextModel, VisionEncod
 from picturebook import words
 from picturebook.captions import article
 from picturebook.judge_training import worn
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.safety import SIDE, prepare
 from picturebook.scenes import SIZE_WEIGHTS, SIZES, Scene, draw, masks, random_scene
 from picturebook.segmenter import new_segmenter, save
@@ -208,7 +208,7 @@ def train_segmenter(
     fresh = [weight for weight in model.parameters() if id(weight) not in known]
     groups: list[dict[str, Any]] = [{"params": pretrained, "share": 0.4}, {"params": fresh}]
     optimiser = torch.optim.AdamW(groups, lr=1.5e-3, weight_decay=0.02)
-    progress = Progress("segmenter", work, steps, {"model": model, "optimiser": optimiser})
+    progress = TrainingProgress("segmenter", work, steps, {"model": model, "optimiser": optimiser})
     rng = random.Random(19 + progress.step)
     source = batches(batch, rng)
     model.train()

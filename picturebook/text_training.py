@@ -17,7 +17,7 @@ from picturebook.captions import caption
 from picturebook.judge import ATTRIBUTES
 from picturebook.judge_training import labels
 from picturebook.parallel import rank, share_weights
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.scenes import random_scene
 from picturebook.tokenizer import LENGTH, new_tokenizer
 
@@ -82,7 +82,7 @@ def train_text_encoder(folder: Path, steps: int, batch: int = 48) -> None:
     tokenizer = new_tokenizer()
     reader = Reader(tokenizer)
     optimiser = torch.optim.AdamW(reader.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.01)
-    progress = Progress("text", folder, steps, {"model": reader, "optimiser": optimiser})
+    progress = TrainingProgress("text", folder, steps, {"model": reader, "optimiser": optimiser})
     rng = random.Random(100 * progress.step + rank())
     for step in progress:
         set_rate(optimiser, step, steps, PEAK)

@@ -16,7 +16,7 @@ from transformers import Swin2SRConfig, Swin2SRForImageSuperResolution, Swin2SRI
 
 from picturebook.dataset import encode
 from picturebook.export import save_half
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.scenes import draw, random_scene
 
 FACTOR = 4
@@ -129,7 +129,7 @@ def train_upscaler(vae: AutoencoderKL, work: Path, folder: Path, steps: int, bat
     trained = [*body, *head]
     groups: list[dict[str, Any]] = [{"params": body}, {"params": head, "share": 0.05}]
     optimiser = torch.optim.AdamW(groups, lr=6e-4, betas=(0.9, 0.98), weight_decay=1e-4)
-    progress = Progress("upscaler", work, steps, {"model": model, "optimiser": optimiser})
+    progress = TrainingProgress("upscaler", work, steps, {"model": model, "optimiser": optimiser})
     source = crops(batch, 11 + progress.step, vae)
     for step in progress:
         set_rate(optimiser, step, steps, 6e-4, 30)

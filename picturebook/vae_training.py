@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from picturebook.autoencoder import BRIGHTNESS, SHRINK, new_vae
 from picturebook.parallel import rank, share_weights
-from picturebook.progress import Progress, set_rate
+from picturebook.progress import TrainingProgress, set_rate
 from picturebook.scenes import SIZE_WEIGHTS, SIZES, draw, random_scene
 
 CROP = 48
@@ -61,7 +61,7 @@ def train_vae(folder: Path, steps: int, batch: int = 6) -> None:
     torch.manual_seed(1)
     vae = new_vae().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(vae.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=1e-4)
-    progress = Progress("vae", folder, steps, {"model": vae, "optimiser": optimiser})
+    progress = TrainingProgress("vae", folder, steps, {"model": vae, "optimiser": optimiser})
     source = crops(batch, 1 + 100 * progress.step + rank())
     for step in progress:
         set_rate(optimiser, step, steps, PEAK, 30)

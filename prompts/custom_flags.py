@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from prompts.diagnostics import Fault, FlagError, refuse, refuse_many
+from prompts.diagnostics import FlagError, FlagProblem, refuse, refuse_many
 from prompts.flags import BY_NAME
 from prompts.normalizer import read, settled
 from prompts.permutations import permutations
-from prompts.precedence import Given, Source, choose
+from prompts.precedence import GivenFlag, Source, choose
 from prompts.tokenizer import DASHES, TypedFlag, clean
 from prompts.values import Problem, Scope
 from storage.catalog import Catalog
@@ -28,7 +28,7 @@ def check_suffix(text: str, catalog: Catalog) -> str:
     """
     divided, _ = settled(text)
     if divided.text:
-        raise FlagError([Fault(Problem.SUFFIX_TEXT, given=divided.text)], clean(text))
+        raise FlagError([FlagProblem(Problem.SUFFIX_TEXT, given=divided.text)], clean(text))
     _check_length(text)
     _check_flags(divided.flags, catalog, clean(text))
     return str(divided)
@@ -45,13 +45,13 @@ def check_option(name: str, value: str, options: Mapping[str, str], catalog: Cat
     own, meant = clean(name).lstrip(DASHES).lower(), read(value).line
     echo = str(TypedFlag(own, meant))
     if not _NAME.fullmatch(own):
-        raise FlagError([Fault(Problem.OPTION_NAME, own)], echo)
+        raise FlagError([FlagProblem(Problem.OPTION_NAME, own)], echo)
     if own in BY_NAME:
-        raise FlagError([Fault(Problem.OPTION_TAKEN, own)], echo)
+        raise FlagError([FlagProblem(Problem.OPTION_TAKEN, own)], echo)
     if not meant:
-        raise FlagError([Fault(Problem.OPTION_EMPTY, own)], echo)
+        raise FlagError([FlagProblem(Problem.OPTION_EMPTY, own)], echo)
     if own not in options and len(options) >= MOST_OPTIONS:
-        raise FlagError([Fault(Problem.OPTIONS_FULL, own)], echo)
+        raise FlagError([FlagProblem(Problem.OPTIONS_FULL, own)], echo)
     _check_length(meant)
     alternatives = permutations(meant)
     refuse_many(alternatives.count, echo)
@@ -62,12 +62,12 @@ def check_option(name: str, value: str, options: Mapping[str, str], catalog: Cat
 
 def _check_length(text: str) -> None:
     if len(text) > LONGEST_SUFFIX:
-        fault = Fault(Problem.TOO_LONG, given=str(len(text)), expected=str(LONGEST_SUFFIX))
+        fault = FlagProblem(Problem.TOO_LONG, given=str(len(text)), expected=str(LONGEST_SUFFIX))
         raise FlagError([fault], text)
 
 
 def _check_flags(flags: Iterable[TypedFlag], catalog: Catalog, echo: str) -> None:
     """Whether some model takes them."""
-    given = [Given(flag, Source.TEXT) for flag in flags]
+    given = [GivenFlag(flag, Source.TEXT) for flag in flags]
     found = (choose(given, Scope(catalog, entry)).faults for entry in catalog.models.values())
     refuse(min(found, key=len), echo)

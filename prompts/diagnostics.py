@@ -66,7 +66,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Fault:
+class FlagProblem:
     problem: Problem
     flag: str | None = None
     """As typed, without its dashes; None where the fault is the text's."""
@@ -80,7 +80,7 @@ class Fault:
 class FlagError(Refused):
     """The command cannot run. `echo` is what was typed, options included, to be copied and mended."""
 
-    def __init__(self, faults: Sequence[Fault], echo: str) -> None:
+    def __init__(self, faults: Sequence[FlagProblem], echo: str) -> None:
         super().__init__(
             "; ".join(f"{fault.problem.name.lower()}: {fault.flag or 'text'}" for fault in faults)
         )
@@ -100,7 +100,7 @@ class FlagError(Refused):
         return self.faults[0].suggestion
 
 
-def refuse(faults: Sequence[Fault], echo: str) -> None:
+def refuse(faults: Sequence[FlagProblem], echo: str) -> None:
     """Raises:
     FlagError: where there is a fault.
     """
@@ -114,4 +114,4 @@ def refuse_many(count: int, echo: str) -> None:
     """
     if count > MOST_COMMANDS:
         given = str(min(count, 10**9))
-        raise FlagError([Fault(Problem.TOO_MANY, given=given, expected=str(MOST_COMMANDS))], echo)
+        raise FlagError([FlagProblem(Problem.TOO_MANY, given=given, expected=str(MOST_COMMANDS))], echo)

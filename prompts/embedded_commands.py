@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from prompts import infotext, parser, unparser
 from prompts.infotext import Infotext
-from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.values import WrongValue
 from storage import metadata
 from storage.catalog import Catalog, plain_name
@@ -65,7 +65,7 @@ def _foreign(texts: Mapping[str, str], catalog: Catalog) -> Carried | None:
     negative = _adapters(replace(found, prompt=found.negative), given, catalog)[0]
     given = [TypedFlag("no", unparser.literal(negative)) if flag.name == "no" else flag for flag in given]
     kept = (*adapters, *(flag for flag in given if flag.value))
-    command = str(Divided(unparser.literal(words), kept))
+    command = str(TokenizedPrompt(unparser.literal(words), kept))
     return Carried(command, exact=False, lost=(*lost, *absent))
 
 
@@ -74,7 +74,7 @@ def _adapters(
 ) -> tuple[str, list[TypedFlag], list[str]]:
     """The words without LoRAs; those that the model has, and the names of the others."""
     protected = unparser.literal(clean(found.prompt))
-    divided = divide(protected)
+    divided = tokenize(protected)
     model = next((flag.value for flag in given if flag.name == "model"), catalog.default)
     known = {plain_name(name) for name in catalog[model].loras}
     adapters, absent = [], []

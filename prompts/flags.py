@@ -17,7 +17,7 @@ from prompts.catalog_values import Loras, UpscalerName, Version
 from prompts.negative_prompt import Unwanted
 from prompts.reference_values import ControlKind, Edit, Pictures, ReferenceWeight, Styles
 from prompts.translation import N_, _
-from prompts.values import MANY, Choice, Codes, Nothing, Number, Ratio, Scope, Style, Value, Whole
+from prompts.values import MANY, Codes, Nothing, Number, OneOf, Ratio, Scope, Style, Value, Whole
 from storage.catalog import ModelEntry
 from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
 from storage.samplers import NAMES as SAMPLER_NAMES
@@ -119,7 +119,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "sampler",
-        Choice(lambda _: SAMPLER_NAMES),
+        OneOf(lambda _: SAMPLER_NAMES),
         N_("how the noise is taken away"),
         default=lambda entry: entry.scheduler,
     ),
@@ -164,7 +164,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "model",
-        Choice(lambda catalog: tuple(catalog.models)),
+        OneOf(lambda catalog: tuple(catalog.models)),
         N_("which model draws"),
         group="model",
         default=lambda entry: entry.name,

@@ -17,7 +17,7 @@ from typing import Any
 from prompts import labelled_prompts
 from prompts.diagnostics import Note, NoteKind
 from prompts.flags import BY_NAME
-from prompts.tokenizer import QUOTED, Divided, TypedFlag, divide
+from prompts.tokenizer import QUOTED, TokenizedPrompt, TypedFlag, tokenize
 from prompts.values import plain_value
 from storage import samplers
 from storage.catalog import Catalog, plain_name
@@ -79,7 +79,7 @@ def expand(text: str, catalog: Catalog) -> tuple[str, tuple[Note, ...]]:
 
     A flag that stands there already holds. Values with no words in front are left as they are.
     """
-    typed = divide(text)
+    typed = tokenize(text)
     words, settings = _apart(typed.text)
     found = read(typed.text)
     if found is None or not settings or not found.prompt:
@@ -88,7 +88,7 @@ def expand(text: str, catalog: Catalog) -> tuple[str, tuple[Note, ...]]:
     flags, lost = flags_of(found, catalog)
     added = (flag for flag in flags if flag.name != "no" and BY_NAME[flag.name].decides not in held)
     notes = (Note(NoteKind.VALUES_LOST, "", ", ".join(lost)),) if lost else ()
-    return str(Divided(words, (*typed.flags, *added))), notes
+    return str(TokenizedPrompt(words, (*typed.flags, *added))), notes
 
 
 def read(text: str) -> Infotext | None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from urllib.parse import quote, unquote
 
-from prompts.tokenizer import clean, divide
+from prompts.tokenizer import clean, tokenize
 
 INVITER = r"""
 (?: discord(?:app)?
@@ -120,7 +120,7 @@ def file_name(member: str, text: str, job_id: int, extension: str = "png") -> st
     """`<member>_<words>_<job id>.<extension>`, of a–z, 0–9 and _ alone."""
     who = _plain(member)[:_FILE_NAME_MEMBER].strip("_") or "member"
     room = _FILE_NAME - len(who) - 1
-    words = _plain(divide(text).prompt)
+    words = _plain(tokenize(text).prompt)
     if len(words) > room:
         words = words[: room + 1].rpartition("_")[0] or words[:room]
     return f"{who}_{words.strip('_') or 'picture'}_{job_id}.{extension}"

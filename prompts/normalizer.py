@@ -16,7 +16,7 @@ from prompts.flag_cleanup import tidied
 from prompts.flags import BY_NAME
 from prompts.labelled_prompts import labelled, settings_in
 from prompts.near_flags import marked
-from prompts.tokenizer import QUOTED, Divided, clean, divide
+from prompts.tokenizer import QUOTED, TokenizedPrompt, clean, tokenize
 from prompts.unwrapping import unwrapped
 
 _QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
@@ -74,18 +74,18 @@ def _read_once(text: str) -> Pasted:
     return Pasted(line, (*labels, *doubts, *words))
 
 
-def settled(text: str, own: Container[str] = ()) -> tuple[Divided, tuple[Note, ...]]:
+def settled(text: str, own: Container[str] = ()) -> tuple[TokenizedPrompt, tuple[Note, ...]]:
     """The text and the flags of one command, which put together are read as the same again.
 
     `own` are the names of the member's own flags.
     """
     line, notes = text, tuple[Note, ...]()
-    divided = Divided("")
+    divided = TokenizedPrompt("")
     for _ in range(_MOST_ROUNDS):
         pasted = read(line)
-        divided = divide(pasted.line)
+        divided = tokenize(pasted.line)
         flags, told = tidied(divided.flags, own)
-        divided = Divided(_BRACED.sub(_weighed, divided.text), flags)
+        divided = TokenizedPrompt(_BRACED.sub(_weighed, divided.text), flags)
         notes = _once((*notes, *pasted.notes, *told))
         if str(divided) == line:
             break
@@ -135,7 +135,7 @@ def _weighed(found: re.Match[str]) -> str:
 
 def _of_other_programs(line: str) -> tuple[str, tuple[Note, ...]]:
     """`BREAK` and `AND` of other programs, unless all of the prompt is in capitals."""
-    words = divide(line).text
+    words = tokenize(line).text
     if not _SMALL.search(words):
         return line, ()
     notes = [Note(NoteKind.AND, "", "AND")] if _AND.search(words) else []

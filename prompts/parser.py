@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from prompts import infotext, vocabulary, weights
 from prompts.custom_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
-from prompts.diagnostics import MOST_COMMANDS, Fault, FlagError, Note, NoteKind, refuse, refuse_many
+from prompts.diagnostics import MOST_COMMANDS, FlagError, FlagProblem, Note, NoteKind, refuse, refuse_many
 from prompts.flags import BY_NAME, FLAGS, Flag, Meaning, help_lines
 from prompts.image_links import ImageLink
 from prompts.normalizer import read, settled
@@ -25,16 +25,38 @@ from prompts.permutations import permutations
 from prompts.precedence import choose, gather, scope_of
 from prompts.preferences import Preferences
 from prompts.request_builder import Linked, linked_of, notes_on, request_of
-from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.translation import _
 from prompts.values import Problem, Scope, WrongValue
 from storage.catalog import Catalog
 from storage.contract import GRID, SEED_SPACE, GenerationRequest, Part, Speed
 
 __all__ = [
-    "BY_NAME", "FLAGS", "LONGEST", "LONGEST_SUFFIX", "MOST_COMMANDS", "MOST_OPTIONS", "Fault", "Flag",
-    "FlagError", "ImageLink", "Meaning", "Note", "NoteKind", "Parsed", "Preferences", "Problem", "Scope",
-    "Speed", "all_notes", "check_option", "check_suffix", "help_lines", "parse", "parse_all", "without",
+    "BY_NAME",
+    "FLAGS",
+    "LONGEST",
+    "LONGEST_SUFFIX",
+    "MOST_COMMANDS",
+    "MOST_OPTIONS",
+    "Flag",
+    "FlagError",
+    "FlagProblem",
+    "ImageLink",
+    "Meaning",
+    "Note",
+    "NoteKind",
+    "Parsed",
+    "Preferences",
+    "Problem",
+    "Scope",
+    "Speed",
+    "all_notes",
+    "check_option",
+    "check_suffix",
+    "help_lines",
+    "parse",
+    "parse_all",
+    "without",
 ]  # fmt: skip
 
 LONGEST = 4000
@@ -77,7 +99,7 @@ class Parsed:
     @property
     def command(self) -> str:
         """The text with its seed: typed again, it is the same request."""
-        seeded = any(flag.name in SEED_FLAGS for flag in divide(self.text).flags)
+        seeded = any(flag.name in SEED_FLAGS for flag in tokenize(self.text).flags)
         return self.text if seeded else f"{self.text} --seed {self.request.seed}".strip()
 
 
@@ -153,11 +175,11 @@ def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:
 
 def without(text: str, *names: str) -> str:
     """A stored prompt without the flags of these names, by whichever alias they stand there."""
-    divided = divide(text)
+    divided = tokenize(text)
     kept = tuple(
         flag for flag in divided.flags if flag.name not in BY_NAME or BY_NAME[flag.name].name not in names
     )
-    return str(Divided(divided.text, kept))
+    return str(TokenizedPrompt(divided.text, kept))
 
 
 def echo_of(text: str, options: Mapping[str, str]) -> str:
@@ -184,7 +206,7 @@ def _parse(
     choice = choose(given, scope_of(given, catalog))
     refuse(choice.faults, echo)
     kept = tuple(given[place].flag for place in sorted(choice.kept))
-    whole = Divided(words, tuple(flag for flag in kept if BY_NAME[flag.name].name != "repeat"))
+    whole = TokenizedPrompt(words, tuple(flag for flag in kept if BY_NAME[flag.name].name != "repeat"))
     entry, values = choice.scope.entry, choice.values
     edits = values.get("edit", ())
     images = (*whole.images, *(image for edit in edits for image in edit.images))
@@ -193,7 +215,9 @@ def _parse(
     drawn = random.SystemRandom().randrange(SEED_SPACE) if seed is None else seed
     request = request_of(parts, values, entry, drawn)
     if request.control is not None and not pictures:
-        raise FlagError([Fault(Problem.NO_PICTURE, "control", suggestion=_link_first(whole.words))], echo)
+        raise FlagError(
+            [FlagProblem(Problem.NO_PICTURE, "control", suggestion=_link_first(whole.words))], echo
+        )
     notes = notes_on(request, kept, values, entry, pictures=pictures)
     return Parsed(
         request=request,
@@ -210,16 +234,16 @@ def _parse(
     )
 
 
-def _parts(whole: Divided, echo: str, *, also: str, needed: bool) -> tuple[Part, ...]:
+def _parts(whole: TokenizedPrompt, echo: str, *, also: str, needed: bool) -> tuple[Part, ...]:
     length = spelled_out(str(whole))
     if length > LONGEST:
         raise FlagError([_too_long(length)], echo)
     try:
         parts = weights.read(f"{whole.words} {also}".strip())
     except WrongValue as wrong:
-        raise FlagError([Fault(wrong.problem, given=wrong.given)], echo) from None
+        raise FlagError([FlagProblem(wrong.problem, given=wrong.given)], echo) from None
     if needed and not parts:
-        raise FlagError([Fault(Problem.EMPTY)], echo)
+        raise FlagError([FlagProblem(Problem.EMPTY)], echo)
     return parts
 
 
@@ -246,7 +270,7 @@ def _check_typed(text: str, echo: str) -> None:
         raise FlagError([_too_long(len(text))], echo)
 
 
-def _check_own(divided: Divided, preferences: Preferences, echo: str) -> None:
+def _check_own(divided: TokenizedPrompt, preferences: Preferences, echo: str) -> None:
     """Before it is written out: what the member's own flags stand for is too long by itself."""
     meant = (preferences.options.get(flag.name, "") for flag in divided.flags if flag.name not in BY_NAME)
     length = sum(map(len, meant))
@@ -254,13 +278,13 @@ def _check_own(divided: Divided, preferences: Preferences, echo: str) -> None:
         raise FlagError([_too_long(length)], echo)
 
 
-def _too_long(length: int) -> Fault:
-    return Fault(Problem.TOO_LONG, given=str(length), expected=str(LONGEST))
+def _too_long(length: int) -> FlagProblem:
+    return FlagProblem(Problem.TOO_LONG, given=str(length), expected=str(LONGEST))
 
 
-def _text_notes(whole: Divided, preferences: Preferences) -> list[Note]:
+def _text_notes(whole: TokenizedPrompt, preferences: Preferences) -> list[Note]:
     links = [Note(NoteKind.LINK_IN_TEXT, "", match[0]) for match in _LINK.finditer(whole.words)]
-    rest = divide(preferences.suffix or "").text
+    rest = tokenize(preferences.suffix or "").text
     weighed = len(whole.images) > 1 and any(image.weight != 1 for image in whole.images)
     unweighted = [Note(NoteKind.PICTURES_UNWEIGHTED, "")] if weighed else []
     return [*links[:1], *unweighted, *([Note(NoteKind.SUFFIX_UNUSABLE, "", rest)] if rest else [])]
@@ -273,7 +297,7 @@ def _alternatives(line: str, preferences: Preferences, echo: str) -> list[tuple[
     meaning = cache(lambda name: permutations(preferences.options[name]))
     commands: list[tuple[str, Preferences]] = []
     for single in found.texts():
-        used = {flag.name for flag in divide(single).flags} & preferences.options.keys() - BY_NAME.keys()
+        used = {flag.name for flag in tokenize(single).flags} & preferences.options.keys() - BY_NAME.keys()
         own = {name: meaning(name) for name in sorted(used)}
         refuse_many(len(commands) + math.prod(each.count for each in own.values()), echo)
         for chosen in itertools.product(*(each.texts() for each in own.values())):
@@ -291,12 +315,12 @@ def _apart(repeats: Sequence[Parsed]) -> list[Parsed]:
 
 
 def _seeded(parsed: Parsed, seed: int) -> Parsed:
-    divided = divide(parsed.text)
+    divided = tokenize(parsed.text)
     flags = tuple(
         TypedFlag(flag.name, str(seed)) if flag.name in SEED_FLAGS else flag for flag in divided.flags
     )
     return replace(
         parsed,
         request=parsed.request.changed(seed=seed),
-        text=str(Divided(divided.text, flags)),
+        text=str(TokenizedPrompt(divided.text, flags)),
     )

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
 from typing import Any
 
-from prompts.diagnostics import Fault, Note, NoteKind
+from prompts.diagnostics import FlagProblem, Note, NoteKind
 from prompts.flag_cleanup import tidied
 from prompts.flags import BY_NAME, FLAGS, Flag, Meaning
 from prompts.preferences import Preferences
 from prompts.reference_values import RANDOM_CODE
 from prompts.style_codes import random_code
-from prompts.tokenizer import Divided, TypedFlag, clean, divide
+from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.translation import _
 from prompts.values import IDLE, Problem, Scope, WrongValue
 from storage.catalog import Catalog
@@ -41,7 +41,7 @@ class Source(IntEnum):
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenFlag:
     flag: TypedFlag
     source: Source
     option: str = ""
@@ -49,7 +49,7 @@ class Given:
 
 
 @dataclass
-class Choice:
+class ChosenFlags:
     """The flags that hold, and what they read as by the flag's name."""
 
     scope: Scope
@@ -58,31 +58,31 @@ class Choice:
     """Places of those flags in what was given."""
     places: dict[str, int] = field(default_factory=dict)
     """Of those, the ones that decide something that only one flag can."""
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FlagProblem] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 
 def gather(
-    divided: Divided, options: Mapping[str, str], preferences: Preferences
-) -> tuple[str, tuple[Given, ...]]:
+    divided: TokenizedPrompt, options: Mapping[str, str], preferences: Preferences
+) -> tuple[str, tuple[GivenFlag, ...]]:
     """The text, with that of the member's own flags, and all flags in the order in which they are shown."""
-    texts, given = [divided.text], list[Given]()
+    texts, given = [divided.text], list[GivenFlag]()
     for flag in divided.flags:
         meant = preferences.options.get(flag.name)
         if meant is None or flag.name in BY_NAME:
-            given.append(Given(flag, Source.TEXT))
+            given.append(GivenFlag(flag, Source.TEXT))
             continue
-        part = divide(meant)
+        part = tokenize(meant)
         texts += [part.text, flag.value]
-        given += (Given(own, Source.OPTION, flag.name) for own in part.flags)
+        given += (GivenFlag(own, Source.OPTION, flag.name) for own in part.flags)
     chosen, _told = tidied(TypedFlag(name, clean(value)) for name, value in options.items())
-    given += (Given(flag, Source.COMMAND) for flag in chosen)
-    given += (Given(flag, Source.SUFFIX) for flag in divide(preferences.suffix or "").flags)
-    given += (Given(flag, Source.SETTING) for flag in preferences.typed())
+    given += (GivenFlag(flag, Source.COMMAND) for flag in chosen)
+    given += (GivenFlag(flag, Source.SUFFIX) for flag in tokenize(preferences.suffix or "").flags)
+    given += (GivenFlag(flag, Source.SETTING) for flag in preferences.typed())
     return clean(" ".join(texts)), tuple(map(_with_codes, given))
 
 
-def _with_codes(each: Given) -> Given:
+def _with_codes(each: GivenFlag) -> GivenFlag:
     """With a style code in place of `--sref random`, so that what is shown draws the same again."""
     if BY_NAME.get(each.flag.name) is not BY_NAME["sref"]:
         return each
@@ -90,7 +90,7 @@ def _with_codes(each: Given) -> Given:
     return replace(each, flag=TypedFlag(each.flag.name, value))
 
 
-def scope_of(given: Sequence[Given], catalog: Catalog) -> Scope:
+def scope_of(given: Sequence[GivenFlag], catalog: Catalog) -> Scope:
     """The model that the flags ask for; where they name none that there is, the default."""
     scope = Scope(catalog, catalog[catalog.default])
     # Of the same source the last comes first, as it holds.
@@ -110,10 +110,10 @@ def scope_of(given: Sequence[Given], catalog: Catalog) -> Scope:
     return scope
 
 
-def choose(given: Sequence[Given], scope: Scope) -> Choice:
+def choose(given: Sequence[GivenFlag], scope: Scope) -> ChosenFlags:
     """Read the flags from the strongest source to the weakest."""
-    choice = Choice(scope)
-    holders: dict[str, Given] = {}
+    choice = ChosenFlags(scope)
+    holders: dict[str, GivenFlag] = {}
     for place in sorted(range(len(given)), key=lambda place: given[place].source):
         each = given[place]
         flag = BY_NAME.get(each.flag.name)
@@ -129,20 +129,22 @@ def choose(given: Sequence[Given], scope: Scope) -> Choice:
     return choice
 
 
-def _holder(flag: Flag, each: Given, holders: Mapping[str, Given]) -> Given | None:
+def _holder(flag: Flag, each: GivenFlag, holders: Mapping[str, GivenFlag]) -> GivenFlag | None:
     """The flag that decides the same already. Raw is a stylize of 0, for all that is weaker than it."""
     holder = holders.get(flag.decides)
     raw = holders.get("raw") if flag.name == "stylize" else None
     return raw if holder is None and raw is not None and raw.source < each.source else holder
 
 
-def _take(choice: Choice, place: int, each: Given, flag: Flag, holders: dict[str, Given]) -> None:
+def _take(
+    choice: ChosenFlags, place: int, each: GivenFlag, flag: Flag, holders: dict[str, GivenFlag]
+) -> None:
     try:
         value = flag.value.read(each.flag.value, choice.scope)
     except WrongValue as wrong:
         suggestion = wrong.suggestion and f"--{each.flag.name} {wrong.suggestion}"
         expected = flag.value.expected(choice.scope)
-        _reject(choice, each, Fault(wrong.problem, each.flag.name, wrong.given, expected, suggestion))
+        _reject(choice, each, FlagProblem(wrong.problem, each.flag.name, wrong.given, expected, suggestion))
         return
     holder = holders.get(flag.decides)
     if value is IDLE or flag.meaning is Meaning.NOTED:
@@ -160,7 +162,7 @@ def _take(choice: Choice, place: int, each: Given, flag: Flag, holders: dict[str
         choice.values[flag.name] = value
 
 
-def _give_way(choice: Choice, earlier: Given, later: Given) -> None:
+def _give_way(choice: ChosenFlags, earlier: GivenFlag, later: GivenFlag) -> None:
     """Of two flags that decide the same the last holds, as the last word of a hand does."""
     flag = BY_NAME[earlier.flag.name]
     choice.kept.discard(choice.places[flag.decides])
@@ -186,7 +188,7 @@ _IDLE_NOTES = {
 _NAMING_VALUES = (NoteKind.NO_VERSION, NoteKind.NO_MEANING, NoteKind.STYLE_UNKNOWN, NoteKind.ZOOM)
 
 
-def _note_idle(choice: Choice, each: Given, flag: Flag) -> None:
+def _note_idle(choice: ChosenFlags, each: GivenFlag, flag: Flag) -> None:
     """Of a flag without meaning one is told where one types it, not wherever one's suffix goes."""
     if each.source <= Source.OPTION:
         kind = _IDLE_NOTES.get(flag.decides, NoteKind.NO_MEANING)
@@ -195,7 +197,7 @@ def _note_idle(choice: Choice, each: Given, flag: Flag) -> None:
         choice.notes.append(Note(kind, each.flag.name, detail))
 
 
-def _reject(choice: Choice, each: Given, fault: Fault) -> None:
+def _reject(choice: ChosenFlags, each: GivenFlag, fault: FlagProblem) -> None:
     if each.source.typed:
         choice.faults.append(fault)
     elif each.source is Source.OPTION:
@@ -209,10 +211,10 @@ _WORKING_NAMES = [name for flag in FLAGS if flag.meaning is Meaning.WORKS for na
 _WORKING = [f"`--{flag.name}`" for flag in FLAGS if flag.meaning is Meaning.WORKS]
 
 
-def unknown(flag: TypedFlag, scope: Scope) -> Fault:
+def unknown(flag: TypedFlag, scope: Scope) -> FlagProblem:
     near, suggestion = _nearest(flag)
     expected = BY_NAME[near].value.expected(scope) if near else _(", ").join(_WORKING)
-    return Fault(Problem.UNKNOWN, flag.name, flag.value, expected, suggestion)
+    return FlagProblem(Problem.UNKNOWN, flag.name, flag.value, expected, suggestion)
 
 
 def _nearest(flag: TypedFlag) -> tuple[str | None, str | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prompts.catalog_values import named_weight
 from prompts.image_links import ImageLink, single, words
-from prompts.tokenizer import Divided
+from prompts.tokenizer import TokenizedPrompt
 from prompts.translation import _
 from prompts.values import IDLE, Codes, Idle, Number, Problem, Scope, WrongValue, one_of
 from storage.contract import HEAVIEST_STEERING, MOST_REFERENCES, SEED_SPACE, Control, Role
@@ -120,7 +120,7 @@ class Edit:
         return _("up to {most} links to pictures, then words").format(most=MOST_EDITED)
 
     def read(self, typed: str, scope: Scope) -> tuple[Edited]:  # noqa: ARG002
-        found = Divided(typed)
+        found = TokenizedPrompt(typed)
         if not found.images:
             raise WrongValue(Problem.WRONG if typed else Problem.MISSING, typed)
         if len(found.images) > MOST_EDITED:

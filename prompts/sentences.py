@@ -8,7 +8,7 @@ from itertools import islice
 from prompts import vocabulary
 from prompts.enumerations import either, few, listed
 from prompts.markdown import code, length, show_prompt
-from prompts.parser import MOST_OPTIONS, Fault, Note, NoteKind, Parsed, Problem, all_notes
+from prompts.parser import MOST_OPTIONS, FlagProblem, Note, NoteKind, Parsed, Problem, all_notes
 from prompts.translation import N_, _, ngettext
 from storage.catalog import Catalog
 
@@ -16,7 +16,7 @@ _FAULTS = 1800
 """UTF-16 units that the sentences of one refusal may have."""
 
 
-def flag_faults(faults: Iterable[Fault]) -> str:
+def flag_problems(faults: Iterable[FlagProblem]) -> str:
     """A line for each fault, as many as leave room for what follows."""
     first, *others = [_fault(fault) for fault in faults]
     lines = [first]
@@ -72,7 +72,7 @@ _WRONG = {
 }
 
 
-def _fault(fault: Fault) -> str:
+def _fault(fault: FlagProblem) -> str:
     name = code(f"--{fault.flag}")
     meant = code(fault.suggestion) if fault.suggestion else None
     perhaps = _(" Did you mean {meant}?").format(meant=meant) if meant else ""

@@ -56,7 +56,7 @@ class TypedFlag:
 
 
 @dataclass(frozen=True)
-class Divided:
+class TokenizedPrompt:
     text: str
     """Links and words as typed."""
     flags: tuple[TypedFlag, ...] = ()
@@ -95,7 +95,7 @@ def unescaped(words: str) -> str:
     return _ESCAPE.sub("", words)
 
 
-def divide(text: str) -> Divided:
+def tokenize(text: str) -> TokenizedPrompt:
     line = clean(text)
     found = [match for match in _QUOTED_OR_FLAG.finditer(line) if match["name"] is not None]
     ends = [*(match.start() for match in found), len(line)]
@@ -104,7 +104,7 @@ def divide(text: str) -> Divided:
         for match, end in zip(found, ends[1:], strict=True)
     )
     words, adapters = _without_adapters(line[: ends[0]])
-    return Divided(words, (*adapters, *flags))
+    return TokenizedPrompt(words, (*adapters, *flags))
 
 
 def _without_adapters(words: str) -> tuple[str, tuple[TypedFlag, ...]]:

@@ -9,7 +9,7 @@ from functools import partial
 from prompts import near_flags, request_builder, style_codes, weights
 from prompts.normalizer import settled
 from prompts.permutations import permutations
-from prompts.tokenizer import DASHES, Divided, TypedFlag, divide
+from prompts.tokenizer import DASHES, TokenizedPrompt, TypedFlag, tokenize
 from storage.catalog import Catalog, ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 
@@ -25,14 +25,14 @@ def command(request: GenerationRequest, catalog: Catalog) -> str:
         flags.append(TypedFlag("model", request.model))
     seed = "sameseed" if request.sameseed else "seed"
     flags.append(TypedFlag(seed, str(request.seed)))
-    return str(Divided(_words(request), tuple(flags)))
+    return str(TokenizedPrompt(_words(request), tuple(flags)))
 
 
 def literal(text: str) -> str:
     """Words of somebody else's: with their weights, but no flag, set, part or link among them."""
     unlinked = _LINK_IN_FRONT.sub("", text)
     without = re.sub(r"(?<!\\)([{}])|(?<!\\)(?=::)", r"\\\1", near_flags.escaped(unlinked))
-    return without if not divide(without).images else without.replace("://", " ")
+    return without if not tokenize(without).images else without.replace("://", " ")
 
 
 def _words(request: GenerationRequest) -> str:

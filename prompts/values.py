@@ -211,7 +211,7 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Choice:
+class OneOf:
     """One of some names, in any case, with blanks, `-` or `_` between their parts or without."""
 
     names: Callable[[Catalog], tuple[str, ...]]

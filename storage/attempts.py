@@ -170,7 +170,7 @@ def _pause_ms(blame: Blame, counted: int) -> int:
     return PAUSES_MS[min(counted, len(PAUSES_MS)) - 1]
 
 
-def hand_back(session: Session, job_id: int, attempt: int) -> None:
+def requeue(session: Session, job_id: int, attempt: int) -> None:
     """The worker shuts down: the job waits again, and the attempt does not count.
 
     Raises:

@@ -169,7 +169,7 @@ def cancel(session: Session, batch_id: int) -> list[int]:
     return live
 
 
-def take_up(session: Session, batch_id: int, message_id: int, fresh: Address) -> list[Job]:
+def resume(session: Session, batch_id: int, message_id: int, fresh: Address) -> list[Job]:
     """Go on with a fresh token in the message that was pressed. Returns the jobs that are left.
 
     Raises:
@@ -178,7 +178,7 @@ def take_up(session: Session, batch_id: int, message_id: int, fresh: Address) ->
     members.lock(session, get(session, batch_id).member_id)
     batch = _locked(session, batch_id)
     live_jobs = list(session.scalars(_live_jobs(Job.batch_id == batch_id)))
-    left = [states.take_up(session, job_id, None, fresh) for job_id in live_jobs]
+    left = [states.resume(session, job_id, None, fresh) for job_id in live_jobs]
     if left:
         batch.interaction_token, batch.token_expires_at = (
             fresh.interaction_token,

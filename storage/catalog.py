@@ -90,7 +90,7 @@ Source = Annotated[
 File = Annotated[str, Field(min_length=1), AfterValidator(_printable), AfterValidator(_whole)]
 
 
-class Table(BaseModel):
+class CatalogTable(BaseModel):
     """A table of the catalog, which has no other keys than these."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -114,14 +114,14 @@ def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
             raise ValueError(f"there is no key `{key}`: {hint}")
 
 
-class CompanionEntry(Table):
+class CompanionEntry(CatalogTable):
     """A smaller network that does something for a model."""
 
     source: Source
     """Folder or Hugging Face id."""
 
 
-class LoraEntry(Table):
+class LoraEntry(CatalogTable):
     """Small weights that are added to a model's own: a look or a subject that it was taught later."""
 
     source: Source
@@ -132,7 +132,7 @@ class LoraEntry(Table):
     """Words that it was taught with; they are read behind every prompt that lacks them."""
 
 
-class ControlEntry(Table):
+class ControlEntry(CatalogTable):
     """A control network: a picture that members bring leads where things are drawn."""
 
     source: Source
@@ -141,7 +141,7 @@ class ControlEntry(Table):
     """Form in which it is shown the picture: its edges by Canny, or as it is."""
 
 
-class AdapterEntry(Table):
+class AdapterEntry(CatalogTable):
     """An IP-Adapter: pictures are read beside the words."""
 
     source: Source
@@ -168,7 +168,7 @@ Steps = Annotated[int, Field(ge=1, le=1000)]
 Strength = Annotated[float, Field(gt=0, le=1)]
 
 
-class ModelEntry(Table):
+class ModelEntry(CatalogTable):
     """One model: where it is, what it may be asked for, and the words that flatter it.
 
     `sizes` are (width, height) in pixels; any ratio a member asks for is snapped to one of them.
@@ -283,7 +283,7 @@ def refuse_alike(names: Iterable[str], key: str) -> None:
             raise ValueError(f"{key}: members cannot tell {name!r} from {other!r}: name one otherwise")
 
 
-class Catalog(Table):
+class Catalog(CatalogTable):
     default: str
     models: dict[str, ModelEntry]
 

@@ -69,7 +69,7 @@ def sent(session: Session, export_id: int, count: int, cursor: int | None, hold_
     _change(session, export_id, sent=count, cursor=cursor, tries=0, due_at=epoch_ms() + hold_ms)
 
 
-def hand_back(session: Session, export_id: int) -> None:
+def requeue(session: Session, export_id: int) -> None:
     """Release an export from the process that was working on it; this does not count as a try."""
     before = case((Export.tries > 0, Export.tries - 1), else_=0)
     session.execute(update(Export).where(Export.id == export_id).values(due_at=epoch_ms(), tries=before))

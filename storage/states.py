@@ -60,7 +60,7 @@ def discard(session: Session, member: Member) -> list[Job]:
     return unfinished
 
 
-def take_up(session: Session, job_id: int, message_id: int | None, fresh: Address) -> Job:
+def resume(session: Session, job_id: int, message_id: int | None, fresh: Address) -> Job:
     """Go on with a fresh token in the message that was pressed; a job that is finished is left as it is.
 
     One of a batch has no message of its own.

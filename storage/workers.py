@@ -63,7 +63,7 @@ def stop(session: Session, worker_id: int) -> list[int]:
     _lock_jobs(session, [worker_id])
     running = running_jobs(session, worker_id)
     for job_id, attempt in running:
-        attempts.hand_back(session, job_id, attempt)
+        attempts.requeue(session, job_id, attempt)
     return [job_id for job_id, _ in running]
 
 

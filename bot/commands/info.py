@@ -7,7 +7,7 @@ from discord import app_commands
 from bot.components.press import Interaction, host
 from bot.components.queue import info as panel
 from bot.components.queue import read_info
-from bot.components.responses import in_time, show_privately
+from bot.components.responses import defer_if_slow, show_privately
 from prompts.translation import N_
 
 
@@ -16,4 +16,4 @@ async def info(interaction: Interaction) -> None:
     work = host(interaction).backends.database.write(
         read_info, interaction.user.id, interaction.user.display_name
     )
-    await show_privately(interaction, panel(await in_time(interaction, work, ephemeral=True)))
+    await show_privately(interaction, panel(await defer_if_slow(interaction, work, ephemeral=True)))

@@ -17,7 +17,7 @@ from bot.components.cancel import is_moderator, stop
 from bot.components.press import Interaction, host
 from bot.components.queue import guild_queue, read_guild_queue
 from bot.components.report import load_reports, reported
-from bot.components.responses import in_time, say, show_privately
+from bot.components.responses import defer_if_slow, respond, show_privately
 from bot.messages import finding, panels
 from prompts.markdown import fence, length
 from prompts.translation import N_
@@ -69,7 +69,7 @@ async def ban(
     if may_be_banned(interaction, user):
         await ban_here(interaction, user.id, reason, lasts)
     else:
-        await say(interaction, panels.no_self_ban(), ephemeral=True)
+        await respond(interaction, panels.no_self_ban(), ephemeral=True)
 
 
 @mod.command(description=N_("Let a banned member draw again"))
@@ -79,45 +79,45 @@ async def unban(interaction: Interaction, user: discord.User) -> None:
     work = backends.database.write(
         moderation.unban, member_id=user.id, guild_id=guild_id, by=interaction.user.id
     )
-    lifted = await in_time(interaction, work, ephemeral=True)
+    lifted = await defer_if_slow(interaction, work, ephemeral=True)
     backends.tickets.send()
     sentence = panels.unbanned(user.id) if lifted else panels.not_banned(user.id)
-    await say(interaction, sentence, ephemeral=True)
+    await respond(interaction, sentence, ephemeral=True)
 
 
 @mod.command(description=N_("Jobs that run or wait in this server, with a button to stop each"))
 async def queue(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     work = backends.database.read(read_guild_queue, guild_id)
-    found, paused = await in_time(interaction, work, ephemeral=True)
+    found, paused = await defer_if_slow(interaction, work, ephemeral=True)
     await show_privately(interaction, guild_queue(found, paused=paused))
 
 
 @mod.command(description=N_("Refuse new jobs in this server and hold the waiting ones"))
 async def pause(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
-    await in_time(
+    await defer_if_slow(
         interaction, backends.database.write(moderation.pause, guild_id, interaction.user.id), ephemeral=True
     )
-    await say(interaction, panels.paused(), ephemeral=True)
+    await respond(interaction, panels.paused(), ephemeral=True)
 
 
 @mod.command(description=N_("Let jobs run in this server again"))
 async def resume(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
-    await in_time(
+    await defer_if_slow(
         interaction, backends.database.write(moderation.resume, guild_id, interaction.user.id), ephemeral=True
     )
     backends.tickets.send()
-    await say(interaction, panels.resumed(), ephemeral=True)
+    await respond(interaction, panels.resumed(), ephemeral=True)
 
 
 @mod.command(description=N_("Stop one job of this server"))
 @app_commands.describe(job_id=N_("Its number, as /mod queue and file names show it"))
 async def cancel(interaction: Interaction, job_id: JobNumber) -> None:
     backends, _ = _place(interaction)
-    await in_time(interaction, stop(interaction, backends, job_id), ephemeral=True)
-    await say(interaction, panels.cancelled_by_moderator(job_id), ephemeral=True)
+    await defer_if_slow(interaction, stop(interaction, backends, job_id), ephemeral=True)
+    await respond(interaction, panels.cancelled_by_moderator(job_id), ephemeral=True)
 
 
 @mod.command(description=N_("Let a job be shown in this server again that was withheld or taken down"))
@@ -125,22 +125,22 @@ async def cancel(interaction: Interaction, job_id: JobNumber) -> None:
 async def restore(interaction: Interaction, job_id: JobNumber) -> None:
     backends, guild_id = _place(interaction)
     work = backends.database.write(takedowns.restore, job_id, guild_id, interaction.user.id)
-    lifted = await in_time(interaction, work, ephemeral=True)
+    lifted = await defer_if_slow(interaction, work, ephemeral=True)
     sentence = panels.restored(job_id) if lifted else panels.not_taken_down(job_id)
-    await say(interaction, sentence, ephemeral=True)
+    await respond(interaction, sentence, ephemeral=True)
 
 
 @mod.command(description=N_("Who did what in this server, newest first"))
 async def audit(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
-    page = await in_time(interaction, backends.database.read(read_audit, guild_id), ephemeral=True)
+    page = await defer_if_slow(interaction, backends.database.read(read_audit, guild_id), ephemeral=True)
     await show_privately(interaction, audit_page(page))
 
 
 @mod.command(description=N_("What members reported in this server, with buttons to decide"))
 async def reports(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
-    page = await in_time(interaction, load_reports(backends, guild_id), ephemeral=True)
+    page = await defer_if_slow(interaction, load_reports(backends, guild_id), ephemeral=True)
     await show_privately(interaction, reported(page), page.files())
 
 
@@ -152,13 +152,15 @@ words = Mod(parent=mod, name="words", description=N_("The words that this server
 )
 async def list_words(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
-    found = await in_time(interaction, backends.database.read(forbidden.listed, guild_id), ephemeral=True)
+    found = await defer_if_slow(
+        interaction, backends.database.read(forbidden.listed, guild_id), ephemeral=True
+    )
     title, lines = finding.words_title(len(found)), "\n".join(found)
     if length(title) + length(lines) < LISTED and "```" not in lines:
-        await say(interaction, "\n".join([title, *([fence(lines)] if found else [])]), ephemeral=True)
+        await respond(interaction, "\n".join([title, *([fence(lines)] if found else [])]), ephemeral=True)
     else:
         file = discord.File(io.BytesIO(lines.encode()), "words.txt")
-        await say(interaction, title, files=[file], ephemeral=True)
+        await respond(interaction, title, files=[file], ephemeral=True)
 
 
 @words.command(
@@ -169,12 +171,12 @@ async def add_word(interaction: Interaction, word: app_commands.Range[str, 1, WO
     backends, guild_id = _place(interaction)
     plain = _plain(word)
     if not searchable(plain):
-        await say(interaction, finding.word_unreadable(word), ephemeral=True)
+        await respond(interaction, finding.word_unreadable(word), ephemeral=True)
         return
     work = backends.database.write(forbidden.forbid, guild_id, interaction.user.id, plain)
-    added = await in_time(interaction, work, ephemeral=True)
+    added = await defer_if_slow(interaction, work, ephemeral=True)
     sentence = finding.word_added(plain) if added else finding.word_not_added(plain, forbidden.MOST)
-    await say(interaction, sentence, ephemeral=True)
+    await respond(interaction, sentence, ephemeral=True)
 
 
 @words.command(name="remove", description=N_("Let a word or phrase be asked for here again"))
@@ -183,8 +185,8 @@ async def remove_word(interaction: Interaction, word: app_commands.Range[str, 1,
     backends, guild_id = _place(interaction)
     plain = _plain(word)
     work = backends.database.write(forbidden.permit, guild_id, interaction.user.id, plain)
-    removed = await in_time(interaction, work, ephemeral=True)
-    await say(
+    removed = await defer_if_slow(interaction, work, ephemeral=True)
+    await respond(
         interaction, finding.word_removed(plain) if removed else finding.word_not_there(plain), ephemeral=True
     )
 

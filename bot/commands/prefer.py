@@ -6,7 +6,7 @@ from discord import app_commands
 from sqlalchemy.orm import Session
 
 from bot.components.press import Interaction, host
-from bot.components.responses import in_time, say
+from bot.components.responses import defer_if_slow, respond
 from bot.messages import preferences
 from prompts import parser
 from prompts.translation import N_
@@ -50,8 +50,8 @@ async def set_option(
         members.change_settings(session, member_id, options=options or None)
         return sentence
 
-    sentence = await in_time(interaction, backends.database.write(change), ephemeral=True)
-    await say(interaction, sentence, ephemeral=True)
+    sentence = await defer_if_slow(interaction, backends.database.write(change), ephemeral=True)
+    await respond(interaction, sentence, ephemeral=True)
 
 
 def _bare(name: str) -> str:
@@ -69,8 +69,8 @@ async def _names(interaction: Interaction, current: str) -> list[app_commands.Ch
 @option.command(name="list", description=N_("Your own options and what they stand for"))
 async def list_options(interaction: Interaction) -> None:
     work = host(interaction).backends.database.read(members.settings_of, interaction.user.id)
-    current = await in_time(interaction, work, ephemeral=True)
-    await say(interaction, preferences.option_list(current.get("options", {})), ephemeral=True)
+    current = await defer_if_slow(interaction, work, ephemeral=True)
+    await respond(interaction, preferences.option_list(current.get("options", {})), ephemeral=True)
 
 
 @prefer.command(description=N_("Flags that are added to every prompt of yours; nothing removes them"))
@@ -79,29 +79,29 @@ async def suffix(interaction: Interaction, new_value: app_commands.Range[str, 0,
     backends = host(interaction).backends
     checked = parser.check_suffix(new_value, backends.catalog) if new_value.strip() else ""
     work = backends.database.write(members.change_settings, interaction.user.id, suffix=checked or None)
-    await in_time(interaction, work, ephemeral=True)
-    await say(interaction, preferences.suffix_set(checked), ephemeral=True)
+    await defer_if_slow(interaction, work, ephemeral=True)
+    await respond(interaction, preferences.suffix_set(checked), ephemeral=True)
 
 
 @prefer.command(description=N_("Ask for a changed prompt at V, 🔄, pan and zoom, or no more"))
 async def remix(interaction: Interaction) -> None:
     on = await _toggle(interaction, "remix", True)
-    await say(interaction, preferences.remix_set(on), ephemeral=True)
+    await respond(interaction, preferences.remix_set(on), ephemeral=True)
 
 
 @prefer.command(description=N_("Let V1 to V4 vary pictures strongly or slightly"))
 async def variability(interaction: Interaction) -> None:
     low = await _toggle(interaction, "variability", "low")
-    await say(interaction, preferences.variability_set(not low), ephemeral=True)
+    await respond(interaction, preferences.variability_set(not low), ephemeral=True)
 
 
 @prefer.command(description=N_("Have finished jobs sent to you by direct message too, or no more"))
 async def auto_dm(interaction: Interaction) -> None:
     on = await _toggle(interaction, "auto_dm", True)
-    await say(interaction, preferences.auto_dm_set(on), ephemeral=True)
+    await respond(interaction, preferences.auto_dm_set(on), ephemeral=True)
 
 
 async def _toggle(interaction: Interaction, name: str, value: bool | str) -> bool:
     """Give a setting this value, or take it away where it has it; whether it has it now."""
     work = host(interaction).backends.database.write(members.toggle_setting, interaction.user.id, name, value)
-    return await in_time(interaction, work, ephemeral=True)
+    return await defer_if_slow(interaction, work, ephemeral=True)

@@ -6,7 +6,7 @@ from discord import app_commands
 
 from bot.components.press import Interaction, host
 from bot.components.privacy import question, read_amounts, send_export
-from bot.components.responses import in_time, show_privately
+from bot.components.responses import defer_if_slow, show_privately
 from prompts.translation import N_
 
 privacy = app_commands.Group(
@@ -24,5 +24,5 @@ async def export(interaction: Interaction) -> None:
 @privacy.command(description=N_("Delete your prompts, pictures, settings and favorites; asks once more"))
 async def delete(interaction: Interaction) -> None:
     work = host(interaction).backends.database.read(read_amounts, interaction.user.id)
-    jobs, pictures = await in_time(interaction, work, ephemeral=True)
+    jobs, pictures = await defer_if_slow(interaction, work, ephemeral=True)
     await show_privately(interaction, question(interaction.user.id, jobs, pictures))

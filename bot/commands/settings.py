@@ -5,7 +5,7 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.components.press import Interaction, host
-from bot.components.responses import in_time, show_privately
+from bot.components.responses import defer_if_slow, show_privately
 from bot.components.settings import settings as panel
 from prompts.translation import N_
 from storage import members
@@ -15,5 +15,5 @@ from storage import members
 async def settings(interaction: Interaction) -> None:
     backends = host(interaction).backends
     work = backends.database.write(members.member, interaction.user.id)
-    member = await in_time(interaction, work, ephemeral=True)
+    member = await defer_if_slow(interaction, work, ephemeral=True)
     await show_privately(interaction, panel(member.settings, backends.catalog))

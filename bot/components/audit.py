@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot.components.cancel import may_moderate
 from bot.components.press import Pressed, button, on_press
-from bot.components.responses import in_time, update
+from bot.components.responses import defer_if_slow, update
 from bot.messages import panels
 from prompts.translation import _
 from storage import moderation
@@ -40,7 +40,7 @@ async def _turn(pressed: Pressed, before: int | None) -> None:
     guild_id = pressed.interaction.guild_id
     assert guild_id is not None
     work = pressed.backends.database.read(read_audit, guild_id, before)
-    await update(pressed.interaction, audit(await in_time(pressed.interaction, work, thinking=False)))
+    await update(pressed.interaction, audit(await defer_if_slow(pressed.interaction, work, thinking=False)))
 
 
 @on_press("ma")

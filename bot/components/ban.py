@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from bot.components.cancel import may_moderate
 from bot.components.custom_ids import CustomId
-from bot.components.modals import PROMPT, Form, Submitted, field, on_submit
+from bot.components.modals import PROMPT, Form, SubmittedForm, field, on_submit
 from bot.components.press import Interaction, host
-from bot.components.responses import in_time, say
+from bot.components.responses import defer_if_slow, respond
 from bot.messages import finding, panels
 from prompts.translation import N_, _
 from storage import database, moderation
@@ -39,8 +39,8 @@ async def ban(interaction: Interaction, member_id: int, reason: str, hours: int 
             session, member_id=member_id, guild_id=guild_id, by=by, reason=reason, expires_at=expires_at
         )
 
-    made = await in_time(interaction, host(interaction).backends.database.write(change), ephemeral=True)
-    await say(interaction, panels.banned(member_id, made), ephemeral=True)
+    made = await defer_if_slow(interaction, host(interaction).backends.database.write(change), ephemeral=True)
+    await respond(interaction, panels.banned(member_id, made), ephemeral=True)
 
 
 def ban_form(member_id: int, name: str) -> Form:
@@ -58,7 +58,7 @@ def _lasts() -> discord.ui.Label[Any]:
 
 
 @on_submit("fb")
-async def _submitted(submitted: Submitted) -> None:
+async def _submitted(submitted: SubmittedForm) -> None:
     may_moderate(submitted.interaction)
     reason = submitted.text(PROMPT).strip()[:REASON_LENGTH]
     hours = [hours for hours in LASTS.values() if str(hours) in submitted.chosen(_LASTS_FIELD)]

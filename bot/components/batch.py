@@ -14,8 +14,8 @@ from bot.components.cancel import moderates
 from bot.components.image_actions import pass_over
 from bot.components.press import Interaction, Press, Pressed, button, host, on_press
 from bot.components.prompt_offers import offer_buttons
-from bot.components.responses import conclude, in_time, say, update
-from bot.components.submission_context import wish_of
+from bot.components.responses import defer_if_slow, replace_with_text, respond, update
+from bot.components.submission_context import context_of
 from bot.messages import batches as sentences
 from prompts import sentences as language
 from prompts import vocabulary
@@ -58,20 +58,20 @@ async def ask(interaction: Interaction, proposal: Proposal) -> None:
     catalog, understood = host(interaction).backends.catalog, proposal.understood
     content = sentences.question([one.text for one in understood], language.hints(understood, catalog))
     offers = vocabulary.offers([one.request for one in understood], catalog)
-    await say(interaction, content, view=question(proposal.batch.id, offers), ephemeral=True)
+    await respond(interaction, content, view=question(proposal.batch.id, offers), ephemeral=True)
 
 
 @on_press("by")
 async def _yes(pressed: Pressed) -> None:
     interaction = pressed.interaction
-    work = wishes.confirm(pressed.backends, wish_of(interaction), pressed.id)
-    confirmation = await in_time(interaction, work)
+    work = wishes.confirm(pressed.backends, context_of(interaction), pressed.id)
+    confirmation = await defer_if_slow(interaction, work)
     if not confirmation.fresh:
         await pass_over(interaction)
         return
     batch = confirmation.batch
     content = sentences.progress(batch, Tally(queued=batch.size))
-    sent = await say(interaction, content, view=cancel_batch(batch.id), ephemeral=batch.ephemeral)
+    sent = await respond(interaction, content, view=cancel_batch(batch.id), ephemeral=batch.ephemeral)
     if sent is not None:
         await pressed.backends.database.write(batches.set_progress_message, batch.id, sent)
     if confirmation.question_token is not None:
@@ -92,14 +92,14 @@ async def _close_question(interaction: Interaction, token: str, content: str) ->
 async def _no(pressed: Pressed) -> None:
     interaction = pressed.interaction
     work = wishes.decline(pressed.backends, interaction.user.id, pressed.id)
-    await in_time(interaction, work, thinking=False)
-    await conclude(interaction, sentences.declined())
+    await defer_if_slow(interaction, work, thinking=False)
+    await replace_with_text(interaction, sentences.declined())
 
 
 @on_press("bc")
 async def _cancel(pressed: Pressed) -> None:
     work = stop_batch(pressed.interaction, pressed.backends, pressed.id)
-    await in_time(pressed.interaction, work, thinking=False)
+    await defer_if_slow(pressed.interaction, work, thinking=False)
     await update(pressed.interaction, cancel_batch(pressed.id, stopping=True))
 
 

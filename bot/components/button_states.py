@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from bot.components.custom_ids import CustomId
 from bot.components.grid import grid
 from bot.components.press import Interaction
-from bot.components.responses import repaint, update
+from bot.components.responses import refresh_buttons, update
 from bot.components.single_image import single
 from prompts.translation import spoken
 from storage import deliveries, jobs, members
@@ -89,11 +89,13 @@ async def buttons_of_message(
     return await _view(interaction, backends, state)
 
 
-async def recolour(interaction: Interaction, backends: Backends, custom_id: CustomId, state: State) -> None:
+async def refresh_buttons_of(
+    interaction: Interaction, backends: Backends, custom_id: CustomId, state: State
+) -> None:
     """Answer a press by showing `state`; and once more, where another press has changed it meanwhile."""
     await update(interaction, await _view(interaction, backends, state))
     if await backends.database.read(state_of, custom_id) != state:
-        await repaint(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
+        await refresh_buttons(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
 
 
 async def _view(interaction: Interaction, backends: Backends, state: State) -> discord.ui.View:

@@ -6,7 +6,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.components.press import Interaction, Pressed, button, on_press
-from bot.components.responses import in_time, update
+from bot.components.responses import defer_if_slow, update
 from prompts.translation import N_, _
 from storage import jobs, moderation, states
 from storage.backends import Backends
@@ -78,5 +78,5 @@ async def stop(interaction: Interaction, backends: Backends, job_id: int) -> Non
 @on_press("c")
 async def _cancel(pressed: Pressed) -> None:
     work = stop(pressed.interaction, pressed.backends, pressed.id)
-    await in_time(pressed.interaction, work, thinking=False)
+    await defer_if_slow(pressed.interaction, work, thinking=False)
     await update(pressed.interaction, cancel(pressed.id, stopping=True))

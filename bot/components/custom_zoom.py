@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from actions import outpainting, submit
-from actions.input_images import Arrivals
+from actions.input_images import InputImages
 from bot.components.custom_ids import CustomId
 from bot.components.image_actions import begin
-from bot.components.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.components.modals import PROMPT, Form, SubmittedForm, on_submit, open_form
 from bot.components.press import Pressed, on_press
-from bot.components.responses import in_time_for_form
-from bot.components.submission_context import wish_of
+from bot.components.responses import await_before_form
+from bot.components.submission_context import context_of
 from bot.messages import forms
 from storage import jobs
 
@@ -25,16 +25,16 @@ def _form(session: Session, image_id: int, member_id: int) -> Form:
 @on_press("zc")
 async def _open(pressed: Pressed) -> None:
     work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
-    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
+    await open_form(pressed.interaction, await await_before_form(pressed.interaction, work))
 
 
 @on_submit("fz")
-async def _zoom(form: Submitted) -> None:
+async def _zoom(form: SubmittedForm) -> None:
     text = form.text(PROMPT)
     work = submit.derive(
         form.backends,
-        wish_of(form.interaction),
+        context_of(form.interaction),
         lambda session, catalog: outpainting.custom_zoom(session, catalog, form.id, text),
-        Arrivals(form.backends, form.interaction.user.id),
+        InputImages(form.backends, form.interaction.user.id),
     )
     await begin(form.interaction, form.custom_id, work)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from bot.components.cancel import is_moderator
 from bot.components.press import Interaction, Pressed, button, on_press
-from bot.components.responses import conclude, in_time, say
+from bot.components.responses import defer_if_slow, replace_with_text, respond
 from bot.discord_io import removals
 from bot.messages import image_actions
 from prompts.translation import _
@@ -41,9 +41,9 @@ def _own(session: Session, interaction: Interaction, image_id: int) -> tuple[Job
 async def _ask(pressed: Pressed) -> None:
     interaction = pressed.interaction
     work = pressed.backends.database.read(_own, interaction, pressed.id)
-    _, own = await in_time(interaction, work, ephemeral=True)
+    _, own = await defer_if_slow(interaction, work, ephemeral=True)
     question = image_actions.really_delete() if own else image_actions.really_take_down()
-    await say(interaction, question, view=confirmation(pressed.id), ephemeral=True)
+    await respond(interaction, question, view=confirmation(pressed.id), ephemeral=True)
 
 
 @on_press("rmy")
@@ -60,7 +60,7 @@ async def _delete(pressed: Pressed) -> None:
         left = await removals.delete_messages(interaction.client, shown)
         return image_actions.taken_down(job.id, message_stays=bool(left))
 
-    await conclude(interaction, await in_time(interaction, work(), thinking=False))
+    await replace_with_text(interaction, await defer_if_slow(interaction, work(), thinking=False))
 
 
 def _take_down(session: Session, interaction: Interaction, job: Job, image_id: int) -> list[Message]:
@@ -75,4 +75,4 @@ def _take_down(session: Session, interaction: Interaction, job: Job, image_id: i
 
 @on_press("rmn")
 async def _keep(pressed: Pressed) -> None:
-    await conclude(pressed.interaction, image_actions.kept())
+    await replace_with_text(pressed.interaction, image_actions.kept())

@@ -8,15 +8,15 @@ import discord
 
 from actions import readings, submit
 from actions.downloads import File
-from actions.input_images import Arrivals
+from actions.input_images import InputImages
 from actions.readings import Brought
-from actions.submit import Asked
+from actions.submit import SubmittedJob
 from bot.components import embedded_commands, imagine
 from bot.components.image_actions import announce
 from bot.components.press import Interaction, Pressed, button, host, on_press
 from bot.components.prompt_buttons import numbers
-from bot.components.responses import in_time
-from bot.components.submission_context import wish_of
+from bot.components.responses import defer_if_slow
+from bot.components.submission_context import context_of
 from bot.discord_io.attachments import AttachedFile
 from prompts.translation import _
 from storage.errors import Refused
@@ -55,16 +55,16 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     Raises:
         PictureRefused, NoDescriber, and any other Refused: nothing was written, nothing answered.
     """
-    backends, wish = host(interaction).backends, wish_of(interaction)
+    backends, wish = host(interaction).backends, context_of(interaction)
     given = source if isinstance(source, str) else AttachedFile(source)
 
-    async def work() -> tuple[Asked, Brought]:
+    async def work() -> tuple[SubmittedJob, Brought]:
         await submit.check_asker(backends, wish)
-        async with Arrivals(backends, wish.member_id) as arrivals:
+        async with InputImages(backends, wish.member_id) as arrivals:
             (brought,) = await _brought(arrivals, [given])
             return await readings.describe(backends, wish, brought), brought
 
-    asked, brought = await in_time(interaction, work())
+    asked, brought = await defer_if_slow(interaction, work())
     await announce(interaction, asked)
     if asked.fresh:
         await embedded_commands.tell(interaction, [brought.texts])
@@ -76,18 +76,18 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
     Raises:
         PictureRefused, DuplicateImages, NoDescriber, and any other Refused: nothing was written.
     """
-    backends, wish = host(interaction).backends, wish_of(interaction)
+    backends, wish = host(interaction).backends, context_of(interaction)
 
-    async def work() -> Asked:
+    async def work() -> SubmittedJob:
         await submit.check_asker(backends, wish)
-        async with Arrivals(backends, wish.member_id) as arrivals:
+        async with InputImages(backends, wish.member_id) as arrivals:
             brought = await _brought(arrivals, [AttachedFile(image) for image in images])
             return await readings.blend(backends, wish, brought, dimensions)
 
-    await announce(interaction, await in_time(interaction, work()))
+    await announce(interaction, await defer_if_slow(interaction, work()))
 
 
-async def _brought(arrivals: Arrivals, sources: Sequence[File | str]) -> list[Brought]:
+async def _brought(arrivals: InputImages, sources: Sequence[File | str]) -> list[Brought]:
     kept = await arrivals.receive(sources)
     return [
         Brought(one.key, one.width, one.height, _name(source)[:LONGEST_NAME], one.texts)
@@ -108,13 +108,13 @@ def _press(pressed: Pressed) -> str:
 
 @on_press("dr")
 async def _again(pressed: Pressed) -> None:
-    wish = wish_of(pressed.interaction, _press(pressed))
+    wish = context_of(pressed.interaction, _press(pressed))
     work = readings.describe_again(pressed.backends, wish, pressed.id)
-    await announce(pressed.interaction, await in_time(pressed.interaction, work))
+    await announce(pressed.interaction, await defer_if_slow(pressed.interaction, work))
 
 
 @on_press("da")
 async def _imagine_all(pressed: Pressed) -> None:
     member_id = pressed.interaction.user.id
     work = pressed.backends.database.read(readings.all_prompts, pressed.id, member_id)
-    await imagine.imagine(pressed.interaction, await in_time(pressed.interaction, work))
+    await imagine.imagine(pressed.interaction, await defer_if_slow(pressed.interaction, work))

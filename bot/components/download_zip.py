@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from bot.components.custom_ids import numbers
 from bot.components.history import shown_images
 from bot.components.press import Interaction, Pressed, on_press
-from bot.components.responses import promise, say
+from bot.components.responses import defer_ephemeral, respond
 from bot.discord_io import archives
-from bot.discord_io.archives import Entry
+from bot.discord_io.archives import ArchiveEntry
 from bot.discord_io.uploads import MARGIN
 from bot.messages import histories as said
 from storage import members
@@ -37,7 +37,7 @@ def room(interaction: Interaction) -> int:
 
 
 async def hand_over(
-    interaction: Interaction, groups: Sequence[Sequence[Entry]], stem: str, contents: Contents
+    interaction: Interaction, groups: Sequence[Sequence[ArchiveEntry]], stem: str, contents: Contents
 ) -> None:
     """Send each group as a ZIP file in a private message of its own.
 
@@ -48,14 +48,14 @@ async def hand_over(
         content, view = contents(place, archive.lost)
         files = [discord.File(io.BytesIO(archive.data), f"{stem}_{place + 1}.zip")]
         if place == 0:
-            await say(interaction, content, view=view or MISSING, files=files, ephemeral=True)
+            await respond(interaction, content, view=view or MISSING, files=files, ephemeral=True)
         else:
             await interaction.followup.send(content, view=view or MISSING, files=files, ephemeral=True)
 
 
 def read_originals(
     session: Session, backends: Backends, member_id: int, job_ids: Sequence[int]
-) -> list[Entry]:
+) -> list[ArchiveEntry]:
     """The pictures of these jobs, as far as they are the member's or they marked one of them."""
     entries = []
     for job_id in sorted(job_ids):
@@ -64,20 +64,20 @@ def read_originals(
             continue
         name = session.get_one(Member, job.member_id).name
         images = shown_images(session, job)
-        entries += [Entry.of_picture(backends.images, job, image, name) for image in images]
+        entries += [ArchiveEntry.of_picture(backends.images, job, image, name) for image in images]
     return entries
 
 
 @on_press("hz")
 async def _zip(pressed: Pressed) -> None:
     interaction, backends = pressed.interaction, pressed.backends
-    await promise(interaction)
+    await defer_ephemeral(interaction)
     job_ids = numbers(pressed.values)
     entries = await backends.database.read(read_originals, backends, interaction.user.id, job_ids)
     groups, _ = archives.split(entries, room(interaction))
     if not groups:
         sentence = said.none_fits(room(interaction)) if entries else said.nothing_to_zip()
-        await say(interaction, sentence, ephemeral=True)
+        await respond(interaction, sentence, ephemeral=True)
         return
     sent = groups[:MESSAGES]
     fit = sum(map(len, sent))

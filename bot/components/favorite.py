@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from bot.components.button_states import SingleState, recolour
+from bot.components.button_states import SingleState, refresh_buttons_of
 from bot.components.press import Pressed, on_press
-from bot.components.responses import in_time
+from bot.components.responses import defer_if_slow
 from bot.messages import panels
 from storage import jobs, members
 
@@ -21,6 +21,6 @@ async def _favorite(pressed: Pressed) -> None:
         marked = members.toggle_favorite(session, member_id, pressed.id)
         return marked, SingleState.read(session, pressed.id)
 
-    marked, state = await in_time(interaction, backends.database.write(toggle), thinking=False)
-    await recolour(interaction, backends, pressed.custom_id, state)
+    marked, state = await defer_if_slow(interaction, backends.database.write(toggle), thinking=False)
+    await refresh_buttons_of(interaction, backends, pressed.custom_id, state)
     await interaction.followup.send(panels.favorite(marked), ephemeral=True)

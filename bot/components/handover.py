@@ -10,9 +10,9 @@ from bot import messages
 from bot.components.batch import cancel_batch, cancel_button
 from bot.components.cancel import LABEL, cancel
 from bot.components.press import Interaction, Pressed, button, on_press
-from bot.components.responses import change, in_time
+from bot.components.responses import defer_if_slow, edit
 from bot.components.show import request_here
-from bot.components.submission_context import address_of, wish_of
+from bot.components.submission_context import address_of, context_of
 from bot.messages import batches as batch_messages
 from prompts.translation import N_, _
 from storage import batches, jobs, states
@@ -48,19 +48,19 @@ def _show(job_id: int) -> discord.ui.View:
 async def _show_here(pressed: Pressed) -> None:
     """Show in the pressed message how far the job is, and go on there; or post its pictures below."""
     interaction, backends = pressed.interaction, pressed.backends
-    wish = wish_of(interaction)
+    wish = context_of(interaction)
     submit.check_place(backends, wish)
     work = backends.database.read(_read, pressed.id, wish.address)
-    job, ahead = await in_time(interaction, work, thinking=False)
+    job, ahead = await defer_if_slow(interaction, work, thinking=False)
     if not JobState(job.state).finished:
-        await change(interaction, _unfinished(job, ahead), cancel(job.id))
+        await edit(interaction, _unfinished(job, ahead), cancel(job.id))
         # Not before the answer: until then Discord does not know the token.
         job = await backends.database.write(_take_up, interaction, job.id)
     if job.state == JobState.SUCCEEDED:
-        await change(interaction, messages.shown_below(job), _show(job.id))
+        await edit(interaction, messages.shown_below(job), _show(job.id))
         await backends.database.write(request_here, wish, job.id)
     elif JobState(job.state).finished:
-        await change(interaction, messages.without_pictures(job), None)
+        await edit(interaction, messages.without_pictures(job), None)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
 
 
@@ -68,13 +68,13 @@ async def _show_here(pressed: Pressed) -> None:
 async def _show_batch_here(pressed: Pressed) -> None:
     """Show in the pressed message how far the batch is, and go on there with what is left of it."""
     interaction, backends = pressed.interaction, pressed.backends
-    wish = wish_of(interaction)
+    wish = context_of(interaction)
     submit.check_place(backends, wish)
     work = backends.database.read(_read_batch, pressed.id, wish.address)
-    batch, tally = await in_time(interaction, work, thinking=False)
+    batch, tally = await defer_if_slow(interaction, work, thinking=False)
     stopping = batch.cancel_requested_at is not None
     view = None if tally.finished else cancel_batch(batch.id, stopping=stopping)
-    await change(interaction, batch_messages.progress(batch, tally), view)
+    await edit(interaction, batch_messages.progress(batch, tally), view)
     # Not before the answer: until then Discord does not know the token.
     for job in await backends.database.write(_take_up_batch, interaction, batch.id):
         backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
@@ -89,7 +89,7 @@ def _read_batch(session: Session, batch_id: int, here: Address) -> tuple[Batch, 
 
 def _take_up_batch(session: Session, interaction: Interaction, batch_id: int) -> list[Job]:
     assert interaction.message is not None
-    return batches.take_up(session, batch_id, interaction.message.id, address_of(interaction))
+    return batches.resume(session, batch_id, interaction.message.id, address_of(interaction))
 
 
 def _read(session: Session, job_id: int, here: Address) -> tuple[Job, int]:
@@ -106,4 +106,4 @@ def _unfinished(job: Job, ahead: int) -> str:
 
 def _take_up(session: Session, interaction: Interaction, job_id: int) -> Job:
     assert interaction.message is not None
-    return states.take_up(session, job_id, interaction.message.id, address_of(interaction))
+    return states.resume(session, job_id, interaction.message.id, address_of(interaction))

@@ -16,7 +16,7 @@ from bot.components.custom_ids import CustomId
 from bot.components.history_search import DAYS, KINDS, Search, model_number
 from bot.components.jump_links import jump_url
 from bot.components.press import Interaction, Press, Pressed, button, on_press
-from bot.components.responses import in_time, show_privately, update
+from bot.components.responses import defer_if_slow, show_privately, update
 from bot.messages import histories as said
 from prompts.translation import _
 from storage import jobs, members, pictures
@@ -34,7 +34,7 @@ CHOICES = 25
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     job: Job
     jump_url: str | None
     own: bool
@@ -47,9 +47,9 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Page:
+class HistoryPage:
     wanted: Search
-    entries: tuple[Entry, ...]
+    entries: tuple[HistoryEntry, ...]
     newer: bool
     older: bool
 
@@ -60,10 +60,10 @@ class Page:
 
 async def load_page(
     backends: Backends, member_id: int, wanted: Search, before: int | None = None, after: int | None = None
-) -> Page:
+) -> HistoryPage:
     """The page of jobs older than `before`, or newer than `after`, or else the newest."""
 
-    def read(session: Session) -> Page:
+    def read(session: Session) -> HistoryPage:
         model = None if wanted.model is None else wanted.model_name(backends.catalog) or ""
         found = members.history(
             session,
@@ -83,15 +83,15 @@ async def load_page(
             _entry(session, backends.images, job, member_id, marked=wanted.favorites) for job in shown
         )
         newer, older = (before is not None, more) if after is None else (more, True)
-        return Page(wanted, entries, newer, older)
+        return HistoryPage(wanted, entries, newer, older)
 
     return await backends.database.read(read)
 
 
-def _entry(session: Session, store: ImageStore, job: Job, member_id: int, *, marked: bool) -> Entry:
+def _entry(session: Session, store: ImageStore, job: Job, member_id: int, *, marked: bool) -> HistoryEntry:
     """With the job's pictures, or those alone that the member marked."""
     images = members.marked(session, member_id, [job.id]) if marked else shown_images(session, job)
-    return Entry(job, jump_url(session, job), job.member_id == member_id, thumbnail(store, images))
+    return HistoryEntry(job, jump_url(session, job), job.member_id == member_id, thumbnail(store, images))
 
 
 def shown_images(session: Session, job: Job) -> list[Image]:
@@ -118,7 +118,7 @@ def _tile(store: ImageStore, image: Image) -> PilImage.Image:
         return picture
 
 
-def history(page: Page, catalog: Catalog) -> discord.ui.LayoutView:
+def history(page: HistoryPage, catalog: Catalog) -> discord.ui.LayoutView:
     """A page of pictures with their prompts and buttons, and menus to filter and to take them."""
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(_box(page, catalog))
@@ -129,7 +129,7 @@ def history(page: Page, catalog: Catalog) -> discord.ui.LayoutView:
     return view
 
 
-def _box(page: Page, catalog: Catalog) -> discord.ui.Container[Any]:
+def _box(page: HistoryPage, catalog: Catalog) -> discord.ui.Container[Any]:
     wanted = page.wanted
     entry = catalog.models.get(wanted.model_name(catalog) or "")
     title = said.title(
@@ -176,7 +176,7 @@ def _filters(wanted: Search, catalog: Catalog) -> Press:
     return Press(menu)
 
 
-def _taking(entries: Sequence[Entry]) -> Press:
+def _taking(entries: Sequence[HistoryEntry]) -> Press:
     """The menu in which jobs are chosen to be taken away as a ZIP file."""
     options = [
         discord.SelectOption(label=said.choice(entry.job), value=str(entry.job.id)) for entry in entries
@@ -190,7 +190,7 @@ def _taking(entries: Sequence[Entry]) -> Press:
     return Press(menu)
 
 
-def _turning(page: Page) -> list[Press]:
+def _turning(page: HistoryPage) -> list[Press]:
     """The page's buttons; `n` and `text` are the search."""
     wanted = page.wanted
     first = page.entries[0].job.id if page.entries else 0
@@ -209,13 +209,13 @@ async def _turn(
 ) -> None:
     interaction, backends = pressed.interaction, pressed.backends
 
-    async def work() -> Page:
+    async def work() -> HistoryPage:
         page = await load_page(backends, interaction.user.id, wanted, before, after)
         if page.entries or (before is None and after is None):
             return page
         return await load_page(backends, interaction.user.id, wanted)
 
-    page = await in_time(interaction, work(), thinking=False)
+    page = await defer_if_slow(interaction, work(), thinking=False)
     await update(interaction, history(page, backends.catalog), files=page.files())
 
 
@@ -245,5 +245,5 @@ async def _filter(pressed: Pressed) -> None:
 
 async def open_history(interaction: Interaction, backends: Backends, wanted: Search) -> None:
     """Answer `/history` or `/favorites` with its newest page."""
-    page = await in_time(interaction, load_page(backends, interaction.user.id, wanted), ephemeral=True)
+    page = await defer_if_slow(interaction, load_page(backends, interaction.user.id, wanted), ephemeral=True)
     await show_privately(interaction, history(page, backends.catalog), page.files())

@@ -16,20 +16,20 @@ from discord.utils import MISSING
 from sqlalchemy.orm import Session
 
 from actions import outpainting, submit, variations
-from actions.input_images import Arrivals
+from actions.input_images import InputImages
 from actions.outpainting import Outpainting
-from actions.submit import Asked, Derive, Wish
-from actions.variations import Cell, Derived, Upscaling, Variation
+from actions.submit import Derive, SubmissionContext, SubmittedJob
+from actions.variations import Cell, DerivedJob, Upscaling, Variation
 from bot import messages
-from bot.components.button_states import State, buttons_of_message, recolour, state_of
+from bot.components.button_states import State, buttons_of_message, refresh_buttons_of, state_of
 from bot.components.cancel import cancel
 from bot.components.custom_ids import CustomId
-from bot.components.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.components.modals import PROMPT, Form, SubmittedForm, on_submit, open_form
 from bot.components.press import Interaction, Pressed, UnknownButton, host, on_press
 from bot.components.prompt_offers import VERB as OFFER
 from bot.components.prompt_offers import offer_view
-from bot.components.responses import in_time, in_time_for_form, repaint, say
-from bot.components.submission_context import wish_of
+from bot.components.responses import await_before_form, defer_if_slow, refresh_buttons, respond
+from bot.components.submission_context import context_of
 from bot.messages import forms, refusals
 from prompts import vocabulary
 from storage import jobs
@@ -39,13 +39,13 @@ from storage.tables import Member
 
 
 @dataclass(frozen=True)
-class Deed:
+class ImageAction:
     """A button's form, in which the prompt can be changed first, and the function that derives its job."""
 
     title: Callable[[], str]
     prompt: Callable[[Session, CustomId], str]
     """Text that fills the form."""
-    derive: Callable[[Session, Catalog, CustomId, Remix], Derived]
+    derive: Callable[[Session, Catalog, CustomId, Remix], DerivedJob]
 
 
 @dataclass(frozen=True)
@@ -64,30 +64,30 @@ def _prompt_of_picture(session: Session, custom_id: CustomId) -> str:
     return variations.prompt_of(session, picture=custom_id.id)
 
 
-def _variation(action: Variation) -> Deed:
-    def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> Derived:
+def _variation(action: Variation) -> ImageAction:
+    def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> DerivedJob:
         return variations.vary(session, catalog, custom_id.id, action, remix.text)
 
-    return Deed(forms.remix_title, _prompt_of_picture, derive)
+    return ImageAction(forms.remix_title, _prompt_of_picture, derive)
 
 
-def _outpainting(action: Outpainting, title: Callable[[], str]) -> Deed:
-    def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> Derived:
+def _outpainting(action: Outpainting, title: Callable[[], str]) -> ImageAction:
+    def derive(session: Session, catalog: Catalog, custom_id: CustomId, remix: Remix) -> DerivedJob:
         return outpainting.outpaint(session, catalog, custom_id.id, action, remix.text)
 
-    return Deed(title, _prompt_of_picture, derive)
+    return ImageAction(title, _prompt_of_picture, derive)
 
 
-DEEDS: Mapping[str, Deed] = MappingProxyType(
+IMAGE_ACTIONS: Mapping[str, ImageAction] = MappingProxyType(
     {
-        "v": Deed(
+        "v": ImageAction(
             forms.remix_title,
             lambda session, custom_id: variations.prompt_of(session, picture=_cell(custom_id)),
             lambda session, catalog, custom_id, remix: variations.vary(
                 session, catalog, _cell(custom_id), Action.VARY, remix.text, subtle=remix.subtle
             ),
         ),
-        "r": Deed(
+        "r": ImageAction(
             forms.reroll_title,
             lambda session, custom_id: variations.prompt_of(session, job_id=custom_id.id),
             lambda session, catalog, custom_id, remix: variations.reroll(
@@ -124,14 +124,14 @@ def _button_of(form_id: CustomId) -> CustomId:
     return CustomId(form_id.text or "", form_id.id, form_id.n or None)
 
 
-async def announce(interaction: Interaction, asked: Asked) -> None:
+async def announce(interaction: Interaction, asked: SubmittedJob) -> None:
     """Answer with the job's "(Waiting to start)", and privately with what its member should know."""
     if not asked.fresh:
         await pass_over(interaction)
         return
     job = asked.job
     content = messages.waiting(job, asked.ahead)
-    sent = await say(interaction, content, view=cancel(job.id), ephemeral=job.ephemeral)
+    sent = await respond(interaction, content, view=cancel(job.id), ephemeral=job.ephemeral)
     if sent is not None:
         await host(interaction).backends.database.write(jobs.set_progress_message, job.id, sent)
     catalog = host(interaction).backends.catalog
@@ -144,7 +144,7 @@ async def announce(interaction: Interaction, asked: Asked) -> None:
 @on_press(OFFER)
 async def _draw_offer(pressed: Pressed) -> None:
     work = submit.imagine(pressed.backends, _wish(pressed), pressed.custom_id.text or "")
-    await announce(pressed.interaction, await in_time(pressed.interaction, work))
+    await announce(pressed.interaction, await defer_if_slow(pressed.interaction, work))
 
 
 async def pass_over(interaction: Interaction) -> None:
@@ -157,20 +157,22 @@ async def pass_over(interaction: Interaction) -> None:
         await interaction.delete_original_response()
 
 
-async def begin(interaction: Interaction, custom_id: CustomId, work: Coroutine[Any, Any, Asked]) -> None:
+async def begin(
+    interaction: Interaction, custom_id: CustomId, work: Coroutine[Any, Any, SubmittedJob]
+) -> None:
     """Answer a press, or a button's form, that makes a job; then colour the button."""
-    await announce(interaction, await in_time(interaction, work))
+    await announce(interaction, await defer_if_slow(interaction, work))
     await _colour(interaction, custom_id)
 
 
 async def _colour(interaction: Interaction, custom_id: CustomId) -> None:
     backends = host(interaction).backends
-    await repaint(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
+    await refresh_buttons(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
 
 
-def _wish(pressed: Pressed) -> Wish:
+def _wish(pressed: Pressed) -> SubmissionContext:
     press = f"{pressed.interaction.user.id}:{pressed.custom_id}"
-    return wish_of(pressed.interaction, press)
+    return context_of(pressed.interaction, press)
 
 
 def _settings(session: Session, member_id: int) -> Mapping[str, Any]:
@@ -178,15 +180,15 @@ def _settings(session: Session, member_id: int) -> Mapping[str, Any]:
     return {} if member is None else member.settings
 
 
-def _making(deed: Deed, custom_id: CustomId, member_id: int, text: str | None = None) -> Derive:
-    def make(session: Session, catalog: Catalog) -> Derived:
+def _making(deed: ImageAction, custom_id: CustomId, member_id: int, text: str | None = None) -> Derive:
+    def make(session: Session, catalog: Catalog) -> DerivedJob:
         subtle = _settings(session, member_id).get("variability") == "low"
         return deed.derive(session, catalog, custom_id, Remix(text, subtle))
 
     return make
 
 
-def _remix_form(session: Session, member_id: int, deed: Deed, custom_id: CustomId) -> Form | None:
+def _remix_form(session: Session, member_id: int, deed: ImageAction, custom_id: CustomId) -> Form | None:
     """The form that comes first, for a member who has Remix on."""
     if not _settings(session, member_id).get("remix"):
         return None
@@ -197,33 +199,33 @@ def _remix_form(session: Session, member_id: int, deed: Deed, custom_id: CustomI
 async def _do(pressed: Pressed) -> None:
     """Draw what the button says, or open its form where the member has Remix on."""
     interaction, backends, custom_id = pressed.interaction, pressed.backends, pressed.custom_id
-    deed, member_id = DEEDS[custom_id.verb], interaction.user.id
+    deed, member_id = IMAGE_ACTIONS[custom_id.verb], interaction.user.id
 
     look = backends.database.read(_remix_form, member_id, deed, custom_id)
-    form = await in_time_for_form(interaction, look, ephemeral=False)
+    form = await await_before_form(interaction, look, ephemeral=False)
     if form is not None:
         await open_form(interaction, form)
         return
     make = _making(deed, custom_id, member_id)
-    work = submit.derive(backends, _wish(pressed), make, Arrivals(backends, member_id))
+    work = submit.derive(backends, _wish(pressed), make, InputImages(backends, member_id))
     await begin(interaction, custom_id, work)
 
 
-for _verb in DEEDS:
+for _verb in IMAGE_ACTIONS:
     on_press(_verb)(_do)
 
 
 @on_submit("fx")
-async def _remixed(form: Submitted) -> None:
+async def _remixed(form: SubmittedForm) -> None:
     interaction, backends = form.interaction, form.backends
     custom_id = _button_of(form.custom_id)
-    deed = DEEDS.get(custom_id.verb)
+    deed = IMAGE_ACTIONS.get(custom_id.verb)
     if deed is None:
         raise UnknownButton(str(form.custom_id))
 
     make = _making(deed, custom_id, interaction.user.id, form.text(PROMPT))
-    arrivals = Arrivals(backends, interaction.user.id)
-    work = submit.derive(backends, wish_of(interaction), make, arrivals)
+    arrivals = InputImages(backends, interaction.user.id)
+    work = submit.derive(backends, context_of(interaction), make, arrivals)
     await begin(interaction, custom_id, work)
 
 
@@ -233,7 +235,7 @@ async def _upscale(pressed: Pressed) -> None:
         pressed.backends,
         _wish(pressed),
         lambda session, catalog: variations.upscale(session, catalog, pressed.id, action),
-        Arrivals(pressed.backends, pressed.interaction.user.id),
+        InputImages(pressed.backends, pressed.interaction.user.id),
     )
     await begin(pressed.interaction, pressed.custom_id, work)
 
@@ -247,7 +249,9 @@ async def _pick(pressed: Pressed) -> None:
     interaction, backends, custom_id = pressed.interaction, pressed.backends, pressed.custom_id
 
     async def work() -> State:
-        await submit.pick(backends, wish_of(interaction), _cell(custom_id))
+        await submit.pick(backends, context_of(interaction), _cell(custom_id))
         return await backends.database.read(state_of, custom_id)
 
-    await recolour(interaction, backends, custom_id, await in_time(interaction, work(), thinking=False))
+    await refresh_buttons_of(
+        interaction, backends, custom_id, await defer_if_slow(interaction, work(), thinking=False)
+    )

@@ -13,14 +13,14 @@ from actions import batches, submit
 from actions.batches import Proposal
 from actions.downloads import File
 from actions.image_prompts import beginning_with, links, noting_left_out, reading, used
-from actions.input_images import Arrivals
+from actions.input_images import InputImages
 from actions.recall import recall
-from actions.submit import Asked, Found
+from actions.submit import FoundPrompt, SubmittedJob
 from bot.components.batch import ask
 from bot.components.image_actions import announce
 from bot.components.press import Interaction, host
-from bot.components.responses import in_time
-from bot.components.submission_context import wish_of
+from bot.components.responses import defer_if_slow
+from bot.components.submission_context import context_of
 from bot.discord_io.attachments import AttachedFile
 from prompts.parser import Parsed, Preferences
 from storage.backends import Backends
@@ -36,7 +36,7 @@ async def imagine(
     attachments: Sequence[discord.Attachment] = (),
     again: str | None = None,
     preferences: Preferences | None = None,
-    found: Found | None = None,
+    found: FoundPrompt | None = None,
 ) -> Sequence[Mapping[str, str]]:
     """Draw what a member typed, and answer; return what the files of its pictures say beside their pixels.
 
@@ -46,10 +46,10 @@ async def imagine(
     Raises:
         Refused: any of its kinds; nothing was written, nothing answered.
     """
-    backends, wish = host(interaction).backends, wish_of(interaction)
-    arrivals = Arrivals(backends, wish.member_id)
+    backends, wish = host(interaction).backends, context_of(interaction)
+    arrivals = InputImages(backends, wish.member_id)
 
-    async def work() -> Asked | Proposal:
+    async def work() -> SubmittedJob | Proposal:
         typed = text
         if again is not None:
             typed = await backends.database.read(recall, wish.member_id, again, text)
@@ -65,7 +65,7 @@ async def imagine(
                 return await submit.draw(backends, wish, parsed[0], found)
             return await batches.propose(backends, wish, typed, parsed)
 
-    outcome = await in_time(interaction, work())
+    outcome = await defer_if_slow(interaction, work())
     if isinstance(outcome, Proposal):
         await ask(interaction, outcome)
         return arrivals.texts
@@ -75,7 +75,7 @@ async def imagine(
 
 async def with_pictures(
     backends: Backends,
-    arrivals: Arrivals,
+    arrivals: InputImages,
     parsed: Sequence[Parsed],
     files: Sequence[File],
 ) -> list[Parsed]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bot.components.cancel import may_moderate
 from bot.components.jump_links import jump_url
 from bot.components.press import Pressed, button, on_press
-from bot.components.responses import in_time, update
+from bot.components.responses import defer_if_slow, update
 from bot.messages import finding
 from prompts.translation import _
 from storage.tables import Job
@@ -22,23 +22,25 @@ PAGE = 8
 
 
 @dataclass(frozen=True)
-class Found:
+class MemberJobs:
     jobs: Sequence[Job]
     links: Sequence[str | None]
     older: bool
 
 
-def read_member_jobs(session: Session, member_id: int, guild_id: int, before: int | None = None) -> Found:
+def read_member_jobs(
+    session: Session, member_id: int, guild_id: int, before: int | None = None
+) -> MemberJobs:
     """A page of the member's jobs there, newest first: those with an id below `before`."""
     query = select(Job).where(Job.member_id == member_id, Job.guild_id == guild_id, Job.deleted_at.is_(None))
     if before is not None:
         query = query.where(Job.id < before)
     found = list(session.scalars(query.order_by(Job.id.desc()).limit(PAGE + 1)))
     shown = found[:PAGE]
-    return Found(shown, [jump_url(session, job) for job in shown], len(found) > PAGE)
+    return MemberJobs(shown, [jump_url(session, job) for job in shown], len(found) > PAGE)
 
 
-def member_jobs(member_id: int, found: Found) -> discord.ui.LayoutView:
+def member_jobs(member_id: int, found: MemberJobs) -> discord.ui.LayoutView:
     """A page of jobs as `read_member_jobs` found it, with buttons to older ones and back to the newest."""
     lines = [finding.member_job(job, url) for job, url in zip(found.jobs, found.links, strict=True)]
     view = discord.ui.LayoutView(timeout=None)
@@ -56,7 +58,7 @@ async def _turn(pressed: Pressed, before: int | None) -> None:
     guild_id = pressed.interaction.guild_id
     assert guild_id is not None
     work = pressed.backends.database.read(read_member_jobs, pressed.n, guild_id, before)
-    found = await in_time(pressed.interaction, work, thinking=False)
+    found = await defer_if_slow(pressed.interaction, work, thinking=False)
     await update(pressed.interaction, member_jobs(pressed.n, found))
 
 

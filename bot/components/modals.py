@@ -28,7 +28,7 @@ LONGEST_VALUE = 4000
 """Characters that a text field may hold, which is less than a prompt with its flags may have."""
 PROMPT = "prompt"
 
-Handler = Callable[["Submitted"], Awaitable[None]]
+Handler = Callable[["SubmittedForm"], Awaitable[None]]
 SUBMITS: dict[str, Handler] = {}
 FIELDS: dict[str, Field] = {}
 """Fields that forms have below their text, except files."""
@@ -70,7 +70,7 @@ class FormTooLate(Refused):
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedForm:
     """A form that was filled in; fields are named by their own `custom_id`."""
 
     interaction: Interaction
@@ -126,14 +126,14 @@ async def submitted(interaction: Interaction) -> None:
     """Do what a form asks for; the sentence for what cannot be done goes to its member."""
     speak(locale_of(interaction))
     data: Any = interaction.data
-    form = Submitted(interaction, data["custom_id"], dict(_fields(data["components"])))
+    form = SubmittedForm(interaction, data["custom_id"], dict(_fields(data["components"])))
     try:
         await _handler(form)(form)
     except Exception as error:  # noqa: BLE001 - the outermost frame of a submit; the client logs it
         await host(interaction).explain(interaction, error, form.typed())
 
 
-def _handler(form: Submitted) -> Handler:
+def _handler(form: SubmittedForm) -> Handler:
     try:
         return SUBMITS[form.custom_id.verb]
     except (ValueError, KeyError):

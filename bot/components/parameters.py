@@ -8,12 +8,12 @@ import discord
 from sqlalchemy.orm import Session
 
 from actions import variations
-from actions.submit import Found
+from actions.submit import FoundPrompt
 from bot.components.imagine import imagine
-from bot.components.modals import PROMPT, Form, Submitted, imagine_form, on_submit, open_form
+from bot.components.modals import PROMPT, Form, SubmittedForm, imagine_form, on_submit, open_form
 from bot.components.press import Pressed, button, on_press
 from bot.components.prompt_buttons import colour_numbers
-from bot.components.responses import in_time, in_time_for_form, say
+from bot.components.responses import await_before_form, defer_if_slow, respond
 from bot.messages import image_actions, refusals
 from prompts.translation import _
 from storage import family, jobs
@@ -38,12 +38,12 @@ def _read(session: Session, catalog: Catalog, image_id: int, member_id: int) -> 
 async def _parameters(pressed: Pressed) -> None:
     interaction, backends = pressed.interaction, pressed.backends
     work = backends.database.read(_read, backends.catalog, pressed.id, interaction.user.id)
-    job_id, said, command = await in_time(interaction, work, ephemeral=True)
+    job_id, said, command = await defer_if_slow(interaction, work, ephemeral=True)
     files = []
     if not refusals.echo_fits(said, command):
         files.append(discord.File(io.BytesIO(command.encode()), "prompt.txt"))
     content = refusals.with_echo(said, command)
-    await say(interaction, content, view=edit_and_run(job_id), files=files, ephemeral=True)
+    await respond(interaction, content, view=edit_and_run(job_id), files=files, ephemeral=True)
 
 
 def _form(session: Session, job_id: int, member_id: int) -> Form:
@@ -53,18 +53,18 @@ def _form(session: Session, job_id: int, member_id: int) -> Form:
 @on_press("er")
 async def _edit(pressed: Pressed) -> None:
     work = pressed.backends.database.read(_form, pressed.id, pressed.interaction.user.id)
-    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
+    await open_form(pressed.interaction, await await_before_form(pressed.interaction, work))
 
 
 @on_submit("fi")
-async def _run(form: Submitted) -> None:
+async def _run(form: SubmittedForm) -> None:
     """The words are drawn as they stand: its member's settings were written out in them the first time."""
     interaction, backends = form.interaction, form.backends
-    job = await in_time(interaction, backends.database.read(jobs.seen, form.id, interaction.user.id))
+    job = await defer_if_slow(interaction, backends.database.read(jobs.seen, form.id, interaction.user.id))
     model = variations.own_model(backends.catalog, job)
     n = form.custom_id.n
     if n is None:
         await imagine(interaction, form.text(PROMPT), preferences=model)
         return
-    await imagine(interaction, form.text(PROMPT), preferences=model, found=Found(job.id, n - 1))
+    await imagine(interaction, form.text(PROMPT), preferences=model, found=FoundPrompt(job.id, n - 1))
     await colour_numbers(interaction, job.id)

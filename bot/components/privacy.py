@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bot.components.press import Interaction, Pressed, button, host, on_press
-from bot.components.responses import in_time, say, update
+from bot.components.responses import defer_if_slow, respond, update
 from bot.components.submission_context import address_of
 from bot.discord_io import removals
 from bot.messages import privacy as said
@@ -22,13 +22,13 @@ from storage.tables import Image, Job
 async def send_export(interaction: Interaction, after: int | None = None) -> None:
     """Have the member's data put together, and tell them so; `bot/exports.py` hands it over."""
     database, address = host(interaction).backends.database, address_of(interaction)
-    asked = await in_time(interaction, database.write(exports.ask, address, after), ephemeral=True)
+    asked = await defer_if_slow(interaction, database.write(exports.ask, address, after), ephemeral=True)
     if asked is None:
-        await say(interaction, said.nothing_stored(), ephemeral=True)
+        await respond(interaction, said.nothing_stored(), ephemeral=True)
         return
     row, fresh = asked
     sentence = said.export_begun(continued=after is not None) if fresh else said.export_under_way()
-    await say(interaction, sentence, ephemeral=True)
+    await respond(interaction, sentence, ephemeral=True)
     if fresh:
         await database.write(exports.begin, row.id)
 
@@ -71,7 +71,7 @@ async def _delete(pressed: Pressed) -> None:
     if interaction.user.id != pressed.id:
         raise NotYours
     work = asyncio.to_thread(privacy.erase, backends, pressed.id)
-    deleted = await in_time(interaction, work, thinking=False)
+    deleted = await defer_if_slow(interaction, work, thinking=False)
     host(interaction).languages.choose(pressed.id, None)
     await update(interaction, _panel(said.deleted(deleted.jobs)))
     await removals.delete_progress(interaction.client, backends, deleted.interrupted)

@@ -10,13 +10,13 @@ import discord
 from sqlalchemy.orm import Session
 
 from actions import readings, submit
-from actions.submit import Found
+from actions.submit import FoundPrompt
 from bot.components.custom_ids import CustomId, parse
 from bot.components.image_actions import announce
 from bot.components.modals import Form, imagine_form, open_form
 from bot.components.press import Interaction, Press, Pressed, button, colour, host, on_press
-from bot.components.responses import in_time, in_time_for_form, repaint
-from bot.components.submission_context import wish_of
+from bot.components.responses import await_before_form, defer_if_slow, refresh_buttons
+from bot.components.submission_context import context_of
 from bot.messages import pictures
 from storage.tables import Job, Member
 
@@ -43,7 +43,7 @@ def numbers(verb: str, job: Job, drawn: Mapping[int, bool], row: int | None = No
 async def _draw(pressed: Pressed) -> None:
     """Draw the prompt of this number; with Remix on, open it in a form first."""
     interaction, backends, member_id = pressed.interaction, pressed.backends, pressed.interaction.user.id
-    found = Found(pressed.id, pressed.n - 1)
+    found = FoundPrompt(pressed.id, pressed.n - 1)
 
     def read(session: Session) -> str | Form:
         text = readings.prompt(session, found, member_id)
@@ -51,13 +51,13 @@ async def _draw(pressed: Pressed) -> None:
         remix = member is not None and member.settings.get("remix")
         return imagine_form(found.job_id, text, pressed.n) if remix else text
 
-    prompt = await in_time_for_form(interaction, backends.database.read(read), ephemeral=False)
+    prompt = await await_before_form(interaction, backends.database.read(read), ephemeral=False)
     if isinstance(prompt, Form):
         await open_form(interaction, prompt)
         return
     press = f"{member_id}:{pressed.custom_id}"
-    work = submit.imagine(backends, wish_of(interaction, press), prompt, found=found)
-    await announce(interaction, await in_time(interaction, work))
+    work = submit.imagine(backends, context_of(interaction, press), prompt, found=found)
+    await announce(interaction, await defer_if_slow(interaction, work))
     await colour_numbers(interaction, found.job_id)
 
 
@@ -67,7 +67,7 @@ for _verb in NUMBERS:
 
 async def colour_numbers(interaction: Interaction, job_id: int) -> None:
     """Give the numbers below the pressed message the colours that the database has."""
-    await repaint(interaction, partial(_coloured, interaction, job_id))
+    await refresh_buttons(interaction, partial(_coloured, interaction, job_id))
 
 
 async def _coloured(interaction: Interaction, job_id: int) -> discord.ui.View | discord.ui.LayoutView:

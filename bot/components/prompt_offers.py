@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import discord
 
 from bot.components.press import Press, button
-from prompts.tokenizer import divide
+from prompts.tokenizer import tokenize
 
 VERB = "of"
 
@@ -15,7 +15,7 @@ VERB = "of"
 def offer_buttons(commands: Iterable[str], row: int | None = None) -> list[Press]:
     """Each button carries its whole command, so that it draws what it says whatever the catalog has since."""
     return [
-        button(VERB, 0, number, label=divide(command).text, text=command, row=row)
+        button(VERB, 0, number, label=tokenize(command).text, text=command, row=row)
         for number, command in enumerate(commands, 1)
     ]
 

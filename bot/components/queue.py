@@ -14,7 +14,7 @@ from bot.components.batch import stop_batch
 from bot.components.cancel import LABEL, may_moderate, stop
 from bot.components.jump_links import jump_url, progress_url
 from bot.components.press import Press, Pressed, button, on_press
-from bot.components.responses import in_time, update
+from bot.components.responses import defer_if_slow, update
 from bot.messages import batches as batch_sentences
 from bot.messages import panels
 from prompts.translation import _
@@ -157,7 +157,7 @@ async def _read_after(pressed: Pressed, stopped: Awaitable[None], read: Callable
             await stopped
         return await read()
 
-    return await in_time(pressed.interaction, work(), thinking=False)
+    return await defer_if_slow(pressed.interaction, work(), thinking=False)
 
 
 def _stopped_job(pressed: Pressed) -> Awaitable[None]:

@@ -13,7 +13,7 @@ from bot.components.cancel import may_moderate
 from bot.components.history import shown_images, thumbnail
 from bot.components.jump_links import jump_url
 from bot.components.press import Pressed, button, on_press
-from bot.components.responses import in_time, update
+from bot.components.responses import defer_if_slow, update
 from bot.discord_io import removals
 from bot.messages import finding
 from prompts.translation import _
@@ -40,7 +40,7 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReportPage:
     reported: tuple[Reported, ...]
     older: bool
 
@@ -49,12 +49,12 @@ class Page:
         return [discord.File(io.BytesIO(one.thumbnail or b""), one.file_name) for one in shown]
 
 
-async def load_reports(backends: Backends, guild_id: int, before: int | None = None) -> Page:
+async def load_reports(backends: Backends, guild_id: int, before: int | None = None) -> ReportPage:
     """The guild's undecided reports, newest first: those with an id below `before`."""
 
-    def read(session: Session) -> Page:
+    def read(session: Session) -> ReportPage:
         found = reports.undecided(session, guild_id, before, PAGE + 1)
-        return Page(tuple(_reported(session, backends, one) for one in found[:PAGE]), len(found) > PAGE)
+        return ReportPage(tuple(_reported(session, backends, one) for one in found[:PAGE]), len(found) > PAGE)
 
     return await backends.database.read(read)
 
@@ -65,7 +65,7 @@ def _reported(session: Session, backends: Backends, report: Report) -> Reported:
     return Reported(report, job, jump_url(session, job), shown)
 
 
-def reported(page: Page) -> discord.ui.LayoutView:
+def reported(page: ReportPage) -> discord.ui.LayoutView:
     """A page of reports, each with its pictures and its two verdicts."""
     view = discord.ui.LayoutView(timeout=None)
     box: discord.ui.Container[Any] = discord.ui.Container()
@@ -95,7 +95,7 @@ def _guild_of(pressed: Pressed) -> int:
 
 async def _turn(pressed: Pressed, before: int | None = None) -> None:
     work = load_reports(pressed.backends, _guild_of(pressed), before)
-    page = await in_time(pressed.interaction, work, thinking=False)
+    page = await defer_if_slow(pressed.interaction, work, thinking=False)
     await update(pressed.interaction, reported(page), files=page.files())
 
 
@@ -113,7 +113,7 @@ async def _newest(pressed: Pressed) -> None:
 async def _dismiss(pressed: Pressed) -> None:
     guild_id, by = _guild_of(pressed), pressed.interaction.user.id
     work = pressed.backends.database.write(reports.dismiss, pressed.id, guild_id, by)
-    await in_time(pressed.interaction, work, thinking=False)
+    await defer_if_slow(pressed.interaction, work, thinking=False)
     await _turn(pressed)
 
 
@@ -121,7 +121,7 @@ async def _dismiss(pressed: Pressed) -> None:
 async def _withhold(pressed: Pressed) -> None:
     interaction, backends, guild_id = pressed.interaction, pressed.backends, _guild_of(pressed)
     work = backends.database.write(reports.withhold, pressed.id, guild_id, interaction.user.id)
-    withheld = await in_time(interaction, work, thinking=False)
+    withheld = await defer_if_slow(interaction, work, thinking=False)
     await _turn(pressed)
     if withheld is None:
         return

@@ -34,7 +34,7 @@ _PRIVATE = "private"
 _repainting: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
 
-async def in_time(
+async def defer_if_slow(
     interaction: Interaction, work: Coroutine[Any, Any, T], *, thinking: bool = True, ephemeral: bool = False
 ) -> T:
     """Await `work`; where it takes long, tell Discord that the answer follows.
@@ -52,7 +52,7 @@ async def in_time(
     return await _within(PATIENCE, interaction, work, thinking=thinking, ephemeral=ephemeral)
 
 
-async def in_time_for_form(interaction: Interaction, work: Awaitable[T], *, ephemeral: bool = True) -> T:
+async def await_before_form(interaction: Interaction, work: Awaitable[T], *, ephemeral: bool = True) -> T:
     """Await what a form is made of, or that none is to be opened.
 
     A form can only be the first answer, so it is waited for until that is nearly too late. The answer that is
@@ -78,7 +78,7 @@ async def _defer(interaction: Interaction, *, thinking: bool, ephemeral: bool) -
     interaction.extras[_PRIVATE] = ephemeral
 
 
-async def promise(interaction: Interaction) -> None:
+async def defer_ephemeral(interaction: Interaction) -> None:
     """Tell Discord at once that a private answer follows, for work that surely takes long."""
     await _defer(interaction, thinking=True, ephemeral=True)
 
@@ -89,7 +89,7 @@ def _age_s(interaction: Interaction) -> float:
     return age if 0 <= age < FORGOTTEN_S else 0.0
 
 
-async def say(
+async def respond(
     interaction: Interaction,
     content: str,
     *,
@@ -116,7 +116,7 @@ def _promised_to_all(interaction: Interaction) -> bool:
     return deferred and not interaction.extras.get(_PRIVATE)
 
 
-async def repaint(
+async def refresh_buttons(
     interaction: Interaction, make: Callable[[], Awaitable[discord.ui.View | discord.ui.LayoutView]]
 ) -> None:
     """Give the pressed message the buttons that `make` reads from the database.
@@ -155,12 +155,12 @@ async def update(
         await interaction.response.edit_message(view=view, attachments=files)
 
 
-async def conclude(interaction: Interaction, content: str) -> None:
+async def replace_with_text(interaction: Interaction, content: str) -> None:
     """Answer a press by putting a sentence in place of the pressed message's question and buttons."""
-    await change(interaction, content, None)
+    await edit(interaction, content, None)
 
 
-async def change(interaction: Interaction, content: str, view: discord.ui.View | None) -> None:
+async def edit(interaction: Interaction, content: str, view: discord.ui.View | None) -> None:
     """Answer a press by changing what the pressed message says, and its buttons."""
     if interaction.response.is_done():
         await interaction.edit_original_response(content=content, view=view)

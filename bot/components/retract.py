@@ -9,7 +9,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.discord_io import posting, removals
-from bot.discord_io.posting import FAILURES, Failure, Place
+from bot.discord_io.posting import FAILURES, Failure, ProgressPlace
 from storage import batches, deliveries, jobs, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent, JobState
@@ -25,14 +25,14 @@ class Retraction(Enum):
 
 
 @dataclass(frozen=True)
-class Subject:
+class RetractionSubject:
     """Job or batch that a message of Easel's is about; `image_id` where it shows that picture alone."""
 
     job: Job | Batch
     image_id: int | None = None
 
     @classmethod
-    def of_message(cls, session: Session, message_id: int) -> Subject:
+    def of_message(cls, session: Session, message_id: int) -> RetractionSubject:
         """Raises NoSuchMessage or DataDeleted where it is about no job that is there."""
         try:
             job = deliveries.job_of_message(session, message_id)
@@ -53,7 +53,7 @@ async def retract(
     Raises:
         NoSuchMessage, DataDeleted, NotYours, AlreadyFinished: nothing was changed.
     """
-    subject = await backends.database.read(Subject.of_message, message_id)
+    subject = await backends.database.read(RetractionSubject.of_message, message_id)
     if subject.job.member_id != member_id:
         raise NotYours
     if isinstance(subject.job, Batch):
@@ -66,7 +66,7 @@ async def retract(
     stay = []
     if subject.job.state == JobState.SUCCEEDED:
         stay = await removals.remove(client, backends, subject.job.id, subject.image_id)
-    gone = not stay and await _delete(client, Place(None, channel_id, message_id))
+    gone = not stay and await _delete(client, ProgressPlace(None, channel_id, message_id))
     return Retraction.DELETED if gone else Retraction.MESSAGE_STAYS
 
 
@@ -77,7 +77,7 @@ async def _stop(backends: Backends, job_ids: list[int]) -> None:
         backends.events.publish(ChangedEvent(job_id=job_id, sequence=job.sequence))
 
 
-async def _delete(client: discord.Client, place: Place) -> bool:
+async def _delete(client: discord.Client, place: ProgressPlace) -> bool:
     try:
         await posting.delete(client, place)
     except FAILURES as error:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from actions import policy
 from bot.components.press import Pressed, on_press
-from bot.components.responses import in_time, say
+from bot.components.responses import defer_if_slow, respond
 from bot.discord_io import uploads
 from bot.discord_io.uploads import Upload
 from bot.messages import image_actions
@@ -44,7 +44,7 @@ class NothingToSend(Refused):
 
 
 @dataclass(frozen=True)
-class Parcel:
+class DirectMessage:
     """Pictures to send; `owner` is the name of the job's member, after whom files are named."""
 
     job: Job
@@ -61,7 +61,7 @@ class Parcel:
         asked_in: int | None,
         *,
         safety: bool,
-    ) -> Parcel:
+    ) -> DirectMessage:
         job = jobs.seen(session, job_id, member_id)
         holds.check_banned(session, member_id, asked_in)
         wanted = () if image_id is None else (image_id,)
@@ -94,7 +94,9 @@ async def send_home(
         and what `policy` refuses: nothing was sent.
     """
     safety = backends.config.safety == "on"
-    parcel = await backends.database.read(Parcel.read, member_id, job_id, image_id, asked_in, safety=safety)
+    parcel = await backends.database.read(
+        DirectMessage.read, member_id, job_id, image_id, asked_in, safety=safety
+    )
     packed = await asyncio.to_thread(_pack, backends, parcel)
     files = [discord.File(io.BytesIO(upload.data), upload.name) for upload in packed]
     try:
@@ -106,7 +108,7 @@ async def send_home(
         raise ClosedMessages from error
 
 
-def _pack(backends: Backends, parcel: Parcel) -> list[Upload]:
+def _pack(backends: Backends, parcel: DirectMessage) -> list[Upload]:
     """The files, so small that one message takes them all."""
     job, images = parcel.job, parcel.images
     several = len(images) > 1
@@ -125,7 +127,7 @@ def _numbered(upload: Upload, number: int) -> Upload:
     return replace(upload, name=f"{name.stem}_{number}{name.suffix}")
 
 
-def _movie(backends: Backends, parcel: Parcel) -> list[Upload]:
+def _movie(backends: Backends, parcel: DirectMessage) -> list[Upload]:
     job = parcel.job
     if job.movie_key is None:
         return []
@@ -144,5 +146,5 @@ async def _send_picture(pressed: Pressed) -> None:
         member_id, asked_in = interaction.user.id, interaction.guild_id
         await send_home(interaction.client, backends, member_id, job.id, pressed.id, asked_in=asked_in)
 
-    await in_time(interaction, work(), ephemeral=True)
-    await say(interaction, image_actions.sent_home(), ephemeral=True)
+    await defer_if_slow(interaction, work(), ephemeral=True)
+    await respond(interaction, image_actions.sent_home(), ephemeral=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot.components.custom_ids import CustomId
 from bot.components.press import Interaction, Press, Pressed, UnknownButton, button, host, locale_of, on_press
-from bot.components.responses import in_time, say, update
+from bot.components.responses import defer_if_slow, respond, update
 from bot.messages import preferences
 from prompts.translation import LANGUAGES, N_, _, speak
 from storage import members
@@ -142,8 +142,8 @@ async def choose(interaction: Interaction, name: str, value: bool | str | None, 
     work = host(interaction).backends.database.write(
         members.change_settings, interaction.user.id, **{name: value}
     )
-    await in_time(interaction, work, ephemeral=True)
-    await say(interaction, sentence, ephemeral=True)
+    await defer_if_slow(interaction, work, ephemeral=True)
+    await respond(interaction, sentence, ephemeral=True)
 
 
 async def _change(pressed: Pressed, name: str, value: Any, *, again_is_off: bool = False) -> None:
@@ -155,7 +155,7 @@ async def _change(pressed: Pressed, name: str, value: Any, *, again_is_off: bool
         return members.change_settings(session, member_id, **{name: None if off else value}).settings
 
     work = pressed.backends.database.write(change)
-    current = await in_time(pressed.interaction, work, thinking=False)
+    current = await defer_if_slow(pressed.interaction, work, thinking=False)
     await update(pressed.interaction, settings(current, pressed.backends.catalog))
 
 
@@ -172,7 +172,7 @@ async def _language(pressed: Pressed) -> None:
     interaction, chosen = pressed.interaction, pressed.values[0]
     language = chosen if chosen in LANGUAGES else None
     work = pressed.backends.database.write(members.change_settings, interaction.user.id, language=language)
-    member = await in_time(interaction, work, thinking=False)
+    member = await defer_if_slow(interaction, work, thinking=False)
     await _show_anew(interaction, member, language)
 
 
@@ -197,7 +197,7 @@ async def _choose_mode(pressed: Pressed) -> None:
 @on_press("sx")
 async def _reset(pressed: Pressed) -> None:
     work = pressed.backends.database.write(members.reset_settings, pressed.interaction.user.id)
-    member = await in_time(pressed.interaction, work, thinking=False)
+    member = await defer_if_slow(pressed.interaction, work, thinking=False)
     await _show_anew(pressed.interaction, member, None)
 
 

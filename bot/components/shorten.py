@@ -13,8 +13,8 @@ from bot.components.image_actions import announce
 from bot.components.press import Interaction, Pressed, button, host, on_press
 from bot.components.prompt_buttons import numbers
 from bot.components.prompt_offers import offer_view
-from bot.components.responses import in_time, say
-from bot.components.submission_context import wish_of
+from bot.components.responses import defer_if_slow, respond
+from bot.components.submission_context import context_of
 from bot.messages import pictures
 from prompts.translation import _
 from storage.tables import Job
@@ -41,12 +41,12 @@ async def shorten(interaction: Interaction, prompt: str) -> None:
     Raises:
         Refused: any of its kinds but NothingKnown; nothing was written, nothing answered.
     """
-    work = readings.shorten(host(interaction).backends, wish_of(interaction), prompt)
+    work = readings.shorten(host(interaction).backends, context_of(interaction), prompt)
     try:
-        asked = await in_time(interaction, work)
+        asked = await defer_if_slow(interaction, work)
     except NothingKnown as refused:
         said = pictures.nothing_known(refused.model, refused.known)
-        await say(interaction, said, view=offer_view(refused.offers), ephemeral=True)
+        await respond(interaction, said, view=offer_view(refused.offers), ephemeral=True)
     else:
         await announce(interaction, asked)
 
@@ -55,5 +55,5 @@ async def shorten(interaction: Interaction, prompt: str) -> None:
 async def _details(pressed: Pressed) -> None:
     member_id = pressed.interaction.user.id
     work = pressed.backends.database.read(readings.weights, pressed.id, member_id)
-    weights = await in_time(pressed.interaction, work, ephemeral=True)
-    await say(pressed.interaction, pictures.details(weights), ephemeral=True)
+    weights = await defer_if_slow(pressed.interaction, work, ephemeral=True)
+    await respond(pressed.interaction, pictures.details(weights), ephemeral=True)

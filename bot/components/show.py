@@ -7,10 +7,10 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from actions import policy, submit
-from actions.submit import Wish
+from actions.submit import SubmissionContext
 from bot.components.press import Interaction, Pressed, host, on_press
-from bot.components.responses import in_time, say
-from bot.components.submission_context import wish_of
+from bot.components.responses import defer_if_slow, respond
+from bot.components.submission_context import context_of
 from bot.messages import panels
 from storage import deliveries, jobs
 from storage.contract import ChangedEvent, JobState
@@ -24,7 +24,7 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
         NoSuchJob, NotYours, MissingPermissions, NotAgeRestricted, and what `policy` refuses.
     """
     backends = host(interaction).backends
-    wish = wish_of(interaction)
+    wish = context_of(interaction)
     submit.check_place(backends, wish)
 
     def allowed(session: Session) -> Job:
@@ -39,13 +39,13 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
             request_here(session, wish, job_id)
         return job
 
-    await in_time(interaction, backends.database.read(allowed), ephemeral=True)
-    job = await in_time(interaction, backends.database.write(request), ephemeral=True)
+    await defer_if_slow(interaction, backends.database.read(allowed), ephemeral=True)
+    job = await defer_if_slow(interaction, backends.database.write(request), ephemeral=True)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
-    await say(interaction, panels.shown_again(job), ephemeral=True)
+    await respond(interaction, panels.shown_again(job), ephemeral=True)
 
 
-def request_here(session: Session, wish: Wish, job_id: int) -> None:
+def request_here(session: Session, wish: SubmissionContext, job_id: int) -> None:
     """Ask for a finished job's pictures once more, where the wish was made and `policy` lets them show."""
     # No reply: what is shown again stands for itself.
     address = replace(wish.address, reply_to=None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from actions.permissions import Permission, Place
-from actions.submit import Wish
+from actions.permissions import Channel, Permission
+from actions.submit import SubmissionContext
 from bot.components.press import Interaction, locale_of
 from storage.monotonic import monotonic
 from storage.tables import Address
@@ -18,9 +18,9 @@ _FLAGS = {
 }
 
 
-def wish_of(interaction: Interaction, press: str | None = None) -> Wish:
+def context_of(interaction: Interaction, press: str | None = None) -> SubmissionContext:
     """The facts of an interaction, by which a job is checked, written and answered."""
-    return Wish(
+    return SubmissionContext(
         address=address_of(interaction),
         member_name=interaction.user.display_name,
         interaction_id=interaction.id,
@@ -44,12 +44,12 @@ def address_of(interaction: Interaction) -> Address:
     )
 
 
-def place_of(interaction: Interaction) -> Place:
+def place_of(interaction: Interaction) -> Channel:
     channel = interaction.channel
     held = frozenset(
         permission for name, permission in _FLAGS.items() if getattr(interaction.app_permissions, name)
     )
-    return Place(
+    return Channel(
         guild_id=interaction.guild_id,
         thread=isinstance(channel, discord.Thread),
         age_restricted=_age_restricted(channel),

@@ -11,15 +11,15 @@ import discord
 
 from actions import downloads, painted_masks
 from actions.image_decoding import PictureRefused
-from actions.painted_masks import NoTwin
+from actions.painted_masks import NoOriginal
 from bot.components import embedded_commands
 from bot.components.custom_ids import CustomId
 from bot.components.describe import describe
 from bot.components.image_actions import announce
 from bot.components.imagine import imagine
-from bot.components.modals import PROMPT, Form, Submitted, on_submit, open_form
+from bot.components.modals import PROMPT, Form, SubmittedForm, on_submit, open_form
 from bot.components.press import Interaction, Pressed, button, host, on_press
-from bot.components.responses import in_time, in_time_for_form, promise, say
+from bot.components.responses import await_before_form, defer_ephemeral, defer_if_slow, respond
 from bot.components.vary_region import draw_region, mask_form
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
@@ -65,9 +65,9 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
         raise PictureTooLarge(interaction.filesize_limit)
     database = host(interaction).backends.database
     may = database.read(holds.check_banned, interaction.user.id, interaction.guild_id)
-    await in_time(interaction, may, ephemeral=True)
+    await defer_if_slow(interaction, may, ephemeral=True)
     if not interaction.response.is_done():
-        await promise(interaction)
+        await defer_ephemeral(interaction)
     data = await picture.read()
     twin = await _twin(interaction, message, data)
     view = discord.ui.View(timeout=None)
@@ -81,7 +81,7 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
         view.add_item(embedded_commands.draw_button())
         content, more = embedded_commands.spelled(command, content)
         files += more
-    await say(interaction, content, view=view, files=files, ephemeral=True)
+    await respond(interaction, content, view=view, files=files, ephemeral=True)
 
 
 async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
@@ -92,7 +92,9 @@ async def _twin(interaction: Interaction, message: discord.Message, data: bytes)
         return None
     reference = message.reference
     replied_to = None if reference is None else reference.message_id
-    return await painted_masks.twin(host(interaction).backends, interaction.user.id, painted, replied_to)
+    return await painted_masks.find_original(
+        host(interaction).backends, interaction.user.id, painted, replied_to
+    )
 
 
 @on_press("ud")
@@ -107,7 +109,7 @@ async def _open(pressed: Pressed) -> None:
 
 
 @on_submit("fu")
-async def _draw(form: Submitted) -> None:
+async def _draw(form: SubmittedForm) -> None:
     picture = picture_of(form.interaction.message)
     await imagine(form.interaction, form.text(PROMPT), attachments=[picture])
 
@@ -116,12 +118,12 @@ async def _draw(form: Submitted) -> None:
 async def _open_mask(pressed: Pressed) -> None:
     picture_of(pressed.interaction.message)
     if pressed.id == 0:
-        raise NoTwin
+        raise NoOriginal
     work = pressed.backends.database.read(mask_form, pressed.id, pressed.interaction.user.id)
-    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
+    await open_form(pressed.interaction, await await_before_form(pressed.interaction, work))
 
 
 @on_submit("fm")
-async def _draw_masked(form: Submitted) -> None:
+async def _draw_masked(form: SubmittedForm) -> None:
     painted = picture_of(form.interaction.message)
-    await announce(form.interaction, await in_time(form.interaction, draw_region(form, painted)))
+    await announce(form.interaction, await defer_if_slow(form.interaction, draw_region(form, painted)))

@@ -8,15 +8,15 @@ import discord
 from sqlalchemy.orm import Session
 
 from actions import downloads, outpainting, submit, variations
-from actions.input_images import Arrivals
-from actions.outpainting import Region
-from actions.submit import Asked
+from actions.input_images import InputImages
+from actions.outpainting import RegionSelection
+from actions.submit import SubmittedJob
 from bot.components.custom_ids import CustomId
 from bot.components.image_actions import begin
-from bot.components.modals import PROMPT, Form, Submitted, field, on_submit, open_form
+from bot.components.modals import PROMPT, Form, SubmittedForm, field, on_submit, open_form
 from bot.components.press import Pressed, on_press
-from bot.components.responses import in_time_for_form
-from bot.components.submission_context import wish_of
+from bot.components.responses import await_before_form
+from bot.components.submission_context import context_of
 from bot.discord_io.attachments import AttachedFile
 from bot.messages import forms
 from prompts.translation import _
@@ -79,29 +79,29 @@ def mask_form(session: Session, image_id: int, member_id: int) -> Form:
 async def _open(pressed: Pressed) -> None:
     backends, member_id = pressed.backends, pressed.interaction.user.id
     work = backends.database.read(_form, backends.catalog, pressed.id, member_id)
-    await open_form(pressed.interaction, await in_time_for_form(pressed.interaction, work))
+    await open_form(pressed.interaction, await await_before_form(pressed.interaction, work))
 
 
 @on_submit("fr")
-async def _draw_anew(form: Submitted) -> None:
+async def _draw_anew(form: SubmittedForm) -> None:
     await begin(form.interaction, form.custom_id, draw_region(form, next(iter(form.files(PAINTED)), None)))
 
 
-async def draw_region(form: Submitted, painted: discord.Attachment | None) -> Asked:
+async def draw_region(form: SubmittedForm, painted: discord.Attachment | None) -> SubmittedJob:
     """Draw anew what a form about a picture says, and where a copy of the picture was painted over.
 
     Raises:
         PictureRefused, RegionEmpty, and any other Refused: no job was written.
     """
     places = [int(place) for place in form.chosen(PLACES) if place in forms.PLACES]
-    wish, copy = wish_of(form.interaction), None
+    wish, copy = context_of(form.interaction), None
     if painted is not None:
         await submit.check_asker(form.backends, wish)
         copy = await downloads.look(AttachedFile(painted))
-    where = Region(form.text(WHERE), places, copy)
+    where = RegionSelection(form.text(WHERE), places, copy)
     return await submit.derive(
         form.backends,
         wish,
         lambda session, catalog: outpainting.region(session, catalog, form.id, form.text(PROMPT), where),
-        Arrivals(form.backends, wish.member_id),
+        InputImages(form.backends, wish.member_id),
     )

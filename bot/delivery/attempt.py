@@ -13,10 +13,10 @@ from bot.delivery.find_posted import CannotLook
 from bot.delivery.notices import Notices
 from bot.delivery.outcomes import (
     ANSWER_MS,
-    Later,
+    FileTooLarge,
     Outbox,
     Redirected,
-    TooLarge,
+    RetryLater,
     Undeliverable,
     check,
     places,
@@ -24,7 +24,7 @@ from bot.delivery.outcomes import (
     sentence,
 )
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, Failure, Letter, Place
+from bot.discord_io.posting import FAILURES, TRANSIENT, Failure, OutgoingMessage, ProgressPlace
 from bot.messages import preferences
 from storage import deliveries, jobs, tables, takedowns
 from storage.clock import Clock
@@ -103,7 +103,7 @@ class Dispatch:
             row.channel_id = self._request(posting.open_dm(self._client, row.member_id))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
-                raise Later(str(error), refused=self._nothing_is_there) from error
+                raise RetryLater(str(error), refused=self._nothing_is_there) from error
             raise Undeliverable(f"no direct message: {error}") from error
         self._outbox.write(deliveries.set_channel, row.id, row.channel_id)
 
@@ -174,22 +174,22 @@ class Dispatch:
         )
         self._note(deliveries.posted, message)
 
-    def _post_fitting(self, contents: content.Contents) -> tuple[Letter, int | None]:
+    def _post_fitting(self, contents: content.Contents) -> tuple[OutgoingMessage, int | None]:
         """Post the pictures, or the words, as large as Discord takes them here."""
         limit = self._row.upload_limit
         while True:
             letter = self._letter(contents, limit)
             try:
                 return letter, self._post(letter, contents.job, allowed=self._check_policy)
-            except TooLarge:
+            except FileTooLarge:
                 limit = 0 if letter.upload is None else len(letter.upload.data) // 2
                 if limit < SMALLEST_UPLOAD:
                     raise Undeliverable("no file is small enough for this channel") from None
 
-    def _letter(self, contents: content.Contents, limit: int) -> Letter:
+    def _letter(self, contents: content.Contents, limit: int) -> OutgoingMessage:
         row = self._row
         if row.failures >= UNFORESEEN_TRIES:
-            return Letter(messages.pictures_damaged(contents.job), row.member_id)
+            return OutgoingMessage(messages.pictures_damaged(contents.job), row.member_id)
         return content.pictures(self._outbox.backends, row, contents, limit)
 
     def _note(self, note: Callable[..., str], message: object) -> None:
@@ -201,7 +201,9 @@ class Dispatch:
         if self._outbox.write(note, self._row.id, message) != "posted":
             raise Stale
 
-    def _post(self, letter: Letter, job: Job, *, allowed: Callable[[], None] = lambda: None) -> int | None:
+    def _post(
+        self, letter: OutgoingMessage, job: Job, *, allowed: Callable[[], None] = lambda: None
+    ) -> int | None:
         """Post a letter unless it is there already; returns its id, None where it was deleted meanwhile.
 
         `allowed` is called before anything is posted, and raises where it may not be.
@@ -237,7 +239,7 @@ class Dispatch:
         elif problem not in (Failure.NO_PLACE, Failure.EXPIRED):
             raise self._wait(problem, error) from error
         elif posting.knows_no_token(error) and self._token_is_new():
-            raise Later(
+            raise RetryLater(
                 "the interaction is not answered yet", ANSWER_MS, refused=self._nothing_is_there
             ) from error
         elif not self._clean:
@@ -258,12 +260,12 @@ class Dispatch:
             yield ANSWER
         yield TOKEN
 
-    def _answer(self, job: Job) -> Place | None:
+    def _answer(self, job: Job) -> ProgressPlace | None:
         """The answer to the command, where it tells of this job alone and the token reaches it."""
-        place = Place.of(job, self._clock) if self._row.kind == deliveries.RESULT else None
+        place = ProgressPlace.of(job, self._clock) if self._row.kind == deliveries.RESULT else None
         return None if place is None or place.token is None else place
 
-    def _send(self, route: str, letter: Letter, job: Job) -> int:
+    def _send(self, route: str, letter: OutgoingMessage, job: Job) -> int:
         row = self._row
         if route == ANSWER:
             place = self._answer(job)
@@ -287,7 +289,7 @@ class Dispatch:
     def _wait(self, problem: Failure, error: BaseException) -> Exception:
         """What a failure at the right place means for this try."""
         if problem is Failure.TOO_LARGE:
-            return TooLarge()
+            return FileTooLarge()
         if problem is Failure.INVALID:
             log.error("job %s: Discord does not take delivery %s: %s", self._row.job_id, self._row.id, error)
             if self._row.tries >= INVALID_TRIES:
@@ -295,9 +297,9 @@ class Dispatch:
         retry_after = getattr(error, "retry_after", None)
         delay_ms = None if retry_after is None else int(retry_after * 1000)
         refused = self._nothing_is_there and problem is not Failure.UNCERTAIN
-        return Later(str(error), delay_ms, refused=refused)
+        return RetryLater(str(error), delay_ms, refused=refused)
 
-    def _look(self, letter: Letter, job: Job) -> int | None:
+    def _look(self, letter: OutgoingMessage, job: Job) -> int | None:
         """What an earlier try has posted, if it has."""
         row = self._row
         if row.by_token_alone or row.channel_id is None:
@@ -312,7 +314,7 @@ class Dispatch:
             raise self._cannot_tell(job) from None
         except FAILURES as error:
             if posting.failure(error) is not Failure.NO_PLACE:
-                raise Later(str(error)) from error
+                raise RetryLater(str(error)) from error
             found = []
         own = self._outbox.read(deliveries.unknown, found)
         self._clean = not own
@@ -332,7 +334,7 @@ class Dispatch:
             return Undeliverable("perhaps posted, and that is not to be seen")
         if self._clock.since(row.created_at) > GIVE_UP_MS:
             return Undeliverable("perhaps posted, and the channel's history cannot be read")
-        return Later("perhaps posted; the channel's history cannot be read", HELD_UP_MS)
+        return RetryLater("perhaps posted; the channel's history cannot be read", HELD_UP_MS)
 
     def _point_to_show(self, job: Job) -> bool:
         """Say in place of the progress how the pictures are to be seen; False where that cannot be said."""
@@ -352,7 +354,7 @@ class Dispatch:
             channel_id = self._request(posting.open_dm(self._client, row.member_id))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
-                return Later(str(error), refused=self._nothing_is_there)
+                return RetryLater(str(error), refused=self._nothing_is_there)
             return Undeliverable(f"{reason}; and no direct message: {error}", refused)
         self._outbox.write(deliveries.redirect, row.id, channel_id)
         return Redirected(reason)
@@ -372,7 +374,7 @@ class Dispatch:
                 check(error, job, self._clock, refused=self._nothing_is_there)
             else:
                 return
-        message_id = self._post(Letter(said, job.member_id), job)
+        message_id = self._post(OutgoingMessage(said, job.member_id), job)
         if message_id is not None:
             self._note(deliveries.told, message_id)
 

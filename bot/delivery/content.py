@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from actions import readings
 from bot import components, messages
 from bot.discord_io import uploads
-from bot.discord_io.posting import Letter
+from bot.discord_io.posting import OutgoingMessage
 from bot.messages import pictures as sentences
 from bot.messages import preferences
 from storage import deliveries, jobs, members
@@ -72,23 +72,23 @@ def _parent_message(session: Session, delivery: Delivery, job: Job) -> int | Non
     return wanted[-1].id if wanted else None
 
 
-def pictures(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> Letter:
+def pictures(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> OutgoingMessage:
     """The message that shows what a job came to, pictures or words, its file within `limit` bytes."""
     job, images = contents.job, contents.images
     if job.action == Action.SHORTEN:
         note = _instead_of(delivery, job)
         make = partial(components.shortened, job, contents.drawn, note)
-        return Letter("", delivery.member_id, None, make, contents.reply_to)
+        return OutgoingMessage("", delivery.member_id, None, make, contents.reply_to)
     if job.action == Action.DESCRIBE:
         return _description(backends, delivery, contents, limit)
     try:
         return _with_file(backends, delivery, contents, limit)
     except ImageMissing:
         log.exception("job %s: the store has lost one of %s pictures", job.id, len(images))
-        return Letter(messages.pictures_lost(job), delivery.member_id, reply_to=contents.reply_to)
+        return OutgoingMessage(messages.pictures_lost(job), delivery.member_id, reply_to=contents.reply_to)
 
 
-def _description(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> Letter:
+def _description(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> OutgoingMessage:
     job = contents.job
     content = sentences.described(job, readings.prompts(job)) + _instead_of(delivery, job)
     try:
@@ -96,7 +96,7 @@ def _description(backends: Backends, delivery: Delivery, contents: Contents, lim
     except ImageMissing:
         # Its prompts are what was asked for.
         upload = None
-    return Letter(
+    return OutgoingMessage(
         content,
         delivery.member_id,
         upload,
@@ -105,7 +105,7 @@ def _description(backends: Backends, delivery: Delivery, contents: Contents, lim
     )
 
 
-def _with_file(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> Letter:
+def _with_file(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> OutgoingMessage:
     job, images = contents.job, contents.images
     if not images:
         raise ImageMissing(f"all of job {job.id}")
@@ -114,7 +114,7 @@ def _with_file(backends: Backends, delivery: Delivery, contents: Contents, limit
         image = images[0]
         upload = uploads.single(backends, job, image, contents.member_name, limit)
         used, favorite = contents.used_of_image, contents.favorite
-        return Letter(
+        return OutgoingMessage(
             content,
             delivery.member_id,
             upload,
@@ -122,7 +122,7 @@ def _with_file(backends: Backends, delivery: Delivery, contents: Contents, limit
             contents.reply_to,
         )
     upload = uploads.grid(backends, job, images, contents.member_name, limit)
-    return Letter(
+    return OutgoingMessage(
         content,
         delivery.member_id,
         upload,

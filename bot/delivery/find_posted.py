@@ -9,7 +9,7 @@ import discord
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot.discord_io.posting import Letter
+from bot.discord_io.posting import OutgoingMessage
 from storage.tables import Batch, Delivery, Job, Message
 
 UNKNOWN_MESSAGE = 10008
@@ -30,7 +30,7 @@ class Marks:
     line: str | None = None
 
     @classmethod
-    def of(cls, letter: Letter) -> Marks:
+    def of(cls, letter: OutgoingMessage) -> Marks:
         """Needs a running event loop, as every view does."""
         if letter.view is None:
             return cls(letter.member_id, line=letter.reference)
@@ -57,7 +57,7 @@ def _parts(components: Iterable[object]) -> Iterable[object]:
         yield from _parts(getattr(component, "children", ()))
 
 
-async def find(client: discord.Client, channel_id: int, letter: Letter, since_ms: int) -> list[int]:
+async def find(client: discord.Client, channel_id: int, letter: OutgoingMessage, since_ms: int) -> list[int]:
     """Own messages since a time (epoch milliseconds) that are this letter, oldest first.
 
     Raises:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from bot.delivery.outcomes import Later, Outbox, places
+from bot.delivery.outcomes import Outbox, RetryLater, places
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, Letter
+from bot.discord_io.posting import FAILURES, TRANSIENT, OutgoingMessage
 from storage.clock import Clock
 from storage.tables import Delivery, Job
 
@@ -31,7 +31,7 @@ class Notices:
                 self._outbox.request(posting.edit(self._outbox.client, place, sentence))
             except FAILURES as error:
                 if posting.failure(error) in TRANSIENT:
-                    raise Later(str(error)) from error
+                    raise RetryLater(str(error)) from error
             else:
                 return True
         return False
@@ -41,7 +41,7 @@ class Notices:
         row = self._row
         if row.interaction_token is None or self._clock.until(row.token_expires_at or 0) <= 0:
             return
-        letter = Letter(sentence, row.member_id)
+        letter = OutgoingMessage(sentence, row.member_id)
         work = posting.follow_up(self._outbox.client, row.interaction_token, letter, ephemeral=True)
         try:
             self._outbox.request(work)
@@ -51,7 +51,7 @@ class Notices:
     def by_direct_message(self, sentence: str) -> None:
         """The last way to say something: by direct message."""
         row, client = self._row, self._outbox.client
-        letter, nonce = Letter(sentence, row.member_id), f"easel:{row.id}:home"
+        letter, nonce = OutgoingMessage(sentence, row.member_id), f"easel:{row.id}:home"
         try:
             channel_id = self._outbox.request(posting.open_dm(client, row.member_id))
             self._outbox.request(posting.post(client, channel_id, None, letter, nonce))

@@ -11,7 +11,7 @@ import discord
 from bot import messages
 from bot.delivery.progress import ProgressBoard
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, Place
+from bot.discord_io.posting import FAILURES, TRANSIENT, ProgressPlace
 from storage import takedowns
 from storage.backends import Backends
 from storage.clock import Clock
@@ -24,7 +24,7 @@ R = TypeVar("R")
 ANSWER_MS = 1_000
 
 
-class Later(Exception):
+class RetryLater(Exception):
     """To be tried again; `refused` where Discord surely posted nothing."""
 
     def __init__(self, reason: str, delay_ms: int | None = None, *, refused: bool = False) -> None:
@@ -45,7 +45,7 @@ class Redirected(Exception):
     """It goes to the member's direct messages from now on."""
 
 
-class TooLarge(Exception):
+class FileTooLarge(Exception):
     """Discord takes no file of this size here."""
 
 
@@ -72,19 +72,19 @@ class Outbox:
             return change(session, *args, **kwargs)
 
 
-def places(job: Job, clock: Clock) -> list[Place]:
+def places(job: Job, clock: Clock) -> list[ProgressPlace]:
     """Places in which the progress message can be reached, best first."""
-    found = [Place.of(job, clock), Place.in_channel(job)]
+    found = [ProgressPlace.of(job, clock), ProgressPlace.in_channel(job)]
     return list(dict.fromkeys(place for place in found if place is not None))
 
 
 def check(error: BaseException, job: Job, clock: Clock, *, refused: bool = True) -> None:
     """Raise Later where the progress message can be reached in a while."""
     if posting.failure(error) in TRANSIENT:
-        raise Later(str(error), refused=refused) from error
+        raise RetryLater(str(error), refused=refused) from error
     answered = job.progress_message_id is not None
     if not answered and clock.since(job.created_at) < posting.ANSWERED_WITHIN_MS:
-        raise Later("the command is not answered yet", ANSWER_MS, refused=refused)
+        raise RetryLater("the command is not answered yet", ANSWER_MS, refused=refused)
 
 
 def sentence(outbox: Outbox, job: Job) -> str:
@@ -111,7 +111,7 @@ def _change_progress(
     outbox: Outbox,
     job: Job,
     clock: Clock,
-    change: Callable[[Place], Coroutine[Any, Any, object]],
+    change: Callable[[ProgressPlace], Coroutine[Any, Any, object]],
     *,
     patient: bool,
 ) -> None:

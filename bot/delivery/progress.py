@@ -46,7 +46,7 @@ JOIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProgressSubject:
     """A job, or a batch of them, that has a progress message."""
 
     table: type[Job | Batch]
@@ -57,7 +57,7 @@ class Subject:
 class Line:
     """State of one progress message. Times are seconds of the monotonic clock."""
 
-    subject: Subject
+    subject: ProgressSubject
     attempt: int = 0
     fraction: float = 0.0
     preview: bytes | None = None
@@ -75,7 +75,7 @@ class ProgressBoard:
     def __init__(self, client: discord.Client, backends: Backends) -> None:
         self._client = client
         self._backends = backends
-        self._lines: dict[Subject, Line] = {}
+        self._lines: dict[ProgressSubject, Line] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -101,7 +101,7 @@ class ProgressBoard:
     def show(self, event: ProgressEvent) -> None:
         """Show how far a job is, soon. From any thread; returns at once."""
         with self._lock:
-            line = self._line(Subject(Job, event.job_id))
+            line = self._line(ProgressSubject(Job, event.job_id))
             if event.attempt < line.attempt:
                 return
             if event.attempt > line.attempt:
@@ -113,7 +113,7 @@ class ProgressBoard:
 
     def look_again(self, job_id: int) -> None:
         """A job's row may have changed: show what it says now. From any thread; returns at once."""
-        self._look(Subject(Job, job_id))
+        self._look(ProgressSubject(Job, job_id))
 
     def reread(self) -> None:
         """Events may have been missed: look at every unfinished job. From any thread; returns at once."""
@@ -123,7 +123,7 @@ class ProgressBoard:
     def close(self, job_id: int, timeout_s: float = 30.0) -> None:
         """Edit this job's message no more; waits for the edit that is under way."""
         with self._lock:
-            line = self._line(Subject(Job, job_id))
+            line = self._line(ProgressSubject(Job, job_id))
             line.closed = True
             under_way = line.under_way
         if under_way is not None:
@@ -131,7 +131,7 @@ class ProgressBoard:
 
     def forget(self, job_id: int) -> None:
         """The job's last word is said."""
-        subject = Subject(Job, job_id)
+        subject = ProgressSubject(Job, job_id)
         with self._lock:
             line = self._lines.get(subject)
             if line is None:
@@ -143,10 +143,10 @@ class ProgressBoard:
                 self._lines[subject] = Line(subject)
         self._wake.set()
 
-    def _line(self, subject: Subject) -> Line:
+    def _line(self, subject: ProgressSubject) -> Line:
         return self._lines.setdefault(subject, Line(subject))
 
-    def _look(self, subject: Subject) -> None:
+    def _look(self, subject: ProgressSubject) -> None:
         with self._lock:
             self._line(subject).changed = True
         self._wake.set()
@@ -190,8 +190,8 @@ class ProgressBoard:
     def _sweep(self) -> None:
         """Look at all that waits or runs, also for tokens that are about to end."""
         with self._backends.database.reading() as session:
-            alone = [Subject(Job, job.id) for job in jobs.unfinished(session) if job.batch_id is None]
-            subjects = [*alone, *(Subject(Batch, batch_id) for batch_id in batches.live(session))]
+            alone = [ProgressSubject(Job, job.id) for job in jobs.unfinished(session) if job.batch_id is None]
+            subjects = [*alone, *(ProgressSubject(Batch, batch_id) for batch_id in batches.live(session))]
             overdue = batches.overdue(session)
         self._swept = monotonic()
         for subject in subjects:
@@ -235,7 +235,7 @@ class ProgressBoard:
         if job.batch_id is not None:
             # Its steps are not shown, and so not asked about more often than what is.
             line.due = monotonic() + EVERY_S
-            self._look(Subject(Batch, job.batch_id))
+            self._look(ProgressSubject(Batch, job.batch_id))
         if JobState(job.state).finished:
             # Its line was closed already, or a late event made a new one.
             if not line.closed:

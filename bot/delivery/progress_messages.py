@@ -9,7 +9,7 @@ import discord
 
 from bot import components, messages
 from bot.discord_io import posting
-from bot.discord_io.posting import HANDOVER_MS, Place
+from bot.discord_io.posting import HANDOVER_MS, ProgressPlace
 from bot.messages import batches as batch_messages
 from storage.batches import Tally
 from storage.clock import Clock
@@ -46,7 +46,7 @@ class Told:
     """Text that is due now for a job or a batch, and its place."""
 
     row: Job | Batch
-    place: Place
+    place: ProgressPlace
     said: Said
     answered: bool
     """The answer to the command, or to the press, said it a moment ago."""
@@ -86,7 +86,7 @@ def of_job(
 
 
 def _said_of_job(
-    job: Job, place: Place, ahead: int, fraction: float, preview: bytes | None, before: bytes | None
+    job: Job, place: ProgressPlace, ahead: int, fraction: float, preview: bytes | None, before: bytes | None
 ) -> Said:
     stopping = job.cancel_requested_at is not None
     if place.ends_soon and job.by_token_alone:
@@ -114,10 +114,10 @@ def either(row: Job | Batch, of_job: T, of_batch: T) -> T:
     return of_batch if isinstance(row, Batch) else of_job
 
 
-def _place_of(row: Job | Batch, clock: Clock) -> Place | None:
+def _place_of(row: Job | Batch, clock: Clock) -> ProgressPlace | None:
     """The token as long as it lives, and the channel in good time before it ends."""
-    in_channel = Place.in_channel(row)
-    return Place.of(row, clock, HANDOVER_MS if in_channel is not None else 0)
+    in_channel = ProgressPlace.in_channel(row)
+    return ProgressPlace.of(row, clock, HANDOVER_MS if in_channel is not None else 0)
 
 
 def _just_asked(row: Job | Batch, clock: Clock) -> bool:

@@ -13,9 +13,9 @@ from bot import components
 from bot.delivery import find_posted
 from bot.delivery.attempt import GIVE_UP_MS, HELD_UP_MS, NONCE_MS, TIDY_TRIES, nonce_of
 from bot.delivery.find_posted import CannotLook, Marks
-from bot.delivery.outcomes import Later, Outbox, remove_progress, strip_progress
+from bot.delivery.outcomes import Outbox, RetryLater, remove_progress, strip_progress
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, Failure, Letter, Place
+from bot.discord_io.posting import FAILURES, TRANSIENT, Failure, OutgoingMessage, ProgressPlace
 from storage import deliveries, tables
 from storage.clock import Clock
 from storage.contract import Action, JobState
@@ -71,7 +71,7 @@ class Withdrawal:
             return []
         except FAILURES as error:
             if posting.failure(error) is not Failure.NO_PLACE:
-                raise Later(str(error)) from error
+                raise RetryLater(str(error)) from error
             if not posting.place_is_gone(error):
                 self._held_up(str(error))
             return []
@@ -81,18 +81,22 @@ class Withdrawal:
         """The message of an attempt whose nonce Discord still knows; where there is none, another."""
         row = self._row
         posted = posting.post(
-            self._outbox.client, channel_id, row.guild_id, Letter("…", row.member_id), nonce_of(row)
+            self._outbox.client, channel_id, row.guild_id, OutgoingMessage("…", row.member_id), nonce_of(row)
         )
         try:
             return self._outbox.request(posted)
         except FAILURES as error:
-            raise Later(str(error)) from error
+            raise RetryLater(str(error)) from error
 
     def _delete(self, message_id: int) -> None:
         row = self._row
-        ways = [Place(None, row.channel_id, message_id)] if row.channel_id and not row.by_token_alone else []
+        ways = (
+            [ProgressPlace(None, row.channel_id, message_id)]
+            if row.channel_id and not row.by_token_alone
+            else []
+        )
         if row.interaction_token is not None and self._clock.until(row.token_expires_at or 0) > 0:
-            ways.append(Place(row.interaction_token, message_id=message_id))
+            ways.append(ProgressPlace(row.interaction_token, message_id=message_id))
         refused: str | None = None
         for place in ways:
             try:
@@ -100,7 +104,7 @@ class Withdrawal:
             except FAILURES as error:
                 problem = posting.failure(error)
                 if problem in TRANSIENT:
-                    raise Later(str(error)) from error
+                    raise RetryLater(str(error)) from error
                 if problem is Failure.NO_MESSAGE or posting.place_is_gone(error):
                     return
                 refused = refused or (str(error) if place.token is None else None)
@@ -113,7 +117,7 @@ class Withdrawal:
     def _held_up(self, reason: str) -> None:
         """Raise Later for about a day; its tries count from when the pictures were taken away."""
         if self._row.tries < HELD_UP_TRIES:
-            raise Later(reason, HELD_UP_MS)
+            raise RetryLater(reason, HELD_UP_MS)
 
 
 def _drawn(session: Session, job_id: int) -> tuple[Job, list[Image]]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from bot.database_outage import Outage, reason
 from bot.delivery.attempt import UNFORESEEN_TRIES, Dispatch
-from bot.delivery.outcomes import Later, Outbox, Redirected, Undeliverable
+from bot.delivery.outcomes import Outbox, Redirected, RetryLater, Undeliverable
 from bot.delivery.progress import ProgressBoard
 from bot.delivery.withdrawals import Withdrawal
 from bot.discord_io.client_loop import Requests
@@ -44,7 +44,7 @@ FIRST_DELAY_MS = 1_000
 LONGEST_DELAY_MS = 300_000
 
 
-class Delivery:
+class DeliveryWorker:
     """Takes open deliveries from the database and has them posted, and the progress of jobs shown.
 
     All of it runs on threads and by the wall clock; only the requests themselves run on the client's loop.
@@ -156,7 +156,7 @@ class Delivery:
         kind = Withdrawal if row.state == deliveries.WITHDRAWN else Dispatch
         try:
             kind(self._outbox, row, clock).run()
-        except Later as wait:
+        except RetryLater as wait:
             delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** min(row.tries, 10))
             log.info("job %s: delivery %s waits %s ms: %s", row.job_id, row.id, delay_ms, wait)
             self._write(deliveries.later, row.id, str(wait), delay_ms, refused=wait.refused)

@@ -20,7 +20,7 @@ _FRAME = 512
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """A file to be; `size` is the bytes it takes in the archive."""
 
     name: str
@@ -51,21 +51,21 @@ class Entry:
 
 
 @dataclass
-class Group:
+class ArchiveGroup:
     """Entries that fit one archive, and what was met on the way to them."""
 
-    entries: list[Entry] = field(default_factory=list)
-    left_out: list[Entry] = field(default_factory=list)
+    entries: list[ArchiveEntry] = field(default_factory=list)
+    left_out: list[ArchiveEntry] = field(default_factory=list)
     """Too large for any."""
-    following: Entry | None = None
+    following: ArchiveEntry | None = None
     """First image of the next group; None for the last one."""
     last_id: int | None = None
     """The last picture among them, too large or not."""
 
 
-def grouped(entries: Iterable[Entry], limit: int) -> Iterator[Group]:
+def grouped(entries: Iterable[ArchiveEntry], limit: int) -> Iterator[ArchiveGroup]:
     """Groups of entries, in order, whose archives have at most `limit` bytes; made as they are asked for."""
-    group, room = Group(), limit - _FRAME
+    group, room = ArchiveGroup(), limit - _FRAME
     for entry in entries:
         needed = entry.size + _FRAME
         if needed > limit - _FRAME:
@@ -74,14 +74,14 @@ def grouped(entries: Iterable[Entry], limit: int) -> Iterator[Group]:
             if needed > room:
                 group.following = entry
                 yield group
-                group, room = Group(), limit - _FRAME
+                group, room = ArchiveGroup(), limit - _FRAME
             group.entries.append(entry)
             room -= needed
         group.last_id = entry.image_id or group.last_id
     yield group
 
 
-def split(entries: Iterable[Entry], limit: int) -> tuple[list[list[Entry]], list[Entry]]:
+def split(entries: Iterable[ArchiveEntry], limit: int) -> tuple[list[list[ArchiveEntry]], list[ArchiveEntry]]:
     """All groups that have entries; and the entries too large for any."""
     groups = list(grouped(entries, limit))
     left_out = [entry for group in groups for entry in group.left_out]
@@ -95,7 +95,7 @@ class Archive:
     """Pictures that the store has not any more."""
 
 
-def pack(entries: Sequence[Entry]) -> Archive:
+def pack(entries: Sequence[ArchiveEntry]) -> Archive:
     """The entries' files in one ZIP file."""
     out = io.BytesIO()
     lost = 0

@@ -106,7 +106,7 @@ def knows_no_token(error: BaseException) -> bool:
 
 
 @dataclass(frozen=True)
-class Letter:
+class OutgoingMessage:
     """A message to be posted: it mentions `member_id` and notifies nobody else.
 
     Where the view is a layout, it says everything, and there is no content.
@@ -125,7 +125,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Place:
+class ProgressPlace:
     """Place of a progress message: by the interaction's token, or as a message in its channel."""
 
     token: str | None
@@ -135,7 +135,7 @@ class Place:
     """The token is about to die, and has to be handed over."""
 
     @classmethod
-    def of(cls, job: Job | Batch, clock: Clock, margin_ms: int = 0) -> Place | None:
+    def of(cls, job: Job | Batch, clock: Clock, margin_ms: int = 0) -> ProgressPlace | None:
         """None where it cannot be reached any more, and for one of a batch's jobs, which has none.
 
         `margin_ms`: the token must last so much longer.
@@ -150,7 +150,7 @@ class Place:
         return cls.in_channel(job)
 
     @classmethod
-    def in_channel(cls, job: Job | Batch) -> Place | None:
+    def in_channel(cls, job: Job | Batch) -> ProgressPlace | None:
         if _told_with_batch(job):
             return None
         if job.by_token_alone or job.channel_id is None or job.progress_message_id is None:
@@ -183,7 +183,7 @@ def _view(make: MakeView | None) -> discord.ui.View | discord.ui.LayoutView | No
 
 
 async def post(
-    client: discord.Client, channel_id: int, guild_id: int | None, letter: Letter, nonce: str
+    client: discord.Client, channel_id: int, guild_id: int | None, letter: OutgoingMessage, nonce: str
 ) -> int:
     """Post to a channel; the same nonce within a few minutes makes one message. Returns its id."""
     channel = client.get_partial_messageable(channel_id, guild_id=guild_id)
@@ -212,7 +212,9 @@ def _webhook(client: discord.Client, token: str) -> discord.Webhook:
     return webhook
 
 
-async def follow_up(client: discord.Client, token: str, letter: Letter, *, ephemeral: bool = False) -> int:
+async def follow_up(
+    client: discord.Client, token: str, letter: OutgoingMessage, *, ephemeral: bool = False
+) -> int:
     """Post through an interaction's token; unlike `post` it has no nonce. Returns the message's id.
 
     `ephemeral` shows it to the member alone.
@@ -228,14 +230,14 @@ async def follow_up(client: discord.Client, token: str, letter: Letter, *, ephem
     return int(message.id)
 
 
-async def fill_in(client: discord.Client, place: Place, letter: Letter) -> int:
+async def fill_in(client: discord.Client, place: ProgressPlace, letter: OutgoingMessage) -> int:
     """Put a letter in the progress message's place. Returns its id."""
     return await edit(client, place, letter.content or None, view=letter.view, upload=letter.upload)
 
 
 async def edit(
     client: discord.Client,
-    place: Place,
+    place: ProgressPlace,
     content: str | None,
     *,
     view: MakeView | None = None,
@@ -259,14 +261,14 @@ async def edit(
     return message.id
 
 
-async def delete(client: discord.Client, place: Place) -> None:
+async def delete(client: discord.Client, place: ProgressPlace) -> None:
     if place.token is not None:
         await _webhook(client, place.token).delete_message(place.message_id or ORIGINAL)
     else:
         await _partial(client, place).delete()
 
 
-def _partial(client: discord.Client, place: Place) -> discord.PartialMessage:
+def _partial(client: discord.Client, place: ProgressPlace) -> discord.PartialMessage:
     assert place.channel_id is not None
     assert place.message_id is not None
     return client.get_partial_messageable(place.channel_id).get_partial_message(place.message_id)

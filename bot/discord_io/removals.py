@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, Failure, Place
+from bot.discord_io.posting import FAILURES, Failure, ProgressPlace
 from storage import removals
 from storage.backends import Backends
 from storage.clock import Clock
@@ -53,7 +53,7 @@ async def delete_messages(client: discord.Client, messages: Iterable[Message]) -
     return [
         message
         for message in messages
-        if not await _delete(client, Place(None, message.channel_id, message.id), message.job_id)
+        if not await _delete(client, ProgressPlace(None, message.channel_id, message.id), message.job_id)
     ]
 
 
@@ -63,12 +63,12 @@ async def delete_progress(
     """Delete the messages that told of jobs which are no more, as far as Discord lets them go."""
     clock = await backends.database.read(Clock.read)
     for row in under_way:
-        place = Place.of(row, clock)
+        place = ProgressPlace.of(row, clock)
         if place is not None:
             await _delete(client, place, row.id)
 
 
-async def _delete(client: discord.Client, place: Place, job_id: int) -> bool:
+async def _delete(client: discord.Client, place: ProgressPlace, job_id: int) -> bool:
     """Whether the message is gone now."""
     try:
         await posting.delete(client, place)

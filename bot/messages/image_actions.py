@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from bot.messages import CONTENT
 from bot.messages.states import named
 from prompts.markdown import length, show_prompt
-from prompts.tokenizer import TypedFlag, divide
+from prompts.tokenizer import TypedFlag, tokenize
 from prompts.translation import N_, _
 from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Role, Task
 from storage.tables import Image, Job
 
 _ANCESTORS = 8
-DEEDS = {
+IMAGE_ACTIONS = {
     Action.IMAGINE: "",
     Action.REROLL: N_("Drawn again"),
     Action.VARY: N_("Variations"),
@@ -170,7 +170,7 @@ def facts(job: Job, image: Image, catalog: Catalog) -> str:
         ),
     ]
     brought = _brought(job, request)
-    if brought and not divide(job.text).images:
+    if brought and not tokenize(job.text).images:
         drawn.append(_("The command below lacks the pictures that were chosen for it: choose them again."))
     elif request.task is not Task.TEXT_TO_IMAGE and not brought:
         drawn.append(_("The command below draws what the words alone give."))
@@ -197,7 +197,7 @@ def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -
 
 
 def _deed(action: Action) -> str:
-    return _(DEEDS[action]) or _("Imagined")
+    return _(IMAGE_ACTIONS[action]) or _("Imagined")
 
 
 def _ancestor(job: Job) -> str:
@@ -215,7 +215,7 @@ def command(job: Job) -> str:
 
 def whole_prompt(job: Job) -> str:
     """The prompt with its flags, and a flag for each of the model's own values that were used."""
-    divided = divide(job.text)
+    divided = tokenize(job.text)
     typed = {flag.name for flag in divided.flags}
     request = GenerationRequest.model_validate(job.request)
     added = [

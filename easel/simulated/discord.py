@@ -20,7 +20,7 @@ from simcord.env import Env
 from bot import errors
 from easel.simulated.guide import Guide
 from easel.simulated.kept import keep, restore
-from easel.simulated.page import Page
+from easel.simulated.page import DemoPage
 
 SETTLE_S = 25.0
 """Seconds that SimCord lets the bot take for an answer: ample, and shorter than what it puts off on purpose
@@ -68,7 +68,7 @@ class SimulatedDiscord:
         self._seen = -1
 
     @asynccontextmanager
-    async def page(self, port: int) -> AsyncIterator[Page]:
+    async def page(self, port: int) -> AsyncIterator[DemoPage]:
         """The page while it is served; the bot is connected and has its commands.
 
         Raises:
@@ -76,7 +76,7 @@ class SimulatedDiscord:
         """
         await self._env.start()
         try:
-            page = Page(self._env, self.channel, self._viewers, self._guide, port)
+            page = DemoPage(self._env, self.channel, self._viewers, self._guide, port)
             async with page:
                 ticking = asyncio.create_task(self._tick(page))
                 try:
@@ -87,7 +87,7 @@ class SimulatedDiscord:
             await self._env.shutdown()
             self._save()
 
-    async def _tick(self, page: Page) -> None:
+    async def _tick(self, page: DemoPage) -> None:
         """SimCord shows what an action of the page caused; what the bot does by itself is shown from here."""
         while True:
             await asyncio.sleep(TICK_S)

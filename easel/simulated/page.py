@@ -25,7 +25,7 @@ _BUTTON = 2
 _ABOUT_OLD_MESSAGES = {"edit_message", "delete_message", "set_reaction", "set_pinned", "set_poll_votes"}
 
 
-class Page(Preview):
+class DemoPage(Preview):
     """The channel of a preview is the one that the page in question shows: the guild's, or direct messages.
 
     Direct messages are chosen in the list of viewers, where the id of their channel stands for them.

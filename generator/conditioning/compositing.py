@@ -22,7 +22,7 @@ def feather(size: tuple[int, int]) -> int:
     return max(LATENT, min(size) // 24)
 
 
-def to_draw(mask: PIL.Image.Image) -> PIL.Image.Image:
+def grow_mask(mask: PIL.Image.Image) -> PIL.Image.Image:
     """The mask (white is drawn anew) a little larger: the model draws below the feather too.
 
     So what it makes of the border is never seen, and a latent that the mask only touches is drawn.
@@ -35,7 +35,7 @@ def grown(mask: PIL.Image.Image, reach: int) -> PIL.Image.Image:
     return PIL.Image.fromarray(_grown(_white(mask), reach))
 
 
-def pasted(drawn: PIL.Image.Image, source: PIL.Image.Image, mask: PIL.Image.Image) -> PIL.Image.Image:
+def composite(drawn: PIL.Image.Image, source: PIL.Image.Image, mask: PIL.Image.Image) -> PIL.Image.Image:
     """`drawn` where the mask is white, `source` beyond its feather, and there to the last bit."""
     nearest, lanczos = PIL.Image.Resampling.NEAREST, PIL.Image.Resampling.LANCZOS
     if source.size != drawn.size:

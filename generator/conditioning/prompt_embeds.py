@@ -40,7 +40,7 @@ WEIRD = ("surreal", "bizarre", "made of glass", "upside down", "psychedelic", "i
 
 
 @dataclass(frozen=True)
-class Lexicon:
+class ModelPhrases:
     """Phrases that a model lends to prompts; `chaos` and `weird` have some that any model knows."""
 
     style: str = ""
@@ -50,7 +50,7 @@ class Lexicon:
     """Words that a LoRA was taught with, by its name."""
 
     @classmethod
-    def of(cls, entry: ModelEntry) -> Lexicon:
+    def of(cls, entry: ModelEntry) -> ModelPhrases:
         triggers = {name: lora.trigger for name, lora in entry.loras.items() if lora.trigger}
         return cls(entry.style_words, entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD, triggers)
 
@@ -63,7 +63,7 @@ class Lexicon:
 _NOTHING = Embedding(torch.ones(1, 1, 1))
 
 
-def texts(request: GenerationRequest, lexicon: Lexicon, *, guided: bool) -> list[Text]:
+def texts(request: GenerationRequest, lexicon: ModelPhrases, *, guided: bool) -> list[Text]:
     """Texts that `positive`, and if `guided` `negative`, will look up: found by letting them where nothing
     is.
     """
@@ -80,7 +80,7 @@ def texts(request: GenerationRequest, lexicon: Lexicon, *, guided: bool) -> list
     return asked
 
 
-def positive(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> list[Embedding]:
+def positive(request: GenerationRequest, lexicon: ModelPhrases, cache: PromptCache) -> list[Embedding]:
     """One embedding for each picture. Each takes its chances from its own seed, as if it were drawn alone."""
     grid = _styled(request, lexicon, cache)
     return [
@@ -104,7 +104,7 @@ def negative(request: GenerationRequest, cache: PromptCache) -> Embedding:
     return cache.blend([*((text, rest * weight / whole) for text, weight in unwanted), *parts])
 
 
-def _styled(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) -> Embedding:
+def _styled(request: GenerationRequest, lexicon: ModelPhrases, cache: PromptCache) -> Embedding:
     embedding = _blend(request, lexicon, cache)
     for words, strength in (
         (lexicon.style, request.stylize),
@@ -117,7 +117,7 @@ def _styled(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache) ->
 
 
 def _apart(
-    request: GenerationRequest, lexicon: Lexicon, cache: PromptCache, embedding: Embedding, seed: int
+    request: GenerationRequest, lexicon: ModelPhrases, cache: PromptCache, embedding: Embedding, seed: int
 ) -> Embedding:
     """The grid's embedding as one of its pictures has it."""
     if not request.chaos and not request.weird:
@@ -152,7 +152,9 @@ def turned(embedding: Embedding, angle: float, seed: int) -> Embedding:
     return embedding._replace(tokens=moved.to(embedding.tokens.dtype))
 
 
-def _blend(request: GenerationRequest, lexicon: Lexicon, cache: PromptCache, words: str = "") -> Embedding:
+def _blend(
+    request: GenerationRequest, lexicon: ModelPhrases, cache: PromptCache, words: str = ""
+) -> Embedding:
     """The positive parts by their weights, each with its LoRAs' words and then `words` behind it."""
     parts: list[tuple[Text, float]] = [
         (part.phrases, part.weight) for part in request.parts if part.weight > 0

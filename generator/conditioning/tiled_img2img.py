@@ -25,18 +25,18 @@ OVERLAP = 1 / 4
 ALIGN = 8
 
 
-class Piece(NamedTuple):
+class Tile(NamedTuple):
     """One image-to-image job: a part of the picture, or all of it."""
 
     request: GenerationRequest
     image: PIL.Image.Image
 
 
-Draw = Callable[[Sequence[Piece]], Sequence[PIL.Image.Image]]
+Draw = Callable[[Sequence[Tile]], Sequence[PIL.Image.Image]]
 Indices = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
-def enriched(
+def tiled_img2img(
     image: PIL.Image.Image, request: GenerationRequest, sizes: Sequence[Size], draw: Draw
 ) -> PIL.Image.Image:
     """The picture drawn over at `request.creativity`, in pieces where it is larger than the model can take.
@@ -53,7 +53,7 @@ def enriched(
     around = request.tile and cut
     places = list(itertools.product(_cuts(height, side, around), _cuts(width, side, around)))
     pieces = [
-        Piece(
+        Tile(
             _piece_of(request, index, (len(columns), len(lines)), cut, strength),
             _cropped(pixels, lines, columns),
         )

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from generator.device_errors import raise_if_lost
-from generator.engine.clock import Clock
+from generator.engine.clock import DeviceClock
 from generator.engine.host_copies import unwaited
 from generator.engine.meter import Meter
-from generator.engine.running_job import Rows
+from generator.engine.running_job import RunningJob
 from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
 
@@ -45,7 +45,7 @@ def rows_per_call(device: torch.device, latent_pixels: int) -> int:
     return max(8, 1 << round(math.log2(GPU_LATENTS / latent_pixels)))
 
 
-def _distance(rows: Rows) -> float:
+def _distance(rows: RunningJob) -> float:
     if rows.calls_done == 0:
         return -math.inf
     return rows.calls_left - rows.ticks_waited / PATIENCE
@@ -55,14 +55,14 @@ class BatchGroup:
     """Jobs of one model and one size. Only the device's thread touches it."""
 
     def __init__(
-        self, family: StableDiffusion, latent_pixels: int, spent: float, clock: Clock, meter: Meter
+        self, family: StableDiffusion, latent_pixels: int, spent: float, clock: DeviceClock, meter: Meter
     ) -> None:
         self._family = family
         self._clock = clock
         self._meter = meter
         # About what a row takes of the device, which is shared by models of very different sizes.
         self._row_work = latent_pixels * family.unet_weights
-        self._jobs: list[Rows] = []
+        self._jobs: list[RunningJob] = []
         self._most_rows = rows_per_call(family.device, latent_pixels)
         self.rows_per_call = self._most_rows
         self._good_calls = 0
@@ -72,7 +72,7 @@ class BatchGroup:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def join(self, rows: Rows) -> None:
+    def join(self, rows: RunningJob) -> None:
         self._jobs.append(rows)
 
     def drop_cancelled(self) -> None:
@@ -80,7 +80,7 @@ class BatchGroup:
             self._jobs.remove(rows)
             rows.job.drop()
 
-    def tick(self) -> list[Rows]:
+    def tick(self) -> list[RunningJob]:
         """One UNet call for as many jobs as fit. Returns who advanced.
 
         A job whose part fails leaves with its error; the others go on as if it had never been there.
@@ -103,13 +103,13 @@ class BatchGroup:
         self.spent += self._row_work * sum(rows.batch_rows for rows in batch)
         return advanced
 
-    def _next_batch(self) -> list[Rows]:
+    def _next_batch(self) -> list[RunningJob]:
         """Who has the next tick: newcomers first, then those that are nearest to their end.
 
         So a short job is not held up by long ones, and fewer pictures are under way at a time. A job that
         waits comes slowly nearer all the same: it is never put off for ever.
         """
-        batch: list[Rows] = []
+        batch: list[RunningJob] = []
         space = self.rows_per_call
         for rows in sorted(self._jobs, key=_distance):
             if not batch or rows.batch_rows <= space:
@@ -119,7 +119,7 @@ class BatchGroup:
                 rows.ticks_waited += 1
         return batch
 
-    def _outputs(self, batch: Sequence[Rows]) -> list[Tensor | Exception]:
+    def _outputs(self, batch: Sequence[RunningJob]) -> list[Tensor | Exception]:
         try:
             return list(self._predict(batch))
         except Exception as error:  # noqa: BLE001  whatever one job's rows raise is that job's, not the batch's
@@ -128,7 +128,7 @@ class BatchGroup:
                 return [error]
             return [output for rows in batch for output in self._outputs([rows])]
 
-    def _advance(self, rows: Rows, output: Tensor) -> Exception | None:
+    def _advance(self, rows: RunningJob, output: Tensor) -> Exception | None:
         try:
             rows.advance(output)
         except Exception as error:  # noqa: BLE001  as above
@@ -136,7 +136,7 @@ class BatchGroup:
             return error
         return None
 
-    def _predict(self, batch: Sequence[Rows]) -> Sequence[Tensor]:
+    def _predict(self, batch: Sequence[RunningJob]) -> Sequence[Tensor]:
         inputs = [rows.unet_input() for rows in batch]
         latents = torch.cat([latents for latents, _ in inputs])
         times = [time for latents, time in inputs for _ in range(len(latents))]

@@ -13,7 +13,7 @@ import torch
 Tell = Callable[[float], object]
 
 
-class Clock(Protocol):
+class DeviceClock(Protocol):
     """Only the device's thread uses it."""
 
     def timed(self, tell: Tell) -> AbstractContextManager[None]:
@@ -72,5 +72,5 @@ class CardClock:
         return event
 
 
-def clock_of(device: torch.device) -> Clock:
+def clock_of(device: torch.device) -> DeviceClock:
     return CardClock(device) if device.type == "cuda" else CpuClock()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from generator.device_errors import raise_if_lost
-from generator.engine.running_job import Rows
+from generator.engine.running_job import RunningJob
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +23,12 @@ GPU_PIXELS = 4 * 512 * 512
 class Decoded(NamedTuple):
     """A job with all its pictures: (n, 3, height, width) in −1…1."""
 
-    rows: Rows
+    rows: RunningJob
     pixels: Tensor
 
 
 class _Picture(NamedTuple):
-    rows: Rows
+    rows: RunningJob
     number: int
 
     @property
@@ -36,7 +36,7 @@ class _Picture(NamedTuple):
         return self.rows.latents[self.number, None]
 
 
-class Decoder:
+class DecodeQueue:
     """Pictures of finished jobs in the order in which these ended. Only the device's thread touches it.
 
     The pictures in a call are one, two, four, …: of few sizes, so that its numbers are the same whoever else
@@ -46,12 +46,12 @@ class Decoder:
     def __init__(self, device: torch.device) -> None:
         self._most_pixels = GPU_PIXELS if device.type == "cuda" else CPU_PIXELS
         self._waiting: deque[_Picture] = deque()
-        self._done: dict[Rows, list[Tensor]] = {}
+        self._done: dict[RunningJob, list[Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: RunningJob) -> None:
         """Take a job whose rows are finished."""
         self._done[rows] = []
         self._waiting.extend(_Picture(rows, number) for number in range(rows.count))
@@ -84,7 +84,7 @@ class Decoder:
             self._forget(rows)
             rows.job.drop()
 
-    def _forget(self, rows: Rows) -> None:
+    def _forget(self, rows: RunningJob) -> None:
         del self._done[rows]
         self._waiting = deque(picture for picture in self._waiting if picture.rows is not rows)
 

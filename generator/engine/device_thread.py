@@ -20,9 +20,9 @@ from generator.compiling import attention
 from generator.device_errors import raise_if_lost
 from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import Tell, clock_of
-from generator.engine.decoding import Decoder
+from generator.engine.decoding import DecodeQueue
 from generator.engine.meter import Meter
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.engine.trace import TRACED_TICKS, Trace
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ class DeviceThread:
         self._clock = clock_of(device)
         self._trace: Trace | None = None
         self._calls: deque[_Call] = deque()
-        self._decoder = Decoder(device)
-        self._arrived: list[Rows] = []
+        self._decoder = DecodeQueue(device)
+        self._arrived: list[RunningJob] = []
         self._groups: dict[Hashable, BatchGroup] = {}
-        self._jobs: set[Job] = set()
+        self._jobs: set[DrawRequest] = set()
         self._tick_seconds = self._between_seconds = 0.0
         self._closed: BaseException | None = None
         self._wake = threading.Condition()
@@ -67,7 +67,7 @@ class DeviceThread:
         self._thread = threading.Thread(target=self._run, name="easel-device", daemon=True)
         self._thread.start()
 
-    def admit(self, rows: Rows) -> None:
+    def admit(self, rows: RunningJob) -> None:
         """Let a job join its group at the next tick."""
         job = rows.job
         self._jobs.add(job)
@@ -176,7 +176,7 @@ class DeviceThread:
         for group in self._groups.values():
             group.drop_cancelled()
         self._forget_empty_groups()
-        advanced: list[Rows] = []
+        advanced: list[RunningJob] = []
         if self._groups:
             group = min(self._groups.values(), key=lambda group: group.spent)
             with self._clock.timed(self._ticked):
@@ -194,7 +194,7 @@ class DeviceThread:
         self._tick_seconds = seconds
         self.meter.ticked(seconds)
 
-    def _count_jobs(self, advanced: list[Rows]) -> None:
+    def _count_jobs(self, advanced: list[RunningJob]) -> None:
         running = sum(not rows.finished for rows in advanced)
         self.meter.holds(running, sum(map(len, self._groups.values())) - running)
 
@@ -205,7 +205,7 @@ class DeviceThread:
     def _forget_empty_groups(self) -> None:
         self._groups = {key: group for key, group in self._groups.items() if len(group)}
 
-    def _start(self, rows: Rows) -> None:
+    def _start(self, rows: RunningJob) -> None:
         self._arrived.remove(rows)
         if rows.job.future.cancelled():
             rows.job.drop()
@@ -229,7 +229,7 @@ class DeviceThread:
         self._groups[key].join(rows)
 
     @staticmethod
-    def _finish(rows: Rows, pixels: Tensor) -> None:
+    def _finish(rows: RunningJob, pixels: Tensor) -> None:
         try:
             if not pixels.isfinite().all():
                 raise ArithmeticError("the model's numbers overflowed; the picture would be black")  # noqa: TRY301

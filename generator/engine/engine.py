@@ -22,10 +22,10 @@ import torch
 
 from generator.compiling.calls import CompiledCall, first_right, record_graph
 from generator.compiling.compiler import Compiler, users_folder
-from generator.conditioning.prompt_embeds import Lexicon
+from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.device_thread import DeviceThread, EngineClosed
-from generator.engine.patched_models import Variants
-from generator.engine.running_job import NOTHING, Given, Job, Pictures, Progress, Rows
+from generator.engine.patched_models import PatchedModels
+from generator.engine.running_job import NOTHING, DrawRequest, InputImages, Pictures, Progress, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.catalog import ModelEntry
@@ -52,8 +52,8 @@ class Engine:
         device_thread.meter.loaded(family, family.size_bytes)
         self._compiler = compiler if family.device.type == "cuda" else None
         self._compile(family)
-        self._variants = Variants(family, entry, self._compile)
-        self._lexicon = Lexicon.of(entry) if entry else Lexicon()
+        self._variants = PatchedModels(family, entry, self._compile)
+        self._lexicon = ModelPhrases.of(entry) if entry else ModelPhrases()
         self._unfinished: set[Future[Pictures]] = set()
 
     @classmethod
@@ -93,12 +93,12 @@ class Engine:
         every UNet call on a thread beside the device's, which all callbacks share. With `alone` the job
         shares a UNet call with nobody.
         """
-        given = Given(image, mask, control, references)
-        job = Job(request, given, self._lexicon, on_progress, alone)
+        given = InputImages(image, mask, control, references)
+        job = DrawRequest(request, given, self._lexicon, on_progress, alone)
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)
         try:
-            rows = Rows(self._variants.of(request), job)
+            rows = RunningJob(self._variants.of(request), job)
         except (ValueError, CatalogError, torch.OutOfMemoryError) as error:
             job.fail(error)
         else:

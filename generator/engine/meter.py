@@ -43,7 +43,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Reading:
+class MeterReading:
     """Everything since the start, and how it is now. A card's figures are one step late."""
 
     rows_a_call: Histogram
@@ -122,10 +122,10 @@ class Meter:
         with self._lock:
             self._running, self._waiting = running, waiting
 
-    def read(self) -> Reading:
+    def read(self) -> MeterReading:
         taken, peak = _taken_and_peak(self._device)
         with self._lock:
-            return Reading(
+            return MeterReading(
                 rows_a_call=self._rows.read(),
                 tick_seconds=self._ticks.read(),
                 running=self._running,

@@ -12,9 +12,9 @@ from weakref import WeakValueDictionary
 import torch
 
 from generator.families.adapters import ImageEncoder
-from generator.families.controls import Control
+from generator.families.controls import ControlNetwork
 from generator.families.loras import WeightedLora
-from generator.families.sd import Adapter, StableDiffusion
+from generator.families.sd import ImageAdapter, StableDiffusion
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Lora, Role
 from storage.errors import CatalogError
@@ -25,7 +25,7 @@ MOST = 8
 """Variants that are kept, if together they take no more than the model itself; the last ones always are."""
 
 
-class Variant(NamedTuple):
+class PatchedModel(NamedTuple):
     """Changes to a model's networks."""
 
     loras: tuple[Lora, ...] = ()
@@ -34,7 +34,7 @@ class Variant(NamedTuple):
     tile: bool = False
 
     @classmethod
-    def of(cls, request: GenerationRequest) -> Variant:
+    def of(cls, request: GenerationRequest) -> PatchedModel:
         return cls(
             loras=tuple(sorted((lora for lora in request.loras if lora.weight), key=lambda lora: lora.name)),
             roles=tuple(sorted(reference.role for reference in request.references)),
@@ -43,7 +43,7 @@ class Variant(NamedTuple):
         )
 
     @property
-    def before(self) -> Variant:
+    def before(self) -> PatchedModel:
         """The variant of which this one is made by one step more, and whose weights it shares."""
         if self.tile:
             return self._replace(tile=False)
@@ -51,15 +51,15 @@ class Variant(NamedTuple):
             return self._replace(control=None)
         return self._replace(roles=()) if self.roles else PLAIN
 
-    def line(self) -> list[Variant]:
+    def line(self) -> list[PatchedModel]:
         """It, and all that came before it but the plain model."""
         return [] if self == PLAIN else [self, *self.before.line()]
 
 
-PLAIN = Variant()
+PLAIN = PatchedModel()
 
 
-class Variants:
+class PatchedModels:
     """One model's. Each is made when it is first asked for; the longest unused ones leave.
 
     What still draws keeps its weights until its last job has ended. `prepare` is called once for each.
@@ -74,10 +74,10 @@ class Variants:
         self._plain = family
         self._entry = entry
         self._prepare = prepare
-        self._made: OrderedDict[Variant, StableDiffusion] = OrderedDict()
+        self._made: OrderedDict[PatchedModel, StableDiffusion] = OrderedDict()
         # What no variant uses any more is gone from these by itself.
         self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
-        self._controls: WeakValueDictionary[str, Control] = WeakValueDictionary()
+        self._controls: WeakValueDictionary[str, ControlNetwork] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def of(self, request: GenerationRequest) -> StableDiffusion:
@@ -86,9 +86,9 @@ class Variants:
         Raises:
             CatalogError: a LoRA, an adapter or a control is unknown or cannot be used.
         """
-        return self.made(Variant.of(request))
+        return self.made(PatchedModel.of(request))
 
-    def made(self, wanted: Variant) -> StableDiffusion:
+    def made(self, wanted: PatchedModel) -> StableDiffusion:
         """The same for whoever knows what is changed about them."""
         if wanted == PLAIN:
             return self._plain  # and waits for nobody who makes another
@@ -118,7 +118,7 @@ class Variants:
         with self._lock:
             self._made.clear()
 
-    def _ready(self, wanted: Variant) -> StableDiffusion:
+    def _ready(self, wanted: PatchedModel) -> StableDiffusion:
         family, line = self._of(wanted), wanted.line()
         for variant in line:
             self._made.move_to_end(variant)
@@ -127,7 +127,7 @@ class Variants:
             del self._made[others.pop(0)]
         return family
 
-    def _of(self, wanted: Variant) -> StableDiffusion:
+    def _of(self, wanted: PatchedModel) -> StableDiffusion:
         if wanted == PLAIN:
             return self._plain
         if wanted not in self._made:
@@ -136,7 +136,7 @@ class Variants:
             self._made[wanted] = made
         return self._made[wanted]
 
-    def _changed(self, before: StableDiffusion, wanted: Variant) -> StableDiffusion:
+    def _changed(self, before: StableDiffusion, wanted: PatchedModel) -> StableDiffusion:
         """The last step to what is wanted."""
         if wanted.tile:
             return before.tiling()
@@ -151,7 +151,7 @@ class Variants:
             raise CatalogError(f"The model has no LoRA {lora.name!r}.")
         return WeightedLora(self._entry.loras[lora.name], lora.weight)
 
-    def _adapter(self, role: Role) -> Adapter:
+    def _adapter(self, role: Role) -> ImageAdapter:
         if self._entry is None or role not in self._entry.adapters:
             raise CatalogError(f"The model has no image adapter for {role.value!r}.")
         entry = self._entry.adapters[role]
@@ -159,13 +159,13 @@ class Variants:
         if encoder is None:
             encoder = ImageEncoder(entry.image_encoder, self._plain.device, self._plain.dtype)
             self._encoders[entry.image_encoder] = encoder
-        return Adapter(entry, encoder)
+        return ImageAdapter(entry, encoder)
 
-    def _control(self, kind: str) -> Control:
+    def _control(self, kind: str) -> ControlNetwork:
         if self._entry is None or kind not in self._entry.controls:
             raise CatalogError(f"The model has no control {kind!r}.")
         control = self._controls.get(kind)
         if control is None:
-            control = Control.load(self._entry.controls[kind], self._plain.device, self._plain.dtype)
+            control = ControlNetwork.load(self._entry.controls[kind], self._plain.device, self._plain.dtype)
             self._controls[kind] = control
         return control

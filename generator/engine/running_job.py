@@ -20,7 +20,7 @@ from torch import Tensor
 
 from generator.conditioning import noise as noises
 from generator.conditioning import prompt_embeds
-from generator.conditioning.prompt_embeds import Lexicon
+from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.host_copies import unwaited
 from generator.engine.inpainting import Mask, shrunk
 from generator.families import schedulers
@@ -50,7 +50,7 @@ NOTHING: References = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Given:
+class InputImages:
     """Input images of a request: the source to begin with, its mask, the control image, the references."""
 
     source: PIL.Image.Image | None = None
@@ -74,12 +74,12 @@ class Given:
 
 
 @dataclass(eq=False)
-class Job:
+class DrawRequest:
     """A job as it was handed in, with the future that tells its end."""
 
     request: GenerationRequest
-    given: Given = Given()
-    lexicon: Lexicon = field(default_factory=Lexicon)
+    given: InputImages = InputImages()
+    lexicon: ModelPhrases = field(default_factory=ModelPhrases)
     on_progress: Callable[[Progress], None] | None = None
     alone: bool = False
     # Stays pending until the pictures are there, so that its cancel() works up to the last moment.
@@ -113,7 +113,7 @@ class Job:
             log.warning("a progress callback failed", exc_info=True)
 
 
-class Rows:
+class RunningJob:
     """A job's state between two UNet calls. Made on any thread; everything else is the device's thread's.
 
     Raises:
@@ -123,7 +123,7 @@ class Rows:
     latents: Tensor
     conditions: Conditions
 
-    def __init__(self, family: StableDiffusion, job: Job) -> None:
+    def __init__(self, family: StableDiffusion, job: DrawRequest) -> None:
         request = job.request
         if request.task is Task.UPSCALE:
             raise ValueError("an upscale is not drawn; see generator.companions.upscale")

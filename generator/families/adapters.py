@@ -19,7 +19,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.auxiliary import reading
-from generator.families.weight_sharing import twin_of
+from generator.families.weight_sharing import clone_sharing_weights
 from storage.catalog import AdapterEntry
 from storage.errors import CatalogError
 
@@ -76,7 +76,7 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
         CatalogError: one cannot be read, or does not fit the model; the text names it and the reason.
     """
     found = copy.copy(pipeline)
-    found.unet = twin_of(pipeline.unet)
+    found.unet = clone_sharing_weights(pipeline.unet)
     found.feature_extractor = found.feature_extractor or object()  # else one is made for the encoder
     places = [_place(entry) for entry in entries]
     try:

@@ -17,7 +17,7 @@ from generator.families.tiling import circular
 from storage.catalog import ControlEntry
 
 
-class Control(torch.nn.Module):
+class ControlNetwork(torch.nn.Module):
     """One on a device, in diffusers' class. Only the device's thread calls it."""
 
     def __init__(self, network: Any, shown: Callable[[PIL.Image.Image], PIL.Image.Image]) -> None:

@@ -13,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
-from generator.families.weight_sharing import twin_of
+from generator.families.weight_sharing import clone_sharing_weights
 from storage.catalog import LoraEntry
 from storage.errors import CatalogError
 
@@ -41,7 +41,7 @@ def with_loras(pipeline: Any, loras: Sequence[WeightedLora]) -> Any:
     found = copy.copy(pipeline)
     encoders = [name for name in TEXT_ENCODERS if getattr(pipeline, name, None) is not None]
     for name in ("unet", *encoders):
-        setattr(found, name, twin_of(getattr(pipeline, name)))
+        setattr(found, name, clone_sharing_weights(getattr(pipeline, name)))
     if getattr(found.unet, "original_attn_processors", None) is not None:
         # Projections that were fused for a card have no layers by the names that LoRAs know.
         found.unet.unfuse_qkv_projections()

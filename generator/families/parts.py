@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generator.families.controls import Control
+from generator.families.controls import ControlNetwork
 from storage.contract import Role
 
 Conditions = dict[str, Tensor]
@@ -28,7 +28,7 @@ WEIGHTS = "weights of "
 class Denoiser(torch.nn.Module):
     """A UNet, reading pictures of these roles by its adapters, and perhaps led by a control network."""
 
-    def __init__(self, unet: Any, roles: Sequence[Role] = (), control: Control | None = None) -> None:
+    def __init__(self, unet: Any, roles: Sequence[Role] = (), control: ControlNetwork | None = None) -> None:
         super().__init__()
         self.unet = unet
         self.roles = tuple(roles)
@@ -57,7 +57,7 @@ class Denoiser(torch.nn.Module):
         return output
 
 
-class Decoder(torch.nn.Module):
+class VaeDecoder(torch.nn.Module):
     """An autoencoder's second half."""
 
     def __init__(self, vae: Any) -> None:

@@ -17,10 +17,10 @@ from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
 from generator.families import adapters
 from generator.families.adapters import ImageEncoder
 from generator.families.auxiliary import weights_bytes
-from generator.families.controls import Control
+from generator.families.controls import ControlNetwork
 from generator.families.latent_preview import LatentColours, fit_colours
 from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
-from generator.families.parts import PICTURES, WEIGHTS, Conditions, Decoder, Denoiser
+from generator.families.parts import PICTURES, WEIGHTS, Conditions, Denoiser, VaeDecoder
 from generator.families.schedulers import Schedulers
 from generator.families.tiling import circular
 from storage.catalog import AdapterEntry
@@ -35,7 +35,7 @@ def texts_at_once(device: torch.device) -> int:
     return GPU_TEXTS if device.type == "cuda" else 1
 
 
-class Adapter(NamedTuple):
+class ImageAdapter(NamedTuple):
     """An image adapter of the catalog, and what it sees by."""
 
     entry: AdapterEntry
@@ -66,12 +66,12 @@ class StableDiffusion:
             self.vae.to(torch.float32)
         if device.type == "cuda":
             self._suit_card()
-        self.adapters: Mapping[Role, Adapter] = {}
+        self.adapters: Mapping[Role, ImageAdapter] = {}
         """Adapters that read pictures beside the words, by role, in the order in which the UNet has them."""
-        self.control: Control | None = None
+        self.control: ControlNetwork | None = None
         self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
         """Module that `predict` calls: the networks themselves, or something quicker that does the same."""
-        self.decoder: Callable[[Tensor], Tensor] = Decoder(self.vae)
+        self.decoder: Callable[[Tensor], Tensor] = VaeDecoder(self.vae)
         """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
         self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -96,7 +96,7 @@ class StableDiffusion:
         twin = copy.copy(self)
         twin.unet, twin.vae = circular(self.unet), circular(self.vae)
         twin.control = self.control and self.control.tiling()
-        twin.denoiser, twin.decoder = _denoiser_of(twin), Decoder(twin.vae)
+        twin.denoiser, twin.decoder = _denoiser_of(twin), VaeDecoder(twin.vae)
         return twin
 
     def with_loras(self, loras: Sequence[WeightedLora]) -> Self:
@@ -109,7 +109,7 @@ class StableDiffusion:
         twin._add(loras)  # noqa: SLF001  one of its own kind
         return twin
 
-    def with_adapters(self, chosen: Mapping[Role, Adapter]) -> Self:
+    def with_adapters(self, chosen: Mapping[Role, ImageAdapter]) -> Self:
         """The same model, reading pictures beside the words by these adapters; all else the two share.
 
         Raises:
@@ -123,7 +123,7 @@ class StableDiffusion:
         twin.denoiser = _denoiser_of(twin)
         return twin
 
-    def with_control(self, control: Control) -> Self:
+    def with_control(self, control: ControlNetwork) -> Self:
         """The same model, led by a control network."""
         twin = copy.copy(self)
         twin.control = control

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from diffusers.models.downsampling import Downsample2D
 
-from generator.families.weight_sharing import Network, twin_of
+from generator.families.weight_sharing import Network, clone_sharing_weights
 
 
 def circular(network: Network) -> Network:
     """The same network with circular convolutions; the two share their weights."""
-    twin = twin_of(network)
+    twin = clone_sharing_weights(network)
     for layer in twin.modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.padding not in {(0, 0), "valid"}:
             layer.padding_mode = "circular"

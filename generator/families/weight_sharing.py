@@ -12,7 +12,7 @@ import torch
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
-def twin_of(network: Network) -> Network:
+def clone_sharing_weights(network: Network) -> Network:
     """The same network in layers of its own, with the very same weights."""
     shared = {id(weight): weight for weight in (*network.parameters(), *network.buffers())}
     return copy.deepcopy(network, shared)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from generator.engine.device_thread import EngineClosed
-from generator.worker.cancellation import LetGo, Stop
+from generator.worker.cancellation import CancellationToken, LeaseLost
 from generator.worker.models import Models
 from generator.worker.progress import Pulse, Reporter
 from generator.worker.results import Results
@@ -73,7 +73,7 @@ class Attempt:
         self._room = room
         self._device_lost = device_lost
         self._backends = backends
-        self._stop = Stop()
+        self._stop = CancellationToken()
         self._reporter = Reporter(backends.events, claim.job_id, claim.attempt, pulse, models.previews)
         self._work = Work(claim, backends, models, self._reporter, self._stop, self._key_of)
         self._results = Results(backends, claim)
@@ -104,7 +104,7 @@ class Attempt:
         log.info("job %s: attempt %s begins", self.claim.job_id, self.claim.attempt)
         try:
             self._run()
-        except LetGo:
+        except LeaseLost:
             log.info("job %s: attempt %s let go", self.claim.job_id, self.claim.attempt)
         except Stale:
             log.warning("job %s: attempt %s had lost its lease", self.claim.job_id, self.claim.attempt)
@@ -123,11 +123,11 @@ class Attempt:
                 self._finish([], self._work.words())
         except CancelledError:
             self._stopped()
-        except (Stale, LetGo):
+        except (Stale, LeaseLost):
             raise
         except Exception as error:
             if self._stop.is_let_go:
-                raise LetGo from error
+                raise LeaseLost from error
             lost = _is_device_lost(error)
             if lost:
                 # Told before the job waits again: whoever claims it next must not be this worker.
@@ -218,7 +218,7 @@ class Attempt:
                 reason = getattr(error, "orig", error)
                 log.warning("job %s: the database does not answer: %s", self.claim.job_id, reason)
                 if self._stop.lets_go_within(_PAUSES_SECONDS[min(retry, len(_PAUSES_SECONDS) - 1)]):
-                    raise LetGo from error
+                    raise LeaseLost from error
         raise AssertionError
 
 

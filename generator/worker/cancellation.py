@@ -7,11 +7,11 @@ from concurrent.futures import CancelledError, Future
 from typing import Any
 
 
-class LetGo(Exception):
+class LeaseLost(Exception):
     """The job is no longer this worker's affair: nothing more is written about it."""
 
 
-class Stop:
+class CancellationToken:
     """Told once by other threads; the attempt's own looks at it between its parts."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Stop:
             CancelledError: someone asked for it to stop.
         """
         if self._let_go.is_set():
-            raise LetGo
+            raise LeaseLost
         if self._cancelled.is_set():
             raise CancelledError
 

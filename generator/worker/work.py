@@ -13,11 +13,11 @@ import PIL.Image
 
 from generator.companions.safety import SafetyCheck, Verdict
 from generator.conditioning import compositing, surroundings, tiled_img2img
-from generator.conditioning.tiled_img2img import Piece
+from generator.conditioning.tiled_img2img import Tile
 from generator.engine.device_thread import EngineClosed
 from generator.engine.engine import Engine
 from generator.engine.running_job import Progress
-from generator.worker.cancellation import Stop
+from generator.worker.cancellation import CancellationToken
 from generator.worker.inputs import SourcePictures
 from generator.worker.models import Models
 from generator.worker.movie import Movie
@@ -42,7 +42,7 @@ class Work:
         backends: Backends,
         models: Models,
         reporter: Reporter,
-        stop: Stop,
+        stop: CancellationToken,
         key_of: Callable[[int], str],
     ) -> None:
         """`key_of` tells the image store's key of a picture by its id."""
@@ -112,7 +112,7 @@ class Work:
             future = engine.submit(
                 request,
                 image=source,
-                mask=mask and compositing.to_draw(mask),
+                mask=mask and compositing.grow_mask(mask),
                 control=control,
                 references=references,
                 on_progress=self._progressed,
@@ -124,7 +124,7 @@ class Work:
                 future.cancel()
         if source is None or mask is None:
             return drawn
-        return [compositing.pasted(image, source, mask) for image in drawn]
+        return [compositing.composite(image, source, mask) for image in drawn]
 
     def _found(self, source: PIL.Image.Image, words: str) -> PIL.Image.Image:
         with self.timed("segment_ms"), self._reporter.waiting_for_device():
@@ -163,9 +163,11 @@ class Work:
             if engine is None:
                 return image
             sizes = self._catalog[request.model].sizes
-            return tiled_img2img.enriched(image, request, sizes, partial(self._drawn_over, engine, check))
+            return tiled_img2img.tiled_img2img(
+                image, request, sizes, partial(self._drawn_over, engine, check)
+            )
 
-    def _drawn_over(self, engine: Engine, check: SafetyCheck, pieces: Sequence[Piece]) -> Images:
+    def _drawn_over(self, engine: Engine, check: SafetyCheck, pieces: Sequence[Tile]) -> Images:
         fractions = [0.0] * len(pieces)
 
         def progressed(index: int, progress: Progress) -> None:

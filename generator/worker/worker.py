@@ -218,7 +218,7 @@ class Worker:
                 del self._running[attempt]
             self._room.had_no_memory()
             with self._backends.database.writing() as session:
-                attempts.hand_back(session, claim.job_id, claim.attempt)
+                attempts.requeue(session, claim.job_id, claim.attempt)
             return False
         return True
 

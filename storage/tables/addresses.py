@@ -90,7 +90,7 @@ class Addressed:
         return Address(**{name: getattr(self, name) for name in _COLUMNS if hasattr(self, name)})
 
 
-class Asked(Addressed):
+class AskedRow(Addressed):
     """Columns of what a member asked for, a job or a batch, and of the message that tells how far it is."""
 
     text: Mapped[str] = mapped_column(Text)

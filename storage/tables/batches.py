@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import JSON, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables.addresses import Asked
+from storage.tables.addresses import AskedRow
 from storage.tables.base import AUTOINCREMENT, Id, Millis, Table, one_of, partial_index
 
 LIVE = "state IN ('proposed', 'confirmed')"
 
 
-class Batch(Asked, Table):
+class Batch(AskedRow, Table):
     """Several jobs of one wish: its permutations and repeats. Proposed, and made once its member says yes.
 
     `text` is what was typed, permutations and all. The token is the command's while proposed, then that of

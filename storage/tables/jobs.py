@@ -8,7 +8,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Tex
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from storage.contract import JobState, Speed
-from storage.tables.addresses import UPLOAD_LIMIT, Asked
+from storage.tables.addresses import UPLOAD_LIMIT, AskedRow
 from storage.tables.base import (
     AUTOINCREMENT,
     Id,
@@ -29,7 +29,7 @@ RUNNING = "state = 'running'"
 UNFINISHED = "state IN ('queued', 'running')"
 
 
-class Job(Asked, Table):
+class Job(AskedRow, Table):
     """One wish of a member, drawn or found in words: waiting, running, or finished for ever.
 
     The token finishes the progress message, also after a restart.

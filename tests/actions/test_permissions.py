@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actions.permissions import MissingPermissions, NotAgeRestricted, Permission, Place, check
+from actions.permissions import Channel, MissingPermissions, NotAgeRestricted, Permission, check
 
 EVERYTHING = frozenset(Permission)
 
@@ -12,15 +12,15 @@ EVERYTHING = frozenset(Permission)
 @pytest.mark.parametrize(
     "place",
     [
-        Place(guild_id=1, permissions=EVERYTHING),
-        Place(guild_id=1, permissions=EVERYTHING - {Permission.SEND_MESSAGES_IN_THREADS}),
-        Place(guild_id=1, thread=True, permissions=EVERYTHING - {Permission.SEND_MESSAGES}),
-        Place(guild_id=None, permissions=frozenset()),
-        Place(guild_id=1, user_install=True, permissions=frozenset()),
-        Place(guild_id=1, permissions=None),
+        Channel(guild_id=1, permissions=EVERYTHING),
+        Channel(guild_id=1, permissions=EVERYTHING - {Permission.SEND_MESSAGES_IN_THREADS}),
+        Channel(guild_id=1, thread=True, permissions=EVERYTHING - {Permission.SEND_MESSAGES}),
+        Channel(guild_id=None, permissions=frozenset()),
+        Channel(guild_id=1, user_install=True, permissions=frozenset()),
+        Channel(guild_id=1, permissions=None),
     ],
 )
-def test_places_that_can_be_answered_lack_nothing_but_an_age_restriction(place: Place) -> None:
+def test_places_that_can_be_answered_lack_nothing_but_an_age_restriction(place: Channel) -> None:
     check(place, safety=True)
     with pytest.raises(NotAgeRestricted):
         check(place, safety=False)
@@ -37,14 +37,14 @@ def test_places_that_can_be_answered_lack_nothing_but_an_age_restriction(place: 
     ],
 )
 def test_a_lost_permission_is_found_and_named(thread: bool, lacking: Permission) -> None:
-    place = Place(guild_id=1, thread=thread, permissions=EVERYTHING - {lacking})
+    place = Channel(guild_id=1, thread=thread, permissions=EVERYTHING - {lacking})
     with pytest.raises(MissingPermissions) as caught:
         check(place, safety=True)
     assert caught.value.missing == (lacking,)
 
 
 def test_without_a_safety_check_only_age_restricted_channels_are_served() -> None:
-    check(Place(guild_id=1, age_restricted=True, permissions=EVERYTHING), safety=False)
-    for place in (Place(guild_id=1, permissions=EVERYTHING), Place()):
+    check(Channel(guild_id=1, age_restricted=True, permissions=EVERYTHING), safety=False)
+    for place in (Channel(guild_id=1, permissions=EVERYTHING), Channel()):
         with pytest.raises(NotAgeRestricted):
             check(place, safety=False)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.recall import added
-from prompts.tokenizer import divide
+from prompts.tokenizer import tokenize
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ _TEXTS = st.lists(_PIECES, max_size=6).map(" ".join)
 
 @given(_TEXTS, _TEXTS)
 def test_what_is_typed_is_all_there(earlier: str, typed: str) -> None:
-    both, now = divide(added(earlier, typed)), divide(typed)
+    both, now = tokenize(added(earlier, typed)), tokenize(typed)
     assert both.flags[len(both.flags) - len(now.flags) :] == now.flags
-    assert both.images == (now.images or divide(earlier).images)
+    assert both.images == (now.images or tokenize(earlier).images)
     assert both.words.endswith(now.words) or not any(char.isalnum() for char in now.words)
 
 
 @given(_TEXTS)
 def test_nothing_typed_changes_nothing(earlier: str) -> None:
-    assert added(earlier, ".") == str(divide(earlier))
+    assert added(earlier, ".") == str(tokenize(earlier))

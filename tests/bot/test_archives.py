@@ -9,13 +9,13 @@ import zipfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.discord_io.archives import Entry, pack, split
+from bot.discord_io.archives import ArchiveEntry, pack, split
 from storage.errors import ImageMissing
 
 
-def _entry(number: int, size: int, *, deflated: bool = False) -> Entry:
+def _entry(number: int, size: int, *, deflated: bool = False) -> ArchiveEntry:
     data = random.Random(number).randbytes(size)
-    return Entry(f"{'picture_' * 10}{number}.png", size, lambda: data, deflated)
+    return ArchiveEntry(f"{'picture_' * 10}{number}.png", size, lambda: data, deflated)
 
 
 @given(st.lists(st.integers(0, 5000), max_size=20), st.integers(1200, 8000))
@@ -35,7 +35,7 @@ def test_every_archive_fits_and_nothing_is_forgotten(sizes: list[int], limit: in
 
 
 def test_text_is_counted_as_it_is_compressed() -> None:
-    text = Entry.of_text("jobs.json", "a red castle " * 10_000)
+    text = ArchiveEntry.of_text("jobs.json", "a red castle " * 10_000)
     assert text.size < 1000
     ((group,), left_out) = split([text], 4000)
     assert left_out == []
@@ -46,7 +46,7 @@ def test_lost_pictures_are_counted() -> None:
     def lost() -> bytes:
         raise ImageMissing("000000/1/1-0.png")
 
-    archive = pack([Entry("lost.png", 10, lost), _entry(1, 10)])
+    archive = pack([ArchiveEntry("lost.png", 10, lost), _entry(1, 10)])
     assert archive.lost == 1
     with zipfile.ZipFile(io.BytesIO(archive.data)) as opened:
         assert len(opened.namelist()) == 1

@@ -27,7 +27,7 @@ def test_each_ninth_has_a_name_of_its_own() -> None:
 
 
 def test_every_action_has_a_word_in_the_family_tree() -> None:
-    assert set(image_actions.DEEDS) == set(Action)
+    assert set(image_actions.IMAGE_ACTIONS) == set(Action)
 
 
 def test_a_long_family_names_the_newest_and_the_first() -> None:

@@ -16,7 +16,7 @@ from generator.worker import output
 from prompts import embedded_commands, unparser
 from prompts.diagnostics import FlagError, NoteKind
 from prompts.parser import parse, parse_all
-from prompts.tokenizer import DASHES, clean, divide, unescaped
+from prompts.tokenizer import DASHES, clean, tokenize, unescaped
 from storage import catalog, metadata, pictures
 from tests.bot import drawing
 from tests.bot.simulated import World, answer, labels, press
@@ -151,7 +151,7 @@ def test_a_strangers_file_brings_no_flag_link_or_set_of_its_own(prompt: str, neg
     (parsed,) = parse_all(found.command, CATALOG)
     assert not parsed.images
     assert not parsed.linked
-    names = {flag.name for flag in divide(parsed.text).flags}
+    names = {flag.name for flag in tokenize(parsed.text).flags}
     assert names <= {"no", "steps", "seed", "lora"}
     assert {lora.name for lora in parsed.request.loras} <= {"blueprint"}
 
@@ -169,7 +169,7 @@ _dashed = st.lists(
 def test_no_dash_of_somebody_elses_words_begins_a_flag(pieces: list[str]) -> None:
     words = clean(f"a boat {''.join(pieces)}".replace("\\-", "-"))
     parsed = parse(unparser.literal(words), CATALOG)
-    assert not divide(parsed.text).flags
+    assert not tokenize(parsed.text).flags
     assert parsed.notes == () or {note.kind for note in parsed.notes} == {NoteKind.LIKE_FLAG}
     assert parsed.request.prompt == unescaped(words)
 

@@ -13,7 +13,7 @@ from actions.outpainting import NoSquarerSize
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
 from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from actions.recall import NothingRecalled
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot import errors
 from bot.components.describe import OneSource
@@ -36,7 +36,7 @@ REFUSALS: list[Exception] = [
     NoUpscaler(),
     LoraGone("ink"),
     PictureWithheld(),
-    TooLarge(8192, 8192),
+    UpscaleTooLarge(8192, 8192),
     ForbiddenWords(["spider"], "a spider"),
     UnknownButton("zz"),
     storage_errors.QueueFull(10),

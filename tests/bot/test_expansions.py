@@ -17,7 +17,7 @@ from actions import word_filter
 from prompts import parser, sentences, vocabulary, weights
 from prompts.diagnostics import MOST_COMMANDS
 from prompts.parser import LONGEST, FlagError, Preferences, Problem, parse_all
-from prompts.tokenizer import divide
+from prompts.tokenizer import tokenize
 from storage import prompts, words
 from storage.backends import Backends
 from storage.config import Config
@@ -65,12 +65,12 @@ def test_whatever_is_typed_what_is_understood_is_bounded(text: str, meaning: str
     ],
 )
 def test_what_would_be_too_long_is_refused_before_it_is(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    divided = _counting(monkeypatch, "prompts.precedence.divide", divide)
+    divided = _counting(monkeypatch, "prompts.precedence.divide", tokenize)
     with pytest.raises(FlagError) as caught:
         parse_all(text, CATALOG, Preferences(options={"mine": "--no a " * 140}))
     assert caught.value.problem is Problem.TOO_LONG
     assert sum(divided) <= 2 * len(text)
-    assert "at most 4,000" in sentences.flag_faults(caught.value.faults)
+    assert "at most 4,000" in sentences.flag_problems(caught.value.faults)
 
 
 def _counting(monkeypatch: pytest.MonkeyPatch, name: str, real: Callable[..., Any]) -> list[int]:
@@ -120,7 +120,7 @@ def test_marks_that_never_close_are_looked_at_once(opening: str) -> None:
 
 
 def test_a_quotation_ends_before_the_next_begins() -> None:
-    assert [flag.name for flag in divide("“a “b --ar 3:2” c --ar 2:1").flags] == ["ar"]
+    assert [flag.name for flag in tokenize("“a “b --ar 3:2” c --ar 2:1").flags] == ["ar"]
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from aiohttp import web
 from PIL import Image
 
 from actions import downloads
-from actions.downloads import MOST_BYTES, Incoming, NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.downloads import MOST_BYTES, InputImage, NotALink, PrivateAddress, TooManyBytes, Unreachable
 from actions.image_decoding import LONGEST_SIDE, NotAPicture, PictureRefused, TooManyPixels
-from actions.input_images import Arrivals
+from actions.input_images import InputImages
 from bot import errors
 from storage.backends import Backends
 from storage.config import Config
@@ -34,20 +34,20 @@ def images(config: Config) -> ImageStore:
     return ImageStore(config.images)
 
 
-def keep(images: ImageStore, data: bytes) -> Incoming:
+def keep(images: ImageStore, data: bytes) -> InputImage:
     converted = downloads.convert(data)
     images.save(converted.key, converted.png)
     return converted
 
 
-async def receive(backends: Backends, link: str) -> Incoming:
+async def receive(backends: Backends, link: str) -> InputImage:
     """The picture behind a link, kept for a command that goes well."""
-    async with Arrivals(backends, 1) as arrivals:
+    async with InputImages(backends, 1) as arrivals:
         (found,) = await arrivals.receive([link])
         return found
 
 
-def stored(images: ImageStore, kept: Incoming) -> Image.Image:
+def stored(images: ImageStore, kept: InputImage) -> Image.Image:
     return Image.open(io.BytesIO(images.load(kept.key)))
 
 
@@ -342,7 +342,7 @@ async def test_several_links_are_fetched_side_by_side_and_keep_their_order(
     trusting: Backends, site: Site
 ) -> None:
     links = [site(f"/slow/{8 * number}") for number in range(9, 1, -1)]
-    async with Arrivals(trusting, 1) as arrivals:
+    async with InputImages(trusting, 1) as arrivals:
         found = await arrivals.receive(links)
     assert [each.width for each in found] == [8 * number for number in range(9, 1, -1)]
     assert 1 < site.most_at_once <= downloads.AT_A_TIME

@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from actions import readings
-from actions.submit import Found
+from actions.submit import FoundPrompt
 from bot import components
 from bot.components import vary_region
 from bot.components.help_pages import help_page
@@ -96,7 +96,7 @@ async def test_what_was_found() -> None:
     described = job(Action.DESCRIBE, prompts=prompts[:4])
     check(components.described(described, {3: False}))
     assert len(readings.prompts(described)) == 4
-    assert Found(1, 0).index == 0
+    assert FoundPrompt(1, 0).index == 0
 
 
 async def test_a_single_pictures_buttons() -> None:

@@ -154,7 +154,7 @@ def test_every_message_of_a_job_fits_and_mentions_its_member_alone(action: Actio
 def sentence_of(text: str, **options: str) -> str:
     with pytest.raises(FlagError) as caught:
         parse(text, catalog(), options=options)
-    return language.flag_faults(caught.value.faults)
+    return language.flag_problems(caught.value.faults)
 
 
 @pytest.mark.parametrize(

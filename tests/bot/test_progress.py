@@ -118,7 +118,7 @@ def test_a_stale_workers_progress_is_not_shown(studio: Studio) -> None:
     interaction = studio.imagine()
     lost = drawing.claim(studio.backends)
     with studio.backends.database.writing() as session:
-        attempts.hand_back(session, lost.job_id, lost.attempt)
+        attempts.requeue(session, lost.job_id, lost.attempt)
     taken = drawing.claim(studio.backends)
     studio.progress(taken, 0.2)
     until_says(studio, interaction, "(20%)")

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import func, select
 
 from actions import submit, variations
-from actions.input_images import Arrivals
+from actions.input_images import InputImages
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
-from actions.submit import Asked, Cell, Place, Wish
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, TooLarge
+from actions.submit import Cell, Channel, SubmissionContext, SubmittedJob
+from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot.messages import refusals
 from prompts.parser import FlagError
@@ -29,37 +29,39 @@ from storage.tables import Address, Delivery, Guild, Image, Job
 from tests.bot import drawing
 
 ADA, BOB, GUILD = 11, 12, 900
-PLACE = Place(guild_id=GUILD, permissions=frozenset(Permission))
+PLACE = Channel(guild_id=GUILD, permissions=frozenset(Permission))
 
 
-def reroll(backends: Backends, wish: Wish, job_id: int, image_id: int | None = None) -> Awaitable[Asked]:
+def reroll(
+    backends: Backends, wish: SubmissionContext, job_id: int, image_id: int | None = None
+) -> Awaitable[SubmittedJob]:
     return submit.derive(
         backends,
         wish,
         lambda session, catalog: variations.reroll(session, catalog, job_id, image_id),
-        Arrivals(backends, wish.member_id),
+        InputImages(backends, wish.member_id),
     )
 
 
 def vary(
-    backends: Backends, wish: Wish, picture: Cell | int, action: variations.Variation
-) -> Awaitable[Asked]:
+    backends: Backends, wish: SubmissionContext, picture: Cell | int, action: variations.Variation
+) -> Awaitable[SubmittedJob]:
     return submit.derive(
         backends,
         wish,
         lambda session, catalog: variations.vary(session, catalog, picture, action),
-        Arrivals(backends, wish.member_id),
+        InputImages(backends, wish.member_id),
     )
 
 
 def upscale(
-    backends: Backends, wish: Wish, picture: Cell | int, action: variations.Upscaling
-) -> Awaitable[Asked]:
+    backends: Backends, wish: SubmissionContext, picture: Cell | int, action: variations.Upscaling
+) -> Awaitable[SubmittedJob]:
     return submit.derive(
         backends,
         wish,
         lambda session, catalog: variations.upscale(session, catalog, picture, action),
-        Arrivals(backends, wish.member_id),
+        InputImages(backends, wish.member_id),
     )
 
 
@@ -90,7 +92,7 @@ ADDRESS = {field.name for field in fields(Address)}
 _interaction = iter(range(10**6, 10**7))
 
 
-def wish(member: int = ADA, **changes: Any) -> Wish:
+def wish(member: int = ADA, **changes: Any) -> SubmissionContext:
     place = changes.pop("place", PLACE)
     where: dict[str, Any] = {
         "guild_id": place.guild_id,
@@ -103,10 +105,10 @@ def wish(member: int = ADA, **changes: Any) -> Wish:
     }
     where |= {name: changes.pop(name) for name in ADDRESS & changes.keys()}
     facts = {"interaction_id": next(_interaction), **changes}
-    return Wish(Address(member, **where), f"member {member}", place=place, **facts)
+    return SubmissionContext(Address(member, **where), f"member {member}", place=place, **facts)
 
 
-def request_of(asked: Asked) -> GenerationRequest:
+def request_of(asked: SubmittedJob) -> GenerationRequest:
     return GenerationRequest.model_validate(asked.job.request)
 
 
@@ -123,7 +125,7 @@ def rows(backends: Backends, table: type[Job | Delivery]) -> int:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
-def told(backends: Backends, asked: Asked) -> list[str]:
+def told(backends: Backends, asked: SubmittedJob) -> list[str]:
     return refusals.told(asked.understood, backends.catalog, at_limit=asked.at_limit)
 
 
@@ -190,7 +192,7 @@ async def test_what_may_not_be_asked_leaves_no_row(backends: Backends) -> None:
     with backends.database.writing() as session:
         session.add(Guild(id=GUILD, settings={"banned_words": ["spider"]}, created_at=0))
     lost = dataclasses.replace(PLACE, permissions=frozenset(Permission) - {Permission.ATTACH_FILES})
-    refusals: list[tuple[Wish, str, type[Exception]]] = [
+    refusals: list[tuple[SubmissionContext, str, type[Exception]]] = [
         (wish(), "a spider", ForbiddenWords),
         (wish(), "a nude child", ForbiddenWords),
         (wish(), "a fox --s 9999", FlagError),
@@ -313,7 +315,7 @@ async def test_pictures_do_not_grow_without_end(backends: Backends) -> None:
         (larger,) = drawing.images(backends, drawing.draw(backends).id)
         assert larger.width == width
         picture = larger.id
-    with pytest.raises(TooLarge) as caught:
+    with pytest.raises(UpscaleTooLarge) as caught:
         await upscale(backends, wish(), picture, Action.UPSCALE_4X)
     assert (caught.value.width, caught.value.height, caught.value.limit) == (5120, 3584, 4096)
 

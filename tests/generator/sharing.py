@@ -8,26 +8,26 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from generator.conditioning.prompt_embeds import Lexicon
+from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import CpuClock
 from generator.engine.meter import Meter
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest
 
 
 @torch.inference_mode()
 def drawn_together(
-    family: StableDiffusion, *jobs: GenerationRequest | Job, lexicon: Lexicon | None = None
+    family: StableDiffusion, *jobs: GenerationRequest | DrawRequest, lexicon: ModelPhrases | None = None
 ) -> list[Tensor]:
     """Each job's finished pixels (n, 3, height, width); all start at once, and groups take turns."""
     groups: dict[object, BatchGroup] = {}
     everybody = []
     for job in jobs:
         if isinstance(job, GenerationRequest):
-            job = Job(job, lexicon=lexicon or Lexicon())
-        rows = Rows(family, job)
+            job = DrawRequest(job, lexicon=lexicon or ModelPhrases())
+        rows = RunningJob(family, job)
         rows.start()
         pixels = math.prod(rows.shape[1:])
         group = groups.setdefault(

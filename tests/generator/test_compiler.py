@@ -17,10 +17,10 @@ from torch import Tensor
 from generator.compiling import compiler
 from generator.compiling.calls import Call, Inputs, each
 from generator.compiling.compiler import Compiler, exported, key, skeleton, weights_of
-from generator.engine.patched_models import PLAIN, Variant, Variants
-from generator.engine.running_job import Given, Job, Rows
+from generator.engine.patched_models import PLAIN, PatchedModel, PatchedModels
+from generator.engine.running_job import DrawRequest, InputImages, RunningJob
 from generator.families import loading
-from generator.families.parts import Decoder, Denoiser
+from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role
 from tests.generator import tiny
@@ -69,7 +69,7 @@ def twins(
     if request.param == "small":
         return Small(0), Small(1)
     one, other = (loading.load(str(folder), CPU) for folder in (sd_folder, sd2_folder))
-    return Decoder(one.vae), Decoder(other.vae)
+    return VaeDecoder(one.vae), VaeDecoder(other.vae)
 
 
 class Failing(torch.nn.Module):
@@ -118,10 +118,10 @@ def test_one_version_serves_all_rows_and_all_weights_and_workers(
 
 
 def test_a_torn_file_is_made_anew_the_next_time(family: StableDiffusion, tmp_path: Path) -> None:
-    torn = tmp_path / f"{key(Decoder(family.vae), (latents(2),))}.pt2"
+    torn = tmp_path / f"{key(VaeDecoder(family.vae), (latents(2),))}.pt2"
     torn.write_bytes(b"torn")
     with pytest.raises(RuntimeError):
-        compiled(Decoder(family.vae), tmp_path, 2)
+        compiled(VaeDecoder(family.vae), tmp_path, 2)
     assert not torn.exists()
 
 
@@ -135,9 +135,9 @@ def test_why_nothing_was_compiled_is_said(part: torch.nn.Module, tmp_path: Path,
 def test_a_version_is_for_what_changes_the_computation_alone(
     family: StableDiffusion, sd_folder: Path, tmp_path: Path
 ) -> None:
-    variants = Variants(family, tiny.make_steered(tmp_path, sd_folder), lambda _: None)
+    variants = PatchedModels(family, tiny.make_steered(tmp_path, sd_folder), lambda _: None)
 
-    def of(variant: Variant, rows: int = 2, side: int = 8) -> str:
+    def of(variant: PatchedModel, rows: int = 2, side: int = 8) -> str:
         words = {"encoder_hidden_states": torch.ones(rows, 77, tiny.TEXT_WIDTH)}
         example: Inputs = (latents(rows, side), torch.ones(rows), words)
         part = variants.made(variant).denoiser
@@ -146,14 +146,14 @@ def test_a_version_is_for_what_changes_the_computation_alone(
 
     plain = of(PLAIN)
     assert of(PLAIN, rows=8) == plain
-    assert of(Variant(loras=(Lora(name="ink", weight=1.0),))) == plain
+    assert of(PatchedModel(loras=(Lora(name="ink", weight=1.0),))) == plain
     others = {
         of(PLAIN, rows=1),
         of(PLAIN, side=16),
-        of(Variant(tile=True)),
-        of(Variant(control="whole")),
-        of(Variant(roles=(Role.STYLE,))),
-        of(Variant(roles=(Role.SUBJECT,))),
+        of(PatchedModel(tile=True)),
+        of(PatchedModel(control="whole")),
+        of(PatchedModel(roles=(Role.STYLE,))),
+        of(PatchedModel(roles=(Role.SUBJECT,))),
     }
     assert len({plain, *others}) == 7
 
@@ -168,7 +168,7 @@ def test_a_decoder_of_published_size_is_exported_for_pictures_of_any_ratio(shape
             layers_per_block=2,
         )
         example = (torch.empty(2, 4, *shape),)
-    assert exported(Decoder(vae.eval()), example, CPU).range_constraints
+    assert exported(VaeDecoder(vae.eval()), example, CPU).range_constraints
 
 
 STEERED: dict[str, dict[str, Any]] = {
@@ -199,9 +199,11 @@ def test_what_another_process_is_sent_computes_the_same(
     source: Path = request.getfixturevalue(folder)
     fields = {"prompt": "a cat", "width": 64, "height": 64, "seed": 7, "num_images_per_prompt": 2}
     wish = GenerationRequest.model_validate(fields | STEERED[steered])
-    variants = Variants(loading.load(str(source), CPU), tiny.make_steered(tmp_path, source), lambda _: None)
-    given = Given(control=noisy(1), references={each.role: [noisy(2)] for each in wish.references})
-    rows = Rows(variants.of(wish), Job(wish, given))
+    variants = PatchedModels(
+        loading.load(str(source), CPU), tiny.make_steered(tmp_path, source), lambda _: None
+    )
+    given = InputImages(control=noisy(1), references={each.role: [noisy(2)] for each in wish.references})
+    rows = RunningJob(variants.of(wish), DrawRequest(wish, given))
     rows.start()
     latents, time = rows.unet_input()
     part, inputs = rows.family.denoiser, (latents, torch.full((len(latents),), time), rows.conditions)

@@ -10,8 +10,8 @@ import PIL.Image
 import pytest
 
 from generator.conditioning import prompt_embeds, tiled_img2img
-from generator.conditioning.prompt_embeds import Lexicon
-from generator.conditioning.tiled_img2img import Piece
+from generator.conditioning.prompt_embeds import ModelPhrases
+from generator.conditioning.tiled_img2img import Tile
 from generator.worker import output
 from storage.contract import GenerationRequest, JobState, Task
 from tests.generator.sharing import noisy
@@ -41,10 +41,10 @@ class Drawn:
     """Returns every piece a little brighter, and remembers what was asked for."""
 
     def __init__(self, brighter: int = 0) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[Tile] = []
         self._brighter = brighter
 
-    def __call__(self, pieces: Sequence[Piece]) -> list[PIL.Image.Image]:
+    def __call__(self, pieces: Sequence[Tile]) -> list[PIL.Image.Image]:
         self.pieces = list(pieces)
         return [piece.image.point(lambda value: value + self._brighter) for piece in pieces]
 
@@ -52,7 +52,7 @@ class Drawn:
 def test_what_the_model_can_take_is_drawn_whole() -> None:
     drawn = Drawn()
     image = noisy(size=(128, 96))
-    assert tiled_img2img.enriched(image, asked(tile=True), SIZES, drawn).tobytes() == image.tobytes()
+    assert tiled_img2img.tiled_img2img(image, asked(tile=True), SIZES, drawn).tobytes() == image.tobytes()
     ((request, given),) = drawn.pieces
     assert given.size == (request.width, request.height) == (128, 96)
     assert request.task is Task.IMAGE_TO_IMAGE
@@ -64,7 +64,7 @@ def test_what_is_larger_than_the_models_own_is_drawn_more_lightly() -> None:
     drawn = Drawn()
     strengths = []
     for size in ((64, 64), (96, 64), (128, 96), (152, 152), (512, 512)):
-        tiled_img2img.enriched(noisy(size=size), asked(guidance_scale=4), SIZES, drawn)
+        tiled_img2img.tiled_img2img(noisy(size=size), asked(guidance_scale=4), SIZES, drawn)
         strengths.append({piece.request.strength for piece in drawn.pieces})
         assert {piece.request.guidance_scale for piece in drawn.pieces} == {tiled_img2img.MOST_GUIDANCE}
     small, own, large, largest, cut = (strength for (strength,) in strengths)
@@ -78,7 +78,7 @@ def test_what_is_larger_than_the_models_own_is_drawn_more_lightly() -> None:
 def test_pieces_cover_a_larger_picture(size: tuple[int, int], tile: bool) -> None:
     drawn = Drawn()
     image = noisy(size=size)
-    found = tiled_img2img.enriched(image, asked(tile=tile), SIZES, drawn)
+    found = tiled_img2img.tiled_img2img(image, asked(tile=tile), SIZES, drawn)
     assert np.abs(np.asarray(found, int) - np.asarray(image, int)).max() <= 1
     assert len(drawn.pieces) > 1
     for request, given in drawn.pieces:
@@ -92,14 +92,14 @@ def test_pieces_cover_a_larger_picture(size: tuple[int, int], tile: bool) -> Non
 
 @pytest.mark.parametrize("tile", [False, True])
 def test_neighbouring_pieces_fade_into_each_other(tile: bool) -> None:
-    def differently(pieces: Sequence[Piece]) -> list[PIL.Image.Image]:
+    def differently(pieces: Sequence[Tile]) -> list[PIL.Image.Image]:
         return [
             PIL.Image.new("L", piece.image.size, 60 + 40 * (index % 3)).convert("RGB")
             for index, piece in enumerate(pieces)
         ]
 
     found = np.asarray(
-        tiled_img2img.enriched(noisy(size=(512, 96)), asked(tile=tile), SIZES, differently), int
+        tiled_img2img.tiled_img2img(noisy(size=(512, 96)), asked(tile=tile), SIZES, differently), int
     )
     if tile:
         found = np.concatenate([found, found[:, :1]], axis=1)
@@ -165,8 +165,8 @@ def test_all_pieces_of_a_picture_are_one_wish() -> None:
     """Neither a phrase of its own for each, by their seeds, nor a diffusion that stops halfway."""
     wish = asked(chaos=80, weird=2000, sameseed=True, stop=30, stylize=300)
     drawn = Drawn()
-    tiled_img2img.enriched(noisy(size=(512, 128)), wish, SIZES, drawn)
-    lexicon = Lexicon(style="vivid", chaos=tuple("abcdefgh"), weird=tuple("ijklmnop"))
+    tiled_img2img.tiled_img2img(noisy(size=(512, 128)), wish, SIZES, drawn)
+    lexicon = ModelPhrases(style="vivid", chaos=tuple("abcdefgh"), weird=tuple("ijklmnop"))
     read = {tuple(prompt_embeds.texts(piece.request, lexicon, guided=True)) for piece in drawn.pieces}
     assert read == {("a cat", "a cat, vivid", "")}
     assert {(piece.request.stop, piece.request.sameseed) for piece in drawn.pieces} == {(100, False)}

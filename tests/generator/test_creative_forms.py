@@ -13,7 +13,7 @@ import torch
 from actions.variations import CREATIVITY
 from generator.companions.upscale import Upscaler
 from generator.conditioning import tiled_img2img
-from generator.conditioning.tiled_img2img import Piece
+from generator.conditioning.tiled_img2img import Tile
 from generator.engine.engine import Engine
 from picturebook import captions, scenes
 from picturebook.scenes import Scene
@@ -54,13 +54,13 @@ def test_an_enlarged_picture_keeps_its_forms(scene: Scene) -> None:
             task=Task.IMAGE_TO_IMAGE, width=128, height=128, scale=1, strength=entry.strength_subtle
         )
         enlarged = upscaler.enlarge(picture, 2)
-        found = tiled_img2img.enriched(enlarged, request, entry.sizes, partial(drawn, engine))
-        (varied,) = drawn(engine, [Piece(subtle, picture)])
+        found = tiled_img2img.tiled_img2img(enlarged, request, entry.sizes, partial(drawn, engine))
+        (varied,) = drawn(engine, [Tile(subtle, picture)])
         assert distance(found, picture) <= 1.15 * distance(varied, picture)
         assert sharpness(found) > sharpness(enlarged)
 
 
-def drawn(engine: Engine, pieces: Sequence[Piece]) -> list[Picture]:
+def drawn(engine: Engine, pieces: Sequence[Tile]) -> list[Picture]:
     futures = [engine.submit(piece.request, image=piece.image) for piece in pieces]
     return [future.result()[0] for future in futures]
 

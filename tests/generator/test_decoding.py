@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from generator.engine import decoding
-from generator.engine.decoding import Decoder
+from generator.engine.decoding import DecodeQueue
 from generator.engine.engine import Engine
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest
@@ -36,10 +36,10 @@ def family(sd_folder: Path) -> StableDiffusion:
 
 
 @pytest.fixture
-def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
+def decoder(monkeypatch: pytest.MonkeyPatch) -> DecodeQueue:
     """One whose calls take four pictures of 64 × 64 pixels."""
     monkeypatch.setattr(decoding, "CPU_PIXELS", 4 * 64 * 64)
-    return Decoder(CPU)
+    return DecodeQueue(CPU)
 
 
 @pytest.fixture
@@ -56,24 +56,24 @@ def calls(family: StableDiffusion, monkeypatch: pytest.MonkeyPatch) -> list[int]
     return seen
 
 
-def finished(family: StableDiffusion, count: int, *, seed: int = 0, side: int = 64) -> Rows:
+def finished(family: StableDiffusion, count: int, *, seed: int = 0, side: int = 64) -> RunningJob:
     """A job whose latents are what noise comes to."""
     request = GenerationRequest(
         prompt="a fox", width=side, height=side, seed=seed, num_images_per_prompt=count, num_inference_steps=1
     )
-    rows = Rows(family, Job(request))
+    rows = RunningJob(family, DrawRequest(request))
     rows.latents = torch.randn((count, *rows.shape), generator=torch.Generator().manual_seed(seed))
     return rows
 
 
-def all_decoded(decoder: Decoder) -> dict[Rows, Tensor]:
-    found: dict[Rows, Tensor] = {}
+def all_decoded(decoder: DecodeQueue) -> dict[RunningJob, Tensor]:
+    found: dict[RunningJob, Tensor] = {}
     while len(decoder):
         found |= dict(decoder.step())
     return found
 
 
-def alone(rows: Rows) -> Tensor:
+def alone(rows: RunningJob) -> Tensor:
     return torch.cat([rows.family.decode(each[None]) for each in rows.latents])
 
 
@@ -81,7 +81,7 @@ def alone(rows: Rows) -> Tensor:
 def test_a_picture_is_what_it_is_alone(request: pytest.FixtureRequest, folder: str) -> None:
     family = loading.load(str(request.getfixturevalue(folder)), CPU)
     jobs = [finished(family, count, seed=count) for count in (1, 4, 2)]
-    decoder = Decoder(CPU)
+    decoder = DecodeQueue(CPU)
     for rows in jobs:
         decoder.add(rows)
     found = all_decoded(decoder)
@@ -89,7 +89,9 @@ def test_a_picture_is_what_it_is_alone(request: pytest.FixtureRequest, folder: s
         assert difference(family.pictures(found[rows]), family.pictures(alone(rows))) <= 1
 
 
-def test_jobs_share_calls_of_few_sizes(decoder: Decoder, family: StableDiffusion, calls: list[int]) -> None:
+def test_jobs_share_calls_of_few_sizes(
+    decoder: DecodeQueue, family: StableDiffusion, calls: list[int]
+) -> None:
     jobs = [finished(family, count, seed=count) for count in (1, 1, 4, 1)]
     for rows in jobs:
         decoder.add(rows)
@@ -100,7 +102,7 @@ def test_jobs_share_calls_of_few_sizes(decoder: Decoder, family: StableDiffusion
 
 
 def test_a_large_picture_is_a_call_of_its_own(
-    decoder: Decoder, family: StableDiffusion, calls: list[int]
+    decoder: DecodeQueue, family: StableDiffusion, calls: list[int]
 ) -> None:
     decoder.add(finished(family, 2, side=256))
     decoder.add(finished(family, 2, side=64))
@@ -123,7 +125,7 @@ def refusing(
 
 
 def test_what_fails_is_one_jobs_affair(
-    decoder: Decoder, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+    decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad, other = (finished(family, 2, seed=seed) for seed in (1, 2, 3))
     poison = bad.latents[0]
@@ -141,7 +143,7 @@ def test_what_fails_is_one_jobs_affair(
 
 
 def test_out_of_memory_makes_smaller_calls_and_loses_nothing(
-    decoder: Decoder, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+    decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
 
@@ -158,7 +160,7 @@ def test_out_of_memory_makes_smaller_calls_and_loses_nothing(
 
 
 def test_a_picture_that_never_fits_fails_its_job_only(
-    decoder: Decoder, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+    decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = torch.OutOfMemoryError("the card is full")
     refusing(family, monkeypatch, lambda latents: full if latents.shape[-1] > 8 else None)
@@ -169,7 +171,9 @@ def test_a_picture_that_never_fits_fails_its_job_only(
     assert isinstance(large.job.future.exception(), torch.OutOfMemoryError)
 
 
-def test_a_cancelled_job_is_not_decoded(decoder: Decoder, family: StableDiffusion, calls: list[int]) -> None:
+def test_a_cancelled_job_is_not_decoded(
+    decoder: DecodeQueue, family: StableDiffusion, calls: list[int]
+) -> None:
     gone, other = finished(family, 4), finished(family, 4)
     decoder.add(gone)
     decoder.add(other)

@@ -16,14 +16,14 @@ import torch
 
 from generator.engine.device_thread import DeviceThread, EngineClosed
 from generator.engine.engine import Engine
-from generator.engine.running_job import Job
+from generator.engine.running_job import DrawRequest
 from generator.families.auxiliary import reading
 from storage.contract import GenerationRequest
 from storage.errors import CatalogError
 
 
-def job() -> Job:
-    return Job(GenerationRequest(model="m", prompt="", width=64, height=64, seed=1))
+def job() -> DrawRequest:
+    return DrawRequest(GenerationRequest(model="m", prompt="", width=64, height=64, seed=1))
 
 
 class Busy:
@@ -43,7 +43,7 @@ class Busy:
         if self.error is not None:
             raise self.error
 
-    def admit(self) -> Job:
+    def admit(self) -> DrawRequest:
         admitted = job()
         rows: Any = SimpleNamespace(job=admitted)
         self.device.admit(rows)

@@ -11,7 +11,7 @@ import torch
 from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import CpuClock
 from generator.engine.meter import Meter
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest
@@ -31,16 +31,16 @@ def group(family: StableDiffusion) -> Iterator[BatchGroup]:
         yield BatchGroup(family, 64, 0.0, CpuClock(), Meter(CPU))
 
 
-def grid(group: BatchGroup, family: StableDiffusion, steps: int) -> Rows:
+def grid(group: BatchGroup, family: StableDiffusion, steps: int) -> RunningJob:
     """A guided grid of four that has joined the group."""
     request = GenerationRequest(prompt="a fox", width=64, height=64, seed=1, num_inference_steps=steps)
-    rows = Rows(family, Job(request))
+    rows = RunningJob(family, DrawRequest(request))
     rows.start()
     group.join(rows)
     return rows
 
 
-def ticks_until(group: BatchGroup, rows: Rows) -> int:
+def ticks_until(group: BatchGroup, rows: RunningJob) -> int:
     ticks = 0
     while not rows.finished:
         group.tick()

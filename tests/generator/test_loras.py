@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from generator.engine.engine import Engine
-from generator.engine.patched_models import MOST, Variants
+from generator.engine.patched_models import MOST, PatchedModels
 from generator.families import loading
 from generator.families.loras import WeightedLora
 from storage import catalog
@@ -173,7 +173,7 @@ def test_only_so_many_sets_are_kept_and_all_go_when_room_is_needed(
 ) -> None:
     family = loading.load(str(folder), CPU)
     prepared = list[object]()
-    variants = Variants(family, entry(folder, **loras), prepared.append)
+    variants = PatchedModels(family, entry(folder, **loras), prepared.append)
     assert variants.of(asked()) is family
     assert variants.of(asked(("unet", 0.0))) is family
     first = variants.of(asked(("unet", 0.1)))

@@ -14,7 +14,7 @@ import torch
 
 from generator.engine.clock import CardClock, clock_of
 from generator.engine.engine import Engine, Progress
-from generator.engine.meter import Meter, Reading
+from generator.engine.meter import Meter, MeterReading
 from storage.contract import GenerationRequest
 from tests.generator.working import wait_for
 
@@ -30,7 +30,7 @@ def asked(**wish: object) -> GenerationRequest:
     return GenerationRequest.model_validate(fields | wish)
 
 
-def settled(engine: Engine) -> Reading:
+def settled(engine: Engine) -> MeterReading:
     """A reading after the device's thread has nothing left to do."""
     engine.device_thread.call(lambda: None)
     return engine.device_thread.meter.read()
@@ -113,7 +113,7 @@ def test_weights_count_for_as_long_as_somebody_has_the_model(engine: Engine) -> 
 
 def test_a_meter_may_be_fed_and_read_from_many_threads() -> None:
     meter = Meter(torch.device("cpu"))
-    readings: list[Reading] = []
+    readings: list[MeterReading] = []
 
     def feed() -> None:
         for _ in range(2000):

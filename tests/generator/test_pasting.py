@@ -44,7 +44,7 @@ def steps(values: np.ndarray[Any, Any], axis: int) -> np.ndarray[Any, Any]:
 )
 def test_new_inside_old_outside_and_a_short_way_between(mask: PIL.Image.Image) -> None:
     old, new = PIL.Image.new("RGB", mask.size, "black"), PIL.Image.new("RGB", mask.size, "white")
-    found = np.asarray(compositing.pasted(new, old, mask))[..., 0]
+    found = np.asarray(compositing.composite(new, old, mask))[..., 0]
     white = np.asarray(mask) == 255
     assert (found[white] == 255).all()
     reach = compositing.feather(mask.size)
@@ -59,13 +59,13 @@ def test_new_inside_old_outside_and_a_short_way_between(mask: PIL.Image.Image) -
 
 def test_nothing_masked_is_the_old_picture_and_everything_the_new_one() -> None:
     old, new = noisy(1, (96, 64)), noisy(2, (96, 64))
-    assert compositing.pasted(new, old, masked(size=(96, 64))).tobytes() == old.tobytes()
+    assert compositing.composite(new, old, masked(size=(96, 64))).tobytes() == old.tobytes()
     whole = masked((0, 0, 96, 64), size=(96, 64))
-    assert compositing.pasted(new, old, whole).tobytes() == new.tobytes()
+    assert compositing.composite(new, old, whole).tobytes() == new.tobytes()
 
 
 def test_the_model_draws_below_the_feather_and_each_latent_that_is_touched() -> None:
-    drawn = np.asarray(compositing.to_draw(masked((40, 40, 41, 41), (100, 0, 128, 128))))
+    drawn = np.asarray(compositing.grow_mask(masked((40, 40, 41, 41), (100, 0, 128, 128))))
     assert set(np.unique(drawn)) == {0, 255}
     assert (drawn[32:49, 32:49] == 255).all()
     assert (drawn[:, 92:] == 255).all()
@@ -74,7 +74,7 @@ def test_the_model_draws_below_the_feather_and_each_latent_that_is_touched() -> 
 
 def test_another_size_of_source_or_mask_is_made_to_fit() -> None:
     new, old = noisy(2, (128, 128)), noisy(1, (64, 64))
-    found = compositing.pasted(new, old, masked((0, 0, 32, 64), size=(64, 64)))
+    found = compositing.composite(new, old, masked((0, 0, 32, 64), size=(64, 64)))
     assert found.size == (128, 128)
     fitted = np.asarray(old.resize((128, 128), PIL.Image.Resampling.LANCZOS))
     assert (np.asarray(found)[:, 72:] == fitted[:, 72:]).all()
@@ -125,12 +125,12 @@ def test_no_seam_shows_where_the_model_shifts_the_colours() -> None:
     new = (old + 24).astype(np.uint8)
     mask = masked((0, 0, 50, 128), (90, 0, 128, 128))
     edge = masked((10, 0, 128, 128))
-    found = np.asarray(compositing.pasted(PIL.Image.fromarray(new), PIL.Image.fromarray(old), mask))
+    found = np.asarray(compositing.composite(PIL.Image.fromarray(new), PIL.Image.fromarray(old), mask))
     hard = np.where(np.asarray(mask)[..., None] == 255, new, old)
     assert steps(hard, 1).max() > 20
     assert steps(found, 1).max() <= 4
     far = np.abs(
-        np.asarray(compositing.pasted(PIL.Image.fromarray(new), PIL.Image.fromarray(old), edge), int) - new
+        np.asarray(compositing.composite(PIL.Image.fromarray(new), PIL.Image.fromarray(old), edge), int) - new
     )
     assert far[:, 80:].max() <= 1, "far from the border the drawing is as it was"
 
@@ -138,5 +138,5 @@ def test_no_seam_shows_where_the_model_shifts_the_colours() -> None:
 def test_what_differs_is_no_matter_of_tone() -> None:
     """A red wall that ends at a meadow gives no red to it."""
     wall, meadow = PIL.Image.new("RGB", (128, 128), "red"), PIL.Image.new("RGB", (128, 128), "green")
-    found = compositing.pasted(meadow, wall, masked((0, 0, 64, 128)))
+    found = compositing.composite(meadow, wall, masked((0, 0, 64, 128)))
     assert found.getpixel((60, 64)) == meadow.getpixel((60, 64))

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from generator.conditioning import prompt_embeds
-from generator.conditioning.prompt_embeds import Lexicon
+from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
 from generator.engine.engine import Engine
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest
@@ -41,7 +41,7 @@ def test_stylize_nought_is_the_bare_prompt_and_more_is_further_from_it(
         bare = plain.submit(asked(0)).result()
         assert difference(bare, styled.submit(asked(0)).result()) == 0
         assert difference(bare, plain.submit(asked(1000)).result()) == 0, "a model without style words"
-    cache, lexicon = styled.family.prompts, Lexicon(style=STYLE)
+    cache, lexicon = styled.family.prompts, ModelPhrases(style=STYLE)
     with torch.inference_mode():
         embeddings = [
             prompt_embeds.positive(asked(stylize), lexicon, cache)[0] for stylize in (0, 10, 100, 250, 1000)
@@ -54,7 +54,7 @@ def test_stylize_nought_is_the_bare_prompt_and_more_is_further_from_it(
 def test_full_stylize_is_four_fifths_of_the_way(sd_folder: Path, entry: ModelEntry) -> None:
     with Engine.open(str(sd_folder), device="cpu", entry=entry) as engine, torch.inference_mode():
         cache = engine.family.prompts
-        (full,) = prompt_embeds.positive(asked(1000), Lexicon(style=STYLE), cache)
+        (full,) = prompt_embeds.positive(asked(1000), ModelPhrases(style=STYLE), cache)
         expected = torch.lerp(cache["a cat"].tokens, cache[f"a cat, {STYLE}"].tokens, 0.8)
         assert torch.equal(full.tokens, expected)
 
@@ -116,14 +116,14 @@ RICH = {
 @pytest.mark.parametrize("wish", [{}, {"negative_prompt": "night"}, RICH], ids=["plain", "negative", "rich"])
 def test_all_that_a_request_needs_is_known_before(sd_folder: Path, wish: dict[str, object]) -> None:
     family = loading.load(str(sd_folder), torch.device("cpu"))
-    request, lexicon = asked(500, **wish, num_images_per_prompt=4), Lexicon(style=STYLE)
+    request, lexicon = asked(500, **wish, num_images_per_prompt=4), ModelPhrases(style=STYLE)
     encoder = Encoder()
     cache = PromptCache(encoder)
     cache.prepare(prompt_embeds.texts(request, lexicon, guided=True))
     prompt_embeds.positive(request, lexicon, cache)
     prompt_embeds.negative(request, cache)
     assert len(encoder.calls) == 1
-    rows = Rows(family, Job(request, lexicon=lexicon))
+    rows = RunningJob(family, DrawRequest(request, lexicon=lexicon))
     assert set(rows.texts) == set(encoder.calls[0])
     assert "night" not in prompt_embeds.texts(request, lexicon, guided=False)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from generator.conditioning import noise
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest
@@ -45,7 +45,7 @@ def test_the_grid_is_nearly_one_picture_but_not_quite(family: StableDiffusion, s
 
 @torch.inference_mode()
 def test_the_start_is_as_noisy_as_ever(family: StableDiffusion) -> None:
-    rows = Rows(family, Job(asked(sameseed=True)))
+    rows = RunningJob(family, DrawRequest(asked(sameseed=True)))
     rows.start()
     assert rows.latents.std(dim=(1, 2, 3)).sub(1).abs().max() < 0.15
 

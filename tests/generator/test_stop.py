@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.engine.running_job import Given, Job, Rows
+from generator.engine.running_job import DrawRequest, InputImages, RunningJob
 from generator.families import loading, schedulers
 from generator.families.latent_preview import alpha_bar_at
 from generator.families.parts import Conditions
@@ -40,8 +40,8 @@ def asked(**wish: Any) -> GenerationRequest:
 def test_steps_are_counted_and_not_calls(
     family: StableDiffusion, sampler: str, stop: int, steps: int
 ) -> None:
-    whole = Rows(family, Job(asked(scheduler=sampler))).calls_left
-    calls = Rows(family, Job(asked(scheduler=sampler, stop=stop))).calls_left
+    whole = RunningJob(family, DrawRequest(asked(scheduler=sampler))).calls_left
+    calls = RunningJob(family, DrawRequest(asked(scheduler=sampler, stop=stop))).calls_left
     if sampler == "pndm":  # its first step takes two calls
         assert calls == math.ceil(7 * stop / 100)
     else:
@@ -69,7 +69,7 @@ def test_what_is_decoded_is_the_models_own_estimate(
     if task is Task.IMAGE_TO_IMAGE:
         request = request.model_copy(update={"task": task, "parent_image_id": 1, "strength": 0.8})
         source = noisy()
-    rows = Rows(family, Job(request, Given(source)))
+    rows = RunningJob(family, DrawRequest(request, InputImages(source)))
     rows.start()
     while not rows.finished:
         latents, time = rows.unet_input()
@@ -99,8 +99,8 @@ def test_inpainting_that_stops_still_keeps_the_rest(family: StableDiffusion) -> 
     mask = np.zeros((64, 64), np.uint8)
     mask[:, :32] = 255
     request = asked(task=Task.INPAINTING, parent_image_id=1, mask_key="m.png", stop=50)
-    job = Job(request, Given(noisy(), PIL.Image.fromarray(mask)))
-    rows = Rows(family, job)
+    job = DrawRequest(request, InputImages(noisy(), PIL.Image.fromarray(mask)))
+    rows = RunningJob(family, job)
     rows.start()
     while not rows.finished:
         latents, time = rows.unet_input()

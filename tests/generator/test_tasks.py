@@ -158,7 +158,7 @@ def test_a_stale_attempt_drops_its_pictures(place: Place) -> None:
     job_id = place.ask()
     attempt = attempt_at(place)
     with place.backends.database.writing() as session:
-        attempts.hand_back(session, job_id, 1)
+        attempts.requeue(session, job_id, 1)
     attempt.run()
     assert place.job(job_id).state == JobState.QUEUED
     assert place.images(job_id) == []

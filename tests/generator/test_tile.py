@@ -15,7 +15,7 @@ from torch import Tensor
 from generator.companions.upscale import Upscaler
 from generator.compiling.calls import Call, Inputs
 from generator.engine.engine import Engine
-from generator.engine.running_job import Job, Rows
+from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest, Task
@@ -98,7 +98,7 @@ def test_a_tiling_job_has_a_group_of_its_own_and_changes_no_bit_of_another(sd_fo
         tiling = engine._variants.of(asked(tile=True))
         (alone,) = drawn_together(engine.family, neighbour)
         (tile,) = drawn_together(tiling, asked(tile=True))
-        flat, tiled = (Rows(each, Job(asked())) for each in (engine.family, tiling))
+        flat, tiled = (RunningJob(each, DrawRequest(asked())) for each in (engine.family, tiling))
         for rows in (flat, tiled):
             rows.start()
         assert flat.group != tiled.group

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from generator.conditioning import prompt_embeds
-from generator.conditioning.prompt_embeds import Lexicon
+from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
@@ -21,7 +21,7 @@ from tests.generator.reference import Pipeline, difference
 from tests.generator.sharing import drawn_together
 
 FOLDERS = ("sd_folder", "sdxl_folder")
-LEXICON = Lexicon("vivid", ("at night", "in the snow", "pixel art"), ("surreal", "bizarre"))
+LEXICON = ModelPhrases("vivid", ("at night", "in the snow", "pixel art"), ("surreal", "bizarre"))
 FULL = "word " * 18 + "end"
 """Exactly the 75 tokens that one chunk holds besides its start and end: a letter is a token."""
 
@@ -215,7 +215,7 @@ def test_style_words_lead_as_far_as_the_models_own(family: StableDiffusion) -> N
 
 def test_a_catalog_without_phrases_has_some_that_every_model_knows() -> None:
     entry = ModelEntry(name="m", title="M", source="x", sizes=((64, 64),), chaos_phrases=("at sea",))
-    lexicon = Lexicon.of(entry)
+    lexicon = ModelPhrases.of(entry)
     assert lexicon.chaos == ("at sea",)
     assert lexicon.weird == prompt_embeds.WEIRD
 

@@ -19,7 +19,7 @@ from prompts.parser import (
     parse,
     parse_all,
 )
-from prompts.sentences import flag_faults, hints
+from prompts.sentences import flag_problems, hints
 from storage.catalog import Catalog
 from storage.contract import Control, Role, Speed
 from tests.prompts.catalogs import catalog
@@ -173,7 +173,7 @@ def test_each_flag_refuses_what_it_cannot_take(typed: str, problem: Problem, sug
         parse(text, CATALOG)
     error = caught.value
     assert (error.problem, error.suggestion, error.echo) == (problem, suggestion, text)
-    assert f"`--{error.flag}`" in flag_faults(error.faults)
+    assert f"`--{error.flag}`" in flag_problems(error.faults)
 
 
 def test_every_flag_that_takes_something_is_tried_with_bad_input() -> None:
@@ -185,7 +185,7 @@ def test_every_flag_that_takes_something_is_tried_with_bad_input() -> None:
                 continue
             with pytest.raises(FlagError) as caught:
                 parse(f"a fox --{name} {wrong}", CATALOG)
-            assert f"`--{name}`" in flag_faults(caught.value.faults)
+            assert f"`--{name}`" in flag_problems(caught.value.faults)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_every_flag_that_takes_something_is_tried_with_bad_input() -> None:
 def test_refusals_say_what_to_type_instead(typed: str, sentence: str) -> None:
     with pytest.raises(FlagError) as caught:
         parse(f"a fox {typed}", CATALOG)
-    assert sentence in flag_faults(caught.value.faults)
+    assert sentence in flag_problems(caught.value.faults)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ def test_loras_add_up_in_one_order() -> None:
 def test_an_unknown_lora_is_refused_with_those_there_are() -> None:
     with pytest.raises(FlagError) as caught:
         parse("a fox --lora blupring:.8", CATALOG)
-    assert flag_faults(caught.value.faults) == (
+    assert flag_problems(caught.value.faults) == (
         "`--lora` takes one of blueprint, Stained_Glass, with a weight from -2 to 2 such as `blueprint:.8`, "
         "not `blupring:.8`. Did you mean `--lora blueprint:.8`?"
     )
@@ -515,7 +515,7 @@ def test_edit_is_read_as_pictures_in_front_of_the_words_and_said() -> None:
 def test_edit_without_pictures_or_with_too_many_is_refused(value: str) -> None:
     with pytest.raises(FlagError) as caught:
         parse(f"a fox --edit {value}", CATALOG)
-    assert "up to 4 links to pictures" in flag_faults(caught.value.faults)
+    assert "up to 4 links to pictures" in flag_problems(caught.value.faults)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ preferences = st.sampled_from(
 
 
 def _refusal(error: FlagError) -> str:
-    sentence = sentences.flag_faults(error.faults)
+    sentence = sentences.flag_problems(error.faults)
     assert sentence
     assert length(sentence) <= 1800
     return sentence

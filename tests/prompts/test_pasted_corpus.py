@@ -18,8 +18,8 @@ import pytest
 
 from prompts.diagnostics import NoteKind
 from prompts.parser import BY_NAME, FlagError, Parsed, Problem, parse, parse_all
-from prompts.sentences import flag_faults
-from prompts.tokenizer import divide
+from prompts.sentences import flag_problems
+from prompts.tokenizer import tokenize
 from prompts.values import plain_value
 from tests.prompts.catalogs import catalog
 from tests.prompts.pasted import ours
@@ -49,7 +49,7 @@ def plain(value: object) -> str:
 def held(parsed: Parsed) -> dict[str, str]:
     """What a job holds, by the flags' first names and as they were typed."""
     found: dict[str, str] = {}
-    flags = divide(parsed.text).flags
+    flags = tokenize(parsed.text).flags
     for flag in flags:
         name, value = BY_NAME[flag.name].name, plain(flag.value)
         if (name, value) == ("style", "raw"):
@@ -126,7 +126,7 @@ def helps(error: FlagError, line: dict[str, Any]) -> bool:
                 return False
         elif not fault.suggestion and not fault.expected:
             return False
-    return bool(flag_faults(error.faults))
+    return bool(flag_problems(error.faults))
 
 
 @cache
@@ -147,7 +147,7 @@ def figures(lines: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
         found = outcome(line["pasted"])
         if isinstance(found, FlagError):
             if not helps(found, line):
-                refused.append(f"{line['pasted']!r}: {flag_faults(found.faults)}")
+                refused.append(f"{line['pasted']!r}: {flag_problems(found.faults)}")
         elif missing := lost(line, found):
             unsaid.append(f"{line['pasted']!r}: {missing} in {found[0].text!r}")
     return refused, unsaid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompts.parser import FlagError, NoteKind, Preferences, Problem, all_notes, parse, parse_all
-from prompts.sentences import flag_faults, hints
+from prompts.sentences import flag_problems, hints
 from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
@@ -80,7 +80,7 @@ def test_what_becomes_a_set_by_mistake_stays_escaped() -> None:
 def test_more_than_forty_are_refused_with_their_number(text: str, count: str) -> None:
     error = refused(text)
     assert error.problem is Problem.TOO_MANY
-    sentence = flag_faults(error.faults)
+    sentence = flag_problems(error.faults)
     assert f"That would be {count} jobs at once; a command may become at most 40." == sentence
     assert error.echo == text
 

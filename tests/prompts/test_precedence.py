@@ -16,7 +16,7 @@ from prompts.parser import (
     check_suffix,
     parse,
 )
-from prompts.sentences import flag_faults, notes
+from prompts.sentences import flag_problems, notes
 from storage.contract import Speed
 from tests.prompts.catalogs import catalog
 
@@ -216,7 +216,7 @@ def test_a_suffix_that_could_not_be_used_is_refused(typed: str, problem: Problem
     with pytest.raises(FlagError) as caught:
         check_suffix(typed, CATALOG)
     assert caught.value.problem is problem
-    assert sentence in flag_faults(caught.value.faults)
+    assert sentence in flag_problems(caught.value.faults)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_an_option_that_could_not_be_used_is_refused(
     with pytest.raises(FlagError) as caught:
         check_option(name, value, there, CATALOG)
     assert caught.value.problem is problem
-    assert sentence in flag_faults(caught.value.faults)
+    assert sentence in flag_problems(caught.value.faults)
 
 
 def test_an_option_may_be_changed_when_there_are_as_many_as_may_be() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompts.parser import FlagError, NoteKind, Preferences, Problem, parse
-from prompts.sentences import flag_faults
+from prompts.sentences import flag_problems
 from storage.contract import GenerationRequest, Part
 from tests.prompts.catalogs import catalog
 
@@ -72,7 +72,7 @@ def test_a_part_alone_is_all_there_is_whatever_it_weighs(text: str) -> None:
 def test_a_sum_that_is_not_above_zero_is_refused(text: str, total: str) -> None:
     error = refused(text)
     assert (error.problem, error.faults[0].given) == (Problem.WEIGHT_SUM, total)
-    assert f"add up to `{total}`" in flag_faults(error.faults)
+    assert f"add up to `{total}`" in flag_problems(error.faults)
     assert error.echo == text
 
 
@@ -80,7 +80,7 @@ def test_a_sum_that_is_not_above_zero_is_refused(text: str, total: str) -> None:
 def test_a_weight_out_of_its_range_is_refused(text: str) -> None:
     error = refused(text)
     assert error.problem is Problem.WEIGHT
-    assert "from -100 to 100" in flag_faults(error.faults)
+    assert "from -100 to 100" in flag_problems(error.faults)
 
 
 @pytest.mark.parametrize("text", ["::", ":: ::2", '""' + "::"])
@@ -158,7 +158,7 @@ def test_a_backslash_makes_text_of_a_mark(text: str, prompt: str) -> None:
 def test_emphasis_out_of_its_range_is_refused(text: str) -> None:
     error = refused(text)
     assert error.problem is Problem.EMPHASIS
-    assert "from 0 to 10" in flag_faults(error.faults)
+    assert "from 0 to 10" in flag_problems(error.faults)
 
 
 def test_emphasis_within_parts() -> None:
@@ -262,7 +262,7 @@ def test_several_no_are_one_list_and_multi_prompts_stand_beside_it() -> None:
 def test_a_wrong_weight_in_no_is_refused_and_in_a_suffix_left_out(typed: str, problem: Problem) -> None:
     error = refused(f"a fox --no {typed}")
     assert (error.problem, error.flag) == (problem, "no")
-    assert flag_faults(error.faults)
+    assert flag_problems(error.faults)
     kept = parse("a fox", CATALOG, Preferences(suffix=f"--no {typed}"), seed=1)
     assert kept.request == request("a fox")
     assert [note.kind for note in kept.notes] == [NoteKind.SUFFIX_UNUSABLE]

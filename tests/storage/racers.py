@@ -185,7 +185,7 @@ def finish_or_reap(racer: int, url: str, claims: Sequence[tuple[int, int]]) -> l
                     attempts.finish(session, job_id, attempt, asking.pictures(), {})
             else:
                 with database.writing() as session:
-                    attempts.hand_back(session, job_id, attempt)
+                    attempts.requeue(session, job_id, attempt)
         except Stale:
             continue
         done.append(job_id)

@@ -73,7 +73,7 @@ def test_it_begins_once_its_member_was_told_and_one_bot_has_it(database: Databas
         for tries in (1, 0):
             row.tries = tries
             session.flush()
-            exports.hand_back(session, row.id)
+            exports.requeue(session, row.id)
             session.expire(row)
             assert row.tries == 0
             assert exports.take(session, 1, 60_000) == [row]

@@ -169,7 +169,7 @@ def test_a_job_asked_to_stop_does_not_wait_again(database: Database, worker_id: 
     with database.writing() as session:
         states.cancel(session, job_id)
     with database.writing() as session:
-        attempts.hand_back(session, job_id, claim.attempt)
+        attempts.requeue(session, job_id, claim.attempt)
     assert asking.get(database, job_id).state == JobState.CANCELLED
     assert asking.counters(database) == (0, 0)
 
@@ -209,7 +209,7 @@ def test_handing_back_does_not_count(database: Database, worker_id: int) -> None
         claim = asking.must_claim(database, worker_id)
         assert (claim.attempt, claim.alone) == (attempt, False)
         with database.writing() as session:
-            attempts.hand_back(session, job_id, claim.attempt)
+            attempts.requeue(session, job_id, claim.attempt)
     assert asking.counters(database) == (0, 1)
     job = asking.get(database, job_id)
     assert (job.state, job.attempts, job.handbacks, job.worker_id) == ("queued", 5, 5, None)
@@ -231,7 +231,7 @@ def test_every_write_of_a_stale_attempt_is_refused(database: Database, worker_id
     job_id = asking.submit(database)
     stale = asking.must_claim(database, worker_id)
     with database.writing() as session:
-        attempts.hand_back(session, job_id, stale.attempt)
+        attempts.requeue(session, job_id, stale.attempt)
     _assert_fenced(database, stale)
     fresh = asking.must_claim(database, worker_id)
     _assert_fenced(database, stale)
@@ -250,7 +250,7 @@ def _assert_fenced(database: Database, claim: attempts.Claim) -> None:
         lambda session: attempts.fail(
             session, claim.job_id, claim.attempt, ErrorCode.CRASHED, "x", retry=True
         ),
-        lambda session: attempts.hand_back(session, claim.job_id, claim.attempt),
+        lambda session: attempts.requeue(session, claim.job_id, claim.attempt),
         lambda session: attempts.stopped(session, claim.job_id, claim.attempt),
     )
     for write in writes:

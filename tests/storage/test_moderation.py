@@ -152,7 +152,7 @@ def test_a_job_that_comes_back_is_held_too(database: Database, worker_id: int) -
     with database.writing() as session:
         moderation.pause(session, GUILD, MODERATOR)
     with database.writing() as session:
-        attempts.hand_back(session, job_id, claim.attempt)
+        attempts.requeue(session, job_id, claim.attempt)
     assert _held(database, job_id) == [True]
     assert asking.counters(database) == (0, 0)
     with database.writing() as session:

@@ -39,7 +39,7 @@ def _not_counted(database: Database, worker_id: int, job_id: int, how: str) -> N
     attempt = asking.must_claim(database, worker_id).attempt
     if how == "handed back":
         with database.writing() as session:
-            attempts.hand_back(session, job_id, attempt)
+            attempts.requeue(session, job_id, attempt)
     else:
         _fail(database, job_id, attempt, Blame.NOBODY)
         _check_pause(database, worker_id, job_id, attempts.PAUSE_OF_NOBODY_MS)
@@ -76,7 +76,7 @@ def test_others_go_on_meanwhile_and_nobody_is_told_of_an_end(database: Database,
 def test_who_is_suspected_and_who_is_handed_back_wait_for_nothing(database: Database, worker_id: int) -> None:
     job_id = asking.submit(database)
     with database.writing() as session:
-        attempts.hand_back(session, job_id, asking.must_claim(database, worker_id).attempt)
+        attempts.requeue(session, job_id, asking.must_claim(database, worker_id).attempt)
     _fail(database, job_id, asking.must_claim(database, worker_id).attempt, Blame.WHO_RAN_ALONE)
     assert asking.must_claim(database, worker_id).job_id == job_id
 

@@ -107,6 +107,6 @@ def test_a_job_remembers_its_speed_when_it_waits_again(database: Database, worke
     (relaxed,) = _submit(database, 1, Speed.RELAX)
     claim = asking.must_claim(database, worker_id)
     with database.writing() as session:
-        attempts.hand_back(session, claim.job_id, claim.attempt)
+        attempts.requeue(session, claim.job_id, claim.attempt)
     job = asking.get(database, relaxed)
     assert (job.speed, job.priority) == ("relax", -1)

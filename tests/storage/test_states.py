@@ -79,8 +79,8 @@ class Jobs(RuleBasedStateMachine):
         )
 
     @rule(claim=claims)
-    def hand_back(self, claim: Claim) -> None:
-        self._try(lambda session: attempts.hand_back(session, claim.job_id, claim.attempt))
+    def requeue(self, claim: Claim) -> None:
+        self._try(lambda session: attempts.requeue(session, claim.job_id, claim.attempt))
 
     @rule(claim=claims)
     def stopped(self, claim: Claim) -> None:

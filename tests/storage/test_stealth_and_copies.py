@@ -158,4 +158,4 @@ def test_a_finished_job_takes_no_token(database: Database) -> None:
 def _take_up(database: Database, job_id: int) -> Job:
     fresh = Address(1, interaction_token="fresh", token_expires_at=2**51)
     with database.writing() as session:
-        return states.take_up(session, job_id, 9, fresh)
+        return states.resume(session, job_id, 9, fresh)

@@ -113,7 +113,7 @@ def test_a_lost_attempt_keeps_its_turn(database: Database, worker_id: int) -> No
     for member_id in (2, 3):
         asking.submit(database, member_id)
     with database.writing() as session:
-        attempts.hand_back(session, claim.job_id, claim.attempt)
+        attempts.requeue(session, claim.job_id, claim.attempt)
     assert _serve(database, worker_id, 3) == [1, 2, 3]
 
 
