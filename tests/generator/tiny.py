@@ -281,7 +281,7 @@ def make_describer(folder: Path, *, seed: int = 0) -> Path:
 def make_segmenter(folder: Path, *, everything: bool | None = None, seed: int = 0) -> Path:
     """CLIPSeg, its weights random, in the files of `CIDAS/clipseg-rd64-refined`.
 
-    It finds `everything` in every picture, or nothing, or (None) some specks by chance.
+    It finds `everything` in every picture, or nothing, or (None) some places by chance.
     """
     tokens = tokenizer()
     shape = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
@@ -308,7 +308,8 @@ def make_segmenter(folder: Path, *, everything: bool | None = None, seed: int = 
     with torch.no_grad():
         if everything is None:
             ids = torch.tensor([[tokens.bos_token_id, tokens.eos_token_id]])
-            last.bias -= model(input_ids=ids, pixel_values=torch.zeros(1, 3, 32, 32)).logits.quantile(0.97)
+            last.weight *= 100
+            last.bias -= model(input_ids=ids, pixel_values=torch.zeros(1, 3, 32, 32)).logits.quantile(0.8)
         else:
             last.weight.zero_()
             last.bias.fill_(9.0 if everything else -9.0)
