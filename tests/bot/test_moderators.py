@@ -53,7 +53,7 @@ async def test_a_channels_moderator_does_nothing_for_the_server(world: World) ->
             refusals.not_yours(),
         ), custom_id
     form = await world.submit(mod, f"e1:fb:{alice.id}", prompt="why", lasts=[])
-    assert answer(form).content == refusals.not_moderator()
+    assert answer(form).content.startswith(refusals.not_moderator())
     with world.backends.database.reading() as session:
         assert session.scalars(select(AuditEntry)).all() == []
         assert [guild.paused_at for guild in session.scalars(select(Guild))] == [None]

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from babel.messages.extract import extract_from_dir
 
+import actions
 import bot
+import prompts
 
 FOLDER = Path(bot.__file__).parent
+ROOMS = [FOLDER, *(Path(room.__file__).parent for room in (actions, prompts))]
 MARKS = {"_", "N_", "ngettext"}
 SHOWN = {"label", "placeholder", "title", "description", "content"}
 """Arguments that members read."""
-SAYS = {"say", "conclude", "change", "TextDisplay"}
+SAYS = {"respond", "replace_with_text", "edit", "TextDisplay"}
 """Functions that tell members their arguments."""
 WORD = re.compile(r"[A-Za-z]{2,}")
 NO_WORDS = re.compile(r"`[^`]*`|<[^>]*>|https?:\S*|\b[vVU]\d\b|/imagine prompt:")
@@ -76,16 +79,18 @@ def returned(tree: ast.AST) -> Iterator[ast.expr]:
 
 def where(file: Path, expressions: Iterator[ast.expr]) -> list[str]:
     found = [string for expression in expressions for string in bare(expression)]
-    return [f"{file.relative_to(FOLDER)}:{string.lineno}: {ast.unparse(string)}" for string in found]
+    return [f"{file.relative_to(FOLDER.parent)}:{string.lineno}: {ast.unparse(string)}" for string in found]
 
 
 def test_what_views_and_commands_show_is_marked() -> None:
-    files = [*FOLDER.glob("*.py"), *FOLDER.glob("views/*.py"), *FOLDER.glob("commands/*.py")]
+    rooms = ("*.py", "components/*.py", "commands/*.py", "delivery/*.py", "discord_io/*.py")
+    files = [file for room in rooms for file in FOLDER.glob(room)]
+    assert len(files) > 60
     assert [line for file in files for line in where(file, shown(ast.parse(file.read_text())))] == []
 
 
 def test_what_messages_return_is_marked() -> None:
-    files = FOLDER.glob("messages/*.py")
+    files = [*FOLDER.glob("messages/*.py"), ROOMS[-1] / "sentences.py"]
     assert [line for file in files for line in where(file, returned(ast.parse(file.read_text())))] == []
 
 
@@ -103,13 +108,15 @@ def marked(tree: ast.AST) -> Iterator[str]:
 def extracted() -> Iterator[str]:
     """The sentences that Babel finds for the catalogs."""
     keywords = {"_": None, "N_": None, "ngettext": (1, 2)}
-    for _file, _line, message, _comments, _context in extract_from_dir(str(FOLDER), keywords=keywords):
-        yield message if isinstance(message, str) else message[0]
+    for room in ROOMS:
+        for _file, _line, message, _comments, _context in extract_from_dir(str(room), keywords=keywords):
+            yield message if isinstance(message, str) else message[0]
 
 
 def test_every_marked_sentence_reaches_the_catalogs() -> None:
     """Of what stands within an f-string Babel sees nothing."""
-    found = {sentence for file in FOLDER.rglob("*.py") for sentence in marked(ast.parse(file.read_text()))}
+    files = [file for room in ROOMS for file in room.rglob("*.py")]
+    found = {sentence for file in files for sentence in marked(ast.parse(file.read_text()))}
     assert found - set(extracted()) == set()
 
 
@@ -124,7 +131,7 @@ def phrases(tree: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
 
 
 def test_no_phrase_in_messages_is_bare() -> None:
-    files = FOLDER.glob("messages/*.py")
+    files = [*FOLDER.glob("messages/*.py"), ROOMS[-1] / "sentences.py"]
     found = {str(file): [*map(ast.unparse, phrases(ast.parse(file.read_text())))] for file in files}
     assert {file: lines for file, lines in found.items() if lines} == {}
 
@@ -136,6 +143,8 @@ def test_what_escapes_is_found() -> None:
 
 
 def test_bare_words_are_found() -> None:
-    tree = ast.parse("button(label='Yes' if a else _('No'))\nsay(f'{a} pictures')\nsay(_('fine'), view=x)")
+    tree = ast.parse(
+        "button(label='Yes' if a else _('No'))\nrespond(f'{a} pictures')\nrespond(_('fine'), view=x)"
+    )
     found = [string for expression in shown(tree) for string in bare(expression)]
     assert [ast.unparse(string) for string in found] == ["'Yes'", "f'{a} pictures'"]

@@ -24,7 +24,7 @@ POST = ("POST", "/channels/{channel_id}/messages")
 HIDDEN = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}"
 SKEWS = [-20_000, 20_000, 3_600_000]
 OWN_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "utcnow", "discord.utils.utcnow"}
-ALLOWED = {"views/answering.py": 1}
+ALLOWED = {"components/responses.py": 1}
 """The age of an interaction, which Discord dates, where a wrong one is taken for none."""
 
 
