@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import isolation, states, turns
+from storage import fair_queue, isolation, states
 from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.database import now
 from storage.drafts import Picture
@@ -68,8 +68,8 @@ def claim(
     if any(beside):
         return None
     suspects, passed = True, list[int]()
-    while (member := turns.next_member(session, models, loaded, passed, suspects=suspects)) is not None:
-        job = turns.next_job(session, member, models, loaded, suspects=suspects)
+    while (member := fair_queue.next_member(session, models, loaded, passed, suspects=suspects)) is not None:
+        job = fair_queue.next_job(session, member, models, loaded, suspects=suspects)
         if job is None:
             # What made it this member's turn was cancelled in the instant before the row was locked.
             passed.append(member.id)
@@ -92,11 +92,11 @@ def claim(
 
 
 def _start(session: Session, worker_id: int, member: Member, job: Job) -> None:
-    turn, at = turns.draw(session), now(session)
+    turn, at = fair_queue.new_turn(session), now(session)
     member.served = turn
     member.waiting -= 1
     member.running += 1
-    member.singles = turns.singles_after(member, job)
+    member.singles = fair_queue.singles_after(member, job)
     states.move(job, JobState.RUNNING)
     job.worker_id = worker_id
     job.due_at = None

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members, states, submissions
+from storage import jobs, members, restrictions, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
 from storage.errors import AlreadyFinished, BatchClosed, BatchesFull, NoSuchBatch, NotYours
@@ -132,7 +132,7 @@ def confirm(
     for one in drafts:
         session.add(replace(one, batch_id=batch.id, interaction_id=None, press=None).row(at))
         session.flush()  # one by one: their ids are their order
-    holds.wait(session, member, len(drafts))
+    restrictions.add_waiting(session, member, len(drafts))
     session.flush()
     return Confirmation(batch, fresh=True, question_token=question_token)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import attempts, holds
+from storage import attempts, restrictions
 from storage.attempts import Blame
 from storage.contract import ErrorCode
 from storage.database import now
@@ -83,7 +83,7 @@ def _lock_jobs(session: Session, worker_ids: Collection[int], member_ids: Collec
     """Lock all that the jobs of these workers need to wait again, and these members."""
     query = select(Job.guild_id, Job.member_id).where(Job.worker_id.in_(worker_ids), text(RUNNING))
     whose = session.execute(query).all()
-    holds.lock(
+    restrictions.lock_rows(
         session, (guild_id for guild_id, _ in whose), [*(member_id for _, member_id in whose), *member_ids]
     )
 
@@ -121,9 +121,9 @@ class Reaper:
         lost += session.scalars(
             select(Worker.id).where(Worker.stopped_at.is_not(None), Worker.id.in_(_busy_workers()))
         )
-        free = holds.expired(session)
+        free = restrictions.members_with_expired_bans(session)
         _lock_jobs(session, lost, free)
-        holds.release(session, free)
+        restrictions.lift_expired_bans(session, free)
         return [job_id for worker_id in sorted(set(lost)) for job_id in self._take_back(session, worker_id)]
 
     def _unrenewed(self, session: Session) -> list[int]:

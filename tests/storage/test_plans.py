@@ -17,13 +17,13 @@ from storage import (
     brought,
     counters,
     deliveries,
+    fair_queue,
     isolation,
     jobs,
     members,
     moderation,
     states,
     submissions,
-    turns,
     workers,
 )
 from storage.database import Database
@@ -198,7 +198,7 @@ def test_a_scan_would_be_seen(filled: Database) -> None:
 
 def test_the_turn_is_found_by_its_index(filled: Database) -> None:
     with filled._writer.connect() as connection, Session(connection) as session, plans(filled) as told:
-        found = turns.next_member(session, ["picturebook"], [])
+        found = fair_queue.next_member(session, ["picturebook"], [])
         session.rollback()
     assert found is not None
     assert "ix_jobs_queued" in told[0]
