@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from benchmarks import models
-from benchmarks.clock import Clock
+from benchmarks.clock import Stopwatch
 from benchmarks.workload import Mix
 from generator.compiling.calls import Call, Inputs, check, first_right
 from generator.compiling.compiler import Compiler, users_folder
@@ -66,7 +66,7 @@ def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[torch.nn.Modul
 
 def side_by_side(names: Sequence[str], device: torch.device) -> float:
     """Each model in a process of its own; returns how many seconds it took."""
-    clock = Clock()
+    clock = Stopwatch()
     command = [sys.executable, "-m", "benchmarks.prepare", "--device", str(device)]
     running = [subprocess.Popen([*command, name]) for name in names]
     for process in running:

@@ -19,7 +19,7 @@ from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.database import now
 from storage.drafts import Picture
 from storage.errors import Stale
-from storage.tables import Job, Member, Worker
+from storage.tables import Job, Member, WorkerRow
 
 ATTEMPTS = 3
 PAUSES_MS = (2_000, 10_000)
@@ -62,7 +62,7 @@ def claim(
     Raises:
         Stale: this worker was given up as lost, or has stopped.
     """
-    if session.scalar(select(Worker.stopped_at).where(Worker.id == worker_id)) is not None:
+    if session.scalar(select(WorkerRow.stopped_at).where(WorkerRow.id == worker_id)) is not None:
         raise Stale
     beside = isolation.beside(session, worker_id)
     if any(beside):

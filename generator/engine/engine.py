@@ -25,7 +25,7 @@ from generator.compiling.compiler import Compiler, users_folder
 from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.device_thread import DeviceThread, EngineClosed
 from generator.engine.patched_models import PatchedModels
-from generator.engine.running_job import NOTHING, DrawRequest, InputImages, Pictures, Progress, RunningJob
+from generator.engine.running_job import NOTHING, DrawRequest, Pictures, Progress, RequestImages, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.catalog import ModelEntry
@@ -93,7 +93,7 @@ class Engine:
         every UNet call on a thread beside the device's, which all callbacks share. With `alone` the job
         shares a UNet call with nobody.
         """
-        given = InputImages(image, mask, control, references)
+        given = RequestImages(image, mask, control, references)
         job = DrawRequest(request, given, self._lexicon, on_progress, alone)
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)

@@ -50,7 +50,7 @@ NOTHING: References = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class InputImages:
+class RequestImages:
     """Input images of a request: the source to begin with, its mask, the control image, the references."""
 
     source: PIL.Image.Image | None = None
@@ -78,7 +78,7 @@ class DrawRequest:
     """A job as it was handed in, with the future that tells its end."""
 
     request: GenerationRequest
-    given: InputImages = InputImages()
+    given: RequestImages = RequestImages()
     lexicon: ModelPhrases = field(default_factory=ModelPhrases)
     on_progress: Callable[[Progress], None] | None = None
     alone: bool = False

@@ -27,7 +27,7 @@ from storage import (
     workers,
 )
 from storage.database import Database
-from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Member, Message, Table, Worker
+from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Member, Message, Table, WorkerRow
 from tests.storage import asking
 
 JOBS = 8_000
@@ -63,7 +63,7 @@ def _fill(session: Session) -> None:
     attempts.finish(session, first.id, claim.attempt, asking.pictures(1), {})
     waits = f"i > {JOBS - WAITING}"
     state = f"CASE WHEN {waits} THEN 'queued' ELSE 'succeeded' END"
-    _copy(session, Worker, 5, id="i", stopped_at="i")
+    _copy(session, WorkerRow, 5, id="i", stopped_at="i")
     _copy(session, Member, MEMBERS, id="i", served="i")
     _copy(
         session, Job, JOBS, id="i", member_id=f"i % {MEMBERS} + 1", guild_id="i % 50", state=state, press="i"
