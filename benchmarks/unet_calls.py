@@ -72,7 +72,7 @@ class UNetCalls:
 
     @contextmanager
     def _timed(self) -> Iterator[_DeviceTimes]:
-        """On a card by events in its own queue, because a call returns long before it has been computed."""
+        """On a GPU by events in its own queue, because a call returns long before it has been computed."""
         if self._device.type == "cuda":
             begin, end = self._event(), self._event()
             begin.record(torch.cuda.current_stream(self._device))
@@ -85,7 +85,7 @@ class UNetCalls:
         taken.append(time.perf_counter() - started)
 
     def _moment(self, event: torch.cuda.Event) -> float:
-        """When the card passed it, by another event whose moment both clocks know."""
+        """When the GPU passed it, by another event whose moment both clocks know."""
         now = self._event()
         now.record(torch.cuda.current_stream(self._device))
         now.synchronize()

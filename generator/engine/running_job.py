@@ -139,7 +139,7 @@ class RunningJob:
         self.texts = prompt_embeds.texts(request, job.lexicon, guided=self.guided)
         """All that its conditions are made of."""
         self.scheduler = family.schedulers.new(request.scheduler, request.num_inference_steps)
-        # Times stay on the CPU: a scheduler that reads one from a card would wait for the card.
+        # Times stay on the CPU: a scheduler that reads one from a GPU would wait for the GPU.
         self.scheduler.set_timesteps(request.num_inference_steps, device="cpu")
         begin = self._begin()
         self.timesteps: Tensor = self.scheduler.timesteps[begin:]
