@@ -179,7 +179,7 @@ class Models:
             self._engines[entry.name] = engine
         return engine
 
-    def _named_beside(self, name: str, kind: Literal["upscaler", "describer", "segmenter"]) -> str:
+    def _named_beside(self, name: str, kind: str) -> str:
         """The source of what a model's entry names beside it."""
         named: CompanionEntry | None = getattr(self._entry(name), kind)
         if named is None:
