@@ -44,9 +44,9 @@ def prepare(name: str, device: torch.device) -> None:
 
         return first_right(compiler.ways(part), checked, example)
 
-    wishes = list(examples(family, Mix(model.name, model.pixels)))
-    with ThreadPoolExecutor(len(wishes)) as waiting:
-        list(waiting.map(lambda wish: compiled(*wish), wishes))
+    calls = list(examples(family, Mix(model.name, model.pixels)))
+    with ThreadPoolExecutor(len(calls)) as waiting:
+        list(waiting.map(lambda call: compiled(*call), calls))
 
 
 @torch.inference_mode()

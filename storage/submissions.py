@@ -1,4 +1,4 @@
-"""From a draft to a waiting job: whether its member may ask now, and what the same wish has made already.
+"""From a draft to a waiting job: refused if its member may not ask now, and made once for each interaction.
 
 The guild's row is locked before the member's, and that before any job's.
 """

@@ -417,7 +417,7 @@ async def test_what_is_no_painted_copy_is_no_mask(world: World) -> None:
         posted = await _with_picture(world, alice, (name, data))
         page = answer(await alice.context_menu(world.channel, "Use picture…", posted))
         assert page.content == finding.use_picture(), name
-        assert answer(await press(alice, page, "Mask")).content == finding.no_twin(), name
+        assert answer(await press(alice, page, "Mask")).content == finding.no_original(), name
     lost = await world.submit(alice, "e1:fm:1", prompt="a blue boat")
     assert answer(lost).content.startswith(finding.no_picture())
     await press(alice, answer(await alice.slash(world.channel, "privacy delete")), privacy.delete_label())

@@ -19,7 +19,7 @@ def worker_id(database: Database) -> int:
 
 def _batch(database: Database, size: int, member_id: int = 1) -> list[int]:
     with database.writing() as session:
-        batch = Batch(member_id=member_id, text="", size=size, wishes=[], created_at=1, expires_at=1)
+        batch = Batch(member_id=member_id, text="", size=size, planned=[], created_at=1, expires_at=1)
         batch.state = "confirmed"
         members.member(session, member_id)
         session.add(batch)
