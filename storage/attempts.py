@@ -46,6 +46,7 @@ class Claim:
 
     job_id: int
     attempt: int
+    """Fencing token: every write names it, and is `Stale` once another attempt has begun."""
     request: GenerationRequest
     alone: bool
     """An earlier attempt failed: draw it beside no other job, it may be what broke them."""
@@ -67,6 +68,8 @@ def claim(
     beside = isolation.beside(session, worker_id)
     if any(beside):
         return None
+    # The member's row stays locked until the commit, so two claims at once cannot pass their limit together;
+    # a claim that meets the lock skips to another member instead of waiting.
     suspects, passed = True, list[int]()
     while (member := fair_queue.next_member(session, models, loaded, passed, suspects=suspects)) is not None:
         job = fair_queue.next_job(session, member, models, loaded, suspects=suspects)
@@ -197,6 +200,8 @@ def stopped(session: Session, job_id: int, attempt: int) -> Job:
 
 
 def _mine(session: Session, job_id: int, attempt: int, *, may_wait: bool = False) -> tuple[Member, Job]:
+    # A worker that was frozen past its lease still believes that the job is its own. No clock can tell it
+    # otherwise in time; the job's count of attempts can, read under the lock of the write itself.
     member, job = states.lock(session, job_id, may_wait=may_wait)
     if job.state != JobState.RUNNING or job.attempts != attempt:
         raise Stale

@@ -39,6 +39,7 @@ def renew(
     Raises:
         Stale: the worker was given up as lost; its jobs are others' now. Register anew.
     """
+    # A worker that was given up may not revive its lease: its jobs may be drawn elsewhere by now.
     renewed = session.scalar(
         update(WorkerRow)
         .where(WorkerRow.id == worker_id, WorkerRow.stopped_at.is_(None))
