@@ -85,7 +85,7 @@ async def confirm(backends: Backends, wish: SubmissionContext, batch_id: int) ->
         return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
 
     def made(session: Session) -> list[JobDraft]:
-        return [draft(session, stored) for stored in batches.own(session, batch_id, wish.member_id).wishes]
+        return [draft(session, stored) for stored in batches.own(session, batch_id, wish.member_id).planned]
 
     def write(session: Session) -> Confirmation:
         batches.own(session, batch_id, wish.member_id)

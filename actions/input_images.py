@@ -45,7 +45,7 @@ class InputImages:
         if kind is None or not self._bringings:
             return
         try:
-            await asyncio.to_thread(brought.let_go, self._backends, self._bringings)
+            await asyncio.to_thread(brought.release, self._backends, self._bringings)
         except Exception as failed:
             # What refused the command is what its member should read; the sweep comes later.
             log.error(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from actions import permissions, word_filter
 from actions.permissions import Channel
-from storage import deliveries, holds, jobs, takedowns
+from storage import deliveries, jobs, restrictions, takedowns
 from storage.contract import GenerationRequest
 from storage.errors import Paused, Refused
 from storage.tables import Delivery, Guild, Job
@@ -25,8 +25,8 @@ def check_asked(session: Session, member_id: int, guild_id: int | None) -> None:
     Raises:
         Banned, Paused
     """
-    holds.check_banned(session, member_id, guild_id)
-    if holds.is_paused(session, guild_id):
+    restrictions.check_banned(session, member_id, guild_id)
+    if restrictions.is_paused(session, guild_id):
         raise Paused
 
 
@@ -39,7 +39,7 @@ def check_shown(
     Raises:
         Banned, NotYours (another's stealth), ForbiddenWords, TakenDown
     """
-    holds.check_banned(session, member_id, guild_id)
+    restrictions.check_banned(session, member_id, guild_id)
     jobs.check_seen_by(job, member_id)
     check_words(session, guild_id, words_of(job), echo=job.text)
     takedowns.check(session, job.id, guild_id, image_ids)

@@ -34,8 +34,8 @@ def differences(studio: Studio, sampler: str, pictures: Sequence[Picture]) -> di
     }
     mask = PIL.Image.new("L", (SIDE, SIDE), 0)
     mask.paste(255, (SIDE // 2, 0, SIDE, SIDE))
-    wish = {"task": Task.INPAINTING, "mask_key": "mask.png", "scheduler": sampler}
-    return found | {REDRAWN: _mean(studio, pictures, mask, slice(0, SIDE // 2 - 16), **wish)}
+    changes = {"task": Task.INPAINTING, "mask_key": "mask.png", "scheduler": sampler}
+    return found | {REDRAWN: _mean(studio, pictures, mask, slice(0, SIDE // 2 - 16), **changes)}
 
 
 def _mean(
@@ -43,11 +43,11 @@ def _mean(
     pictures: Sequence[Picture],
     mask: Picture | None = None,
     columns: slice = slice(None),
-    **wish: object,
+    **changes: object,
 ) -> float:
     futures = [
         studio.engine.submit(
-            studio.asked(f"a {subject_of(seed)}", seed, source_key="given.png", **wish),
+            studio.asked(f"a {subject_of(seed)}", seed, source_key="given.png", **changes),
             image=given,
             mask=mask,
         )

@@ -12,7 +12,7 @@ class Taken(NamedTuple):
     processor: float
 
 
-class Clock:
+class Stopwatch:
     """Seconds since it was made: of the day, and of the process on all cores."""
 
     def __init__(self) -> None:

@@ -27,12 +27,12 @@ from benchmarks.measure import PARTS, Options, measure
 from benchmarks.table import table
 from generator.families import loading
 
-CARD_SECONDS = 570.0
-CARD_WARM_UP = 60.0
+GPU_SECONDS = 570.0
+GPU_WARM_UP = 60.0
 
 
 def add_peak(result: dict[str, Any]) -> None:
-    """Add the UNet's rate as parts of the card's peak in FLOP/s."""
+    """Add the UNet's rate as parts of the GPU's peak in FLOP/s."""
     flops, peak = result["unet_flops_per_row"], result["peak_flops"]
     for side in ("diffusers", "easel"):
         figures = result["queue"][side]
@@ -43,9 +43,9 @@ def add_peak(result: dict[str, Any]) -> None:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    on_card = device.type == "cuda"
+    on_gpu = device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(device) if on_card else "CPU",
+        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
         "precision": str(loading.choose_dtype(device)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
@@ -68,12 +68,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--warm-up",
         type=float,
-        help=f"seconds at most, for compiling; on a card {CARD_WARM_UP:.0f} for each model",
+        help=f"seconds at most, for compiling; on a GPU {GPU_WARM_UP:.0f} for each model",
     )
     parser.add_argument("--turn", type=Path, help="a file: commands that name it measure one at a time")
     parser.add_argument("--preview-every", type=float, default=default.preview_every, help="seconds")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="besides the queue")
-    parser.add_argument("--seconds", type=float, help=f"for everything; on a card {CARD_SECONDS:.0f}")
+    parser.add_argument("--seconds", type=float, help=f"for everything; on a GPU {GPU_SECONDS:.0f}")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
@@ -82,10 +82,10 @@ def main() -> None:
     arguments = parse()
     models.quiet()
     device = loading.choose_device(arguments.device)
-    on_card = device.type == "cuda"
-    allowance = Allowance(arguments.seconds or (CARD_SECONDS if on_card else math.inf))
+    on_gpu = device.type == "cuda"
+    allowance = Allowance(arguments.seconds or (GPU_SECONDS if on_gpu else math.inf))
     if arguments.warm_up is None:
-        arguments.warm_up = CARD_WARM_UP if on_card else 0.0
+        arguments.warm_up = GPU_WARM_UP if on_gpu else 0.0
     options = Options(**{name: getattr(arguments, name) for name in Options._fields})
     chosen = models.NAMES if arguments.model == "all" else (arguments.model,)
     found: dict[str, Any] = {
@@ -94,15 +94,15 @@ def main() -> None:
         "load": options.load,
         "models": [],
     }
-    if on_card:
+    if on_gpu:
         found["machine"]["compiling_seconds"] = prepare.side_by_side(chosen, device)
     for number, name in enumerate(chosen):
         share = allowance.part(1 / (len(chosen) - number))
         result = measure(models.named(name), device, options, share)
-        if on_card:
+        if on_gpu:
             add_peak(result)
         found["models"].append(result)
-        Console().print(table(result, on_card))
+        Console().print(table(result, on_gpu))
         if arguments.json is not None:
             arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

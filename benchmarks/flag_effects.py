@@ -82,9 +82,11 @@ def sref(studio: Studio, count: int) -> Effect:
 
 def sref_picture(studio: Studio, count: int) -> Effect:
     plain = studio.pairs(count)
-    led = studio.steered("a {}", [_read(studio, Role.STYLE, number) for number in range(count)])
-    figures = {name: _seen(studio, images, "style") for name, images in (("plain", plain), ("--sref", led))}
-    right = studio.right_subjects(led)
+    guided = studio.conditioned("a {}", [_read(studio, Role.STYLE, number) for number in range(count)])
+    figures = {
+        name: _seen(studio, images, "style") for name, images in (("plain", plain), ("--sref", guided))
+    }
+    right = studio.right_subjects(guided)
     kept = figures["--sref"] > figures["plain"] + 0.3 and right >= 0.6
     promise = "rises by 0.3, and 60 % of subjects are right"
     return Effect("--sref LINK", "P(the picture's style)", {**figures, "right": right}, promise, kept)
@@ -93,20 +95,22 @@ def sref_picture(studio: Studio, count: int) -> Effect:
 def oref(studio: Studio, count: int) -> Effect:
     prompt = "in the snow at night"
     plain = studio.pairs(count, prompt)
-    led = studio.steered(prompt, [_read(studio, Role.SUBJECT, number) for number in range(count)])
-    figures = {name: _seen(studio, images, "subject") for name, images in (("plain", plain), ("--oref", led))}
-    figures["colour"] = _seen(studio, led, "colour")
+    guided = studio.conditioned(prompt, [_read(studio, Role.SUBJECT, number) for number in range(count)])
+    figures = {
+        name: _seen(studio, images, "subject") for name, images in (("plain", plain), ("--oref", guided))
+    }
+    figures["colour"] = _seen(studio, guided, "colour")
     kept = figures["--oref"] > figures["plain"] + 0.3
     return Effect("--oref", "P(the picture's subject)", figures, "rises by 0.3", kept)
 
 
 def image_prompts(studio: Studio, count: int) -> Effect:
     plain = studio.pairs(count)
-    led = studio.steered("a {}", [_read(studio, Role.IMAGE, number) for number in range(count)])
+    guided = studio.conditioned("a {}", [_read(studio, Role.IMAGE, number) for number in range(count)])
     figures = {
-        name: _seen(studio, images, "ground") for name, images in (("plain", plain), ("pictures", led))
+        name: _seen(studio, images, "ground") for name, images in (("plain", plain), ("pictures", guided))
     }
-    right = studio.right_subjects(led)
+    right = studio.right_subjects(guided)
     kept = figures["pictures"] > figures["plain"] + 0.3 and right >= 0.6
     promise = "rises by 0.3, and 60 % of subjects are right"
     return Effect("image prompts", "P(the pictures' ground)", {**figures, "right": right}, promise, kept)
@@ -119,18 +123,18 @@ def control(studio: Studio, count: int) -> Effect:
         for number in range(count)
     ]
     prompt = "a blue {} in the snow"
-    wishes = []
+    changes = []
     for number, picture in enumerate(leading):
         studio.brought[f"leading {number}"] = picture
-        wishes.append({"control": Control(kind="edges", key=f"leading {number}")})
+        changes.append({"control": Control(kind="edges", key=f"leading {number}")})
     figures = {
         name: statistics.mean(itertools.starmap(outlines_met, zip(leading, images, strict=True)))
         for name, images in (
             ("plain", studio.pairs(count, prompt)),
-            ("edges", studio.steered(prompt, wishes)),
+            ("edges", studio.conditioned(prompt, changes)),
         )
     }
-    blue = statistics.mean(studio.likelihoods(studio.steered(prompt, wishes), "colour", "blue"))
+    blue = statistics.mean(studio.likelihoods(studio.conditioned(prompt, changes), "colour", "blue"))
     kept = figures["edges"] > figures["plain"] + 0.1 and blue >= 0.6
     promise = "rises by 0.1, and 60 % are blue"
     return Effect("--control edges", "outlines met", {**figures, "blue": blue}, promise, kept)
@@ -145,7 +149,7 @@ def _scene(number: int) -> Scene:
 
 
 def _read(studio: Studio, role: Role, number: int) -> dict[str, Any]:
-    """What is wished of a request that reads the scene of this number, drawn twice for image prompts."""
+    """Changes of a request that reads the scene of this number, drawn twice for image prompts."""
     scene = _scene(number)
     scenes = [scene, replace(scene, seed=scene.seed + 1)] if role is Role.IMAGE else [scene]
     keys = [f"{scene.subject} {number} {place}" for place in range(len(scenes))]
@@ -205,8 +209,8 @@ def stop(studio: Studio, count: int) -> Effect:
 def tile(studio: Studio, count: int) -> Effect:
     """Left and right; the model's worlds have a horizon, so top and bottom hardly can meet."""
     figures = {
-        name: statistics.median(seam(image, [SIDE - 1], 1) for image in studio.pairs(count, tile=wish))
-        for name, wish in (("plain", False), ("tile", True))
+        name: statistics.median(seam(image, [SIDE - 1], 1) for image in studio.pairs(count, tile=on))
+        for name, on in (("plain", False), ("tile", True))
     }
     kept = figures["tile"] <= 1.2 and figures["tile"] < figures["plain"]
     return Effect("--tile", "step from the right edge to the left", figures, "at most 1.2 inner steps", kept)
@@ -218,14 +222,12 @@ def sameseed(studio: Studio, count: int) -> Effect:
             spread(grid)
             for grid in studio.grids(
                 [
-                    studio.asked(
-                        f"a {subject_of(number)}", 4 * number, sameseed=wish, num_images_per_prompt=4
-                    )
+                    studio.asked(f"a {subject_of(number)}", 4 * number, sameseed=on, num_images_per_prompt=4)
                     for number in range(count)
                 ]
             )
         )
-        for name, wish in (("plain", False), ("sameseed", True))
+        for name, on in (("plain", False), ("sameseed", True))
     }
     kept = 0 < figures["sameseed"] < figures["plain"] / 3
     return Effect("--sameseed", "distance in a grid", figures, "below a third, above 0", kept)
@@ -281,13 +283,13 @@ def zoom(studio: Studio, count: int) -> Effect:
     seams, kept_pixels = [], []
     for seed, image in enumerate(small):
         edges = np.pad(np.asarray(image), [(begin, begin), (begin, begin), (0, 0)], mode="edge")
-        sheet = PIL.Image.fromarray(edges)
-        wish = {"task": Task.INPAINTING, "source_key": "sheet.png", "mask_key": "mask.png"}
-        request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
-        (drawn,) = studio.engine.submit(request, image=sheet, mask=compositing.grow_mask(mask)).result()
-        found = compositing.composite(drawn, sheet, mask)
+        init_image = PIL.Image.fromarray(edges)
+        changes = {"task": Task.INPAINTING, "source_key": "sheet.png", "mask_key": "mask.png"}
+        request = studio.asked(f"a {subject_of(seed)}", seed, **changes)
+        (drawn,) = studio.engine.submit(request, image=init_image, mask=compositing.grow_mask(mask)).result()
+        found = compositing.composite(drawn, init_image, mask)
         inside = slice(begin + compositing.feather(mask.size), end - compositing.feather(mask.size))
-        kept_pixels.append(np.abs(pixels(found) - pixels(sheet))[inside, inside].mean())
+        kept_pixels.append(np.abs(pixels(found) - pixels(init_image))[inside, inside].mean())
         seams += [seam(found, [begin - 1, end - 1], axis, slice(begin, end)) for axis in (0, 1)]
     figures = {"seam": statistics.median(seams), "kept": float(max(kept_pixels))}
     kept = figures["seam"] <= 1.5 and figures["kept"] <= 2
@@ -307,8 +309,8 @@ def creativity(studio: Studio, count: int) -> Effect:
 
     enriched = []
     for seed, image in enumerate(faithful):
-        wish = {"task": Task.UPSCALE, "parent_image_id": 1, "scale": 2, "creativity": 0.3}
-        request = studio.asked(f"a {subject_of(seed)}", seed, **wish)
+        changes = {"task": Task.UPSCALE, "parent_image_id": 1, "scale": 2, "creativity": 0.3}
+        request = studio.asked(f"a {subject_of(seed)}", seed, **changes)
         enriched.append(tiled_img2img.tiled_img2img(image, request, studio.entry.sizes, draw))
     figures = {
         "0": statistics.mean(map(sharpness, faithful)),

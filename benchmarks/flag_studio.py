@@ -38,7 +38,7 @@ class Studio:
         self._judge = Judge.load(Path(entry.source).with_name("judge"))
         self._drawn: dict[str, list[Picture]] = {}
         self.brought: dict[str, Picture] = {}
-        """Pictures by which requests steer, by their keys."""
+        """Control images and references of requests, by their keys."""
 
     @classmethod
     @contextmanager
@@ -47,7 +47,7 @@ class Studio:
         with Engine.open(entry.source, device="cpu", entry=entry) as engine:
             yield cls(engine, entry, steps)
 
-    def asked(self, prompt: str, seed: int, **wish: Any) -> GenerationRequest:
+    def asked(self, prompt: str, seed: int, **changes: Any) -> GenerationRequest:
         fields = {
             "prompt": prompt,
             "seed": seed,
@@ -58,7 +58,7 @@ class Studio:
             "guidance_scale": self.entry.guidance_scale,
             "scheduler": self.entry.scheduler,
         }
-        return GenerationRequest.model_validate(fields | wish)
+        return GenerationRequest.model_validate(fields | changes)
 
     def grids(self, requests: Sequence[GenerationRequest]) -> list[list[Picture]]:
         """All of them drawn together."""
@@ -77,15 +77,15 @@ class Studio:
         self._drawn |= {key: future.result() for key, future in futures.items()}
         return [self._drawn[key] for key in keys]
 
-    def pairs(self, count: int, prompt: str = "a {}", **wish: Any) -> list[Picture]:
+    def pairs(self, count: int, prompt: str = "a {}", **changes: Any) -> list[Picture]:
         """One picture of each seed; seed and subject (`{}` in the prompt) are those of any other call."""
-        requests = [self.asked(prompt.format(subject_of(seed)), seed, **wish) for seed in range(count)]
+        requests = [self.asked(prompt.format(subject_of(seed)), seed, **changes) for seed in range(count)]
         return [grid[0] for grid in self.grids(requests)]
 
-    def steered(self, prompt: str, wishes: Sequence[Mapping[str, Any]]) -> list[Picture]:
-        """As `pairs`, each with a wish of its own."""
+    def conditioned(self, prompt: str, changes: Sequence[Mapping[str, Any]]) -> list[Picture]:
+        """As `pairs`, each with changes of its own to the request."""
         requests = [
-            self.asked(prompt.format(subject_of(seed)), seed, **wish) for seed, wish in enumerate(wishes)
+            self.asked(prompt.format(subject_of(seed)), seed, **each) for seed, each in enumerate(changes)
         ]
         return [grid[0] for grid in self.grids(requests)]
 

@@ -46,7 +46,7 @@ AWAY = 8
 """Pixels between the border and the lines that its step is compared with."""
 MOST_SEAM = 1.5
 SECOND = 0.05
-"""The part of the new area in which a subject is found beyond what is found of it in the undrawn sheet."""
+"""The part of the new area in which a subject is found beyond what is found of it in the undrawn canvas."""
 SECOND_ALONE = 0.1
 """The same of one side of it that is seen by itself."""
 SEEN_ALONE = 24
@@ -61,7 +61,7 @@ class Growth:
     before: Picture
     after: Picture
     canvas: Canvas
-    """The picture before it, as it lies on the last sheet."""
+    """The picture before it, as it lies on the last canvas."""
     seam: float
     jump: float
     second: bool
@@ -119,10 +119,10 @@ class Nursery:
             return canvases.squared(size, self._entry)
         return canvases.panned(size, self._entry, Direction[kind.split()[0].upper()])
 
-    def _grown(self, wishes: Sequence[tuple[_Start, Picture, Canvas]]) -> list[Picture]:
-        sheets, futures = [], []
-        for start, picture, canvas in wishes:
-            sheet, mask = canvas.compose(picture)
+    def _grown(self, starts: Sequence[tuple[_Start, Picture, Canvas]]) -> list[Picture]:
+        composed, futures = [], []
+        for start, picture, canvas in starts:
+            init_image, mask = canvas.compose(picture)
             changes: RequestChanges = {
                 "task": Task.INPAINTING,
                 "source_key": "sheet.png",
@@ -134,13 +134,13 @@ class Nursery:
                 "seed": start.request.seed + 1,
             }
             whole = start.request.changed(**changes)
-            request = surroundings.of(whole, sheet, mask, self._segmenter.see)
-            sheets.append((sheet, mask))
-            futures.append(self._engine.submit(request, image=sheet, mask=compositing.grow_mask(mask)))
+            request = surroundings.of(whole, init_image, mask, self._segmenter.see)
+            composed.append((init_image, mask))
+            futures.append(self._engine.submit(request, image=init_image, mask=compositing.grow_mask(mask)))
         drawn = [future.result()[0] for future in futures]
         return [
-            compositing.composite(image, sheet, mask)
-            for image, (sheet, mask) in zip(drawn, sheets, strict=True)
+            compositing.composite(image, init_image, mask)
+            for image, (init_image, mask) in zip(drawn, composed, strict=True)
         ]
 
     def _measured(self, start: _Start, before: Picture, kind: str, canvas: Canvas, after: Picture) -> Growth:
@@ -154,14 +154,14 @@ class Nursery:
     def has_second(self, before: Picture, after: Picture, canvas: Canvas, nouns: Sequence[str]) -> bool:
         """True where the new area shows one of the nouns: in the whole, or by itself, seen larger.
 
-        Even bare ground is taken for a little of one: so much as the undrawn sheet has is none.
+        Even bare ground is taken for a little of one: so much as the undrawn canvas has is none.
         """
         undrawn, _ = canvas.compose(before)
         left, top, right, bottom = canvas.box
         new = np.ones((after.height, after.width), bool)
         # What is cut by the border goes on behind it, and the segmenter's own border is soft.
         new[max(0, top - AWAY) : bottom + AWAY, max(0, left - AWAY) : right + AWAY] = False
-        whole, before_it = (self._found(sheet, nouns)[new].mean() for sheet in (after, undrawn))
+        whole, before_it = (self._found(image, nouns)[new].mean() for image in (after, undrawn))
         more = [
             self._found(after.crop(side), nouns).mean() - self._found(undrawn.crop(side), nouns).mean()
             for side in sides(canvas)
@@ -192,7 +192,7 @@ def _starts(entry: ModelEntry, rng: random.Random, count: int) -> Iterator[_Star
 
 
 def sides(canvas: Canvas) -> list[Box]:
-    """The parts of the sheet beside, above and below the picture in which a subject has room."""
+    """The parts of the canvas beside, above and below the picture in which a subject has room."""
     (left, top, right, bottom), (width, height) = canvas.box, canvas.size
     boxes = [
         (0, 0, left - AWAY, height),

@@ -22,7 +22,7 @@ from storage.contract import GenerationRequest
 Pictures = Sequence[PIL.Image.Image]
 
 STRANGERS = 3
-"""Grids of four beside the one that is looked at: a full call of 32 rows on a card."""
+"""Grids of four beside the one that is looked at: a full call of 32 rows on a GPU."""
 STEPS = 6
 LEAST_DB = 45.0
 """Least likeness of a picture in half precision, among strangers or by the pipeline, to itself alone."""

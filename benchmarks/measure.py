@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from benchmarks import arithmetic, around, first_picture, likeness, models, moments, queues
-from benchmarks.clock import Allowance, Clock
+from benchmarks.clock import Allowance, Stopwatch
 from benchmarks.models import Model
 from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import UNetCalls
@@ -143,7 +143,7 @@ def _compiled_calls(engine: Engine) -> list[CompiledCall]:
 
 def _job_seconds(sides: Sides, mix: Mix) -> float:
     """What the pipeline takes for a typical job."""
-    clock = Clock()
+    clock = Stopwatch()
     sides.pipeline.draw(mix.typical())
     return clock.read().wall
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple, Self
 
-from benchmarks.clock import Clock
+from benchmarks.clock import Stopwatch
 from benchmarks.pipeline import Pipeline
 from benchmarks.queues import encode
 from benchmarks.unet_calls import UNetCalls
@@ -39,10 +39,10 @@ def alone(engine: Engine, pipeline: Pipeline, mix: Mix, rounds: int) -> dict[str
     seconds: dict[str, list[float]] = {"diffusers": [], "easel": []}
     for number in range(rounds):
         request = mix.typical(number)
-        clock = Clock()
+        clock = Stopwatch()
         encode(pipeline.draw(request), request)
         seconds["diffusers"].append(clock.read().wall)
-        clock = Clock()
+        clock = Stopwatch()
         output.encode_all(engine.submit(request).result(), request)
         seconds["easel"].append(clock.read().wall)
     return seconds
@@ -145,7 +145,7 @@ def previews(engine: Engine, mix: Mix, jobs: int, rounds: int, every: float) -> 
 
 def _together(engine: Engine, requests: Sequence[GenerationRequest], taker: Previews | None) -> float:
     with taker or nullcontext():
-        clock = Clock()
+        clock = Stopwatch()
         futures = [
             engine.submit(request, on_progress=taker.watch(number) if taker else None)
             for number, request in enumerate(requests)

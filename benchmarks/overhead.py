@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.clock import Clock, Taken
+from benchmarks.clock import Stopwatch, Taken
 from benchmarks.pipeline import Pipeline
 from bot.discord_io import uploads
 from generator.families import loading
@@ -65,7 +65,7 @@ class Easel:
             text=request.prompt,
             request=request,
         )
-        clock = Clock()
+        clock = Stopwatch()
         with self._backends.database.writing() as session:
             job_id = submissions.submit(session, draft).job.id
         self._backends.tickets.send()
@@ -88,7 +88,7 @@ class Easel:
 
 def draw_alone(pipeline: Pipeline, request: GenerationRequest) -> Taken:
     """From the prompt to the pictures."""
-    clock = Clock()
+    clock = Stopwatch()
     pipeline.draw(request)
     return clock.read()
 

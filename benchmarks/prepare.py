@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from benchmarks import models
-from benchmarks.clock import Clock
+from benchmarks.clock import Stopwatch
 from benchmarks.workload import Mix
 from generator.compiling.calls import Call, Inputs, check, first_right
 from generator.compiling.compiler import Compiler, users_folder
@@ -44,9 +44,9 @@ def prepare(name: str, device: torch.device) -> None:
 
         return first_right(compiler.ways(part), checked, example)
 
-    wishes = list(examples(family, Mix(model.name, model.pixels)))
-    with ThreadPoolExecutor(len(wishes)) as waiting:
-        list(waiting.map(lambda wish: compiled(*wish), wishes))
+    calls = list(examples(family, Mix(model.name, model.pixels)))
+    with ThreadPoolExecutor(len(calls)) as waiting:
+        list(waiting.map(lambda call: compiled(*call), calls))
 
 
 @torch.inference_mode()
@@ -66,7 +66,7 @@ def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[torch.nn.Modul
 
 def side_by_side(names: Sequence[str], device: torch.device) -> float:
     """Each model in a process of its own; returns how many seconds it took."""
-    clock = Clock()
+    clock = Stopwatch()
     command = [sys.executable, "-m", "benchmarks.prepare", "--device", str(device)]
     running = [subprocess.Popen([*command, name]) for name in names]
     for process in running:

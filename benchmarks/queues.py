@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from benchmarks.clock import Clock
+from benchmarks.clock import Stopwatch
 from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import Total, UNetCalls
 from benchmarks.workload import Arrival
@@ -33,7 +33,7 @@ Way = Callable[[Sequence[Arrival]], Run]
 def one_after_another(pipeline: Pipeline, calls: UNetCalls, arrivals: Sequence[Arrival]) -> Run:
     """In order of arrival, drawn and encoded on this thread."""
     calls.forget()
-    clock = Clock()
+    clock = Stopwatch()
     ready = []
     for arrival in arrivals:
         clock.wait_until(arrival.at)
@@ -45,7 +45,7 @@ def one_after_another(pipeline: Pipeline, calls: UNetCalls, arrivals: Sequence[A
 def through_engine(engine: Engine, calls: UNetCalls, arrivals: Sequence[Arrival]) -> Run:
     """Submitted on arrival; a thread a job takes the pictures and encodes them, as a worker's do."""
     calls.forget()
-    clock = Clock()
+    clock = Stopwatch()
 
     def take(future: Future[list[PIL.Image.Image]], request: GenerationRequest) -> float:
         output.encode_all(future.result(), request)

@@ -21,7 +21,7 @@ class Call(NamedTuple):
     timesteps: Tensor
 
 
-class _Span(NamedTuple):
+class _DeviceTimes(NamedTuple):
     """What the device's clock says of a call, once it has finished."""
 
     begun: Callable[[], float]
@@ -71,21 +71,21 @@ class UNetCalls:
         return output
 
     @contextmanager
-    def _timed(self) -> Iterator[_Span]:
-        """On a card by events in its own queue, because a call returns long before it has been computed."""
+    def _timed(self) -> Iterator[_DeviceTimes]:
+        """On a GPU by events in its own queue, because a call returns long before it has been computed."""
         if self._device.type == "cuda":
             begin, end = self._event(), self._event()
             begin.record(torch.cuda.current_stream(self._device))
-            yield _Span(lambda: self._moment(begin), lambda: begin.elapsed_time(end) / 1000)
+            yield _DeviceTimes(lambda: self._moment(begin), lambda: begin.elapsed_time(end) / 1000)
             end.record(torch.cuda.current_stream(self._device))
             return
         started = time.perf_counter()
         taken: list[float] = []
-        yield _Span(lambda: started, lambda: taken[0])
+        yield _DeviceTimes(lambda: started, lambda: taken[0])
         taken.append(time.perf_counter() - started)
 
     def _moment(self, event: torch.cuda.Event) -> float:
-        """When the card passed it, by another event whose moment both clocks know."""
+        """When the GPU passed it, by another event whose moment both clocks know."""
         now = self._event()
         now.record(torch.cuda.current_stream(self._device))
         now.synchronize()

@@ -73,7 +73,8 @@ def mixed_queue(mix: Mix, jobs: int, seed: int) -> list[Arrival]:
     samplers = _dealt(rng, SAMPLERS, jobs)
     times = [0.0, *sorted(rng.random() for _ in range(jobs - 1))]
     requests = [
-        mix.request(number, *wish) for number, wish in enumerate(zip(steps, guidance, samplers, strict=True))
+        mix.request(number, *dealt)
+        for number, dealt in enumerate(zip(steps, guidance, samplers, strict=True))
     ]
     return [Arrival(at, each, mix.is_short(each)) for at, each in zip(times, requests, strict=True)]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from bot.discord_io import archives
 from bot.discord_io.archives import ArchiveEntry, ArchiveGroup
 from bot.discord_io.uploads import MARGIN, Upload
-from bot.messages import privacy as said
+from bot.messages import privacy as sentences
 from storage import belongings
 from storage.backends import Backends
 from storage.tables import UPLOAD_LIMIT, Export, Image, Member
@@ -72,7 +72,7 @@ def parcels(backends: Backends, row: Export, go_on: Callable[[], None]) -> Itera
 
 def _parcel(row: Export, place: int, group: ArchiveGroup, cursor: int | None, *, ends: bool) -> ExportArchive:
     archive = archives.pack(group.entries)
-    content = said.exported(
+    content = sentences.exported(
         begins=row.after is None and place == 0,
         more=ends,
         missing=archive.lost,

@@ -22,7 +22,7 @@ from bot.discord_io import posting
 from bot.discord_io.client_loop import Requests
 from bot.discord_io.posting import FAILURES, HANDOVER_MS, TRANSIENT, OutgoingMessage, ProgressPlace
 from bot.export_archives import ExportArchive, parcels
-from bot.messages import privacy as said
+from bot.messages import privacy as sentences
 from prompts.translation import spoken
 from storage import exports
 from storage.backends import Backends
@@ -207,7 +207,7 @@ class Exports:
             raise MemberUnreachable(str(error)) from error
 
     def _answer(self, token: str, letter: OutgoingMessage, *, first: bool) -> None:
-        """The first archive takes the place of what was said at once: a change may be repeated."""
+        """The first archive takes the place of what was sentences at once: a change may be repeated."""
         if first:
             place = ProgressPlace(token)
             work = posting.edit(self._client, place, letter.content, view=letter.view, upload=letter.upload)
@@ -217,14 +217,14 @@ class Exports:
 
     def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:
-            self._send(row, ExportArchive(row.sent, said.export_failed(row.id)), clock)
+            self._send(row, ExportArchive(row.sent, sentences.export_failed(row.id)), clock)
         except (MemberUnreachable, *FAILURES) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
 
 
 def _next(after: int) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
-    view.add_item(button("yp", after, label=said.next_part()))
+    view.add_item(button("yp", after, label=sentences.next_part()))
     return view
 
 

@@ -101,21 +101,21 @@ def device(settings: Config) -> Iterator[Finding]:
     except ImportError:
         return
     wanted = settings.device
-    cards = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    if wanted.startswith("cuda") and not cards:
-        mend = "Install the card's driver and a CUDA build of torch, or set EASEL_DEVICE=auto."
-        yield Finding("bad", "EASEL_DEVICE", f"{wanted}, but torch sees no card", mend)
-    elif cards and wanted != "cpu":
-        for card in cards:
-            yield Finding("good", "device", f"{card.name}, {card.total_memory / 2**30:.0f} GiB")
+    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    if wanted.startswith("cuda") and not gpus:
+        mend = "Install the GPU's driver and a CUDA build of torch, or set EASEL_DEVICE=auto."
+        yield Finding("bad", "EASEL_DEVICE", f"{wanted}, but torch sees no GPU", mend)
+    elif gpus and wanted != "cpu":
+        for gpu in gpus:
+            yield Finding("good", "device", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
     else:
         yield Finding("good", "device", f"CPU, {os.cpu_count()} cores")
-    if cards and wanted != "cpu" and settings.compile == "on":
+    if gpus and wanted != "cpu" and settings.compile == "on":
         yield from _compiler()
-    if not cards and sys.platform == "linux" and shutil.which("nvidia-smi"):
+    if not gpus and sys.platform == "linux" and shutil.which("nvidia-smi"):
         mend = "pip install --force-reinstall torch (the CPU build was installed)."
         if torch.version.cuda is not None:
-            mend = f"Install a driver for CUDA {torch.version.cuda}; in a container, let it see the card."
+            mend = f"Install a driver for CUDA {torch.version.cuda}; in a container, let it see the GPU."
         yield Finding("note", "device", "there is an NVIDIA driver, but torch cannot use it", mend)
 
 

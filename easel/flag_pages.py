@@ -45,8 +45,8 @@ class Pair:
     plain: str = ""
     """Flags of the first picture."""
     onto: str = ""
-    """The prompt of the second picture where it starts from the first: begins with it, or is led by it, or
-    reads it where FIRST stands."""
+    """The prompt of the second picture where it starts from the first: begins with it, has it for its control
+    image, or reads it where FIRST stands."""
     moves: bool = False
     """True if the second picture is a movie."""
 
@@ -221,7 +221,7 @@ def _draw(
     if started:
         parsed = beginning_with(parsed, ["first"], models)
     request = reading(parsed, parsed.request, {FIRST: "first"})
-    led = request.control is not None
+    controlled = request.control is not None
     forming: list[Image.Image] = []
 
     def keep(step: Progress) -> None:
@@ -230,8 +230,8 @@ def _draw(
 
     images = engine.submit(
         request,
-        image=begin if started and not led else None,
-        control=begin if led else None,
+        image=begin if started and not controlled else None,
+        control=begin if controlled else None,
         references={reference.role: [begin] for reference in request.references if begin is not None},
         on_progress=keep,
     ).result()

@@ -116,7 +116,7 @@ def _device(reading: MeterReading) -> Iterator[Metric]:
         "easel_network_seconds", "Seconds in which the UNet computed.", reading.network_seconds
     )
     memory = GaugeMetricFamily(
-        "easel_memory_bytes", "The card's memory, or without one the process's.", labels=["kind"]
+        "easel_memory_bytes", "The GPU's memory, or without one the process's.", labels=["kind"]
     )
     for kind in ("weights", "taken", "peak"):
         memory.add_metric([kind], getattr(reading.memory, kind))

@@ -11,7 +11,7 @@ from easel.profile import ProfileFile
 
 
 def worker(profile: ProfileFile = None) -> None:
-    """Draw what is asked for; start as many as there are cards, on as many machines as you like."""
+    """Draw what is asked for; start as many as there are GPUs, on as many machines as you like."""
     settings = start.configure()
     start.require("worker", "torch", "diffusers", "transformers", "prometheus_client")
     from easel import metrics

@@ -11,7 +11,7 @@ OF_THE_DEVICE = (torch.OutOfMemoryError, torch.AcceleratorError)
 def raise_if_lost(error: Exception, device: torch.device) -> None:
     """Return where `error` leaves the device usable.
 
-    After an illegal access or a failed assertion in a kernel, a card raises the same at whatever this process
+    After an illegal access or a failed assertion in a kernel, a GPU raises the same at whatever this process
     asks of it, for whichever job. It is asked, for other errors have the same class, and those of its
     libraries another.
 

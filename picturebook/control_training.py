@@ -1,4 +1,4 @@
-"""Training of a control network (Zhang et al. 2023): a picture's outlines lead where things are drawn."""
+"""Training of a control network (Zhang et al. 2023): its control images are a picture's edges."""
 
 import random
 from collections.abc import Sequence

@@ -47,11 +47,11 @@ _ABSENT = {
 }
 """Grounds of which nothing is to be seen on another."""
 
-Wish = tuple[str, str | None]
+Query = tuple[str, str | None]
 """Words, and the layer that they mean; None: nothing in the scene."""
 
 
-def wishes(scene: Scene, rng: random.Random) -> list[Wish]:
+def queries(scene: Scene, rng: random.Random) -> list[Query]:
     """Four things that might be looked for in the scene, the last two of which are not there.
 
     What takes longest to learn is asked oftenest: whether it is this subject that is seen.
@@ -59,9 +59,9 @@ def wishes(scene: Scene, rng: random.Random) -> list[Wish]:
     noun = _coloured(rng.choice(_SUBJECTS[scene.subject]), scene, rng)
     sky = rng.choice(["sky", "sky", f"{scene.sky} sky"]) if scene.sky in _SKIES else "sky"
     land = rng.choice(["ground", *words.GROUND_NOUNS[scene.ground], *_MORE_NOUNS.get(scene.ground, ())])
-    around: Wish = rng.choice([(sky, "sky"), (sky, "sky"), (land, "ground"), ("background", "background")])
+    around: Query = rng.choice([(sky, "sky"), (sky, "sky"), (land, "ground"), ("background", "background")])
     other = _other_subject(scene, rng)
-    named: list[Wish] = [(noun, "subject"), around, (other, None), (_absent(scene, rng), None)]
+    named: list[Query] = [(noun, "subject"), around, (other, None), (_absent(scene, rng), None)]
     return [(rng.choice((text, f"the {text}", article(text))), layer) for text, layer in named]
 
 
@@ -95,7 +95,7 @@ def drawn(scenes: Sequence[Scene], rng: random.Random) -> tuple[Tensor, Tensor]:
 
 
 def wanted(layers: Tensor, layer: str | None) -> Tensor:
-    """The mask (SIDE, SIDE) of what was wished for in a scene of these layers."""
+    """The mask (SIDE, SIDE) of what a query means in a scene of these layers."""
     if layer is None:
         return torch.zeros_like(layers[0])
     if layer == "background":
@@ -105,8 +105,8 @@ def wanted(layers: Tensor, layer: str | None) -> Tensor:
 
 def batches(
     batch: int, rng: random.Random, most: int = 16000
-) -> Iterator[tuple[Tensor, Tensor, list[list[Wish]]]]:
-    """Endless batches of pictures, their layers and wishes; at most so many are kept to be seen again."""
+) -> Iterator[tuple[Tensor, Tensor, list[list[Query]]]]:
+    """Endless batches of pictures, their layers and queries; at most so many are kept to be seen again."""
     store: list[tuple[Tensor, Scene]] = []
     while True:
         fresh = [random_scene(rng) for _ in range(batch if not store else FRESH)]
@@ -116,7 +116,7 @@ def batches(
         del store[:-most]
         chosen = [*store[-FRESH:], *rng.choices(store, k=batch - FRESH)]
         moved = _moved(torch.stack([one for one, _ in chosen]).float() / 255, rng)
-        yield worn(moved[:, :3] * 2 - 1, rng), moved[:, 3:], [wishes(scene, rng) for _, scene in chosen]
+        yield worn(moved[:, :3] * 2 - 1, rng), moved[:, 3:], [queries(scene, rng) for _, scene in chosen]
 
 
 def _moved(both: Tensor, rng: random.Random) -> Tensor:
@@ -163,7 +163,7 @@ def measure(
     rng = random.Random(seed)
     scenes = [random_scene(rng, held_out=held_out, skulls=0.0) for _ in range(count)]
     pictures, layers = drawn(scenes, rng)
-    asked = [wishes(scene, rng) for scene in scenes]
+    asked = [queries(scene, rng) for scene in scenes]
     found = find(model, pictures, [[text for text, _ in row] for row in asked]) > 0
     scores: dict[str, list[float]] = {}
     for row, truth, given in zip(asked, layers, found, strict=True):

@@ -122,7 +122,7 @@ def make_lora(runs: Path, steps: int) -> None:
 
 
 def make_control(runs: Path, steps: int) -> None:
-    """A network by which a picture's edges lead the exported model."""
+    """The exported model's control network, whose control images are edges."""
     text_encoder = exported(CLIPTextModel, "text_encoder").eval()
     parts = (exported(AutoencoderKL, "vae").eval(), text_encoder, exported(UNet2DConditionModel, "unet"))
     train_control(*parts, edges, runs / "control", HERE / "controls" / "edges", steps)

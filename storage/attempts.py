@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import isolation, states, turns
+from storage import fair_queue, isolation, states
 from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.database import now
 from storage.drafts import Picture
 from storage.errors import Stale
-from storage.tables import Job, Member, Worker
+from storage.tables import Job, Member, WorkerRow
 
 ATTEMPTS = 3
 PAUSES_MS = (2_000, 10_000)
@@ -46,6 +46,7 @@ class Claim:
 
     job_id: int
     attempt: int
+    """Fencing token: every write names it, and is `Stale` once another attempt has begun."""
     request: GenerationRequest
     alone: bool
     """An earlier attempt failed: draw it beside no other job, it may be what broke them."""
@@ -62,14 +63,16 @@ def claim(
     Raises:
         Stale: this worker was given up as lost, or has stopped.
     """
-    if session.scalar(select(Worker.stopped_at).where(Worker.id == worker_id)) is not None:
+    if session.scalar(select(WorkerRow.stopped_at).where(WorkerRow.id == worker_id)) is not None:
         raise Stale
     beside = isolation.beside(session, worker_id)
     if any(beside):
         return None
+    # The member's row stays locked until the commit, so two claims at once cannot pass their limit together;
+    # a claim that meets the lock skips to another member instead of waiting.
     suspects, passed = True, list[int]()
-    while (member := turns.next_member(session, models, loaded, passed, suspects=suspects)) is not None:
-        job = turns.next_job(session, member, models, loaded, suspects=suspects)
+    while (member := fair_queue.next_member(session, models, loaded, passed, suspects=suspects)) is not None:
+        job = fair_queue.next_job(session, member, models, loaded, suspects=suspects)
         if job is None:
             # What made it this member's turn was cancelled in the instant before the row was locked.
             passed.append(member.id)
@@ -92,11 +95,11 @@ def claim(
 
 
 def _start(session: Session, worker_id: int, member: Member, job: Job) -> None:
-    turn, at = turns.draw(session), now(session)
+    turn, at = fair_queue.new_turn(session), now(session)
     member.served = turn
     member.waiting -= 1
     member.running += 1
-    member.singles = turns.singles_after(member, job)
+    member.singles = fair_queue.singles_after(member, job)
     states.move(job, JobState.RUNNING)
     job.worker_id = worker_id
     job.due_at = None
@@ -197,6 +200,8 @@ def stopped(session: Session, job_id: int, attempt: int) -> Job:
 
 
 def _mine(session: Session, job_id: int, attempt: int, *, may_wait: bool = False) -> tuple[Member, Job]:
+    # A worker that was frozen past its lease still believes that the job is its own. No clock can tell it
+    # otherwise in time; the job's count of attempts can, read under the lock of the write itself.
     member, job = states.lock(session, job_id, may_wait=may_wait)
     if job.state != JobState.RUNNING or job.attempts != attempt:
         raise Stale

@@ -1,4 +1,4 @@
-"""Batches: several jobs of one wish, confirmed at once, counted as one entry in the queue, told of together.
+"""Batches: several jobs of one prompt, confirmed at once, one entry in the queue, one progress message.
 
 A batch is proposed with all that its jobs will be; only its member's yes gives them rows. Its row is locked
 after its member's and before its jobs'.
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members, states, submissions
+from storage import jobs, members, restrictions, states, submissions
 from storage.database import now
 from storage.drafts import JobDraft
 from storage.errors import AlreadyFinished, BatchClosed, BatchesFull, NoSuchBatch, NotYours
@@ -69,30 +69,30 @@ class Confirmation:
 
 
 def propose(
-    session: Session, draft: JobDraft, typed: str, wishes: Sequence[dict[str, Any]], *, most: int
+    session: Session, draft: JobDraft, typed: str, planned: Sequence[dict[str, Any]], *, most: int
 ) -> Batch:
     """Write a batch that waits for its member's yes, or find the one that this interaction made before.
 
-    `draft` says who asks and where, `wishes` what each job will be: JSON that `confirm`'s caller can read.
+    `draft` says who asks and where, `planned` what each job will be: JSON that `confirm`'s caller can read.
     A member may have `most` jobs of batches waiting.
 
     Raises:
         Banned, Paused, QueueFull, BatchesFull: nothing was written.
     """
-    assert 0 < len(wishes) <= LARGEST
+    assert 0 < len(planned) <= LARGEST
     member = submissions.asker(session, draft.address, draft.member_name)
     if draft.interaction_id is not None:
         known = session.scalar(select(Batch).where(Batch.interaction_id == draft.interaction_id))
         if known is not None:
             return known
     submissions.may_ask(session, member, draft.address.guild_id)
-    _check_room(session, member.id, len(wishes), most)
+    _check_room(session, member.id, len(planned), most)
     at = now(session)
     batch = Batch(
         **draft.address.columns_of(Batch, at),
         text=typed,
-        size=len(wishes),
-        wishes=list(wishes),
+        size=len(planned),
+        planned=list(planned),
         created_at=at,
         expires_at=at + ANSWER_MS,
         interaction_id=draft.interaction_id,
@@ -106,7 +106,7 @@ def propose(
 def confirm(
     session: Session, batch_id: int, draft: Callable[[dict[str, Any]], JobDraft], *, most: int
 ) -> Confirmation:
-    """Give the jobs of a batch their rows: `draft` makes one of each of its wishes.
+    """Give the jobs of a batch their rows: `draft` makes one of each of its planned.
 
     Raises:
         NoSuchBatch, BatchClosed: it was answered already, or its time is over.
@@ -123,16 +123,16 @@ def confirm(
     if at >= batch.expires_at:
         raise BatchClosed(EXPIRED)
     submissions.may_ask(session, member, batch.guild_id)
-    _check_room(session, member.id, len(batch.wishes), most)
-    drafts = [draft(wish) for wish in batch.wishes]
+    _check_room(session, member.id, len(batch.planned), most)
+    drafts = [draft(job) for job in batch.planned]
     question_token = batch.interaction_token
-    batch.state, batch.confirmed_at, batch.wishes = CONFIRMED, at, []
+    batch.state, batch.confirmed_at, batch.planned = CONFIRMED, at, []
     pressed = drafts[0].address
     batch.interaction_token, batch.token_expires_at = pressed.interaction_token, pressed.token_ends(at)
     for one in drafts:
         session.add(replace(one, batch_id=batch.id, interaction_id=None, press=None).row(at))
         session.flush()  # one by one: their ids are their order
-    holds.wait(session, member, len(drafts))
+    restrictions.add_waiting(session, member, len(drafts))
     session.flush()
     return Confirmation(batch, fresh=True, question_token=question_token)
 
@@ -307,7 +307,7 @@ def _locked(session: Session, batch_id: int) -> Batch:
 
 
 def _close(batch: Batch, state: str) -> None:
-    batch.state, batch.wishes, batch.interaction_token = state, [], None
+    batch.state, batch.planned, batch.interaction_token = state, [], None
 
 
 def _live_jobs(*of: ColumnElement[bool]) -> Any:

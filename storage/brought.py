@@ -59,7 +59,7 @@ def bring(session: Session, member_id: int, key: str) -> int:
     return row.id
 
 
-def let_go(backends: Backends, bringings: Collection[int]) -> None:
+def release(backends: Backends, bringings: Collection[int]) -> None:
     """A command came to nothing: what nobody else counts on is deleted. Blocks; not for the event loop."""
     with backends.database.writing() as session:
         gone = delete(Bringing).where(Bringing.id.in_(bringings)).returning(Bringing.key)

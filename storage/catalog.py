@@ -133,7 +133,7 @@ class LoraEntry(CatalogTable):
 
 
 class ControlEntry(CatalogTable):
-    """A control network: a picture that members bring leads where things are drawn."""
+    """A control network: its edges, depth or the like of a member's picture say where things are drawn."""
 
     source: Source
     """Folder or Hugging Face id, in diffusers' layout."""

@@ -55,7 +55,7 @@ class Config(BaseSettings):
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, …"""
     compile: Literal["on", "off"] = "on"
-    """Compile networks on a card; the compiler's results lie in `compiled_dir`."""
+    """Compile networks on a GPU; the compiler's results lie in `compiled_dir`."""
     safety: Literal["on", "off"] = "on"
     worker_slots: int = Field(4, ge=1, le=64)
     """Jobs that one worker takes at a time."""

@@ -189,10 +189,10 @@ class Control(BaseModel):
     kind: str
     weight: Annotated[float, Field(gt=0, le=HEAVIEST_STEERING)] = 1.0
     key: str | None = None
-    """The picture of the image store that leads; None until it is known."""
+    """Image store's key of the control image; None until it is known."""
 
     def showing(self, key: str) -> Control:
-        """The same control with the image that leads."""
+        """The same control with its control image."""
         return Control(kind=self.kind, weight=self.weight, key=key)
 
 
@@ -242,7 +242,7 @@ class RequestChanges(TypedDict, total=False):
 
 
 class GenerationRequest(BaseModel):
-    """One job's whole wish, resolved: nothing in it is left to a worker's taste.
+    """One job's whole request, resolved: nothing in it is left to a worker's taste.
 
     `width` and `height` are pixels of each image (of the *result* for `upscale`). Image *k* of the grid
     uses seed `(seed + k) mod 2**32`.
@@ -254,7 +254,7 @@ class GenerationRequest(BaseModel):
     prompt. `chaos` (0–100), `weird` (0–3000) and `sameseed` change the grid's rows apart from each other,
     `stop` (10–100) ends the drawing at that percentage of its steps, `tile` makes opposite edges meet, and
     `video` keeps a movie of the forming pictures. `loras` are added to the model's weights. `references` are
-    pictures that are read beside the words, each role once, and `control` is one whose forms lead.
+    pictures that are read beside the words, each role once, and `control` is one whose shapes are kept.
 
     What a picture starts from is an image of an earlier job (`parent_image_id`) or a file in the image store
     (`source_key`, which wins), or, for a blend, the mean of the files in `source_keys`, whose descriptions

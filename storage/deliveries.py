@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, TextClause, and_, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members
+from storage import jobs, members, restrictions
 from storage.contract import Action, JobState
 from storage.database import now
 from storage.errors import NoSuchImage, NoSuchMessage, Stale
@@ -62,7 +62,7 @@ def request_single(session: Session, address: Address, *, image_id: int, once: s
     picture, job = jobs.image(session, image_id)
     if picture.withheld:
         raise NoSuchImage(image_id)
-    holds.check_banned(session, member.id, address.guild_id)
+    restrictions.check_banned(session, member.id, address.guild_id)
     at = now(session)
     known = _known(session, once) or _same_press(session, address, image_id, at)
     return known or _add(session, address, job, at, kind=SINGLE, once=once, image_id=image_id)

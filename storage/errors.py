@@ -3,7 +3,7 @@
 EaselError
 ├── ConfigError          a setting is wrong: the start stops with one sentence
 ├── CatalogError         the catalog names something that cannot be used
-├── Refused              a member's wish that cannot be granted now
+├── Refused              a member's request that cannot be served now
 │   ├── QueueFull · BatchesFull · Banned · Paused
 │   ├── NoSuchJob (DataDeleted) · NoSuchImage · NoSuchMessage
 │   └── NotYours · NotModerator · AlreadyFinished
@@ -29,7 +29,7 @@ class CatalogError(EaselError):
 
 
 class Refused(EaselError):
-    """A wish that cannot be granted; nothing was written."""
+    """A request that cannot be served now; nothing was written."""
 
 
 class QueueFull(Refused):

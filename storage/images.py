@@ -29,7 +29,7 @@ _MARKED = "{marker}\nAn installation of Easel keeps its pictures here, and knows
 INCOMING = "incoming/"
 """Prefix of the keys of pictures that members brought."""
 COMPOSED = "inputs/"
-"""Prefix of the keys of pictures that were composed for a job: sheets and masks."""
+"""Prefix of the keys of pictures that were composed for a job: canvases and masks."""
 
 
 def key_for(job_id: int, attempt: int, index: int) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from storage.database import now
-from storage.tables import RUNNING, Job, Worker
+from storage.tables import RUNNING, Job, WorkerRow
 
 DRAIN_MS = 5_000
 """So long after its last look a worker counts as draining: each looks every second."""
@@ -28,15 +28,19 @@ def drains(session: Session, worker_id: int, model: str) -> bool:
     is enough.
     """
     at = now(session)
-    draining = select(Worker.id, Worker.models).where(
-        Worker.stopped_at.is_(None), Worker.draining_at > at - DRAIN_MS
+    draining = select(WorkerRow.id, WorkerRow.models).where(
+        WorkerRow.stopped_at.is_(None), WorkerRow.draining_at > at - DRAIN_MS
     )
     ids = [each for each, models in session.execute(draining) if model in models]
     if min(ids, default=worker_id) != worker_id:
         # Of two that began at once the elder goes on.
         return False
     # Not waited for: a reaper locks the worker's row before the member's, which is locked here already.
-    mine = select(Worker.id).where(Worker.id == worker_id).with_for_update(key_share=True, skip_locked=True)
+    mine = (
+        select(WorkerRow.id)
+        .where(WorkerRow.id == worker_id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
     if session.scalar(mine) is not None:
-        session.execute(update(Worker).where(Worker.id == worker_id).values(draining_at=at))
+        session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(draining_at=at))
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, func, select, text, true, update
 from sqlalchemy.orm import Session
 
-from storage import turns
+from storage import fair_queue
 from storage.contract import JobState
 from storage.errors import DataDeleted, NoSuchImage, NoSuchJob, NotYours
 from storage.tables import IN_FORCE, QUEUED, UNFINISHED, Delivery, Image, Job, Takedown
@@ -115,7 +115,7 @@ def has_words(words: str) -> ColumnElement[bool]:
 def ahead(session: Session, job_id: int) -> int:
     """About how many waiting jobs come before this one; 0 when it waits no more."""
     job = get(session, job_id)
-    return turns.ahead(session, job) if job.state == JobState.QUEUED else 0
+    return fair_queue.jobs_ahead(session, job) if job.state == JobState.QUEUED else 0
 
 
 def waiting(session: Session) -> int:

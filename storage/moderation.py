@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members, states
+from storage import jobs, members, restrictions, states
 from storage.contract import JobState
 from storage.database import now
 from storage.tables import QUEUED, UNFINISHED, AuditEntry, Ban, Batch, Job
@@ -40,7 +40,7 @@ def ban(
     )
     session.add(row)
     session.flush()
-    holds.reconsider(session, [member_id])
+    restrictions.update_held(session, [member_id])
     detail = {"reason": reason, "expires_at": expires_at}
     audit(session, guild_id=guild_id, actor_id=by, action="ban", target_id=member_id, detail=detail)
     return row
@@ -51,14 +51,14 @@ def unban(session: Session, *, member_id: int, guild_id: int | None, by: int) ->
     members.member(session, member_id)
     if not _lift(session, member_id, guild_id, now(session)):
         return False
-    holds.reconsider(session, [member_id])
+    restrictions.update_held(session, [member_id])
     audit(session, guild_id=guild_id, actor_id=by, action="unban", target_id=member_id)
     return True
 
 
 def _lift(session: Session, member_id: int, guild_id: int | None, at: int) -> bool:
     here = Ban.scope == "operator" if guild_id is None else Ban.guild_id == guild_id
-    mine = update(Ban).where(Ban.member_id == member_id, here, holds.in_force())
+    mine = update(Ban).where(Ban.member_id == member_id, here, restrictions.ban_in_force())
     return bool(session.scalars(mine.values(lifted_at=at).returning(Ban.id)).all())
 
 
@@ -73,13 +73,13 @@ def resume(session: Session, guild_id: int, by: int) -> bool:
 
 
 def _set_paused(session: Session, guild_id: int, by: int, *, paused: bool) -> bool:
-    guild = holds.guild(session, guild_id, change=True)
+    guild = restrictions.get_or_create_guild(session, guild_id, change=True)
     if (guild.paused_at is not None) is paused:
         return False
     guild.paused_at = now(session) if paused else None
     session.flush()
     waiting = select(Job.member_id).where(Job.guild_id == guild_id, text(QUEUED)).distinct()
-    holds.reconsider(session, session.scalars(waiting).all())
+    restrictions.update_held(session, session.scalars(waiting).all())
     audit(session, guild_id=guild_id, actor_id=by, action="pause" if paused else "resume")
     return True
 

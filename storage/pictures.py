@@ -100,11 +100,11 @@ def grid(images: Sequence[Image.Image], gap: int | None = None) -> Image.Image:
     gap = max(2, width // 100) if gap is None else gap
     columns, lines = 2, (len(images) + 1) // 2
     whole = (columns * (width + gap) - gap, lines * (height + gap) - gap)
-    sheet = Image.new("RGB", whole, BACKGROUND)
+    canvas = Image.new("RGB", whole, BACKGROUND)
     for index, image in enumerate(images):
         line, column = divmod(index, columns)
-        sheet.paste(image.convert("RGB"), (column * (width + gap), line * (height + gap)))
-    return sheet
+        canvas.paste(image.convert("RGB"), (column * (width + gap), line * (height + gap)))
+    return canvas
 
 
 def enlarge(image: Image.Image, times: int) -> Image.Image:

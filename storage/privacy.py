@@ -1,6 +1,6 @@
 """A member's data deleted; `belongings` reads it.
 
-Sheets and movies that others' jobs made of the member's pictures go too (`removals.forget_made_of`).
+Canvases and movies that others' jobs made of the member's pictures go too (`removals.forget_made_of`).
 What stays after a deletion is what moderation and other members' pictures need: the member's Discord id,
 bans, reports and the audit log, and rows of jobs without a word in them, which messages and other jobs point
 to.
@@ -128,7 +128,7 @@ _NO_BATCH: dict[str, Any] = {
     **_NOWHERE,
     "state": "finished",
     "text": "",
-    "wishes": [],
+    "planned": [],
     "interaction_id": None,
 }
 _NO_DELIVERY: dict[str, Any] = {**_NOWHERE, "guild_id": None, "reply_to": None, "error": None}

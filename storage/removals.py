@@ -54,19 +54,19 @@ class Remains:
     """
 
     movies: Sequence[str]
-    sheets: Sequence[str]
+    canvases: Sequence[str]
 
     def delete(self, backends: Backends) -> None:
         """Blocks; not for the event loop."""
         for key in self.movies:
             backends.images.delete(key)
-        for key in self.sheets:
+        for key in self.canvases:
             brought.forget(backends, key)
 
 
 def forget_made_of(session: Session, taken: Select[int]) -> Remains:
     """Forget what shows pictures (their ids) that are deleted, whoever asked for it: the movies of their jobs
-    and of whatever was drawn from them, and the sheets on which they were laid to be drawn around.
+    and of whatever was drawn from them, and the canvases on which they were laid to be outpainted.
 
     Finished pictures that a member drew from another's are that member's, and stay. Whoever asks for such a
     drawing again is told that its picture is gone.
@@ -74,16 +74,16 @@ def forget_made_of(session: Session, taken: Select[int]) -> Remains:
     own = session.scalars(select(Job).where(Job.id.in_(select(Image.job_id).where(Image.id.in_(taken)))))
     made = _made_of(session, taken)
     movies = [_without_movie(job) for job in {job.id: job for job in (*own, *made)}.values() if job.movie_key]
-    sheets = {job: key for job in made if (key := job.request.get("source_key") or "").startswith(COMPOSED)}
-    uses = JobPicture.job_id.in_([job.id for job in sheets]), JobPicture.key.in_(sheets.values())
+    canvases = {job: key for job in made if (key := job.request.get("source_key") or "").startswith(COMPOSED)}
+    uses = JobPicture.job_id.in_([job.id for job in canvases]), JobPicture.key.in_(canvases.values())
     brought_for = (
-        Bringing.member_id.in_({job.member_id for job in sheets}),
-        Bringing.key.in_(sheets.values()),
+        Bringing.member_id.in_({job.member_id for job in canvases}),
+        Bringing.key.in_(canvases.values()),
     )
     for named in (delete(JobPicture).where(*uses), delete(Bringing).where(*brought_for)):
         session.execute(named, execution_options={"synchronize_session": False})
     session.flush()
-    return Remains(movies, sorted(set(sheets.values())))
+    return Remains(movies, sorted(set(canvases.values())))
 
 
 def _made_of(session: Session, taken: Select[int]) -> list[Job]:

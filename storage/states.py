@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from storage import deliveries, holds, members
+from storage import deliveries, members, restrictions
 from storage.contract import JobState
 from storage.database import now
 from storage.errors import AlreadyFinished, NoSuchJob
@@ -31,7 +31,7 @@ def cancel(session: Session, job_id: int) -> JobState:
     job.cancel_requested_at = job.cancel_requested_at or at
     if state is JobState.QUEUED:
         if not job.held:
-            holds.wait(session, member, -1)
+            restrictions.add_waiting(session, member, -1)
         end(session, job, JobState.CANCELLED, at)
     else:
         session.flush()
@@ -52,7 +52,7 @@ def discard(session: Session, member: Member) -> list[Job]:
         if job.state == JobState.RUNNING:
             leave(session, member, job, at)
         elif not job.held:
-            holds.wait(session, member, -1)
+            restrictions.add_waiting(session, member, -1)
         move(job, JobState.CANCELLED)
         job.held = False
         job.finished_at = at
@@ -80,7 +80,7 @@ def lock(session: Session, job_id: int, *, may_wait: bool = False) -> tuple[Memb
         raise NoSuchJob(job_id)
     member_id, guild_id = whose
     if may_wait and guild_id is not None:
-        holds.guild(session, guild_id)
+        restrictions.get_or_create_guild(session, guild_id)
     member = members.lock(session, member_id)
     job = session.get_one(Job, job_id, populate_existing=True, with_for_update={"key_share": True})
     return member, job
@@ -107,9 +107,9 @@ def wait_again(session: Session, member: Member, job: Job, at: int, pause_ms: in
         return
     move(job, JobState.QUEUED)
     job.due_at = at + pause_ms if pause_ms else None
-    job.held = holds.is_held(session, job)
+    job.held = restrictions.must_be_held(session, job)
     if not job.held:
-        # Not by `holds.wait`: whose attempt was lost keeps their turn.
+        # Not by `restrictions.add_waiting`: whose attempt was lost keeps their turn.
         member.waiting += 1
     session.flush()
 

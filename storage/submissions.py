@@ -1,4 +1,4 @@
-"""From a draft to a waiting job: whether its member may ask now, and what the same wish has made already.
+"""From a draft to a waiting job: refused if its member may not ask now, and made once for each interaction.
 
 The guild's row is locked before the member's, and that before any job's.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from storage import holds, jobs, members, turns
+from storage import fair_queue, jobs, members, restrictions
 from storage.database import now
 from storage.drafts import JobDraft
 from storage.errors import Paused, QueueFull
@@ -40,15 +40,15 @@ def submit(session: Session, draft: JobDraft) -> Submission:
     may_ask(session, member, draft.address.guild_id)
     job = draft.row(at)
     session.add(job)
-    holds.wait(session, member, 1)
+    restrictions.add_waiting(session, member, 1)
     session.flush()
-    return Submission(job, turns.ahead(session, job), fresh=True)
+    return Submission(job, fair_queue.jobs_ahead(session, job), fresh=True)
 
 
 def asker(session: Session, address: Address, name: str = "") -> Member:
     """The member who asks, locked like their guild against a pause."""
     if address.guild_id is not None:
-        holds.guild(session, address.guild_id)
+        restrictions.get_or_create_guild(session, address.guild_id)
     return members.member(session, address.member_id, name, address.locale)
 
 
@@ -75,8 +75,8 @@ def may_ask(session: Session, member: Member, guild_id: int | None) -> None:
 
 def _may_ask(session: Session, member_id: int, guild_id: int | None, member: Member | None) -> None:
     """`member` is None for who was never seen."""
-    holds.check_banned(session, member_id, guild_id)
-    if holds.is_paused(session, guild_id):
+    restrictions.check_banned(session, member_id, guild_id)
+    if restrictions.is_paused(session, guild_id):
         raise Paused
     if member is not None and _entries(session, member_id) >= member.waiting_limit:
         raise QueueFull(member.waiting_limit)

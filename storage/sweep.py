@@ -63,7 +63,7 @@ class Sweep:
         with self._backends.database.reading() as session:
             over = brought.outlived(session, MOST)
         if over:
-            brought.let_go(self._backends, over)
+            brought.release(self._backends, over)
 
 
 def _ours(session: Session, files: Sequence[Kept]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from storage import holds, moderation
+from storage import moderation, restrictions
 from storage.tables import Guild
 
 NAME = "banned_words"
@@ -39,7 +39,7 @@ def permit(session: Session, guild_id: int, by: int, word: str) -> bool:
 
 
 def _locked(session: Session, guild_id: int) -> list[str]:
-    return list(holds.guild(session, guild_id, change=True).settings.get(NAME, ()))
+    return list(restrictions.get_or_create_guild(session, guild_id, change=True).settings.get(NAME, ()))
 
 
 def _keep(session: Session, guild_id: int, words: list[str]) -> None:

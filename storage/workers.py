@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from sqlalchemy import Select, select, text, update
 from sqlalchemy.orm import Session
 
-from storage import attempts, holds
+from storage import attempts, restrictions
 from storage.attempts import Blame
 from storage.contract import ErrorCode
 from storage.database import now
 from storage.errors import Stale
 from storage.monotonic import monotonic
-from storage.tables import RUNNING, Job, Worker
+from storage.tables import RUNNING, Job, WorkerRow
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def register(session: Session, name: str, models: Collection[str], lease_ms: int = 15_000) -> int:
     """Write down a worker that begins; the id it gets is this incarnation's alone."""
     at = now(session)
-    worker = Worker(name=name, models=sorted(models), started_at=at, lease_until=at + lease_ms, renewals=0)
+    worker = WorkerRow(name=name, models=sorted(models), started_at=at, lease_until=at + lease_ms, renewals=0)
     session.add(worker)
     session.flush()
     return worker.id
@@ -39,11 +39,12 @@ def renew(
     Raises:
         Stale: the worker was given up as lost; its jobs are others' now. Register anew.
     """
+    # A worker that was given up may not revive its lease: its jobs may be drawn elsewhere by now.
     renewed = session.scalar(
-        update(Worker)
-        .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
-        .values(lease_until=now(session) + lease_ms, renewals=Worker.renewals + 1, lacks=lacks)
-        .returning(Worker.id)
+        update(WorkerRow)
+        .where(WorkerRow.id == worker_id, WorkerRow.stopped_at.is_(None))
+        .values(lease_until=now(session) + lease_ms, renewals=WorkerRow.renewals + 1, lacks=lacks)
+        .returning(WorkerRow.id)
     )
     if renewed is None:
         raise Stale
@@ -56,8 +57,8 @@ def renew(
 def stop(session: Session, worker_id: int) -> list[int]:
     """The worker ends in peace: what it still had is handed back. Returns those jobs."""
     session.execute(
-        update(Worker)
-        .where(Worker.id == worker_id, Worker.stopped_at.is_(None))
+        update(WorkerRow)
+        .where(WorkerRow.id == worker_id, WorkerRow.stopped_at.is_(None))
         .values(stopped_at=now(session))
     )
     _lock_jobs(session, [worker_id])
@@ -67,10 +68,10 @@ def stop(session: Session, worker_id: int) -> list[int]:
     return [job_id for job_id, _ in running]
 
 
-def alive(session: Session) -> list[Worker]:
+def alive(session: Session) -> list[WorkerRow]:
     """Workers whose lease is good."""
-    query = select(Worker).where(Worker.stopped_at.is_(None), Worker.lease_until > now(session))
-    return list(session.scalars(query.order_by(Worker.id)))
+    query = select(WorkerRow).where(WorkerRow.stopped_at.is_(None), WorkerRow.lease_until > now(session))
+    return list(session.scalars(query.order_by(WorkerRow.id)))
 
 
 def running_jobs(session: Session, worker_id: int) -> list[tuple[int, int]]:
@@ -83,7 +84,7 @@ def _lock_jobs(session: Session, worker_ids: Collection[int], member_ids: Collec
     """Lock all that the jobs of these workers need to wait again, and these members."""
     query = select(Job.guild_id, Job.member_id).where(Job.worker_id.in_(worker_ids), text(RUNNING))
     whose = session.execute(query).all()
-    holds.lock(
+    restrictions.lock_rows(
         session, (guild_id for guild_id, _ in whose), [*(member_id for _, member_id in whose), *member_ids]
     )
 
@@ -119,11 +120,11 @@ class Reaper:
         """
         lost = [worker_id for worker_id in self._unrenewed(session) if self._give_up(session, worker_id)]
         lost += session.scalars(
-            select(Worker.id).where(Worker.stopped_at.is_not(None), Worker.id.in_(_busy_workers()))
+            select(WorkerRow.id).where(WorkerRow.stopped_at.is_not(None), WorkerRow.id.in_(_busy_workers()))
         )
-        free = holds.expired(session)
+        free = restrictions.members_with_expired_bans(session)
         _lock_jobs(session, lost, free)
-        holds.release(session, free)
+        restrictions.lift_expired_bans(session, free)
         return [job_id for worker_id in sorted(set(lost)) for job_id in self._take_back(session, worker_id)]
 
     def _unrenewed(self, session: Session) -> list[int]:
@@ -132,7 +133,9 @@ class Reaper:
             self._seen.clear()
         self._swept_at = moment
         workers = session.execute(
-            select(Worker.id, Worker.renewals, Worker.lease_until).where(Worker.stopped_at.is_(None))
+            select(WorkerRow.id, WorkerRow.renewals, WorkerRow.lease_until).where(
+                WorkerRow.stopped_at.is_(None)
+            )
         ).all()
         at = now(session)
         before, self._seen = self._seen, {}
@@ -149,14 +152,14 @@ class Reaper:
     def _give_up(self, session: Session, worker_id: int) -> bool:
         """Mark a worker as stopped, unless it renewed in this very moment."""
         marked = session.scalar(
-            update(Worker)
+            update(WorkerRow)
             .where(
-                Worker.id == worker_id,
-                Worker.renewals == self._seen[worker_id].renewals,
-                Worker.stopped_at.is_(None),
+                WorkerRow.id == worker_id,
+                WorkerRow.renewals == self._seen[worker_id].renewals,
+                WorkerRow.stopped_at.is_(None),
             )
             .values(stopped_at=now(session))
-            .returning(Worker.id)
+            .returning(WorkerRow.id)
         )
         if marked is not None:
             log.warning("worker %s is lost: it did not renew its lease", worker_id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
+import grimp
 import pytest
 from discord.app_commands import Group
 from pydantic import SecretStr
@@ -22,6 +24,7 @@ from storage.catalog import ModelEntry
 from storage.config import Config
 
 ROOT = Path(__file__).parents[1]
+ROOMS = ("easel", "bot", "actions", "prompts", "generator", "storage", "picturebook")
 FOLDERS = r"easel|bot|generator|storage|migrations|picturebook|tests|docs|benchmarks|\.ci"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -105,6 +108,42 @@ def _imports(folder: Path) -> set[str]:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             found |= {name.partition(".")[0] for name in names}
     return found
+
+
+def test_the_diagram_of_the_rooms_shows_what_they_import() -> None:
+    """Exactly the imports between rooms, and between the parts of one, but for those that a path implies."""
+    diagram = re.search(r"```mermaid\n(.*?)```", _text("docs/architecture.md"), re.DOTALL)
+    assert diagram is not None
+    arrows = set(re.findall(r"^ +(\w+) --> (\w+)$", diagram[1], re.MULTILINE))
+    named = set(re.findall(r"^ +(?:subgraph )?(\w+)\[", diagram[1], re.MULTILINE))
+    graph = grimp.build_graph(*ROOMS, cache_dir=None)
+    expected, names = _without_detours(_arrows(graph, ROOMS)), set(ROOMS)
+    for room in re.findall(r"^ +subgraph (\w+)", diagram[1], re.MULTILINE):
+        parts = {part for part in graph.find_children(room) if (ROOT / part.replace(".", "/")).is_dir()}
+        between = _without_detours(_arrows(graph, parts))
+        expected |= {(start.removeprefix(f"{room}."), end.removeprefix(f"{room}.")) for start, end in between}
+        names |= {part.removeprefix(f"{room}.") for part in parts}
+    assert named == names
+    assert arrows == expected
+
+
+def _arrows(graph: grimp.ImportGraph, packages: Collection[str]) -> set[tuple[str, str]]:
+    """Pairs of different packages of which the first imports the second, anywhere in it."""
+    package_of = {module: each for each in packages for module in (each, *graph.find_descendants(each))}
+    return {
+        (package, package_of[imported])
+        for module, package in package_of.items()
+        for imported in graph.find_modules_directly_imported_by(module)
+        if package_of.get(imported, package) != package
+    }
+
+
+def _without_detours(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The transitive reduction: arrows whose end no longer path reaches."""
+    reached = set(arrows)
+    while more := {(a, d) for a, b in reached for c, d in reached if b == c} - reached:
+        reached |= more
+    return {(a, c) for a, c in arrows if not any((a, b) in reached and (b, c) in reached for _, b in reached)}
 
 
 def test_members_sentences_are_where_contributors_look_for_them() -> None:

@@ -8,7 +8,7 @@ from bot.commands.models import models_like
 from bot.components.history import open_history
 from bot.components.history_search import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
 from bot.components.press import Interaction, host
-from bot.messages import histories as said
+from bot.messages import histories as sentences
 from prompts.translation import N_
 
 Words = app_commands.Range[str, 0, WORDS_LENGTH]
@@ -22,8 +22,8 @@ Words = app_commands.Range[str, 0, WORDS_LENGTH]
     since=N_("Only pictures of the last days"),
     model=N_("Only pictures of this model"),
 )
-@app_commands.choices(kind=[app_commands.Choice(name=said.kind(kind), value=kind) for kind in KINDS])
-@app_commands.choices(since=[app_commands.Choice(name=said.days(days), value=days) for days in DAYS])
+@app_commands.choices(kind=[app_commands.Choice(name=sentences.kind(kind), value=kind) for kind in KINDS])
+@app_commands.choices(since=[app_commands.Choice(name=sentences.days(days), value=days) for days in DAYS])
 async def history(
     interaction: Interaction,
     words: Words = "",

@@ -17,7 +17,7 @@ from bot.components.responses import defer_ephemeral, respond
 from bot.discord_io import archives
 from bot.discord_io.archives import ArchiveEntry
 from bot.discord_io.uploads import MARGIN
-from bot.messages import histories as said
+from bot.messages import histories as sentences
 from storage import members
 from storage.backends import Backends
 from storage.contract import JobState
@@ -76,16 +76,16 @@ async def _zip(pressed: Pressed) -> None:
     entries = await backends.database.read(read_originals, backends, interaction.user.id, job_ids)
     groups, _ = archives.split(entries, room(interaction))
     if not groups:
-        sentence = said.none_fits(room(interaction)) if entries else said.nothing_to_zip()
+        sentence = sentences.none_fits(room(interaction)) if entries else sentences.nothing_to_zip()
         await respond(interaction, sentence, ephemeral=True)
         return
     sent = groups[:MESSAGES]
     fit = sum(map(len, sent))
 
     def contents(place: int, lost: int) -> tuple[str, None]:
-        text = said.zipped(place + 1, len(sent), pictures=len(sent[place]) - lost, lost=lost)
+        text = sentences.zipped(place + 1, len(sent), pictures=len(sent[place]) - lost, lost=lost)
         if place == 0 and fit < len(entries):
-            text += f"\n{said.not_all_fit(fit, len(entries))}"
+            text += f"\n{sentences.not_all_fit(fit, len(entries))}"
         return text, None
 
     await hand_over(interaction, sent, f"easel_jobs_{min(job_ids)}", contents)

@@ -10,7 +10,7 @@ import discord
 
 from bot.components.press import Pressed, button, on_press
 from bot.components.responses import update
-from bot.messages import help as said
+from bot.messages import help as sentences
 from prompts.translation import _
 from storage.catalog import Catalog
 
@@ -27,9 +27,9 @@ def picture(number: int) -> discord.File:
 def help_page(number: int, catalog: Catalog) -> discord.ui.LayoutView:
     """A page, counted from 0, with buttons to the ones beside it."""
     gallery: discord.ui.MediaGallery[Any] = discord.ui.MediaGallery()
-    gallery.add_item(media=f"attachment://{PICTURES[number]}", description=said.alternative(number))
+    gallery.add_item(media=f"attachment://{PICTURES[number]}", description=sentences.alternative(number))
     view = discord.ui.LayoutView(timeout=None)
-    view.add_item(discord.ui.Container(discord.ui.TextDisplay(said.page(number, catalog)), gallery))
+    view.add_item(discord.ui.Container(discord.ui.TextDisplay(sentences.page(number, catalog)), gallery))
     last = len(PICTURES) - 1
     before = button("pg", max(0, number - 1), label=_("Previous"), emoji="◀️", disabled=number == 0)
     after = button("pg", min(last, number + 1), label=_("Next"), emoji="▶️", disabled=number == last)

@@ -13,7 +13,7 @@ from bot.components.press import Interaction, Pressed, button, host, on_press
 from bot.components.responses import defer_if_slow, respond, update
 from bot.components.submission_context import address_of
 from bot.discord_io import removals
-from bot.messages import privacy as said
+from bot.messages import privacy as sentences
 from storage import exports, privacy
 from storage.errors import NotYours
 from storage.tables import Image, Job
@@ -24,10 +24,10 @@ async def send_export(interaction: Interaction, after: int | None = None) -> Non
     database, address = host(interaction).backends.database, address_of(interaction)
     asked = await defer_if_slow(interaction, database.write(exports.ask, address, after), ephemeral=True)
     if asked is None:
-        await respond(interaction, said.nothing_stored(), ephemeral=True)
+        await respond(interaction, sentences.nothing_stored(), ephemeral=True)
         return
     row, fresh = asked
-    sentence = said.export_begun(continued=after is not None) if fresh else said.export_under_way()
+    sentence = sentences.export_begun(continued=after is not None) if fresh else sentences.export_under_way()
     await respond(interaction, sentence, ephemeral=True)
     if fresh:
         await database.write(exports.begin, row.id)
@@ -59,9 +59,9 @@ def read_amounts(session: Session, member_id: int) -> tuple[int, int]:
 def question(member_id: int, jobs: int, pictures: int) -> discord.ui.LayoutView:
     """Question with the amounts that would be deleted, and a button that does it."""
     return _panel(
-        said.really_delete(jobs, pictures),
-        button("ye", member_id, label=said.delete_label(), style=discord.ButtonStyle.danger),
-        button("yk", member_id, label=said.keep_label()),
+        sentences.really_delete(jobs, pictures),
+        button("ye", member_id, label=sentences.delete_label(), style=discord.ButtonStyle.danger),
+        button("yk", member_id, label=sentences.keep_label()),
     )
 
 
@@ -73,10 +73,10 @@ async def _delete(pressed: Pressed) -> None:
     work = asyncio.to_thread(privacy.erase, backends, pressed.id)
     deleted = await defer_if_slow(interaction, work, thinking=False)
     host(interaction).languages.choose(pressed.id, None)
-    await update(interaction, _panel(said.deleted(deleted.jobs)))
+    await update(interaction, _panel(sentences.deleted(deleted.jobs)))
     await removals.delete_progress(interaction.client, backends, deleted.interrupted)
 
 
 @on_press("yk")
 async def _keep(pressed: Pressed) -> None:
-    await update(pressed.interaction, _panel(said.kept()))
+    await update(pressed.interaction, _panel(sentences.kept()))

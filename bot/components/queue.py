@@ -18,7 +18,7 @@ from bot.components.responses import defer_if_slow, update
 from bot.messages import batches as batch_sentences
 from bot.messages import panels
 from prompts.translation import _
-from storage import batches, holds, members, moderation
+from storage import batches, members, moderation, restrictions
 from storage.batches import Tally
 from storage.contract import JobState
 from storage.errors import AlreadyFinished, NoSuchBatch, NoSuchJob
@@ -89,7 +89,7 @@ def read_info(session: Session, member_id: int, name: str = "") -> Info:
 
 
 def read_guild_queue(session: Session, guild_id: int) -> tuple[Queue, bool]:
-    return Queue.of_guild(session, guild_id), holds.is_paused(session, guild_id)
+    return Queue.of_guild(session, guild_id), restrictions.is_paused(session, guild_id)
 
 
 def info(found: Info) -> discord.ui.LayoutView:

@@ -19,7 +19,7 @@ from bot.discord_io import uploads
 from bot.discord_io.uploads import Upload
 from bot.messages import image_actions
 from prompts import markdown
-from storage import holds, jobs
+from storage import jobs, restrictions
 from storage.backends import Backends
 from storage.contract import JobState
 from storage.errors import NoSuchImage, Refused
@@ -63,7 +63,7 @@ class DirectMessage:
         safety: bool,
     ) -> DirectMessage:
         job = jobs.seen(session, job_id, member_id)
-        holds.check_banned(session, member_id, asked_in)
+        restrictions.check_banned(session, member_id, asked_in)
         wanted = () if image_id is None else (image_id,)
         policy.check_sent_home(session, job, member_id, wanted, safety=safety)
         if job.state != JobState.SUCCEEDED:

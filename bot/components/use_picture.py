@@ -24,7 +24,7 @@ from bot.components.vary_region import draw_region, mask_form
 from bot.messages import finding
 from bot.messages.forms import imagine_title, prompt_label
 from prompts.translation import _
-from storage import holds, metadata
+from storage import metadata, restrictions
 from storage.errors import Refused
 from storage.tables import Image
 
@@ -64,7 +64,7 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     if picture.size > interaction.filesize_limit:
         raise PictureTooLarge(interaction.filesize_limit)
     database = host(interaction).backends.database
-    may = database.read(holds.check_banned, interaction.user.id, interaction.guild_id)
+    may = database.read(restrictions.check_banned, interaction.user.id, interaction.guild_id)
     await defer_if_slow(interaction, may, ephemeral=True)
     if not interaction.response.is_done():
         await defer_ephemeral(interaction)

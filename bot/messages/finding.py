@@ -85,7 +85,7 @@ def no_command() -> str:
     return _("There is no prompt in this message any more. Choose **Use picture…** on the picture once more.")
 
 
-def no_twin() -> str:
+def no_original() -> str:
     return _(
         "None of your latest pictures was painted over here. Save a picture of Easel's, paint over a part of "
         "it in any colour, and post it uncropped, as a reply to that picture if it is not yours."

@@ -47,10 +47,10 @@ def title(words: str, *, favorites: bool, filters: list[str], empty: bool) -> st
 
 
 def entry(job: Job, url: str | None) -> str:
-    deed = _(IMAGE_ACTIONS[Action(job.action)])
+    action = _(IMAGE_ACTIONS[Action(job.action)])
     facts = [_("Job {id}").format(id=job.id), f"<t:{(job.finished_at or job.created_at) // 1000}:R>"]
-    if deed:
-        facts.append(deed)
+    if action:
+        facts.append(action)
     if url is not None:
         facts.append(jump(url))
     return f"{show_prompt(job.text, _PROMPT)}\n-# {' · '.join(facts)}"

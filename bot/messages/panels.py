@@ -14,7 +14,7 @@ from storage.tables import AuditEntry, Ban, Job, Member
 _SHORT_PROMPT = 150
 _LINE = 80
 _SPEEDS = {Speed.FAST: N_("Fast"), Speed.RELAX: N_("Relaxed"), Speed.TURBO: N_("Turbo")}
-_AUDIT_DEEDS = {
+_AUDIT_ACTIONS = {
     "ban": N_("banned {member}"),
     "unban": N_("lifted the ban of {member}"),
     "pause": N_("paused new jobs"),
@@ -185,8 +185,8 @@ def _actor(entry: AuditEntry) -> str:
 
 def _audit_line(entry: AuditEntry) -> str:
     member = _("a member") if entry.target_id is None else f"<@{entry.target_id}>"
-    deed = _(_AUDIT_DEEDS.get(entry.action, entry.action)).format(member=member)
-    line = " ".join([_when(entry.at, "f"), _actor(entry), deed])
+    action = _(_AUDIT_ACTIONS.get(entry.action, entry.action)).format(member=member)
+    line = " ".join([_when(entry.at, "f"), _actor(entry), action])
     if entry.job_id is not None:
         line = _("{line} (job {job_id})").format(line=line, job_id=entry.job_id)
     reason = entry.detail.get("reason") or entry.detail.get("word")

@@ -93,7 +93,7 @@ def lora_gone(name: str) -> str:
     ).format(name=code(name))
 
 
-def steering_gone() -> str:
+def reference_gone() -> str:
     return _(
         "This model does not read pictures any more as it did for this one; imagine the prompt again without "
         "`--sref`, `--cref`, `--oref` or `--control`."

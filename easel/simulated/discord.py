@@ -30,7 +30,7 @@ TICK_S = 0.5
 
 
 class World(Env):
-    """SimCord's Discord, to which a wish that was refused, and answered so, is no crash of the bot."""
+    """SimCord's Discord, which takes a refusal that was answered for no crash of the bot."""
 
     def _record_error(self, error: BaseException) -> None:
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error

@@ -21,7 +21,7 @@ class NotTyped(Exception):
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypedCommand:
     """A command and the options that were typed with it."""
 
     root: dict[str, Any]
@@ -30,7 +30,7 @@ class Typed:
     options: dict[str, Any]
 
 
-def read(commands: Sequence[dict[str, Any]], line: str) -> Typed:
+def read(commands: Sequence[dict[str, Any]], line: str) -> TypedCommand:
     """The command that a line beginning with `/` means, among those that its member sees.
 
     Raises:
@@ -39,7 +39,7 @@ def read(commands: Sequence[dict[str, Any]], line: str) -> Typed:
     root, path, leaf = _command(commands, line)
     rest = re.split(r"\s+", line.strip(), maxsplit=len(path))[len(path) :]
     options = _options(leaf, rest[0].strip() if rest else "", " ".join(path))
-    return Typed(root, path, leaf, options)
+    return TypedCommand(root, path, leaf, options)
 
 
 def _command(

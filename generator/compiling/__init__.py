@@ -1,1 +1,1 @@
-"""Networks on a card: compiled ahead of time, called in a few sizes, replayed as graphs."""
+"""Networks on a GPU: compiled ahead of time, called in a few sizes, replayed as graphs."""

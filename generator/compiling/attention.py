@@ -1,4 +1,4 @@
-"""The choice among torch's attentions on a card."""
+"""The choice among torch's attentions on a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUICKEST = [SDPBackend.CUDNN_ATTENTION, *TRUSTED]
 def trust(device: torch.device) -> None:
     """Let this process have none but the trusted ones, where it does not say otherwise.
 
-    On the largest cards torch takes cuDNN's first by itself.
+    On the largest GPUs torch takes cuDNN's first by itself.
     """
     if device.type == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)

@@ -1,4 +1,4 @@
-"""A network's calls on a card: of a few batch sizes, compiled beside the ticks, replayed as CUDA graphs.
+"""A network's calls on a GPU: of a few batch sizes, compiled beside the ticks, replayed as CUDA graphs.
 
 A call is filled up to the next power of two of rows: so there are few shapes, and a row's numbers are the
 same whoever shares its call. What is called again and again is compiled (`compiler.py`), once for many

@@ -43,7 +43,7 @@ from storage.private_files import make_private_folder
 log = logging.getLogger(__name__)
 
 MOST_ROWS = {"cuda": 63, "cpu": 15}
-"""In one version; for more, diffusers' UNets take another way on a card, and torch on a processor."""
+"""In one version; for more, diffusers' UNets take another way on a GPU, and torch on a processor."""
 
 NICENESS = 10
 """The compiler's processes leave the processors to those that draw."""
@@ -55,7 +55,7 @@ UNFINISHED = "unfinished-"
 """Prefix of folders in which a file is being made."""
 
 KEPT_DAYS = 90
-"""A file that nobody has used for so long is of another torch or card, most likely."""
+"""A file that nobody has used for so long is of another torch or GPU, most likely."""
 
 
 def users_folder() -> Path:
@@ -86,7 +86,7 @@ class Compiler:
         file = self._folder / f"{key(part, example)}{'-quickest' if quickest else ''}.pt2"
         if file not in self._loaded:
             make_private_folder(self._folder)
-            # The workers of several cards begin at the same time: one compiles, the others wait for its file.
+            # The workers of several GPUs begin at the same time: one compiles, the others wait for its file.
             with FileLock(file.with_suffix(".lock")):
                 if not file.exists():
                     toolchain.let_compilers_find_cuda(self._folder)
@@ -128,7 +128,7 @@ def key(part: torch.nn.Module, example: Inputs) -> str:
 
 
 def _machine(device: torch.device) -> list[str]:
-    """The card's name and what the processor can do: what calls the kernels is compiled for just that."""
+    """The GPU's name and what the processor can do: what calls the kernels is compiled for just that."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     abilities = torch.cpu.get_capabilities()
     return [name, *sorted(ability for ability, has in abilities.items() if has is True)]

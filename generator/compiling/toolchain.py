@@ -1,4 +1,4 @@
-"""Requirements of torch's compiler on a machine with a card, where nobody may have installed CUDA itself."""
+"""Requirements of torch's compiler on a machine with a GPU, where nobody may have installed CUDA itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ asks for.
 
 
 def let_compilers_find_cuda(folder: Path) -> None:
-    """Point this process's children to CUDA's headers and to the card's driver.
+    """Point this process's children to CUDA's headers and to the GPU's driver.
 
     `folder` is where a link to the driver may lie.
     """

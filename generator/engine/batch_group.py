@@ -28,7 +28,7 @@ PATIENCE = 8
 """Ticks that a job has to wait to count as one call nearer to its end."""
 
 GPU_LATENTS = 16 * 64 * 64
-"""Latent pixels in one UNet call that fill a large card: 16 rows at 512 × 512 pixels.
+"""Latent pixels in one UNet call that fill a large GPU: 16 rows at 512 × 512 pixels.
 
 Of Stable Diffusion 1.5 on an H200 (docs/performance.md): twice as many are little quicker by the row, and a
 newcomer would wait twice as long.
@@ -38,7 +38,7 @@ newcomer would wait twice as long.
 def rows_per_call(device: torch.device, latent_pixels: int) -> int:
     """Number of rows of this size that one UNet call takes; eight (a guided grid of four) at the least.
 
-    On a card the power of two nearest to what fills it: to one its calls are filled up anyway.
+    On a GPU the power of two nearest to what fills it: to one its calls are filled up anyway.
     """
     if device.type != "cuda":
         return CPU_ROWS

@@ -1,4 +1,4 @@
-"""Time of the device's work, and the distance by which its thread may run ahead of a card."""
+"""Time of the device's work, and the distance by which its thread may run ahead of a GPU."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Span(NamedTuple):
 
 
 class CardClock:
-    """A card computes while its thread prepares the next step: its own events say what it took."""
+    """A GPU computes while its thread prepares the next step: its own events say what it took."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -78,7 +78,7 @@ class DeviceThread:
     def call(self, function: Callable[[], T], tell: Tell = lambda _: None) -> T:
         """Run a short function on the device's thread, between two ticks, and wait for what it returns.
 
-        `tell` hears the seconds that it took of the device, on a card a little later.
+        `tell` hears the seconds that it took of the device, on a GPU a little later.
 
         Raises:
             EngineClosed: there is no such thread any more.

@@ -4,9 +4,9 @@
         images = engine.submit(request).result()
 
 Jobs of one model and size share UNet calls, whatever their steps, guidance, sampler and seed; each picture
-is what diffusers' own pipeline would draw alone. `device_thread.py` has the loop, `group.py` the shared call,
-`rows.py` one job's part of it, `decoding.py` its end, `families/` the networks and `compiling/` what a card
-calls in their place.
+is what diffusers' own pipeline would draw alone. `device_thread.py` has the loop, `batch_group.py` the shared
+call, `running_job.py` one job's part of it, `decoding.py` its end, `families/` the networks and `compiling/`
+what a GPU calls in their place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from generator.compiling.compiler import Compiler, users_folder
 from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.device_thread import DeviceThread, EngineClosed
 from generator.engine.patched_models import PatchedModels
-from generator.engine.running_job import NOTHING, DrawRequest, InputImages, Pictures, Progress, RunningJob
+from generator.engine.running_job import NOTHING, DrawRequest, Pictures, Progress, RequestImages, RunningJob
 from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.catalog import ModelEntry
@@ -46,7 +46,7 @@ class Engine:
         *,
         compiler: Compiler | None = None,
     ) -> None:
-        """With a `compiler` its networks are compiled, on a card, beside the first jobs."""
+        """With a `compiler` its networks are compiled, on a GPU, beside the first jobs."""
         self.family = family
         self.device_thread = device_thread
         device_thread.meter.loaded(family, family.size_bytes)
@@ -62,7 +62,7 @@ class Engine:
     ) -> Self:
         """Load a diffusers folder, a `.safetensors` file or a Hugging Face id onto a device of its own.
 
-        On a card its networks are compiled beside the first jobs, if `compiled`, and kept for the next time.
+        On a GPU its networks are compiled beside the first jobs, if `compiled`, and kept for the next time.
 
         Raises:
             CatalogError: it cannot be loaded, or there is no such device.
@@ -93,7 +93,7 @@ class Engine:
         every UNet call on a thread beside the device's, which all callbacks share. With `alone` the job
         shares a UNet call with nobody.
         """
-        given = InputImages(image, mask, control, references)
+        given = RequestImages(image, mask, control, references)
         job = DrawRequest(request, given, self._lexicon, on_progress, alone)
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)

@@ -1,7 +1,7 @@
-"""Copies from the processor's memory to a card that nobody waits for.
+"""Copies from the processor's memory to a GPU that nobody waits for.
 
-Some of diffusers' schedulers draw noise on the processor, or keep numbers there, and copy them to the card
-within a step. From ordinary memory such a copy waits until the card has done all that came before it; from
+Some of diffusers' schedulers draw noise on the processor, or keep numbers there, and copy them to the GPU
+within a step. From ordinary memory such a copy waits until the GPU has done all that came before it; from
 pinned memory it takes its place behind that.
 """
 
@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 
 def unwaited(device: torch.device) -> AbstractContextManager[object]:
-    """Within it, what torch copies to this card is not waited for; on a processor nothing is."""
+    """Within it, what torch copies to this GPU is not waited for; on a processor nothing is."""
     return nullcontext() if device.type == "cpu" else UnwaitedCopies()
 
 
@@ -33,7 +33,7 @@ class UnwaitedCopies(TorchFunctionMode):
     ) -> Any:
         del types
         named = kwargs or {}
-        if func is Tensor.to and args[0].device.type == "cpu" and any(map(_is_card, _asked(args, named))):
+        if func is Tensor.to and args[0].device.type == "cpu" and any(map(_is_gpu, _asked(args, named))):
             # The memory stays the copy's own until it is made, though nothing here holds it any longer.
             return Tensor.to(self._pin(args[0]), *args[1:], **{**named, "non_blocking": True})
         return func(*args, **named)
@@ -44,7 +44,7 @@ def _asked(args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
     return (named.get("device"), named.get("other"), *args[1:2])
 
 
-def _is_card(place: Any) -> bool:
+def _is_gpu(place: Any) -> bool:
     if isinstance(place, Tensor):
         place = place.device
     if isinstance(place, str):

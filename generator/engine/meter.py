@@ -35,7 +35,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes. On a card `taken` is what torch has allocated there, elsewhere what the process has resident."""
+    """Bytes. On a GPU `taken` is what torch has allocated there, elsewhere what the process has resident."""
 
     weights: int
     taken: int
@@ -44,7 +44,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class MeterReading:
-    """Everything since the start, and how it is now. A card's figures are one step late."""
+    """Everything since the start, and how it is now. A GPU's figures are one step late."""
 
     rows_a_call: Histogram
     tick_seconds: Histogram

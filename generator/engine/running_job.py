@@ -50,7 +50,7 @@ NOTHING: References = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class InputImages:
+class RequestImages:
     """Input images of a request: the source to begin with, its mask, the control image, the references."""
 
     source: PIL.Image.Image | None = None
@@ -78,7 +78,7 @@ class DrawRequest:
     """A job as it was handed in, with the future that tells its end."""
 
     request: GenerationRequest
-    given: InputImages = InputImages()
+    given: RequestImages = RequestImages()
     lexicon: ModelPhrases = field(default_factory=ModelPhrases)
     on_progress: Callable[[Progress], None] | None = None
     alone: bool = False
@@ -139,7 +139,7 @@ class RunningJob:
         self.texts = prompt_embeds.texts(request, job.lexicon, guided=self.guided)
         """All that its conditions are made of."""
         self.scheduler = family.schedulers.new(request.scheduler, request.num_inference_steps)
-        # Times stay on the CPU: a scheduler that reads one from a card would wait for the card.
+        # Times stay on the CPU: a scheduler that reads one from a GPU would wait for the GPU.
         self.scheduler.set_timesteps(request.num_inference_steps, device="cpu")
         begin = self._begin()
         self.timesteps: Tensor = self.scheduler.timesteps[begin:]

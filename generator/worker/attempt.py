@@ -1,4 +1,4 @@
-"""The life of one claimed job: draw or enlarge, check, save, finish; or fail, stop, or let go of it."""
+"""The life of one claimed job: draw or enlarge, check, save, finish; or fail, stop, or release it."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class Attempt:
         """Someone asked for the job to stop: it does, before the next UNet call."""
         self._stop.cancel()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Another worker has the job, or will have it: stop drawing, and say nothing about it any more."""
-        self._stop.let_go()
+        self._stop.release()
 
     @property
     def waiting_seconds(self) -> float:
@@ -126,7 +126,7 @@ class Attempt:
         except (Stale, LeaseLost):
             raise
         except Exception as error:
-            if self._stop.is_let_go:
+            if self._stop.is_released:
                 raise LeaseLost from error
             lost = _is_device_lost(error)
             if lost:
@@ -207,7 +207,7 @@ class Attempt:
         return image.key
 
     def _transaction(self, change: Callable[[Session], T]) -> T:
-        """Run `change` and commit. While the database is away it is tried again, unless the job is let go."""
+        """Run `change` and commit. While the database is away it is tried again until the job is released."""
         for retry in itertools.count():
             try:
                 with self._backends.database.writing() as session:
@@ -217,7 +217,7 @@ class Attempt:
                     raise
                 reason = getattr(error, "orig", error)
                 log.warning("job %s: the database does not answer: %s", self.claim.job_id, reason)
-                if self._stop.lets_go_within(_PAUSES_SECONDS[min(retry, len(_PAUSES_SECONDS) - 1)]):
+                if self._stop.released_within(_PAUSES_SECONDS[min(retry, len(_PAUSES_SECONDS) - 1)]):
                     raise LeaseLost from error
         raise AssertionError
 

@@ -1,4 +1,4 @@
-"""Signals that tell an attempt to stop, from any thread, and by whose wish."""
+"""Signals to stop an attempt, from any thread: it is cancelled, or released to another worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CancellationToken:
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
-        self._let_go = threading.Event()
+        self._released = threading.Event()
         self._lock = threading.Lock()
         self._future: Future[Any] | None = None
 
@@ -24,9 +24,9 @@ class CancellationToken:
         """Someone asked for the job to stop."""
         self._tell(self._cancelled)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Another worker has the job, or will have it."""
-        self._tell(self._let_go)
+        self._tell(self._released)
 
     def _tell(self, event: threading.Event) -> None:
         with self._lock:
@@ -38,25 +38,25 @@ class CancellationToken:
         """Cancel this as well when told to stop, or now where that was told already."""
         with self._lock:
             self._future = future
-            if self._cancelled.is_set() or self._let_go.is_set():
+            if self._cancelled.is_set() or self._released.is_set():
                 future.cancel()
 
     def check(self) -> None:
         """Return if the attempt may go on.
 
         Raises:
-            LetGo: it is another worker's.
+            LeaseLost: it is another worker's.
             CancelledError: someone asked for it to stop.
         """
-        if self._let_go.is_set():
+        if self._released.is_set():
             raise LeaseLost
         if self._cancelled.is_set():
             raise CancelledError
 
     @property
-    def is_let_go(self) -> bool:
-        return self._let_go.is_set()
+    def is_released(self) -> bool:
+        return self._released.is_set()
 
-    def lets_go_within(self, seconds: float) -> bool:
-        """Wait so long at most for being told to let go."""
-        return self._let_go.wait(seconds)
+    def released_within(self, seconds: float) -> bool:
+        """Wait so long at most for being released."""
+        return self._released.wait(seconds)

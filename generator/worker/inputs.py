@@ -57,7 +57,7 @@ class SourcePictures:
         return [self._opened(key) for key in self._request.source_keys]
 
     def control(self) -> PIL.Image.Image | None:
-        """Picture that leads where things are drawn, cut to the request's shape."""
+        """Control image, cut to the request's shape."""
         control = self._request.control
         if control is None or control.key is None:
             return None

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 C = TypeVar("C", bound=Companion)
 
-CARD_SHARE = 0.7
+GPU_SHARE = 0.7
 MACHINE_SHARE = 0.5
 """Part of the memory that weights may take; the rest is for what is computed with them."""
 
@@ -42,7 +42,7 @@ MACHINE_SHARE = 0.5
 class Models:
     """All networks with which a worker draws. Any thread may ask; one thread of its own owns the device.
 
-    With `compiled_dir` the networks on a card are compiled, and what the compiler makes is kept there.
+    With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there.
 
     Raises:
         CatalogError: there is no such device, or `safety` is on and a model has no checker: then nothing is
@@ -179,7 +179,7 @@ class Models:
             self._engines[entry.name] = engine
         return engine
 
-    def _named_beside(self, name: str, kind: Literal["upscaler", "describer", "segmenter"]) -> str:
+    def _named_beside(self, name: str, kind: str) -> str:
         """The source of what a model's entry names beside it."""
         named: CompanionEntry | None = getattr(self._entry(name), kind)
         if named is None:
@@ -234,5 +234,5 @@ class Models:
 
 def _memory_for_weights(device: torch.device) -> int:
     if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * CARD_SHARE)
+        return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
     return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MACHINE_SHARE)

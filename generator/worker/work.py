@@ -131,13 +131,13 @@ class Work:
             return self._models.segmenter(self._claim.request.model).find(source, words)
 
     def _surrounding(
-        self, request: GenerationRequest, sheet: PIL.Image.Image, mask: PIL.Image.Image
+        self, request: GenerationRequest, init_image: PIL.Image.Image, mask: PIL.Image.Image
     ) -> GenerationRequest:
-        """The request without what the picture on the sheet shows already; as it is without a segmenter."""
+        """The request without what the init image shows already; as it is without a segmenter."""
         if self._catalog[request.model].segmenter is None:
             return request
         with self.timed("segment_ms"), self._reporter.waiting_for_device():
-            return surroundings.of(request, sheet, mask, self._models.segmenter(request.model).see)
+            return surroundings.of(request, init_image, mask, self._models.segmenter(request.model).see)
 
     def _progressed(self, progress: Progress) -> None:
         self._reporter.progressed(progress)

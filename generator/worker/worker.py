@@ -132,7 +132,7 @@ class Worker:
         self._beat.set()
         self._free.release()
         for attempt in self._attempts():
-            attempt.let_go()
+            attempt.release()
         if self._tickets is not None:
             self._tickets.stop()
         if self._events is not None:
@@ -141,11 +141,11 @@ class Worker:
             thread.join()
         deadline = time.monotonic() + _GRACE_SECONDS
         for attempt, thread in self._attempts().items():
-            attempt.let_go()
+            attempt.release()
             thread.join(max(0.0, deadline - time.monotonic()))
         # A job that hung the device may not count as untried: its lease runs out, and that counts.
         if not self._hanging:
-            self._hand_back()
+            self._requeue()
 
     def run_forever(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit status, which is 1 when the device was lost."""
@@ -261,7 +261,7 @@ class Worker:
         except Stale:
             log.warning("worker %s had lost its lease; its jobs are others' now", self.name)
             for attempt in self._attempts():
-                attempt.let_go()
+                attempt.release()
             self._register()
             return
         for attempt in self._attempts():
@@ -321,7 +321,7 @@ class Worker:
         self._look.set()
         self._beat.set()
 
-    def _hand_back(self) -> None:
+    def _requeue(self) -> None:
         try:
             with self._backends.database.writing() as session:
                 returned = [jobs.get(session, job_id) for job_id in workers.stop(session, self._worker_id)]

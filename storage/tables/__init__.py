@@ -11,7 +11,7 @@ from storage.tables.jobs import QUEUED, RELAXED, RUNNING, UNFINISHED, Job
 from storage.tables.members import Member, MemberUsage
 from storage.tables.moderation import EXPIRING, IN_FORCE, UNDECIDED, AuditEntry, Ban, Guild, Report, Takedown
 from storage.tables.stores import Store
-from storage.tables.workers import Turn, Worker
+from storage.tables.workers import Turn, WorkerRow
 
 __all__ = [
     "EXPIRING",
@@ -47,5 +47,5 @@ __all__ = [
     "Table",
     "Takedown",
     "Turn",
-    "Worker",
+    "WorkerRow",
 ]

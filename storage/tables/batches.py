@@ -1,4 +1,4 @@
-"""Batches: several jobs of one wish."""
+"""Batches: several jobs of one prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIVE = "state IN ('proposed', 'confirmed')"
 
 
 class Batch(AskedRow, Table):
-    """Several jobs of one wish: its permutations and repeats. Proposed, and made once its member says yes.
+    """Several jobs of one prompt: its permutations and repeats. Proposed, and made once its member says yes.
 
     `text` is what was typed, permutations and all. The token is the command's while proposed, then that of
     the press. It is in stealth where some of its jobs are.
@@ -30,7 +30,7 @@ class Batch(AskedRow, Table):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     size: Mapped[int] = mapped_column(Integer)
-    wishes: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    planned: Mapped[list[dict[str, Any]]] = mapped_column("wishes", JSON)
     """Jobs to be, as they were shown; empty once they have rows, or never will."""
     state: Mapped[str] = mapped_column(String(20), default="proposed")
     expires_at: Mapped[int] = mapped_column(Millis)

@@ -30,7 +30,7 @@ UNFINISHED = "state IN ('queued', 'running')"
 
 
 class Job(AskedRow, Table):
-    """One wish of a member, drawn or found in words: waiting, running, or finished for ever.
+    """One request of a member, drawn or found in words: waiting, running, or finished for ever.
 
     The token finishes the progress message, also after a restart.
     """

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storage.tables.base import AUTOINCREMENT, Id, Millis, Table
 
 
-class Worker(Table):
+class WorkerRow(Table):
     """One incarnation of a worker process; its lease keeps all its jobs."""
 
     __tablename__ = "workers"

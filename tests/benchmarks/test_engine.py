@@ -49,15 +49,15 @@ def test_json_holds_every_run(result: dict[str, object]) -> None:
     assert "first_tick" not in result
 
 
-def _printed(result: dict[str, object], *, on_card: bool) -> str:
+def _printed(result: dict[str, object], *, on_gpu: bool) -> str:
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(table(result, on_card))
+        console.print(table(result, on_gpu))
     return capture.get()
 
 
 def test_table_names_the_goals(result: dict[str, object]) -> None:
-    text = _printed(result, on_card=False)
+    text = _printed(result, on_gpu=False)
     assert "short jobs beside long ones" in text
     assert "previews add, %" in text
     assert "first tick" not in text
@@ -65,7 +65,7 @@ def test_table_names_the_goals(result: dict[str, object]) -> None:
     assert "matmul" not in text
 
 
-def test_a_card_is_measured_against_its_peak(result: dict[str, object]) -> None:
+def test_a_gpu_is_measured_against_its_peak(result: dict[str, object]) -> None:
     result = json.loads(json.dumps(result))
     result["peak_flops"] = 1e12
     engine.add_peak(result)
@@ -74,7 +74,7 @@ def test_a_card_is_measured_against_its_peak(result: dict[str, object]) -> None:
     easel = queue["easel"]
     assert easel["peak_share"] == pytest.approx(easel["unet_tflops"])
     assert easel["whole_peak_share"] < easel["peak_share"]
-    assert "matmul" in _printed(result, on_card=True)
+    assert "matmul" in _printed(result, on_gpu=True)
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_only_who_asked_may_answer(studio: Studio) -> None:
 
 def test_the_question_survives_a_restart_and_makes_what_was_shown(studio: Studio) -> None:
     question = ask(studio, "a {red, blue} castle")
-    seeds = [wish["request"]["seed"] for wish in batch(studio).wishes]
+    seeds = [wish["request"]["seed"] for wish in batch(studio).planned]
     studio.stop_bot()
     studio.start_bot()
     confirm(studio, question)
@@ -508,7 +508,7 @@ def test_an_unanswered_question_is_forgotten(studio: Studio) -> None:
     ask(studio)
     change_batch(studio, expires_at=0)
     studio.wait(lambda: batch(studio).state == batches.EXPIRED, 60, what="the sweep")
-    assert (batch(studio).wishes, batch(studio).interaction_token) == ([], None)
+    assert (batch(studio).planned, batch(studio).interaction_token) == ([], None)
 
 
 def test_its_jobs_are_ordinary_jobs(studio: Studio) -> None:

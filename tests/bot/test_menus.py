@@ -12,7 +12,7 @@ import PIL.ImageDraw
 import pytest
 
 from bot.messages import finding, image_actions, panels, privacy, refusals
-from storage import holds, moderation
+from storage import moderation, restrictions
 from storage.contract import Action, JobState
 from storage.tables import Job
 from tests.bot import drawing, photos
@@ -224,13 +224,13 @@ async def test_moderators_ban_by_a_form(world: World) -> None:
     refused = await alice.slash(world.channel, "imagine", prompt="a red castle")
     assert "rude words" in answer(refused).content
     with world.backends.database.reading() as session:
-        ban = holds.active_ban(session, alice.id, world.guild.id)
+        ban = restrictions.active_ban(session, alice.id, world.guild.id)
         assert ban is not None
         assert ban.expires_at is not None
         assert 23 * 3_600_000 < ban.expires_at - ban.created_at <= 24 * 3_600_000
     await world.submit(mod, f"e1:fb:{alice.id}", prompt="x" * 3000, lasts=[])
     with world.backends.database.reading() as session:
-        ban = holds.active_ban(session, alice.id, world.guild.id)
+        ban = restrictions.active_ban(session, alice.id, world.guild.id)
         assert ban is not None
         assert (ban.expires_at, len(ban.reason)) == (None, 400)
 
@@ -417,7 +417,7 @@ async def test_what_is_no_painted_copy_is_no_mask(world: World) -> None:
         posted = await _with_picture(world, alice, (name, data))
         page = answer(await alice.context_menu(world.channel, "Use picture…", posted))
         assert page.content == finding.use_picture(), name
-        assert answer(await press(alice, page, "Mask")).content == finding.no_twin(), name
+        assert answer(await press(alice, page, "Mask")).content == finding.no_original(), name
     lost = await world.submit(alice, "e1:fm:1", prompt="a blue boat")
     assert answer(lost).content.startswith(finding.no_picture())
     await press(alice, answer(await alice.slash(world.channel, "privacy delete")), privacy.delete_label())

@@ -93,10 +93,10 @@ def test_a_refused_token_is_named_and_not_shown(
     assert "wrong.token" not in answer.stdout + answer.stderr
 
 
-def test_a_card_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    card = SimpleNamespace(name="A card", total_memory=2**34)
+def test_a_gpu_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gpu = SimpleNamespace(name="A GPU", total_memory=2**34)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: gpu)
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     findings = list(checkups.device(Config(device="cuda")))

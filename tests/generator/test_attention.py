@@ -18,7 +18,7 @@ def as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("device", "left"), [("cuda:1", False), ("cpu", True)])
-def test_a_card_is_kept_from_what_nobody_compared(device: str, left: bool) -> None:
+def test_a_gpu_is_kept_from_what_nobody_compared(device: str, left: bool) -> None:
     torch.backends.cuda.enable_cudnn_sdp(True)
     attention.trust(torch.device(device))
     assert torch.backends.cuda.cudnn_sdp_enabled() is left

@@ -111,7 +111,7 @@ def test_where_compiling_fails_calls_stay_as_they_were(
     assert (network(*given) - family.denoiser(*given)).abs().max() < 1e-4
 
 
-def test_what_suits_a_card_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
+def test_what_suits_a_gpu_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
     suited = loading.load(str(request.getfixturevalue(request.node.callspec.params["family"])), CPU)
     suited._suit_card()
     assert suited.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)

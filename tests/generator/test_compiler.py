@@ -18,7 +18,7 @@ from generator.compiling import compiler
 from generator.compiling.calls import Call, Inputs, each
 from generator.compiling.compiler import Compiler, exported, key, skeleton, weights_of
 from generator.engine.patched_models import PLAIN, PatchedModel, PatchedModels
-from generator.engine.running_job import DrawRequest, InputImages, RunningJob
+from generator.engine.running_job import DrawRequest, RequestImages, RunningJob
 from generator.families import loading
 from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
@@ -202,7 +202,7 @@ def test_what_another_process_is_sent_computes_the_same(
     variants = PatchedModels(
         loading.load(str(source), CPU), tiny.make_steered(tmp_path, source), lambda _: None
     )
-    given = InputImages(control=noisy(1), references={each.role: [noisy(2)] for each in wish.references})
+    given = RequestImages(control=noisy(1), references={each.role: [noisy(2)] for each in wish.references})
     rows = RunningJob(variants.of(wish), DrawRequest(wish, given))
     rows.start()
     latents, time = rows.unet_input()

@@ -149,7 +149,7 @@ def test_out_of_memory_makes_smaller_calls_and_loses_nothing(
 
     def no_memory(latents: Tensor) -> Exception | None:
         tried.append(len(latents))
-        return torch.OutOfMemoryError("the card is full") if len(latents) > 2 else None
+        return torch.OutOfMemoryError("the GPU is full") if len(latents) > 2 else None
 
     refusing(family, monkeypatch, no_memory)
     jobs = [finished(family, 4, seed=seed) for seed in (1, 2)]
@@ -162,7 +162,7 @@ def test_out_of_memory_makes_smaller_calls_and_loses_nothing(
 def test_a_picture_that_never_fits_fails_its_job_only(
     decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = torch.OutOfMemoryError("the card is full")
+    full = torch.OutOfMemoryError("the GPU is full")
     refusing(family, monkeypatch, lambda latents: full if latents.shape[-1] > 8 else None)
     large, small = finished(family, 2, side=128), finished(family, 2)
     decoder.add(large)

@@ -114,7 +114,7 @@ def ended(device: DeviceThread, ask: Callable[[], object]) -> bool:
 def test_a_call_is_told_when_the_device_fails_around_it(
     monkeypatch: pytest.MonkeyPatch, entered: bool
 ) -> None:
-    """As where an event cannot be recorded on a card, before the call or behind it."""
+    """As where an event cannot be recorded on a GPU, before the call or behind it."""
     device = DeviceThread(torch.device("cpu"))
 
     class Faulty:

@@ -208,7 +208,7 @@ def test_out_of_memory_makes_smaller_calls_and_loses_nothing(engine: Engine, cal
 
     def no_memory(latents: Tensor, conditions: Conditions) -> None:
         if len(latents) > 3:
-            raise torch.OutOfMemoryError("the card is full")
+            raise torch.OutOfMemoryError("the GPU is full")
 
     calls.before = no_memory
     results = together(engine, calls, requests)
@@ -222,7 +222,7 @@ def test_a_row_that_never_fits_fails_its_job_only(engine: Engine, calls: Calls) 
 
     def no_memory(latents: Tensor, conditions: Conditions) -> None:
         if any(torch.equal(row, huge[0]) for row in conditions["encoder_hidden_states"]):
-            raise torch.OutOfMemoryError("the card is full")
+            raise torch.OutOfMemoryError("the GPU is full")
 
     calls.before = no_memory
     good, bad = together(engine, calls, [asked(num_inference_steps=5), asked(prompt="huge")])
@@ -233,7 +233,7 @@ def test_a_row_that_never_fits_fails_its_job_only(engine: Engine, calls: Calls) 
 def test_after_a_shortage_a_long_batch_grows_again(engine: Engine, calls: Calls) -> None:
     def no_memory(latents: Tensor, _: Conditions) -> None:
         if len(calls.rows) < 3:
-            raise torch.OutOfMemoryError("the card is full")
+            raise torch.OutOfMemoryError("the GPU is full")
 
     calls.before = no_memory
     together(engine, calls, [asked(num_images_per_prompt=4, num_inference_steps=90)])

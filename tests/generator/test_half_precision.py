@@ -1,4 +1,4 @@
-"""float16, in which cards draw: on a processor it computes the same, only slower."""
+"""float16, in which GPUs draw: on a processor it computes the same, only slower."""
 
 from __future__ import annotations
 

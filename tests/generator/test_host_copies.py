@@ -1,4 +1,4 @@
-"""No sampler waits for the card within a step: on torch's meta device there are no numbers to wait for."""
+"""No sampler waits for the GPU within a step: on torch's meta device there are no numbers to wait for."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def draw(sampler: str, *, masked: bool) -> None:
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("sampler", TABLE)
-def test_no_step_waits_for_the_card(sampler: str, masked: bool) -> None:
+def test_no_step_waits_for_the_gpu(sampler: str, masked: bool) -> None:
     with Copies() as copies, UnwaitedCopies(pin=Tensor.clone):
         draw(sampler, masked=masked)
     assert not any(copies.waited)
@@ -84,7 +84,7 @@ def test_what_is_copied_is_what_was_there() -> None:
 
     there = torch.arange(3.0)
     with UnwaitedCopies(pin):
-        assert there.to(torch.float64).tolist() == [0, 1, 2], "no copy to a card"
+        assert there.to(torch.float64).tolist() == [0, 1, 2], "no copy to a GPU"
         assert there.to("cpu") is there
         moved = [
             there.to("meta"),
@@ -101,7 +101,7 @@ def test_a_processor_does_without() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_card_gets_the_same_numbers() -> None:
+def test_a_gpu_gets_the_same_numbers() -> None:
     there = torch.randn(4, 64, 64)
     with unwaited(torch.device("cuda")):
         moved = there.to("cuda")

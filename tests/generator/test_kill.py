@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from storage.contract import JobState
-from storage.tables import Worker as WorkerRow
+from storage.tables import WorkerRow
 from tests.generator.working import LEASE_MS, SOME, Place, wait_for
 
 # Each starts a process that loads torch, which takes seconds, and on a busy machine minutes.

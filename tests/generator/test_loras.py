@@ -153,16 +153,16 @@ def test_a_trigger_is_read_behind_the_prompt_that_lacks_it(folder: Path, loras: 
 
 
 @torch.inference_mode()
-def test_projections_fused_for_a_card_take_them_as_well(folder: Path, loras: dict[str, LoraEntry]) -> None:
-    plain, card = (loading.load(str(folder), CPU) for _ in range(2))
-    card.unet.fuse_qkv_projections()
+def test_projections_fused_for_a_gpu_take_them_as_well(folder: Path, loras: dict[str, LoraEntry]) -> None:
+    plain, gpu = (loading.load(str(folder), CPU) for _ in range(2))
+    gpu.unet.fuse_qkv_projections()
     chosen = [WeightedLora(loras["unet"], 1.0)]
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     conditions = plain.conditions([plain.prompts["a fox"]] * 2, [], size=(64, 64), guidance_scale=1.0)
     times = torch.full((2,), 500.0)
     untouched, one, other = (
         family.predict(latents, times, conditions)
-        for family in (plain, plain.with_loras(chosen), card.with_loras(chosen))
+        for family in (plain, plain.with_loras(chosen), gpu.with_loras(chosen))
     )
     assert torch.allclose(one, other, atol=1e-4)
     assert not torch.allclose(one, untouched, atol=1e-2)

@@ -83,12 +83,12 @@ def test_a_call_that_was_too_large_is_counted_as_the_smaller_ones_it_became(
 ) -> None:
     predict = engine.family.predict
 
-    def small_card(latents: torch.Tensor, *rest: object) -> torch.Tensor:
+    def small_gpu(latents: torch.Tensor, *rest: object) -> torch.Tensor:
         if len(latents) > 4:
-            raise torch.OutOfMemoryError("the card is full")
+            raise torch.OutOfMemoryError("the GPU is full")
         return predict(latents, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine.family, "predict", small_card)
+    monkeypatch.setattr(engine.family, "predict", small_gpu)
     engine.submit(asked(num_images_per_prompt=4, guidance_scale=7.0)).result()
     reading = settled(engine)
     assert (reading.ticks, reading.calls, reading.rows) == (3, 6, 24)
@@ -131,7 +131,7 @@ def test_a_meter_may_be_fed_and_read_from_many_threads() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 def test_a_cards_clock_tells_the_cards_time_and_stays_one_step_ahead() -> None:
     device = torch.device("cuda")
     clock = clock_of(device)

@@ -96,7 +96,7 @@ def test_models_leave_where_a_companion_finds_no_memory(
         def load(source: str, *where: Any) -> Upscaler:
             loaded.append(models.loaded())
             if models.loaded():
-                raise torch.OutOfMemoryError("the card is full")
+                raise torch.OutOfMemoryError("the GPU is full")
             return Upscaler(AutoModelForImageToImage.from_pretrained(source), *where)
 
         monkeypatch.setattr(Upscaler, "load", load)

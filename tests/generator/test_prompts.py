@@ -135,7 +135,7 @@ TEXTS = ("a cat", "", "a red castle at night", "word " * 40 + "end", "ein SchloÃ
 def test_in_full_calls_a_text_is_the_same_to_the_last_bit(
     request: pytest.FixtureRequest, folder: str
 ) -> None:
-    """As on a card, where calls are of one size."""
+    """As on a GPU, where calls are of one size."""
     family = loading.load(str(request.getfixturevalue(folder)), torch.device("cpu"))
     with torch.inference_mode():
         one_by_one = family.encode(TEXTS)

@@ -19,7 +19,7 @@ from generator.worker.room import MEMORY, PAUSES, PICTURES, PROBE_SECONDS, Room
 from storage import attempts, images
 from storage.contract import ErrorCode, JobState
 from storage.images import ImageStore
-from storage.tables import Worker as WorkerRow
+from storage.tables import WorkerRow
 from tests.generator.working import Place, wait_for
 
 

@@ -198,9 +198,9 @@ def test_one_encoder_and_one_control_are_loaded_for_all_that_share_them(engine: 
 
 
 @torch.inference_mode()
-def test_projections_fused_for_a_card_are_read_beside_as_well(folder: Path, entry: ModelEntry) -> None:
-    plain, card = (loading.load(str(folder), torch.device("cpu")) for _ in range(2))
-    card.unet.fuse_qkv_projections()
+def test_projections_fused_for_a_gpu_are_read_beside_as_well(folder: Path, entry: ModelEntry) -> None:
+    plain, gpu = (loading.load(str(folder), torch.device("cpu")) for _ in range(2))
+    gpu.unet.fuse_qkv_projections()
     with Engine.open(str(folder), device="cpu", entry=entry) as engine:
         chosen = engine._variants.of(asked(roles={Role.STYLE: 1.0})).adapters
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -210,7 +210,7 @@ def test_projections_fused_for_a_card_are_read_beside_as_well(folder: Path, entr
         twin.predict(
             latents, times, words | twin.reference_conditions(PICTURES, {Role.STYLE: 1.0}, 2, guided=False)
         )
-        for twin in (family.with_adapters(chosen) for family in (plain, card))
+        for twin in (family.with_adapters(chosen) for family in (plain, gpu))
     )
     assert torch.allclose(one, other, atol=1e-4)
     assert not torch.allclose(one, plain.predict(latents, times, words), atol=1e-2)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.engine.running_job import DrawRequest, InputImages, RunningJob
+from generator.engine.running_job import DrawRequest, RequestImages, RunningJob
 from generator.families import loading, schedulers
 from generator.families.latent_preview import alpha_bar_at
 from generator.families.parts import Conditions
@@ -69,7 +69,7 @@ def test_what_is_decoded_is_the_models_own_estimate(
     if task is Task.IMAGE_TO_IMAGE:
         request = request.model_copy(update={"task": task, "parent_image_id": 1, "strength": 0.8})
         source = noisy()
-    rows = RunningJob(family, DrawRequest(request, InputImages(source)))
+    rows = RunningJob(family, DrawRequest(request, RequestImages(source)))
     rows.start()
     while not rows.finished:
         latents, time = rows.unet_input()
@@ -99,7 +99,7 @@ def test_inpainting_that_stops_still_keeps_the_rest(family: StableDiffusion) -> 
     mask = np.zeros((64, 64), np.uint8)
     mask[:, :32] = 255
     request = asked(task=Task.INPAINTING, parent_image_id=1, mask_key="m.png", stop=50)
-    job = DrawRequest(request, InputImages(noisy(), PIL.Image.fromarray(mask)))
+    job = DrawRequest(request, RequestImages(noisy(), PIL.Image.fromarray(mask)))
     rows = RunningJob(family, job)
     rows.start()
     while not rows.finished:

@@ -149,7 +149,7 @@ def test_whoever_lets_go_writes_nothing(place: Place) -> None:
     attempt = attempt_at(place)
     with running(attempt):
         wait_for(lambda: attempt.waiting_seconds > 0.1)
-        attempt.let_go()
+        attempt.release()
     assert place.job(job_id).state == JobState.RUNNING
     assert place.files(job_id) == []
 

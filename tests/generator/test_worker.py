@@ -179,7 +179,7 @@ def test_a_dead_engine_ends_the_worker_but_not_the_job(place: Place, config: Con
 def test_a_fault_of_the_device_is_nobodys_until_a_job_ran_alone(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After an illegal access or a failed assertion a card raises the same at everything it is asked."""
+    """After an illegal access or a failed assertion a GPU raises the same at everything it is asked."""
     place = Place(config)
     engine = place.models.engine("plain")
     predict, lost = engine.family.predict, threading.Event()

@@ -23,9 +23,9 @@ from picturebook.segmenter_training import (
     begin,
     find,
     measure,
+    queries,
     train_segmenter,
     wanted,
-    wishes,
 )
 from picturebook.tokenizer import new_tokenizer
 
@@ -52,7 +52,7 @@ def test_what_is_wished_for_is_there_but_for_the_last_two() -> None:
     rng = random.Random(3)
     for _ in range(300):
         scene = random_scene(rng, skulls=0.0)
-        (noun, what), (_, around), (other, *_), (absent, nothing) = wishes(scene, rng)
+        (noun, what), (_, around), (other, *_), (absent, nothing) = queries(scene, rng)
         assert (what, nothing) == ("subject", None)
         assert around in ("sky", "ground", "background")
         assert any(phrase in noun for phrase in words.SUBJECTS[scene.subject])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from sqlalchemy import text
 
-from storage import jobs, members, turns
+from storage import fair_queue, jobs, members
 from storage.database import Database
 from storage.tables import Batch, Member
 from tests.storage import asking
@@ -19,7 +19,7 @@ def worker_id(database: Database) -> int:
 
 def _batch(database: Database, size: int, member_id: int = 1) -> list[int]:
     with database.writing() as session:
-        batch = Batch(member_id=member_id, text="", size=size, wishes=[], created_at=1, expires_at=1)
+        batch = Batch(member_id=member_id, text="", size=size, planned=[], created_at=1, expires_at=1)
         batch.state = "confirmed"
         members.member(session, member_id)
         session.add(batch)
@@ -49,7 +49,7 @@ def test_a_quick_job_does_not_wait_for_ones_own_batches(database: Database, work
 def test_each_fourth_is_of_a_batch_while_there_are_single_ones(database: Database, worker_id: int) -> None:
     batched = _batch(database, 3)
     single = [asking.submit(database) for _ in range(8)]
-    assert turns.SINGLES == 3
+    assert fair_queue.SINGLES == 3
     assert _order(database, worker_id) == [
         *single[:3],
         batched[0],
@@ -82,5 +82,5 @@ def test_ahead_is_what_then_happens(
     ids += asking.submit_many(sqlite_database, 1, single) if single else []
     with sqlite_database.reading() as session:
         promised = {jobs.ahead(session, job_id): job_id for job_id in ids}
-        assert (session.get(Member, 1) or Member(singles=0)).singles <= turns.SINGLES
+        assert (session.get(Member, 1) or Member(singles=0)).singles <= fair_queue.SINGLES
     assert [promised.get(place) for place in range(len(ids))] == _order(sqlite_database, worker_id)

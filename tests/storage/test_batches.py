@@ -74,7 +74,7 @@ def move_back(database: Database, batch_id: int, milliseconds: int) -> None:
 def test_what_is_proposed_has_no_jobs_yet(database: Database) -> None:
     batch = get(database, propose(database, guild_id=7))
     assert (batch.state, batch.size, batch.text, batch.guild_id) == ("proposed", 3, TYPED, 7)
-    assert [wish["text"] for wish in batch.wishes] == list(TEXTS)
+    assert [wish["text"] for wish in batch.planned] == list(TEXTS)
     assert batch.expires_at - batch.created_at == 15 * 60_000
     assert rows(database, Job) == 0
     assert asking.counters(database) == (0, 0)
@@ -90,7 +90,7 @@ def test_confirmed_its_jobs_wait_in_order(database: Database) -> None:
     confirmation = confirm(database, batch_id, interaction_token="answer", token_expires_at=9)
     assert (confirmation.fresh, confirmation.question_token) == (True, "question")
     batch = get(database, batch_id)
-    assert (batch.state, batch.wishes, batch.interaction_token) == ("confirmed", [], "answer")
+    assert (batch.state, batch.planned, batch.interaction_token) == ("confirmed", [], "answer")
     assert batch.token_expires_at == 9
     with database.reading() as session:
         made = batches.jobs_of(session, batch_id)
@@ -144,7 +144,7 @@ def test_what_is_not_answered_is_forgotten(database: Database) -> None:
             batches.expire(session, batch_id)
         assert batches.overdue(session) == []
     batch = get(database, late)
-    assert (batch.state, batch.wishes, batch.interaction_token) == ("expired", [], None)
+    assert (batch.state, batch.planned, batch.interaction_token) == ("expired", [], None)
     assert get(database, open_).state == "proposed"
     assert get(database, made).state == "confirmed"
 

@@ -235,7 +235,7 @@ def test_what_came_to_nothing_is_let_go(backends: Backends) -> None:
     _bring(backends, BOB, SHARED)
     _bring(backends, ADA, WISHED)
     asking.submit(backends.database, BOB, request=_request(mask_key=MASK))
-    brought.let_go(backends, rows)
+    brought.release(backends, rows)
     assert _there(backends, ALONE, SHARED, WISHED, MASK) == [False, True, True, True]
 
 
@@ -333,6 +333,6 @@ def test_who_brings_it_while_it_goes_brings_it_anew(backends: Backends) -> None:
         found.append(backends.images.exists(SHARED))
 
     thread = _while_deleting(backends.images, bring)
-    brought.let_go(backends, [row])
+    brought.release(backends, [row])
     thread.join()
     assert found == [False]

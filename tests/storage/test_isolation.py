@@ -16,7 +16,7 @@ from storage import attempts, counters, isolation
 from storage.attempts import Blame, Claim
 from storage.contract import ErrorCode, JobState
 from storage.database import Database
-from storage.tables import RUNNING, Job, Worker
+from storage.tables import RUNNING, Job, WorkerRow
 from storage.workers import Reaper
 from tests.storage import asking
 
@@ -34,7 +34,7 @@ def unpaused(monkeypatch: pytest.MonkeyPatch) -> None:
 def _kill(database: Database, *worker_ids: int) -> None:
     """The workers die, and a reaper has found it out."""
     with database.writing() as session:
-        session.execute(update(Worker).where(Worker.id.in_(worker_ids)).values(stopped_at=1))
+        session.execute(update(WorkerRow).where(WorkerRow.id.in_(worker_ids)).values(stopped_at=1))
     with database.writing() as session:
         Reaper().sweep(session)
 
@@ -114,8 +114,8 @@ def test_a_worker_that_drained_and_is_gone_holds_up_nobody(database: Database) -
     asking.submit(database, 2)
     assert asking.claim(database, gone) is None
     with database.writing() as session:
-        stale = Worker.draining_at - isolation.DRAIN_MS
-        session.execute(update(Worker).where(Worker.id == gone).values(draining_at=stale))
+        stale = WorkerRow.draining_at - isolation.DRAIN_MS
+        session.execute(update(WorkerRow).where(WorkerRow.id == gone).values(draining_at=stale))
     assert asking.claim(database, busy) is None, "now it drains"
 
 
@@ -123,8 +123,8 @@ def test_of_two_that_began_to_drain_at_once_one_goes_on(database: Database) -> N
     elder, younger = asking.worker(database), asking.worker(database)
     with database.writing() as session:
         assert isolation.drains(session, younger, "picturebook")
-        at = session.get_one(Worker, younger).draining_at
-        session.execute(update(Worker).where(Worker.id == elder).values(draining_at=at))
+        at = session.get_one(WorkerRow, younger).draining_at
+        session.execute(update(WorkerRow).where(WorkerRow.id == elder).values(draining_at=at))
         assert isolation.drains(session, elder, "picturebook")
         assert not isolation.drains(session, younger, "picturebook")
 

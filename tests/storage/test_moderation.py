@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from storage import attempts, holds, moderation, states
+from storage import attempts, moderation, restrictions, states
 from storage.contract import JobState
 from storage.database import Database, now
 from storage.errors import Banned, Paused, QueueFull
@@ -92,7 +92,7 @@ def test_a_ban_ends_by_itself(database: Database, worker_id: int) -> None:
     assert _held(database, job_id) == [True]
     with database.writing() as session:
         reaper.sweep(session)
-        assert holds.active_ban(session, 1, GUILD) is None
+        assert restrictions.active_ban(session, 1, GUILD) is None
     assert _held(database, job_id) == [False]
     assert asking.counters(database) == (0, 2)
 
@@ -101,11 +101,11 @@ def test_a_new_ban_replaces_the_one_before(database: Database) -> None:
     _ban(database, expires_in_ms=1_000_000)
     _ban(database)
     with database.writing() as session:
-        ban = holds.active_ban(session, 1, GUILD)
+        ban = restrictions.active_ban(session, 1, GUILD)
         assert ban is not None
         assert ban.expires_at is None
         moderation.unban(session, member_id=1, guild_id=GUILD, by=MODERATOR)
-        assert holds.active_ban(session, 1, GUILD) is None
+        assert restrictions.active_ban(session, 1, GUILD) is None
 
 
 def test_a_pause_holds_everyone_in_the_guild(database: Database, worker_id: int) -> None:
@@ -116,9 +116,9 @@ def test_a_pause_holds_everyone_in_the_guild(database: Database, worker_id: int)
     with database.writing() as session:
         assert moderation.pause(session, GUILD, MODERATOR)
         assert not moderation.pause(session, GUILD, MODERATOR)
-        assert holds.is_paused(session, GUILD)
-        assert not holds.is_paused(session, OTHER_GUILD)
-        assert not holds.is_paused(session, None)
+        assert restrictions.is_paused(session, GUILD)
+        assert not restrictions.is_paused(session, OTHER_GUILD)
+        assert not restrictions.is_paused(session, None)
     assert _held(database, *here, there) == [True, True, True, False]
     with pytest.raises(Paused):
         asking.submit(database, 4, guild_id=GUILD)
@@ -230,13 +230,13 @@ def test_a_ban_that_ends_while_another_is_cleared_away_releases_its_jobs(
     jobs_there = [asking.submit(database, guild_id=guild_id) for guild_id in (GUILD, OTHER_GUILD)]
     _ban(database, GUILD, expires_in_ms=0)
     _ban(database, OTHER_GUILD, expires_in_ms=400)
-    reconsider = holds.reconsider
+    reconsider = restrictions.update_held
 
     def slowly(session: Session, member_ids: Iterable[int]) -> None:
         reconsider(session, member_ids)
         time.sleep(0.5)
 
-    monkeypatch.setattr(holds, "reconsider", slowly)
+    monkeypatch.setattr(restrictions, "update_held", slowly)
     reaper = Reaper()
     for _ in range(2):
         with database.writing() as session:

@@ -17,17 +17,17 @@ from storage import (
     brought,
     counters,
     deliveries,
+    fair_queue,
     isolation,
     jobs,
     members,
     moderation,
     states,
     submissions,
-    turns,
     workers,
 )
 from storage.database import Database
-from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Member, Message, Table, Worker
+from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Member, Message, Table, WorkerRow
 from tests.storage import asking
 
 JOBS = 8_000
@@ -63,7 +63,7 @@ def _fill(session: Session) -> None:
     attempts.finish(session, first.id, claim.attempt, asking.pictures(1), {})
     waits = f"i > {JOBS - WAITING}"
     state = f"CASE WHEN {waits} THEN 'queued' ELSE 'succeeded' END"
-    _copy(session, Worker, 5, id="i", stopped_at="i")
+    _copy(session, WorkerRow, 5, id="i", stopped_at="i")
     _copy(session, Member, MEMBERS, id="i", served="i")
     _copy(
         session, Job, JOBS, id="i", member_id=f"i % {MEMBERS} + 1", guild_id="i % 50", state=state, press="i"
@@ -198,7 +198,7 @@ def test_a_scan_would_be_seen(filled: Database) -> None:
 
 def test_the_turn_is_found_by_its_index(filled: Database) -> None:
     with filled._writer.connect() as connection, Session(connection) as session, plans(filled) as told:
-        found = turns.next_member(session, ["picturebook"], [])
+        found = fair_queue.next_member(session, ["picturebook"], [])
         session.rollback()
     assert found is not None
     assert "ix_jobs_queued" in told[0]

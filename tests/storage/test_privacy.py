@@ -17,12 +17,12 @@ from storage import (
     counters,
     deliveries,
     exports,
-    holds,
     jobs,
     members,
     moderation,
     privacy,
     reports,
+    restrictions,
 )
 from storage.backends import Backends
 from storage.config import Config
@@ -274,7 +274,7 @@ def test_moderation_keeps_what_it_needs(backends: Backends) -> None:
     privacy.erase(backends, ADA)
     assert (_count(database, Ban), _count(database, AuditEntry)) == (1, 1)
     with database.reading() as session:
-        assert holds.active_ban(session, ADA, 7) is not None
+        assert restrictions.active_ban(session, ADA, 7) is not None
         assert moderation.verify_chain(session) == []
         (open_report,) = reports.undecided(session, 7)
     with database.writing() as session:

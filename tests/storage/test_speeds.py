@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from storage import attempts, jobs, turns
+from storage import attempts, fair_queue, jobs
 from storage.contract import Speed
 from storage.database import Database
 from storage.tables import Job
@@ -74,9 +74,9 @@ def test_nobody_waits_for_a_job_that_this_worker_cannot_take(database: Database,
 def test_after_a_while_a_relaxed_job_counts_as_fast(database: Database, worker_id: int) -> None:
     (relaxed,) = _submit(database, 1, Speed.RELAX)
     (fast,) = _submit(database, 2, Speed.FAST)
-    _age(database, relaxed, turns.PATIENCE_MS - 60_000)
+    _age(database, relaxed, fair_queue.PATIENCE_MS - 60_000)
     with database.writing() as session:
-        member = turns.next_member(session, asking.MODELS, ())
+        member = fair_queue.next_member(session, asking.MODELS, ())
         assert member is not None
         assert member.id == 2
     _age(database, relaxed, 60_000)
@@ -85,7 +85,7 @@ def test_after_a_while_a_relaxed_job_counts_as_fast(database: Database, worker_i
 
 def test_a_patient_job_still_comes_after_its_members_turbo_ones(database: Database, worker_id: int) -> None:
     patient, fast, turbo = _submit(database, 1, Speed.RELAX, Speed.FAST, Speed.TURBO)
-    _age(database, patient, turns.PATIENCE_MS)
+    _age(database, patient, fair_queue.PATIENCE_MS)
     assert _order(database, worker_id) == [turbo, patient, fast]
 
 

@@ -12,7 +12,7 @@ from storage import attempts, states, workers
 from storage.contract import JobState
 from storage.database import Database
 from storage.errors import Stale
-from storage.tables import Delivery, Worker
+from storage.tables import Delivery, WorkerRow
 from storage.workers import Reaper
 from tests.storage import asking
 
@@ -54,7 +54,7 @@ def watch(database: Database, clock: Clock) -> Callable[[float], list[int]]:
 def _expire(database: Database, worker_id: int) -> None:
     """Let the lease be over by the database's clock."""
     with database.writing() as session:
-        session.execute(update(Worker).where(Worker.id == worker_id).values(lease_until=0))
+        session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(lease_until=0))
 
 
 def _renew(database: Database, worker_id: int) -> frozenset[int]:
@@ -168,7 +168,7 @@ def test_a_job_of_a_stopped_worker_is_found_at_once(
     job_id = asking.submit(database)
     asking.must_claim(database, gone)
     with database.writing() as session:
-        session.execute(update(Worker).where(Worker.id == gone).values(stopped_at=1))
+        session.execute(update(WorkerRow).where(WorkerRow.id == gone).values(stopped_at=1))
     assert watch(3) == [job_id]
 
 

@@ -44,7 +44,7 @@ REQUEST_VERSION = 1
 """The newest request that this version's workers can read; newer ones are left to newer workers."""
 
 
-def draw(session: Session) -> int:
+def new_turn(session: Session) -> int:
     """A new turn number, higher than all before."""
     if session.get_bind().dialect.name == "postgresql":
         return session.scalars(select(func.nextval("turns_id_seq", type_=BigInteger))).one()
@@ -179,7 +179,7 @@ def _first(in_turn: Select[int, int]) -> Select[Member]:
     )
 
 
-def ahead(session: Session, job: Job) -> int:
+def jobs_ahead(session: Session, job: Job) -> int:
     """About how many waiting jobs are claimed before this one, if everyone is served in turn from now on."""
     mine = session.get_one(Member, job.member_id)
     relaxed = job.priority < 0

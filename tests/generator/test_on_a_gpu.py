@@ -1,4 +1,4 @@
-"""A CUDA card, in float16: every sampler, everything that steers, and compiled calls."""
+"""A CUDA GPU, in float16: every sampler, everything that steers, and compiled calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.generator.working import wait_for
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card"),
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU"),
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:`upcast_vae`:FutureWarning"),  # the pipeline's own way for XL
 ]
@@ -111,11 +111,11 @@ STEERED: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("folder", ["sd_folder", "sd2_folder", "sdxl_folder"], indirect=True)
-def test_what_steers_does_so_on_a_card(folder: Path, tmp_path: Path) -> None:
+def test_what_steers_does_so_on_a_gpu(folder: Path, tmp_path: Path) -> None:
     entry = tiny.make_steered(tmp_path, folder)
     found = {}
     with (
-        Engine.open(str(folder), device="cuda", entry=entry, compiled=False) as card,
+        Engine.open(str(folder), device="cuda", entry=entry, compiled=False) as gpu,
         Engine.open(str(folder), device="cpu", entry=entry) as processor,
     ):
         for way, wish in STEERED.items():
@@ -126,6 +126,6 @@ def test_what_steers_does_so_on_a_card(folder: Path, tmp_path: Path) -> None:
                 "control": noisy(2) if request.control else None,
                 "references": {each.role: [noisy(3)] for each in request.references},
             }
-            found[way] = decibels(*(each.submit(request, **given).result() for each in (card, processor)))
+            found[way] = decibels(*(each.submit(request, **given).result() for each in (gpu, processor)))
     print({name: round(each) for name, each in found.items()})
     assert min(found.values()) >= 40, found

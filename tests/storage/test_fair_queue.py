@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import func, update
 
-from storage import attempts, jobs, turns, workers
+from storage import attempts, fair_queue, jobs, workers
 from storage.database import Database
 from storage.errors import Stale
 from storage.tables import Job, Member
@@ -82,11 +82,11 @@ def test_only_models_that_the_worker_serves(database: Database, worker_id: int) 
 def test_what_is_loaded_comes_first_within_bounds(database: Database, worker_id: int) -> None:
     """Everyone else's loaded model passes the one whose turn it is, but never more often than the window."""
     asking.submit(database, 1, model="cold")
-    for member_id in range(2, turns.WINDOW + 6):
+    for member_id in range(2, fair_queue.WINDOW + 6):
         asking.submit_many(database, member_id, 2)
     both: dict[str, tuple[str, ...]] = {"models": ("picturebook", "cold"), "loaded": ("picturebook",)}
-    served = _serve(database, worker_id, turns.WINDOW + 8, **both)
-    assert served.index(1) == turns.WINDOW
+    served = _serve(database, worker_id, fair_queue.WINDOW + 8, **both)
+    assert served.index(1) == fair_queue.WINDOW
     assert Counter(served)[1] == 1
 
 
@@ -147,7 +147,7 @@ def test_turn_numbers_only_grow(database: Database) -> None:
     drawn = []
     for _ in range(5):
         with database.writing() as session:
-            drawn += [turns.draw(session), turns.draw(session)]
+            drawn += [fair_queue.new_turn(session), fair_queue.new_turn(session)]
     assert drawn == sorted(set(drawn))
 
 
@@ -159,7 +159,8 @@ def test_who_is_served_while_another_claim_looks_gets_no_second_turn(migrated_po
     database = Database(migrated_postgres_url)
     worker_id = asking.worker(database)
     asking.submit_many(database, 4_000, 5)
-    held_up = turns._first(turns._in_turn(False).where(func.pg_advisory_xact_lock(GATE).is_not(None)))
+    in_turn = fair_queue._in_turn(False).where(func.pg_advisory_xact_lock(GATE).is_not(None))
+    held_up = fair_queue._first(in_turn)
     at_the_gate = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
 
     def look() -> Member | None:
