@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from prompts.diagnostics import Note, NoteKind
@@ -76,9 +76,14 @@ def marked(line: str) -> tuple[str, tuple[Note, ...]]:
 
 def escaped(line: str) -> str:
     """The line with a backslash before all dashes that might be read as a flag's, whatever follows it."""
-    alone = len(_closed(line))
-    places = {mark.start for mark in _marks(line) if _might_be_flag(mark)}
-    places |= {run.start() for run in _RUN.finditer(line, alone)}
+    line = _backslashed(line, {run.start() for run in _RUN.finditer(line, len(_closed(line)))})
+    # What was taken for one mark may hold another: `- -no`, `--ar--no`.
+    while places := {mark.start for mark in _marks(line) if _might_be_flag(mark)}:
+        line = _backslashed(line, places)
+    return line
+
+
+def _backslashed(line: str, places: Collection[int]) -> str:
     for place in sorted(places, reverse=True):
         line = f"{line[:place]}\\{line[place:]}"
     return line

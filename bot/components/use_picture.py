@@ -85,7 +85,9 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
 
 
 async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
-    """The picture of which a message's is a painted copy, where there is one."""
+    """The picture of which a message's is a painted copy, where there is one; what Easel posts is none."""
+    if message.author == interaction.client.user:
+        return None
     try:
         painted = await downloads.seen(data)
     except PictureRefused:

@@ -9,7 +9,7 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from generator.worker import output
@@ -166,6 +166,8 @@ _dashed = st.lists(
 
 @settings(max_examples=300)
 @given(_dashed)
+@example(["- -", "no", "-", "Ö"])
+@example(["--", "ar", "--", "no", "-", "Ö"])
 def test_no_dash_of_somebody_elses_words_begins_a_flag(pieces: list[str]) -> None:
     words = clean(f"a boat {''.join(pieces)}".replace("\\-", "-"))
     parsed = parse(unparser.literal(words), CATALOG)

@@ -365,6 +365,16 @@ async def test_a_painted_copy_is_the_mask_of_its_twin(world: World) -> None:
     assert not mask[:, 36:].any()
 
 
+async def test_what_easel_posted_is_no_painted_copy(world: World) -> None:
+    alice = world.member("alice")
+    grid = await _grid(world, alice)
+    page = answer(await alice.context_menu(world.channel, "Use picture…", grid))
+    assert "painted copy" not in page.content
+    posted = await _with_picture(world, alice, ("grid.png", await _painted(grid, (0, 0, 0.1, 0.1))))
+    page = answer(await alice.context_menu(world.channel, "Use picture…", posted))
+    assert "painted copy" in page.content, "saved and painted over, a grid is near enough to one of its own"
+
+
 async def test_the_twin_of_a_reply_is_what_was_replied_to(world: World) -> None:
     alice, bob, mallory = world.member("alice"), world.member("bob"), world.member("mallory")
     single = await _single(world, alice, "a red castle", 2)

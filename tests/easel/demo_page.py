@@ -39,6 +39,7 @@ class Demo:
 
     def __init__(self, data_dir: Path) -> None:
         self.said: list[str] = []
+        """Its lines, each with the second at which it came."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "easel", "demo", "--port", "0"],
             stdout=subprocess.PIPE,
@@ -57,7 +58,9 @@ class Demo:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        self.said.extend(iter(self.process.stdout.readline, ""))
+        began = time.monotonic()
+        for line in iter(self.process.stdout.readline, ""):
+            self.said.append(f"{time.monotonic() - began:6.1f} s  {line}")
 
     def address(self) -> str:
         until = time.monotonic() + START_S
@@ -186,7 +189,18 @@ def wait_for_pictures(page: Page, count: int) -> list[tuple[int, int]]:
         if len(sizes) >= count:
             return sizes
         page.wait_for_timeout(200)
-    raise AssertionError(f"{len(picture_sizes(page))} pictures came, not {count}:\n{page.inner_text('body')}")
+    came = page.evaluate(
+        "[...document.images].map(i => [i.alt, i.hasAttribute('src'), i.complete, i.naturalWidth])"
+    )
+    raise AssertionError(f"not {count} pictures came, but {came}:\n{page.inner_text('body')}")
+
+
+def expect_in_view(page: Page) -> None:
+    """Expect the newest picture where its reader looks, and nothing on the page that looks like a crash."""
+    newest = page.get_by_role("article").last.get_by_role("img").last
+    expect(newest).to_be_in_viewport(ratio=0.95)
+    # With a red badge it would be called "Inspector, 1 active warning or error".
+    expect(page.get_by_role("button", name="Inspector", exact=True)).to_be_visible()
 
 
 def expect_finished(page: Page) -> None:

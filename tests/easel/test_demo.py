@@ -19,6 +19,7 @@ from tests.easel.demo_page import (
     choose_command,
     chromium,
     expect_finished,
+    expect_in_view,
     expect_text,
     look_as,
     paste_line,
@@ -65,6 +66,7 @@ def test_a_typed_prompt_forms_before_the_eyes_of_whoever_typed_it(first: Demo, p
     expect_text(page, "a red castle on green hills at night")
     (grid,) = wait_for_pictures(page, 1)
     assert grid[0] > grid[1], "--ar 3:2 is wider than high"
+    expect_in_view(page)
 
 
 def test_a_button_draws_one_of_the_grid_alone(page: Page) -> None:
@@ -73,6 +75,7 @@ def test_a_button_draws_one_of_the_grid_alone(page: Page) -> None:
     expect_finished(page)
     grid, single = wait_for_pictures(page, 2)[-2:]
     assert grid[0] > single[0], "a grid shows more than one picture"
+    expect_in_view(page)
 
 
 def test_a_refused_prompt_is_answered_in_view_and_is_no_crash(page: Page) -> None:
