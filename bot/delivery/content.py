@@ -10,6 +10,8 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from actions import readings
+from actions.derivation import Subject
+from actions.table import BY_ACTION
 from bot import components, messages
 from bot.discord_io import uploads
 from bot.discord_io.posting import OutgoingMessage
@@ -68,7 +70,8 @@ def _parent_message(session: Session, delivery: Delivery, job: Job) -> int | Non
         if message.channel_id == delivery.channel_id and message.image_id in (None, job.parent_image_id)
     ]
     by_itself = [message for message in shown if message.image_id is not None]
-    wanted = shown if job.action in (Action.VARY, Action.REMIX, Action.REROLL) else by_itself or shown
+    of_picture = BY_ACTION[Action(job.action)].subject is Subject.IMAGE
+    wanted = (by_itself or shown) if of_picture else shown
     return wanted[-1].id if wanted else None
 
 

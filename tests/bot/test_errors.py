@@ -6,6 +6,7 @@ import pytest
 
 from actions.batches import TooManyHere
 from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from actions.derivation import LoraGone, ModelGone, PictureWithheld
 from actions.downloads import NotALink, PrivateAddress, TooManyBytes, Unreachable
 from actions.image_decoding import NotAPicture, TooManyPixels
 from actions.image_prompts import SeveralPictures
@@ -13,7 +14,7 @@ from actions.outpainting import NoSquarerSize
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
 from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from actions.recall import NothingRecalled
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, UpscaleTooLarge
+from actions.upscale import NoUpscaler, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot import errors
 from bot.components.describe import OneSource
