@@ -293,7 +293,7 @@ def random_seed() -> int:
 
 
 def leading(request: GenerationRequest) -> str | None:
-    """The picture that a control would be shown: the one that led already, or that was brought to begin with."""
+    """The picture that a control would be shown: the one that led already, or that the job began with."""
     return request.source_key if request.control is None else request.control.key
 
 
