@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from actions import readings
+from actions import found_prompts
 from actions.derivation import Subject
 from actions.table import BY_ACTION
 from bot import components, messages
@@ -55,7 +55,7 @@ def read(session: Session, delivery: Delivery) -> Contents:
         deliveries.used(session, job.id),
         frozenset() if one is None else deliveries.used_of_image(session, one),
         one is not None and members.is_favorite(session, job.member_id, one),
-        readings.drawn(session, job.id),
+        found_prompts.drawn(session, job.id),
         delivery.reply_to or _parent_message(session, delivery, job),
     )
 
@@ -93,7 +93,7 @@ def pictures(backends: Backends, delivery: Delivery, contents: Contents, limit: 
 
 def _description(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> OutgoingMessage:
     job = contents.job
-    content = sentences.described(job, readings.prompts(job)) + _instead_of(delivery, job)
+    content = sentences.described(job, found_prompts.prompts(job)) + _instead_of(delivery, job)
     try:
         upload = uploads.brought(backends, job, contents.member_name, limit)
     except ImageMissing:
