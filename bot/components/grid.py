@@ -43,7 +43,7 @@ def _button(
         action.verb,
         job.id,
         number,
-        label=_(action.label).format(number=number) if action.label else None,
+        label=_(action.label).format(number=number) or None,
         emoji=action.emoji,
         used=used.has(action.action, index),
         remixed=action.remix is not None and used.has(action.remix, index),

@@ -32,7 +32,7 @@ def _button(action: ImageAction, image: Image, job: Job, *, used: bool, remixed:
     return button(
         action.verb,
         *((job.id, image.id) if action.subject is Subject.JOB else (image.id,)),
-        label=_(action.label) if action.label else None,
+        label=_(action.label) or None,
         emoji=action.emoji,
         used=used,
         remixed=remixed,

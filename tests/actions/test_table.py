@@ -13,6 +13,7 @@ from actions.table import ACTIONS, BY_ACTION, BY_VERB, ImageAction
 from bot.components.modals import SUBMITS
 from bot.components.press import HANDLERS
 from prompts.markdown import length
+from prompts.translation import _, spoken
 from storage.contract import Action
 
 GOLDEN = Path(bot.components.__file__).parents[2] / "tests/bot/custom_ids.golden"
@@ -54,7 +55,6 @@ def test_a_row_that_makes_jobs_says_so(row: ImageAction) -> None:
     assert row.begin
     assert row.history
     assert (row.scale > 1) is row.action.enlarges
-    assert 0 <= length(row.form) <= 45
     if row.remix is not None:
         assert row.form
         remixed = BY_ACTION[row.remix]
@@ -65,9 +65,12 @@ def test_a_row_that_makes_jobs_says_so(row: ImageAction) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ACTIONS if row.row is not None], ids=lambda row: row.verb)
-def test_a_button_has_a_face(row: ImageAction) -> None:
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_a_button_has_a_face_and_its_form_a_title_that_fit(row: ImageAction, locale: str) -> None:
     assert bool(row.label) is not bool(row.emoji)
-    assert length(row.label) <= 80
+    with spoken(locale):
+        assert length(_(row.label)) <= 80
+        assert length(_(row.form)) <= 45
 
 
 @pytest.mark.parametrize("row", range(5))
