@@ -66,7 +66,7 @@ def copy(tmp_path: Path) -> Path:
 
 def edits(title: str) -> Iterator[tuple[str, str, str]]:
     """Each edit of a recipe: its file, and the text that is there before and afterwards."""
-    (recipe,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", CONTRIBUTING, re.MULTILINE | re.DOTALL)
+    (recipe,) = re.findall(rf"^### {title}\n(.*?)(?=^#|\Z)", CONTRIBUTING, re.MULTILINE | re.DOTALL)
     for step in STEP.split(recipe)[1:]:
         for diff in DIFF.finditer(step):
             file = re.findall(r"`([\w./]+/[\w.]+)`", step[: diff.start()])[-1]
