@@ -113,7 +113,7 @@ def test_a_button_by_its_recipe(copy: Path) -> None:
     tests = ["tests/bot/test_new_button.py", "tests/bot/test_custom_ids.py", "tests/actions/test_table.py"]
     chosen = "new_button or handler or table"
     assert "::test_the_new_button" in run(
-        copy, "pytest", "-rA", "-p", "no:cacheprovider", "-k", chosen, *tests
+        copy, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-k", chosen, *tests
     )
 
 
