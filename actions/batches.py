@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from actions import submit
+from actions.derivation import ModelGone
 from actions.submit import SubmissionContext
-from actions.variations import ModelGone
 from prompts.parser import Parsed
 from storage import batches
 from storage.backends import Backends

@@ -1,26 +1,24 @@
-"""The request of a zoom, a pan, Make Square or a region: a picture of which part is drawn anew.
+"""Zoom, pan and Make Square: more of the scene around a picture, or beside it.
 
 Canvases say where the picture lies; whoever submits the request composes sheet and mask and adds their keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
 
-from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
 from actions import canvas as canvases
 from actions.canvas import Canvas, Direction
-from actions.variations import (
-    OF_GRIDS,
+from actions.derivation import (
     DerivedJob,
     InitImageAndMask,
+    Invocation,
     Words,
     before_upscaling,
+    in_part,
     own_model,
     shaped,
     shown,
@@ -29,9 +27,8 @@ from actions.variations import (
     words_of,
 )
 from prompts import parser
-from prompts.tokenizer import SEPARATORS
-from storage.catalog import Catalog, Size
-from storage.contract import GRID, Action, RequestChanges, Task
+from storage.catalog import Catalog, ModelEntry, Size
+from storage.contract import RequestChanges
 from storage.errors import Refused
 from storage.tables import Image, Job
 
@@ -43,25 +40,8 @@ WORDED = 0.9
 ZOOM = 2.0
 """Zoom that Custom Zoom's form begins with."""
 
-Outpainting = Literal[
-    Action.ZOOM_OUT,
-    Action.ZOOM_OUT_15X,
-    Action.MAKE_SQUARE,
-    Action.PAN_LEFT,
-    Action.PAN_RIGHT,
-    Action.PAN_UP,
-    Action.PAN_DOWN,
-]
-
-_ZOOMS = MappingProxyType({Action.ZOOM_OUT: 2.0, Action.ZOOM_OUT_15X: 1.5})
-_PANS = MappingProxyType(
-    {
-        Action.PAN_LEFT: Direction.LEFT,
-        Action.PAN_RIGHT: Direction.RIGHT,
-        Action.PAN_UP: Direction.UP,
-        Action.PAN_DOWN: Direction.DOWN,
-    }
-)
+Layout = Callable[[Size, Size, ModelEntry], Canvas]
+"""Lays a picture of the first size on a canvas; the second is the size that the words ask for."""
 
 
 class NoSquarerSize(Refused):
@@ -72,36 +52,38 @@ class NoSquarerSize(Refused):
         self.title = title
 
 
-class NoSegmenter(Refused):
-    """Nothing finds what words name in the pictures of this model; `title` is its own."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__(title)
-        self.title = title
+def zoom_out(session: Session, catalog: Catalog, asked: Invocation, *, factor: float) -> DerivedJob:
+    """Four pictures with one in the middle, `factor` times smaller."""
+    return _outpaint(session, catalog, asked, lambda size, wanted, _: canvases.zoomed(size, wanted, factor))
 
 
-def outpaint(
-    session: Session, catalog: Catalog, image_id: int, action: Outpainting, text: str | None = None
-) -> DerivedJob:
-    """Four pictures of which one is a part: more of the scene around it, or beside it.
+def pan(session: Session, catalog: Catalog, asked: Invocation, *, direction: Direction) -> DerivedJob:
+    """Four pictures with one at the edge that lies opposite to the direction."""
+    return _outpaint(session, catalog, asked, lambda size, _, entry: canvases.panned(size, entry, direction))
+
+
+def make_square(session: Session, catalog: Catalog, asked: Invocation) -> DerivedJob:
+    """Four pictures with one in the middle, of the model's squarest size.
 
     Raises:
-        NoSquarerSize: of Make Square.
+        NoSquarerSize: the picture is as square already.
     """
-    picture = shown(session, image_id)
+    return _outpaint(session, catalog, asked, _squared)
+
+
+def _squared(size: Size, _: Size, entry: ModelEntry) -> Canvas:
+    if canvases.squareness(entry.nearest_size(1.0)) <= canvases.squareness(size):
+        raise NoSquarerSize(entry.title)
+    return canvases.squared(size, entry)
+
+
+def _outpaint(session: Session, catalog: Catalog, asked: Invocation, layout: Layout) -> DerivedJob:
+    picture = shown(session, asked.picture)
     drawn_image, drawn = before_upscaling(session, *picture)
-    words = words_of(catalog, drawn, text)
-    entry = catalog[words.request.model]
-    size = (drawn_image.width, drawn_image.height)
-    if action is Action.MAKE_SQUARE:
-        if canvases.squareness(entry.nearest_size(1.0)) <= canvases.squareness(size):
-            raise NoSquarerSize(entry.title)
-        canvas = canvases.squared(size, entry)
-    elif action in _ZOOMS:
-        canvas = canvases.zoomed(size, (words.request.width, words.request.height), _ZOOMS[action])
-    else:
-        canvas = canvases.panned(size, entry, _PANS[action])
-    return _on_canvas(words, action, picture, drawn_image, canvas)
+    words = words_of(catalog, drawn, asked.text)
+    wanted = words.request.width, words.request.height
+    canvas = layout((drawn_image.width, drawn_image.height), wanted, catalog[words.request.model])
+    return _on_canvas(words, asked, picture, drawn_image, canvas)
 
 
 def custom_zoom_prompt(session: Session, image_id: int) -> str:
@@ -114,95 +96,34 @@ def custom_zoom_prompt(session: Session, image_id: int) -> str:
     return f"{shaped(unseeded(drawn), (drawn_image.width, drawn_image.height))} --zoom {ZOOM:g}"
 
 
-def custom_zoom(session: Session, catalog: Catalog, image_id: int, text: str) -> DerivedJob:
+def custom_zoom(session: Session, catalog: Catalog, asked: Invocation) -> DerivedJob:
     """Four pictures with one in the middle, of the ratio and the `--zoom` (1–2, by default 2) in the text.
 
     Raises:
         FlagError: it cannot be understood.
         NothingToDraw: the picture would fill the sheet.
     """
-    picture = shown(session, image_id)
+    picture = shown(session, asked.picture)
     drawn_image, drawn = before_upscaling(session, *picture)
     size = (drawn_image.width, drawn_image.height)
     with_installed_models(catalog, drawn)
-    parsed = parser.parse(text, catalog, own_model(catalog, drawn))
+    parsed = parser.parse(asked.text or "", catalog, own_model(catalog, drawn))
     # Elsewhere the flag has no meaning, and its writer is told.
     parsed = replace(parsed, notes=tuple(note for note in parsed.notes if note.flag != "zoom"))
     words = Words(parsed.request, parser.without(parsed.text, "zoom"), parsed)
     factor = ZOOM if parsed.zoom is None else parsed.zoom
     canvas = canvases.zoomed(size, (words.request.width, words.request.height), factor)
-    return _on_canvas(words, Action.ZOOM_CUSTOM, picture, drawn_image, canvas)
-
-
-@dataclass(frozen=True)
-class RegionSelection:
-    """Part of a picture to draw anew: all that any of these says."""
-
-    words: str = ""
-    """Things that are to be seen in it, with commas between."""
-    places: Collection[int] = ()
-    """Ninths of it, 1–9."""
-    painted: PilImage.Image | None = None
-    """A copy of it that was painted over."""
-
-
-def region(
-    session: Session, catalog: Catalog, image_id: int, text: str, where: RegionSelection
-) -> DerivedJob:
-    """Four pictures that differ from one in a region.
-
-    Composing the sheet raises what `canvases.region` and `canvases.painted_over` do.
-
-    Raises:
-        RegionEmpty: nothing says where.
-        NoSegmenter: the model cannot find what words name.
-    """
-    picture = shown(session, image_id)
-    drawn_image, drawn = before_upscaling(session, *picture)
-    words = words_of(catalog, drawn, text)
-    size = (drawn_image.width, drawn_image.height)
-    changes: RequestChanges = {
-        **_drawn_anew(drawn_image, size),
-        "mask_words": where.words.strip(f" {SEPARATORS}"),
-    }
-    entry = catalog[words.request.model]
-    if not (changes["mask_words"] or where.places or where.painted is not None):
-        raise canvases.RegionEmpty(finds=entry.segmenter is not None)
-    if changes["mask_words"]:
-        if entry.segmenter is None:
-            raise NoSegmenter(entry.title)
-        if not where.places and where.painted is None:
-            # The worker alone can find it: there is no mask yet.
-            return words.derived(Action.VARY_REGION, picture, {**changes, "task": Task.INPAINTING})
-
-    def compose(original: PilImage.Image) -> tuple[None, PilImage.Image]:
-        differs = None if where.painted is None else canvases.painted_over(original, where.painted)
-        return None, canvases.region(size, where.places, differs)
-
-    return words.derived(Action.VARY_REGION, picture, changes, InitImageAndMask(picture[0].key, compose))
+    return _on_canvas(words, asked, picture, drawn_image, canvas)
 
 
 def _on_canvas(
-    words: Words, action: Action, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
+    words: Words, asked: Invocation, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
 ) -> DerivedJob:
     continues = words.request.prompt == picture[1].request["prompt"]
     changes: RequestChanges = {
-        **_drawn_anew(drawn, canvas.size),
+        **in_part(drawn, canvas.size),
         "strength": CONTINUED if continues else WORDED,
         "continues": continues,
         "tile": False,
     }
-    return words.derived(action, picture, changes, InitImageAndMask(drawn.key, canvas.compose))
-
-
-def _drawn_anew(drawn: Image, size: Size) -> RequestChanges:
-    """Part of a picture is drawn, and the rest of it stays; whoever composes the sheet adds its keys."""
-    return {
-        **OF_GRIDS,
-        "task": Task.IMAGE_TO_IMAGE,
-        "parent_image_id": drawn.id,
-        "num_images_per_prompt": GRID,
-        "width": size[0],
-        "height": size[1],
-        "stop": 100,
-    }
+    return words.derived(asked, picture, changes, InitImageAndMask(drawn.key, canvas.compose))

@@ -13,10 +13,10 @@ from typing import Protocol, Self
 
 from sqlalchemy.orm import Session
 
-from actions import image_prompts, permissions, policy, variations, word_filter
+from actions import derivation, image_prompts, permissions, policy, word_filter
+from actions.derivation import Cell, DerivedJob, InitImageAndMask
 from actions.image_decoding import stored
 from actions.permissions import Channel
-from actions.variations import Cell, DerivedJob, InitImageAndMask
 from prompts import parser
 from prompts.tokenizer import tokenize
 from storage import deliveries, jobs, pictures, submissions, takedowns
@@ -251,7 +251,7 @@ async def pick(backends: Backends, wish: SubmissionContext, picture: Cell | int)
     guild_id = wish.address.guild_id
 
     def allowed(session: Session) -> tuple[Image, Job]:
-        image, job = variations.shown(session, picture)
+        image, job = derivation.shown(session, picture)
         policy.check_asked(session, wish.member_id, guild_id)
         policy.check_shown(session, job, wish.member_id, guild_id, [image.id])
         return image, job

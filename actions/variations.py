@@ -1,246 +1,39 @@
-"""The request of a re-roll, a variation or an upscale, from its parent's; `redrawn.py` has zooms and regions.
-
-Where a member has changed the prompt (Remix), `text` is the new one; None leaves it as it is. It is read
-without the member's settings, which are written out in the parent's prompt already.
-"""
+"""Re-rolls of a prompt, and variations of a picture."""
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Final, Literal
-
-from PIL import Image as PilImage
 from sqlalchemy.orm import Session
 
-from actions.image_prompts import Keys, known
-from prompts import parser, request_builder
-from prompts.parser import BY_NAME, FlagError, FlagProblem, Note, NoteKind, Problem
-from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
-from storage import jobs
-from storage.catalog import Catalog, Size
-from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Role, Task
-from storage.errors import NoSuchImage, Refused
-from storage.tables import Image, Job
-
-LARGEST_SIDE = 4096
-"""Pixels that an upscaled picture may have on a side."""
-
-CREATIVITY = 0.3
-"""Strength of Upscale (Creative): diffusers' img2img strength."""
-
-Variation = Literal[Action.VARY, Action.VARY_SUBTLE, Action.VARY_STRONG]
-Upscaling = Literal[Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE]
-Compose = Callable[[PilImage.Image], tuple[PilImage.Image | None, PilImage.Image]]
-
-_REMIXES = MappingProxyType(
-    {
-        Action.VARY: Action.REMIX,
-        Action.VARY_SUBTLE: Action.REMIX_SUBTLE,
-        Action.VARY_STRONG: Action.REMIX_STRONG,
-        Action.VARY_REGION: Action.REMIX_REGION,
-    }
+from actions.derivation import (
+    OF_GRIDS,
+    DerivedJob,
+    Invocation,
+    before_upscaling,
+    drawn_job,
+    leading,
+    request_of,
+    shown,
+    words_of,
 )
-_WITHOUT_SOURCE: Final[RequestChanges] = {
-    "source_key": None,
-    "mask_key": None,
-    "mask_words": "",
-    "continues": False,
-    "scale": 1,
-    "creativity": 0.0,
-    "strength": 1.0,
-    "control": None,
-}
-OF_GRIDS: Final[RequestChanges] = {"chaos": 0, "sameseed": False}
-"""Fields that spread or join the pictures of a first grid, and mean nothing for what is made of one
-picture.
-"""
+from prompts.parser import FlagError, FlagProblem, Problem
+from storage.catalog import Catalog
+from storage.contract import GRID, GenerationRequest, RequestChanges, Role, Task
 
 
-class PictureWithheld(Refused):
-    """Nothing is made of a picture that the safety check keeps."""
-
-
-class ModelGone(Refused):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class LoraGone(Refused):
-    """A LoRA that drew the picture is not in the catalog any more."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class SteeringGone(Refused):
-    """The model reads no such pictures any more as steered this one."""
-
-
-class NoUpscaler(Refused):
-    """The catalog names nothing that enlarges this model's pictures."""
-
-
-class UpscaleTooLarge(Refused):
-    """Pixels that the upscaled picture would have, and may have on a side."""
-
-    def __init__(self, width: int, height: int, limit: int = LARGEST_SIDE) -> None:
-        super().__init__(f"{width}x{height}")
-        self.width, self.height, self.limit = width, height, limit
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A picture by its place in a grid; `index` counts from 0."""
-
-    job_id: int
-    index: int
-
-
-@dataclass(frozen=True)
-class InitImageAndMask:
-    """Source and mask to compose of a stored picture (`key`) before the job can be drawn.
-
-    Without a source of its own the job begins with its parent picture.
-    """
-
-    key: str
-    compose: Compose
-
-
-@dataclass(frozen=True)
-class DerivedJob:
-    action: Action
-    text: str
-    request: GenerationRequest
-    parent_job_id: int
-    parent_image_id: int | None = None
-    parent_index: int | None = None
-    sheet: InitImageAndMask | None = None
-    parsed: parser.Parsed | None = None
-    """A changed prompt as it was understood."""
-    known: Keys = field(default_factory=dict)
-    """Pictures that the parent's prompt linked to, as the changed one may too."""
-
-
-@dataclass(frozen=True)
-class Words:
-    """Request and text of a derived job: the parent's words with another seed, or the member's own."""
-
-    request: GenerationRequest
-    text: str
-    parsed: parser.Parsed | None = None
-    known: Keys = field(default_factory=dict)
-    before: str = ""
-    """The parent's prompt, where this is a changed one."""
-
-    def action(self, action: Action) -> Action:
-        return action if self.parsed is None else _REMIXES.get(action, action)
-
-    def derived(
-        self,
-        action: Action,
-        picture: tuple[Image, Job],
-        changes: RequestChanges,
-        sheet: InitImageAndMask | None = None,
-    ) -> DerivedJob:
-        """A job about a picture whose request differs by `changes`; what the parent began with is gone."""
-        image, job = picture
-        whole: RequestChanges = {**_WITHOUT_SOURCE, **changes}
-        request = self.request.changed(**whole)
-        true = self.of_shape((request.width, request.height))
-        return DerivedJob(
-            self.action(action),
-            true.text,
-            request,
-            job.id,
-            image.id,
-            image.index,
-            sheet,
-            true.parsed,
-            self.known,
-        )
-
-    def of_shape(self, size: Size) -> Words:
-        """The words of what is drawn in this size: their `--ar` says so, and no note says another."""
-        asked = self.request.width, self.request.height
-        if asked[0] * size[1] == asked[1] * size[0]:
-            return self
-        text = shaped(self.text, size)
-        if self.parsed is None:
-            return replace(self, text=text)
-        notes = tuple(note for note in self.parsed.notes if note.kind is not NoteKind.SNAPPED)
-        typed = _ratios(self.text)
-        if typed and typed != _ratios(self.before):
-            notes += (Note(NoteKind.SHAPE_FIXED, typed[-1].name, request_builder.shape(*size)),)
-        return replace(self, text=text, parsed=replace(self.parsed, notes=notes))
-
-
-def _ratios(text: str) -> list[TypedFlag]:
-    return [flag for flag in tokenize(text).flags if flag.name in BY_NAME["ar"].names]
-
-
-def shaped(text: str, size: Size) -> str:
-    """The prompt with the ratio of this size."""
-    divided = tokenize(parser.without(text, "ar"))
-    shared = math.gcd(*size)
-    ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
-    return str(TokenizedPrompt(divided.text, (*divided.flags, ratio)))
-
-
-def shown(session: Session, picture: Cell | int) -> tuple[Image, Job]:
-    """A picture that members may see, by its place in a grid or its id, and its job.
-
-    Raises:
-        NoSuchJob, NoSuchImage, PictureWithheld
-    """
-    if isinstance(picture, Cell):
-        job = jobs.get(session, picture.job_id)
-        found = [image for image in jobs.images_of(session, job.id) if image.index == picture.index]
-        if not found:
-            raise NoSuchImage(picture.job_id)
-        image = found[0]
-    else:
-        image, job = jobs.image(session, picture)
-    if image.withheld:
-        raise PictureWithheld
-    return image, job
-
-
-def prompt_of(session: Session, *, job_id: int | None = None, picture: Cell | int | None = None) -> str:
-    """The words that a member may change (Remix) before more is made of a job or a picture.
-
-    Raises:
-        NoSuchJob, NoSuchImage, PictureWithheld
-    """
-    if picture is not None:
-        _, drawn = before_upscaling(session, *shown(session, picture))
-        return unseeded(drawn)
-    assert job_id is not None
-    return unseeded(_drawn_job(session, job_id))
-
-
-def reroll(
-    session: Session, catalog: Catalog, job_id: int, image_id: int | None = None, text: str | None = None
-) -> DerivedJob:
-    """The same wish with another seed. Of an upscaled picture, what is drawn again is the picture itself."""
-    job = _drawn_job(session, job_id)
-    words = words_of(catalog, job, text)
+def reroll(session: Session, catalog: Catalog, asked: Invocation) -> DerivedJob:
+    """The same prompt with another seed: of an upscaled picture, the one that drew it."""
+    job = drawn_job(session, asked.id)
+    words = words_of(catalog, job, asked.text)
     request = words.request
     if words.parsed is not None:
-        request = _begun_alike(request, _request(job), words.text)
+        request = _begun_alike(request, request_of(job), words.text)
         words = words.of_shape((request.width, request.height))
     return DerivedJob(
-        Action.REROLL,
+        asked.action,
         words.text,
         request,
         job.id,
-        image_id,
+        asked.n,
         job.parent_index,
         parsed=words.parsed,
         known=words.known,
@@ -263,38 +56,25 @@ def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str)
     if kept.task is not Task.TEXT_TO_IMAGE:
         changes |= {"width": kept.width, "height": kept.height}
     if request.control is not None:
-        leading = _leading(kept)
-        if leading is None:
+        led_by = leading(kept)
+        if led_by is None:
             raise FlagError([FlagProblem(Problem.NO_PICTURE, "control")], echo)
-        changes["control"] = request.control.showing(leading)
+        changes["control"] = request.control.showing(led_by)
         if kept.control is None:
             changes |= {"task": Task.TEXT_TO_IMAGE, "source_key": None}
     return request.changed(**changes)
 
 
-def _leading(request: GenerationRequest) -> str | None:
-    """What a control would be shown: the picture that led already, or that was brought to begin with."""
-    return request.source_key if request.control is None else request.control.key
-
-
-def vary(
-    session: Session,
-    catalog: Catalog,
-    picture: Cell | int,
-    action: Variation,
-    text: str | None = None,
-    *,
-    subtle: bool = False,
-) -> DerivedJob:
+def vary(session: Session, catalog: Catalog, asked: Invocation, *, subtle: bool | None = None) -> DerivedJob:
     """Four pictures near one, at the size it was drawn in or that changed words ask for.
 
-    `subtle` is a member's setting for V1–V4.
+    `subtle` says how near; None leaves that to the member's settings.
     """
-    image, job = shown(session, picture)
-    drawn_image, drawn = before_upscaling(session, image, job)
-    words = words_of(catalog, drawn, text)
+    picture = shown(session, asked.picture)
+    drawn_image, drawn = before_upscaling(session, *picture)
+    words = words_of(catalog, drawn, asked.text)
     entry = catalog[words.request.model]
-    near = subtle or action is Action.VARY_SUBTLE
+    near = asked.subtle if subtle is None else subtle
     changes: RequestChanges = {
         **OF_GRIDS,
         "task": Task.IMAGE_TO_IMAGE,
@@ -302,100 +82,4 @@ def vary(
         "num_images_per_prompt": GRID,
         "strength": entry.strength_subtle if near else entry.strength_strong,
     }
-    return words.derived(action, (image, job), changes)
-
-
-def upscale(session: Session, catalog: Catalog, picture: Cell | int, action: Upscaling) -> DerivedJob:
-    """One picture, enlarged.
-
-    Raises:
-        NoUpscaler: the model has none.
-        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
-        TooLarge: beyond LARGEST_SIDE.
-    """
-    image, job = shown(session, picture)
-    scale: Literal[2, 4] = 4 if action is Action.UPSCALE_4X else 2
-    width, height = image.width * scale, image.height * scale
-    if max(width, height) > LARGEST_SIDE:
-        raise UpscaleTooLarge(width, height)
-    request = with_installed_models(catalog, job, redrawn=action is Action.UPSCALE_CREATIVE)
-    if catalog[request.model].upscaler is None:
-        raise NoUpscaler
-    changes: RequestChanges = {
-        "task": Task.UPSCALE,
-        "parent_image_id": image.id,
-        "seed": image.seed,
-        "num_images_per_prompt": 1,
-        "references": (),
-        "width": width,
-        "height": height,
-        "scale": scale,
-        "creativity": CREATIVITY if action is Action.UPSCALE_CREATIVE else 0.0,
-    }
-    return Words(request, job.text).derived(action, (image, job), changes)
-
-
-def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
-    """The job's words with another seed, or the changed ones in their place.
-
-    Raises:
-        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
-        FlagError: the changed ones cannot be understood.
-    """
-    request, before = with_installed_models(catalog, job), unseeded(job)
-    if text is None or clean(text) == clean(before):
-        return Words(request.changed(seed=_random_seed()), before)
-    parsed = parser.parse(text, catalog, own_model(catalog, job), attached=_leading(request) is not None)
-    return Words(parsed.request, parsed.text, parsed, known(request), before)
-
-
-def own_model(catalog: Catalog, job: Job) -> parser.Preferences:
-    """Changed words stay with the model that drew the picture, unless they name another."""
-    return parser.Preferences(model=None if job.model == catalog.default else job.model)
-
-
-def _drawn_job(session: Session, job_id: int) -> Job:
-    """The job, or what was drawn before it was enlarged."""
-    job = jobs.get(session, job_id)
-    while _request(job).task is Task.UPSCALE and job.parent_job_id is not None:
-        job = jobs.get(session, job.parent_job_id)
-    return job
-
-
-def _request(job: Job) -> GenerationRequest:
-    return GenerationRequest.model_validate(job.request)
-
-
-def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -> GenerationRequest:
-    """The job's request, where its model can still be asked, and if it is `redrawn` all that changes it too.
-
-    Raises:
-        ModelGone, LoraGone, SteeringGone
-    """
-    request = _request(job)
-    if request.model not in catalog.models:
-        raise ModelGone(request.model)
-    entry = catalog[request.model]
-    gone = [lora.name for lora in request.loras if lora.name not in entry.loras]
-    if redrawn and gone:
-        raise LoraGone(gone[0])
-    unread = any(reference.role not in entry.adapters for reference in request.references)
-    if redrawn and (unread or (request.control is not None and request.control.kind not in entry.controls)):
-        raise SteeringGone
-    return request
-
-
-def before_upscaling(session: Session, image: Image, job: Job) -> tuple[Image, Job]:
-    """The picture as it was drawn: the same as an upscaled one, and of a size that the model draws."""
-    while (request := _request(job)).task is Task.UPSCALE and request.parent_image_id is not None:
-        image, job = jobs.image(session, request.parent_image_id)
-    return image, job
-
-
-def unseeded(job: Job) -> str:
-    """The parent's prompt without its seed, which does not hold for the new pictures."""
-    return parser.without(job.text, *parser.SEED_FLAGS)
-
-
-def _random_seed() -> int:
-    return random.SystemRandom().randrange(SEED_SPACE)
+    return words.derived(asked, picture, changes)

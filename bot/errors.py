@@ -9,16 +9,21 @@ from typing import Any
 from discord import app_commands
 
 from actions.batches import TooManyHere
+from actions.blend import DuplicateImages
 from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from actions.derivation import LoraGone, ModelGone, PictureWithheld, SteeringGone
+from actions.describe import NoDescriber
 from actions.downloads import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.found_prompts import NoWords
 from actions.image_decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
 from actions.image_prompts import SeveralPictures
-from actions.outpainting import NoSegmenter, NoSquarerSize
+from actions.outpainting import NoSquarerSize
 from actions.painted_masks import NoOriginal
 from actions.permissions import MissingPermissions, NotAgeRestricted
-from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from actions.recall import NothingRecalled
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, SteeringGone, UpscaleTooLarge
+from actions.region import NoSegmenter
+from actions.shorten import NothingKnown, NotShortened, TooShort
+from actions.upscale import NoUpscaler, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot.command_options import NotAccepted, NotResolved
 from bot.components.describe import OneSource

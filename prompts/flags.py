@@ -42,6 +42,8 @@ class Flag:
     """Flags of one group decide the same, so only one of them can hold."""
     default: str | Callable[[ModelEntry], str | None] | None = None
     """The value that changes nothing; None where leaving the flag out is the only way to that."""
+    field: str | None = None
+    """Field of the request that takes the value as it is; others are in `request_builder`."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,9 +87,21 @@ FLAGS: tuple[Flag, ...] = (
         group="raw",
     ),
     Flag(
-        "chaos", Whole(0, 100), N_("how different the four pictures are from each other"), ("c",), default="0"
+        "chaos",
+        Whole(0, 100),
+        N_("how different the four pictures are from each other"),
+        ("c",),
+        default="0",
+        field="chaos",
     ),
-    Flag("weird", Whole(0, 3000), N_("how far the pictures stray from the ordinary"), ("w",), default="0"),
+    Flag(
+        "weird",
+        Whole(0, 3000),
+        N_("how far the pictures stray from the ordinary"),
+        ("w",),
+        default="0",
+        field="weird",
+    ),
     Flag(
         "seed",
         Whole(0, SEED_SPACE - 1),
@@ -124,9 +138,18 @@ FLAGS: tuple[Flag, ...] = (
         default=lambda entry: entry.scheduler,
     ),
     Flag(
-        "stop", Whole(10, 100), N_("ends the drawing at this percentage, for a softer picture"), default="100"
+        "stop",
+        Whole(10, 100),
+        N_("ends the drawing at this percentage, for a softer picture"),
+        default="100",
+        field="stop",
     ),
-    Flag("tile", Nothing(), N_("a picture whose opposite edges meet, to be laid out as a pattern")),
+    Flag(
+        "tile",
+        Nothing(),
+        N_("a picture whose opposite edges meet, to be laid out as a pattern"),
+        field="tile",
+    ),
     Flag("iw", Number(0, 3), N_("how much the picture before the text weighs"), default="1"),
     Flag("sref", Styles(), N_("a style by its code or by a picture; `random` draws one"), repeats=True),
     Flag("sw", Whole(0, 1000), N_("how strong the style of `--sref` is"), default="100"),
@@ -183,7 +206,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("turbo", Nothing(), N_("this job before your others"), group="speed"),
     Flag("public", Nothing(), N_("everybody here may see this job"), group="visibility"),
     Flag("stealth", Nothing(), N_("only you and moderators see this job"), group="visibility"),
-    Flag("video", Nothing(also="1"), N_("a movie of the forming pictures; ✉️ sends it")),
+    Flag("video", Nothing(also="1"), N_("a movie of the forming pictures; ✉️ sends it"), field="video"),
     _noted("edit", Edit(), "changes pictures by an instruction; read as pictures in front of the text"),
     _noted("p profile", Codes(0, MANY), "a member's taste, learnt from ratings"),
     _noted("exp", Number(0, 100), "experimental aesthetics"),

@@ -86,15 +86,16 @@ def request_of(
         stylize=values.get("stylize", 0 if _is_raw(values) else entry.stylize),
         style_words=looks if look_weight else "",
         style_weight=look_weight,
-        chaos=values.get("chaos", 0),
-        weird=values.get("weird", 0),
-        stop=values.get("stop", 100),
-        tile="tile" in values,
-        video="video" in values,
         loras=_loras(values.get("lora", ())),
         control=values.get("control"),
         upscaler=_upscaler(values.get("upscaler"), entry),
+        **_taken_as_they_are(values),
     )
+
+
+def _taken_as_they_are(values: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: BY_NAME[name].field for name in values}
+    return {field: values[name] for name, field in fields.items() if field is not None}
 
 
 def _loras(typed: Iterable[Lora]) -> tuple[Lora, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from prompts import near_flags, request_builder, style_codes, weights
+from prompts.flags import FLAGS
 from prompts.normalizer import settled
 from prompts.permutations import permutations
 from prompts.tokenizer import DASHES, TokenizedPrompt, TypedFlag, tokenize
@@ -113,9 +114,13 @@ def _looks(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
 
 
 def _others(request: GenerationRequest) -> list[TypedFlag]:
-    numbers = (("chaos", request.chaos, 0), ("weird", request.weird, 0), ("stop", request.stop, 100))
-    flags = [TypedFlag(name, str(number)) for name, number, neutral in numbers if number != neutral]
-    flags += [TypedFlag(name) for name in ("tile", "video") if getattr(request, name)]
+    flags = []
+    for flag in FLAGS:
+        if flag.field is None:
+            continue
+        value = getattr(request, flag.field)
+        if value != GenerationRequest.model_fields[flag.field].default:
+            flags.append(TypedFlag(flag.name, "" if value is True else str(value)))
     if request.upscaler is not None:
         flags.append(TypedFlag("upscaler", request.upscaler))
     return flags

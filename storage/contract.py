@@ -104,6 +104,10 @@ class Action(StrEnum):
     DESCRIBE = "describe"
     SHORTEN = "shorten"
 
+    @property
+    def enlarges(self) -> bool:
+        return self.value.startswith("upscale")
+
 
 class Speed(StrEnum):
     """In which of its member's queues a job waits."""

@@ -43,11 +43,16 @@ HOLD_MS = 10_000
 class Used:
     """Buttons of a grid that were pressed already; indexes count from 0."""
 
-    picked: frozenset[int]
-    varied: frozenset[int]
-    rerolled: bool
-    remixed: frozenset[int] = frozenset()
-    """Varied with other words."""
+    picked: frozenset[int] = frozenset()
+    """Pictures taken out of it (U)."""
+    made: frozenset[tuple[Action, int | None]] = frozenset()
+    """Jobs made of it: each one's action, and the picture that it is about."""
+
+    def has(self, action: Action | None, index: int | None) -> bool:
+        """True if the button of an action (None for U) was pressed for a picture, or (None) for the grid."""
+        if action is None:
+            return index in self.picked
+        return any(made == action and index in (None, of) for made, of in self.made)
 
 
 def request_single(session: Session, address: Address, *, image_id: int, once: str) -> Delivery:
@@ -351,16 +356,7 @@ def used(session: Session, job_id: int) -> Used:
     children = session.execute(
         select(Job.action, Job.parent_index).where(Job.parent_job_id == job_id).distinct()
     ).all()
-
-    def indexes(of: Action) -> frozenset[int]:
-        return frozenset(index for action, index in children if action == of and index is not None)
-
-    return Used(
-        picked=frozenset(picks),
-        varied=indexes(Action.VARY),
-        rerolled=any(action == Action.REROLL for action, _ in children),
-        remixed=indexes(Action.REMIX),
-    )
+    return Used(frozenset(picks), frozenset((Action(action), index) for action, index in children))
 
 
 def used_of_image(session: Session, image_id: int) -> frozenset[Action]:

@@ -15,7 +15,7 @@ from storage.database import now
 from storage.images import COMPOSED
 from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Message
 
-_ENLARGEMENTS = (Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE)
+_ENLARGEMENTS = [action for action in Action if action.enlarges]
 """What shows the same picture: what is drawn around such a copy is drawn around the picture itself."""
 
 

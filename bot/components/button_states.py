@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import discord
 from sqlalchemy.orm import Session
 
+from actions.derivation import Subject
+from actions.table import BY_VERB
 from bot.components.custom_ids import CustomId
 from bot.components.grid import grid
 from bot.components.press import Interaction
@@ -23,7 +25,7 @@ from storage.tables import Image, Job
 
 @dataclass(frozen=True)
 class GridState:
-    """A grid's; two are equal when their buttons are."""
+    """A grid's; the buttons of two equal ones are equal."""
 
     job: Job = field(compare=False)
     images: Sequence[Image] = field(compare=False)
@@ -42,7 +44,7 @@ class GridState:
 
 @dataclass(frozen=True)
 class SingleState:
-    """A single picture's; two are equal when their buttons are."""
+    """A single picture's; the buttons of two equal ones are equal."""
 
     image: Image = field(compare=False)
     job: Job = field(compare=False)
@@ -69,16 +71,18 @@ State = GridState | SingleState
 def state_of(session: Session, custom_id: CustomId) -> State:
     """The buttons of the message to which a button, or the form that it opens, belongs.
 
-    U and V carry the grid's job; 🔄 below a single picture has that picture as its `n`; all others carry it
-    as their id.
+    What their numbers say is their action's `subject`; forms, which are no action's, carry an image's id.
 
     Raises:
         NoSuchJob, NoSuchImage: what it shows is gone.
     """
-    verb, n = custom_id.verb, custom_id.n
-    if verb in {"u", "v"} or (verb == "r" and n is None):
-        return GridState.read(session, custom_id.id)
-    return SingleState.read(session, custom_id.id if n is None else n)
+    action = BY_VERB.get(custom_id.verb)
+    match Subject.IMAGE if action is None else action.subject:
+        case Subject.CELL:
+            return GridState.read(session, custom_id.id)
+        case Subject.JOB if custom_id.n is None:
+            return GridState.read(session, custom_id.id)
+    return SingleState.read(session, custom_id.id if custom_id.n is None else custom_id.n)
 
 
 async def buttons_of_message(

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import discord
 
-from actions import readings, submit
+import actions.blend
+import actions.describe
+from actions import submit
+from actions.describe import Brought, all_prompts, describe_again
 from actions.downloads import File
 from actions.input_images import InputImages
-from actions.readings import Brought
 from actions.submit import SubmittedJob
 from bot.components import embedded_commands, imagine
 from bot.components.image_actions import announce
@@ -62,7 +64,7 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
         await submit.check_asker(backends, wish)
         async with InputImages(backends, wish.member_id) as arrivals:
             (brought,) = await _brought(arrivals, [given])
-            return await readings.describe(backends, wish, brought), brought
+            return await actions.describe.describe(backends, wish, brought), brought
 
     asked, brought = await defer_if_slow(interaction, work())
     await announce(interaction, asked)
@@ -82,7 +84,7 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
         await submit.check_asker(backends, wish)
         async with InputImages(backends, wish.member_id) as arrivals:
             brought = await _brought(arrivals, [AttachedFile(image) for image in images])
-            return await readings.blend(backends, wish, brought, dimensions)
+            return await actions.blend.blend(backends, wish, brought, dimensions)
 
     await announce(interaction, await defer_if_slow(interaction, work()))
 
@@ -109,12 +111,12 @@ def _press(pressed: Pressed) -> str:
 @on_press("dr")
 async def _again(pressed: Pressed) -> None:
     wish = context_of(pressed.interaction, _press(pressed))
-    work = readings.describe_again(pressed.backends, wish, pressed.id)
+    work = describe_again(pressed.backends, wish, pressed.id)
     await announce(pressed.interaction, await defer_if_slow(pressed.interaction, work))
 
 
 @on_press("da")
 async def _imagine_all(pressed: Pressed) -> None:
     member_id = pressed.interaction.user.id
-    work = pressed.backends.database.read(readings.all_prompts, pressed.id, member_id)
+    work = pressed.backends.database.read(all_prompts, pressed.id, member_id)
     await imagine.imagine(pressed.interaction, await defer_if_slow(pressed.interaction, work))

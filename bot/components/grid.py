@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.components.press import button
+from actions.derivation import Subject
+from actions.table import ACTIONS, ImageAction
+from bot.components.press import Press, button
+from prompts.translation import _
 from storage.contract import GenerationRequest
 from storage.deliveries import Used
 from storage.tables import Image, Job
@@ -21,21 +24,29 @@ def grid(job: Job, images: Sequence[Image], used: Used) -> discord.ui.View:
     shown = {image.index for image in images if not image.withheld}
     count = GenerationRequest.model_validate(job.request).num_images_per_prompt
     view = discord.ui.View(timeout=None)
-    rows = (("u", "U", used.picked, frozenset[int]()), ("v", "V", used.varied, used.remixed))
-    for row, (verb, letter, done, remixed) in enumerate(rows):
-        for index in range(count):
-            view.add_item(
-                button(
-                    verb,
-                    job.id,
-                    index + 1,
-                    label=f"{letter}{index + 1}",
-                    used=index in done,
-                    remixed=index in remixed,
-                    disabled=index not in shown,
-                    row=row,
-                )
-            )
-        if verb == "u":
-            view.add_item(button("r", job.id, emoji="🔄", used=used.rerolled, row=row))
+    for action in ACTIONS:
+        if action.grid_row is not None and action.subject is Subject.JOB:
+            view.add_item(_button(action, job, used))
+        elif action.grid_row is not None:
+            for index in range(count):
+                view.add_item(_button(action, job, used, index, disabled=index not in shown))
     return view
+
+
+def _button(
+    action: ImageAction, job: Job, used: Used, index: int | None = None, *, disabled: bool = False
+) -> Press:
+    """`index` is the cell's that the button is about, from 0; None for one about the whole grid."""
+    assert action.verb is not None
+    number = None if index is None else index + 1
+    return button(
+        action.verb,
+        job.id,
+        number,
+        label=_(action.label).format(number=number) or None,
+        emoji=action.emoji,
+        used=used.has(action.action, index),
+        remixed=action.remix is not None and used.has(action.remix, index),
+        disabled=disabled,
+        row=action.grid_row,
+    )

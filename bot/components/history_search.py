@@ -18,7 +18,7 @@ WORDS_LENGTH = 50
 GRIDS, UPSCALES = "grids", "upscales"
 KINDS = (GRIDS, UPSCALES)
 DAYS = (1, 7, 30)
-_UPSCALES = frozenset(action for action in Action if action.value.startswith("upscale"))
+_UPSCALES = frozenset(action for action in Action if action.enlarges)
 _ACTIONS = {GRIDS: frozenset(Action) - _UPSCALES, UPSCALES: _UPSCALES}
 _MODEL_BITS = 32
 

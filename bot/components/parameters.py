@@ -7,7 +7,7 @@ import io
 import discord
 from sqlalchemy.orm import Session
 
-from actions import variations
+from actions import derivation
 from actions.submit import FoundPrompt
 from bot.components.imagine import imagine
 from bot.components.modals import PROMPT, Form, SubmittedForm, imagine_form, on_submit, open_form
@@ -61,7 +61,7 @@ async def _run(form: SubmittedForm) -> None:
     """The words are drawn as they stand: its member's settings were written out in them the first time."""
     interaction, backends = form.interaction, form.backends
     job = await defer_if_slow(interaction, backends.database.read(jobs.seen, form.id, interaction.user.id))
-    model = variations.own_model(backends.catalog, job)
+    model = derivation.own_model(backends.catalog, job)
     n = form.custom_id.n
     if n is None:
         await imagine(interaction, form.text(PROMPT), preferences=model)

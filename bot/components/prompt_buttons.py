@@ -9,7 +9,7 @@ from typing import Any
 import discord
 from sqlalchemy.orm import Session
 
-from actions import readings, submit
+from actions import found_prompts, submit
 from actions.submit import FoundPrompt
 from bot.components.custom_ids import CustomId, parse
 from bot.components.image_actions import announce
@@ -36,7 +36,7 @@ def numbers(verb: str, job: Job, drawn: Mapping[int, bool], row: int | None = No
             remixed=drawn.get(index, False),
             row=row,
         )
-        for index in range(len(readings.prompts(job)))
+        for index in range(len(found_prompts.prompts(job)))
     ]
 
 
@@ -46,7 +46,7 @@ async def _draw(pressed: Pressed) -> None:
     found = FoundPrompt(pressed.id, pressed.n - 1)
 
     def read(session: Session) -> str | Form:
-        text = readings.prompt(session, found, member_id)
+        text = found_prompts.prompt(session, found, member_id)
         member = session.get(Member, member_id)
         remix = member is not None and member.settings.get("remix")
         return imagine_form(found.job_id, text, pressed.n) if remix else text
@@ -72,7 +72,7 @@ async def colour_numbers(interaction: Interaction, job_id: int) -> None:
 
 async def _coloured(interaction: Interaction, job_id: int) -> discord.ui.View | discord.ui.LayoutView:
     """The message's own buttons, since only their colours are another."""
-    drawn = await host(interaction).backends.database.read(readings.drawn, job_id)
+    drawn = await host(interaction).backends.database.read(found_prompts.drawn, job_id)
     assert interaction.message is not None
     layout = interaction.message.flags.components_v2
     view: Any = (discord.ui.LayoutView if layout else discord.ui.View).from_message(interaction.message)

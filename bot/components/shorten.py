@@ -7,8 +7,9 @@ from typing import Any
 
 import discord
 
-from actions import readings
-from actions.readings import NothingKnown
+import actions.shorten
+from actions import found_prompts
+from actions.shorten import NothingKnown, weights, weights_of
 from bot.components.image_actions import announce
 from bot.components.press import Interaction, Pressed, button, host, on_press
 from bot.components.prompt_buttons import numbers
@@ -22,10 +23,10 @@ from storage.tables import Job
 
 def shortened(job: Job, drawn: Mapping[int, bool], note: str = "") -> discord.ui.LayoutView:
     """The whole answer; `note` is said at its end. `drawn` as in `described`."""
-    found = readings.prompts(job)
+    found = found_prompts.prompts(job)
     view = discord.ui.LayoutView(timeout=None)
     box: discord.ui.Container[Any] = discord.ui.Container()
-    tokens = pictures.important_tokens(job, readings.weights_of(job))
+    tokens = pictures.important_tokens(job, weights_of(job))
     box.add_item(discord.ui.TextDisplay(tokens))
     box.add_item(discord.ui.TextDisplay(pictures.shortened(found) + note))
     if found:
@@ -41,7 +42,7 @@ async def shorten(interaction: Interaction, prompt: str) -> None:
     Raises:
         Refused: any of its kinds but NothingKnown; nothing was written, nothing answered.
     """
-    work = readings.shorten(host(interaction).backends, context_of(interaction), prompt)
+    work = actions.shorten.shorten(host(interaction).backends, context_of(interaction), prompt)
     try:
         asked = await defer_if_slow(interaction, work)
     except NothingKnown as refused:
@@ -54,6 +55,6 @@ async def shorten(interaction: Interaction, prompt: str) -> None:
 @on_press("sd")
 async def _details(pressed: Pressed) -> None:
     member_id = pressed.interaction.user.id
-    work = pressed.backends.database.read(readings.weights, pressed.id, member_id)
-    weights = await defer_if_slow(pressed.interaction, work, ephemeral=True)
-    await respond(pressed.interaction, pictures.details(weights), ephemeral=True)
+    work = pressed.backends.database.read(weights, pressed.id, member_id)
+    weighed = await defer_if_slow(pressed.interaction, work, ephemeral=True)
+    await respond(pressed.interaction, pictures.details(weighed), ephemeral=True)

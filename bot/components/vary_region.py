@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import discord
 from sqlalchemy.orm import Session
 
-from actions import downloads, outpainting, submit, variations
+from actions import downloads, region, submit
+from actions.derivation import prompt_of
 from actions.input_images import InputImages
-from actions.outpainting import RegionSelection
+from actions.region import RegionSelection
 from actions.submit import SubmittedJob
+from actions.table import BY_ACTION
 from bot.components.custom_ids import CustomId
 from bot.components.image_actions import begin
 from bot.components.modals import PROMPT, Form, SubmittedForm, field, on_submit, open_form
@@ -22,8 +25,11 @@ from bot.messages import forms
 from prompts.translation import _
 from storage import jobs
 from storage.catalog import Catalog
-from storage.contract import MOST_MASK_WORDS
+from storage.contract import MOST_MASK_WORDS, Action
 
+MakeField = Callable[[], discord.ui.Label[Any]]
+
+_VARY_REGION = BY_ACTION[Action.VARY_REGION]
 WHERE, PLACES = field("where", forms.where_label), field("places", forms.places_label, forms.PLACES)
 PAINTED = "painted"
 
@@ -60,19 +66,22 @@ def _painted() -> discord.ui.Label[Any]:
 
 
 def _form(session: Session, catalog: Catalog, image_id: int, member_id: int) -> Form:
-    _, job = jobs.seen_image(session, image_id, member_id)
-    prompt = variations.prompt_of(session, picture=image_id)
+    _image, job = jobs.seen_image(session, image_id, member_id)
     entry = catalog.models.get(job.model)
     finds = entry is not None and entry.segmenter is not None
     fields = (*((_where,) if finds else ()), _places, _painted)
-    return Form(CustomId("fr", image_id), forms.region_title(), prompt, forms.what_label(), fields)
+    return _prompt_form(session, CustomId("fr", image_id), fields)
 
 
 def mask_form(session: Session, image_id: int, member_id: int) -> Form:
     """Form for the words to draw where an earlier brought copy of the picture is painted over."""
     jobs.seen_image(session, image_id, member_id)
-    prompt = variations.prompt_of(session, picture=image_id)
-    return Form(CustomId("fm", image_id), forms.region_title(), prompt, forms.what_label())
+    return _prompt_form(session, CustomId("fm", image_id))
+
+
+def _prompt_form(session: Session, form_id: CustomId, fields: tuple[MakeField, ...] = ()) -> Form:
+    prompt = prompt_of(session, _VARY_REGION.invocation(form_id.id))
+    return Form(form_id, _(_VARY_REGION.form), prompt, forms.what_label(), fields)
 
 
 @on_press("vr")
@@ -99,9 +108,10 @@ async def draw_region(form: SubmittedForm, painted: discord.Attachment | None) -
         await submit.check_asker(form.backends, wish)
         copy = await downloads.look(AttachedFile(painted))
     where = RegionSelection(form.text(WHERE), places, copy)
+    asked = _VARY_REGION.invocation(form.id, text=form.text(PROMPT))
     return await submit.derive(
         form.backends,
         wish,
-        lambda session, catalog: outpainting.region(session, catalog, form.id, form.text(PROMPT), where),
+        lambda session, catalog: region.redraw_region(session, catalog, asked, where),
         InputImages(form.backends, wish.member_id),
     )

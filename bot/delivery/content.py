@@ -9,7 +9,9 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from actions import readings
+from actions import found_prompts
+from actions.derivation import Subject
+from actions.table import BY_ACTION
 from bot import components, messages
 from bot.discord_io import uploads
 from bot.discord_io.posting import OutgoingMessage
@@ -53,7 +55,7 @@ def read(session: Session, delivery: Delivery) -> Contents:
         deliveries.used(session, job.id),
         frozenset() if one is None else deliveries.used_of_image(session, one),
         one is not None and members.is_favorite(session, job.member_id, one),
-        readings.drawn(session, job.id),
+        found_prompts.drawn(session, job.id),
         delivery.reply_to or _parent_message(session, delivery, job),
     )
 
@@ -68,7 +70,8 @@ def _parent_message(session: Session, delivery: Delivery, job: Job) -> int | Non
         if message.channel_id == delivery.channel_id and message.image_id in (None, job.parent_image_id)
     ]
     by_itself = [message for message in shown if message.image_id is not None]
-    wanted = shown if job.action in (Action.VARY, Action.REMIX, Action.REROLL) else by_itself or shown
+    of_picture = BY_ACTION[Action(job.action)].subject is Subject.IMAGE
+    wanted = (by_itself or shown) if of_picture else shown
     return wanted[-1].id if wanted else None
 
 
@@ -90,7 +93,7 @@ def pictures(backends: Backends, delivery: Delivery, contents: Contents, limit: 
 
 def _description(backends: Backends, delivery: Delivery, contents: Contents, limit: int) -> OutgoingMessage:
     job = contents.job
-    content = sentences.described(job, readings.prompts(job)) + _instead_of(delivery, job)
+    content = sentences.described(job, found_prompts.prompts(job)) + _instead_of(delivery, job)
     try:
         upload = uploads.brought(backends, job, contents.member_name, limit)
     except ImageMissing:

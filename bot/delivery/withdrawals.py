@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 HELD_UP_TRIES = GIVE_UP_MS // HELD_UP_MS
 """Tries where Discord lets nobody delete: a permission may come back."""
-UNUSED = Used(frozenset(), frozenset(), rerolled=False)
+UNUSED = Used()
 
 
 class Withdrawal:

@@ -6,6 +6,7 @@ discord, and none mentions anyone but the member a job belongs to.
 
 from __future__ import annotations
 
+from actions.table import BY_ACTION, ImageAction
 from prompts.markdown import code, length, show_prompt
 from prompts.translation import N_, _, ngettext
 from storage.contract import Action, ErrorCode, JobState, Speed
@@ -23,65 +24,12 @@ def _about(job: Job, before: str = "", after: str = "") -> str:
     return f"{before}**{show_prompt(job.text, room)}**{after}"
 
 
+def _action(job: Job) -> ImageAction:
+    return BY_ACTION[Action(job.action)]
+
+
 def _mention(member_id: int) -> str:
     return f"<@{member_id}>"
-
-
-_BEGINNINGS = {
-    Action.IMAGINE: "",
-    Action.REROLL: N_("Rerolling "),
-    Action.VARY: N_("Making variations for image #{number} with prompt "),
-    Action.VARY_SUBTLE: N_("Making subtle variations for image #{number} with prompt "),
-    Action.VARY_STRONG: N_("Making strong variations for image #{number} with prompt "),
-    Action.VARY_REGION: N_("Making variations of a region of image #{number} with prompt "),
-    Action.REMIX: N_("Remixing image #{number} with prompt "),
-    Action.REMIX_SUBTLE: N_("Remixing subtly image #{number} with prompt "),
-    Action.REMIX_STRONG: N_("Remixing strongly image #{number} with prompt "),
-    Action.REMIX_REGION: N_("Remixing a region of image #{number} with prompt "),
-    Action.UPSCALE_2X: N_("Upscaling image #{number} with "),
-    Action.UPSCALE_4X: N_("Upscaling image #{number} with "),
-    Action.UPSCALE_SUBTLE: N_("Upscaling image #{number} with "),
-    Action.UPSCALE_CREATIVE: N_("Upscaling image #{number} with "),
-    Action.ZOOM_OUT: N_("Zooming out of image #{number} with "),
-    Action.ZOOM_OUT_15X: N_("Zooming out of image #{number} with "),
-    Action.ZOOM_CUSTOM: N_("Zooming out of image #{number} with "),
-    Action.MAKE_SQUARE: N_("Making square image #{number} with "),
-    Action.PAN_LEFT: N_("Panning image #{number} with "),
-    Action.PAN_RIGHT: N_("Panning image #{number} with "),
-    Action.PAN_UP: N_("Panning image #{number} with "),
-    Action.PAN_DOWN: N_("Panning image #{number} with "),
-    Action.BLEND: N_("Blending "),
-    Action.DESCRIBE: N_("Describing "),
-    Action.SHORTEN: N_("Shortening "),
-}
-_RESULTS = {
-    Action.IMAGINE: "",
-    Action.REROLL: "",
-    Action.VARY: N_("Variations by "),
-    Action.VARY_SUBTLE: N_("Variations (Subtle) by "),
-    Action.VARY_STRONG: N_("Variations (Strong) by "),
-    Action.VARY_REGION: N_("Variations (Region) by "),
-    Action.REMIX: N_("Remix by "),
-    Action.REMIX_SUBTLE: N_("Remix (Subtle) by "),
-    Action.REMIX_STRONG: N_("Remix (Strong) by "),
-    Action.REMIX_REGION: N_("Remix (Region) by "),
-    Action.UPSCALE_2X: N_("Upscaled (2x) by "),
-    Action.UPSCALE_4X: N_("Upscaled (4x) by "),
-    Action.UPSCALE_SUBTLE: N_("Upscaled (Subtle) by "),
-    Action.UPSCALE_CREATIVE: N_("Upscaled (Creative) by "),
-    Action.ZOOM_OUT: N_("Zoom Out by "),
-    Action.ZOOM_OUT_15X: N_("Zoom Out by "),
-    Action.ZOOM_CUSTOM: N_("Zoom Out by "),
-    Action.MAKE_SQUARE: N_("Make Square by "),
-    Action.PAN_LEFT: N_("Pan Left by "),
-    Action.PAN_RIGHT: N_("Pan Right by "),
-    Action.PAN_UP: N_("Pan Up by "),
-    Action.PAN_DOWN: N_("Pan Down by "),
-    Action.BLEND: N_("Blend by "),
-    Action.DESCRIBE: N_("Described by "),
-    Action.SHORTEN: N_("Shortened by "),
-}
-_UPSCALES = {Action.UPSCALE_2X, Action.UPSCALE_4X, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
 
 
 _SPEEDS = {Speed.FAST: N_("fast"), Speed.RELAX: N_("relaxed"), Speed.TURBO: N_("turbo")}
@@ -95,7 +43,7 @@ def mode(job: Job) -> str:
 
 def waiting(job: Job, ahead: int = 0) -> str:
     """The first answer, once the row is committed. `ahead` is about how many jobs come before it."""
-    before = _(_BEGINNINGS[Action(job.action)]).format(number=(job.parent_index or 0) + 1)
+    before = _(_action(job).begin).format(number=(job.parent_index or 0) + 1)
     place = _(" - about {ahead} ahead").format(ahead=ahead) if ahead > 0 else ""
     return _about(
         job,
@@ -107,8 +55,8 @@ def waiting(job: Job, ahead: int = 0) -> str:
 def progress(job: Job, fraction: float) -> str:
     """While it is drawn; never 100 %, which the result itself says."""
     percent = min(max(int(fraction * 100), 0), 99)
-    action = Action(job.action)
-    doing = _("Upscaling by ") if action in _UPSCALES else _(_RESULTS[action])
+    action = _action(job)
+    doing = _(action.doing or action.result)
     after = _(" - {doing}{member} ({percent}%) {mode}").format(
         doing=doing, member=_mention(job.member_id), percent=percent, mode=mode(job)
     )
@@ -127,7 +75,7 @@ def cancelled(job: Job) -> str:
 def finished(job: Job, pictures: int = 4, withheld: int = 0) -> str:
     """The result's own message. `withheld` of its `pictures` are blurred."""
     after = _(" - {done}{member} {mode}").format(
-        done=_(_RESULTS[Action(job.action)]), member=_mention(job.member_id), mode=mode(job)
+        done=_(_action(job).result), member=_mention(job.member_id), mode=mode(job)
     )
     if withheld:
         hidden = ngettext(

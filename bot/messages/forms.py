@@ -27,34 +27,6 @@ def imagine_title() -> str:
     return _("Imagine")
 
 
-def remix_title() -> str:
-    return _("Remix")
-
-
-def reroll_title() -> str:
-    return _("Draw again")
-
-
-def pan_title() -> str:
-    return _("Pan")
-
-
-def zoom_title() -> str:
-    return _("Zoom Out")
-
-
-def square_title() -> str:
-    return _("Make Square")
-
-
-def custom_zoom_title() -> str:
-    return _("Custom Zoom")
-
-
-def region_title() -> str:
-    return _("Vary (Region)")
-
-
 def prompt_label() -> str:
     return _("Prompt")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.messages.image_actions import IMAGE_ACTIONS
+from actions.table import BY_ACTION
 from bot.messages.states import jump
 from prompts.markdown import clip, show_prompt
 from prompts.translation import N_, _, ngettext
@@ -47,7 +47,7 @@ def title(words: str, *, favorites: bool, filters: list[str], empty: bool) -> st
 
 
 def entry(job: Job, url: str | None) -> str:
-    action = _(IMAGE_ACTIONS[Action(job.action)])
+    action = _(BY_ACTION[Action(job.action)].history)
     facts = [_("Job {id}").format(id=job.id), f"<t:{(job.finished_at or job.created_at) // 1000}:R>"]
     if action:
         facts.append(action)

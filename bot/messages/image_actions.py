@@ -5,43 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from actions.table import BY_ACTION
 from bot.messages import CONTENT
 from bot.messages.states import named
 from prompts.markdown import length, show_prompt
 from prompts.tokenizer import TypedFlag, tokenize
-from prompts.translation import N_, _
+from prompts.translation import _
 from storage.catalog import Catalog
 from storage.contract import Action, GenerationRequest, JobState, Role, Task
 from storage.tables import Image, Job
 
 _ANCESTORS = 8
-IMAGE_ACTIONS = {
-    Action.IMAGINE: "",
-    Action.REROLL: N_("Drawn again"),
-    Action.VARY: N_("Variations"),
-    Action.VARY_SUBTLE: N_("Variations (Subtle)"),
-    Action.VARY_STRONG: N_("Variations (Strong)"),
-    Action.VARY_REGION: N_("Variations (Region)"),
-    Action.REMIX: N_("Remix"),
-    Action.REMIX_SUBTLE: N_("Remix (Subtle)"),
-    Action.REMIX_STRONG: N_("Remix (Strong)"),
-    Action.REMIX_REGION: N_("Remix (Region)"),
-    Action.UPSCALE_2X: N_("Upscaled (2×)"),
-    Action.UPSCALE_4X: N_("Upscaled (4×)"),
-    Action.UPSCALE_SUBTLE: N_("Upscaled (Subtle)"),
-    Action.UPSCALE_CREATIVE: N_("Upscaled (Creative)"),
-    Action.ZOOM_OUT: N_("Zoomed out 2×"),
-    Action.ZOOM_OUT_15X: N_("Zoomed out 1.5×"),
-    Action.ZOOM_CUSTOM: N_("Zoomed out"),
-    Action.MAKE_SQUARE: N_("Made square"),
-    Action.PAN_LEFT: N_("Panned left"),
-    Action.PAN_RIGHT: N_("Panned right"),
-    Action.PAN_UP: N_("Panned up"),
-    Action.PAN_DOWN: N_("Panned down"),
-    Action.BLEND: N_("Blended"),
-    Action.DESCRIBE: N_("Described"),
-    Action.SHORTEN: N_("Shortened"),
-}
 
 
 def letter_home(job: Job, images: Sequence[Image]) -> str:
@@ -197,7 +171,7 @@ def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -
 
 
 def _deed(action: Action) -> str:
-    return _(IMAGE_ACTIONS[action]) or _("Imagined")
+    return _(BY_ACTION[action].history) or _("Imagined")
 
 
 def _ancestor(job: Job) -> str:

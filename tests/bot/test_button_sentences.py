@@ -26,10 +26,6 @@ def test_each_ninth_has_a_name_of_its_own() -> None:
     assert len(set(forms.PLACES.values())) == 9
 
 
-def test_every_action_has_a_word_in_the_family_tree() -> None:
-    assert set(image_actions.IMAGE_ACTIONS) == set(Action)
-
-
 def test_a_long_family_names_the_newest_and_the_first() -> None:
     request = {"prompt": "a", "width": 64, "height": 64, "seed": 1}
     line = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from actions import readings
+from actions import found_prompts
 from bot.messages import pictures
 from prompts.parser import parse
 from storage import attempts, jobs, members
@@ -374,5 +374,5 @@ async def test_file_names_are_no_prompt(world: World, name: str) -> None:
     ],
 )
 def test_the_nearest_ratio(size: tuple[int, int], ratio: str, world: World) -> None:
-    assert readings.nearest_ratio(*size) == ratio
+    assert found_prompts.nearest_ratio(*size) == ratio
     parse(f"a fox --ar {ratio}", world.backends.catalog)

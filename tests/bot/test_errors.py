@@ -5,15 +5,19 @@ from __future__ import annotations
 import pytest
 
 from actions.batches import TooManyHere
+from actions.blend import DuplicateImages
 from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
+from actions.derivation import LoraGone, ModelGone, PictureWithheld
+from actions.describe import NoDescriber
 from actions.downloads import NotALink, PrivateAddress, TooManyBytes, Unreachable
+from actions.found_prompts import NoWords
 from actions.image_decoding import NotAPicture, TooManyPixels
 from actions.image_prompts import SeveralPictures
 from actions.outpainting import NoSquarerSize
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
-from actions.readings import DuplicateImages, NoDescriber, NothingKnown, NotShortened, NoWords, TooShort
 from actions.recall import NothingRecalled
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, UpscaleTooLarge
+from actions.shorten import NothingKnown, NotShortened, TooShort
+from actions.upscale import NoUpscaler, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot import errors
 from bot.components.describe import OneSource

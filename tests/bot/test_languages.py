@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import discord
@@ -15,7 +14,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
+import actions
 import bot
+import prompts
 from bot import commands, messages
 from prompts.translation import DOMAIN, LOCALES, spoken
 from storage import members
@@ -35,10 +36,11 @@ def translations() -> Catalog:
 
 
 def extracted() -> Iterator[str | tuple[str, ...]]:
-    folder = str(Path(bot.__file__).parent)
     keywords = {"_": None, "N_": None, "ngettext": (1, 2)}
-    for _file, _line, message, _comments, _context in extract_from_dir(folder, keywords=keywords):
-        yield message
+    for package in (prompts, actions, bot):
+        (folder,) = package.__path__
+        for _file, _line, message, _comments, _context in extract_from_dir(folder, keywords=keywords):
+            yield message
 
 
 def fields(sentence: str) -> set[str | None]:

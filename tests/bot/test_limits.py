@@ -8,7 +8,7 @@ from typing import Any
 import discord
 import pytest
 
-from actions import readings
+from actions import found_prompts
 from actions.submit import FoundPrompt
 from bot import components
 from bot.components import vary_region
@@ -95,7 +95,7 @@ async def test_what_was_found() -> None:
     check(components.shortened(shortened, {0: True}))
     described = job(Action.DESCRIBE, prompts=prompts[:4])
     check(components.described(described, {3: False}))
-    assert len(readings.prompts(described)) == 4
+    assert len(found_prompts.prompts(described)) == 4
     assert FoundPrompt(1, 0).index == 0
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from bot.components.image_actions import IMAGE_ACTIONS, UPSCALES
+from actions.derivation import Subject
+from actions.table import BY_VERB
 from bot.messages import image_actions, refusals
 from storage import jobs
 from storage.contract import Action, GenerationRequest, Task
@@ -187,14 +188,7 @@ async def test_nothing_is_told_or_made_of_anothers_stealth_picture(world: World)
     job, image = job_rows(world)[0].id, images(world)[1].id
     for remix in (None, True):
         set_up(world, mallory, remix=remix)
-        verbs = [verb for verb in IMAGE_ACTIONS if verb not in {"v", "r"}] + [
-            *UPSCALES,
-            "zc",
-            "vr",
-            "i",
-            "dm",
-            "fav",
-        ]
+        verbs = [verb for verb, row in BY_VERB.items() if row.subject is Subject.IMAGE and verb != "rm"]
         ids = [f"e1:{verb}:{image}" for verb in verbs]
         for custom_id in [*ids, f"e1:v:{job}:2", f"e1:r:{job}", f"e1:r:{job}:{image}", f"e1:er:{job}"]:
             message = world.post_component(custom_id)

@@ -14,7 +14,7 @@ import bot
 import prompts
 
 FOLDER = Path(bot.__file__).parent
-ROOMS = [FOLDER, *(Path(room.__file__).parent for room in (actions, prompts))]
+ROOMS = [FOLDER, *(Path(room.__path__[0]) for room in (actions, prompts))]
 MARKS = {"_", "N_", "ngettext"}
 SHOWN = {"label", "placeholder", "title", "description", "content"}
 """Arguments that members read."""

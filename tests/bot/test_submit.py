@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import func, select
 
 from actions import submit, variations
+from actions.derivation import Invocation, LoraGone, ModelGone, PictureWithheld, Subject
 from actions.input_images import InputImages
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
 from actions.submit import Cell, Channel, SubmissionContext, SubmittedJob
-from actions.variations import LoraGone, ModelGone, NoUpscaler, PictureWithheld, UpscaleTooLarge
+from actions.table import BY_ACTION
+from actions.upscale import NoUpscaler, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot.messages import refusals
 from prompts.parser import FlagError
@@ -38,29 +40,27 @@ def reroll(
     return submit.derive(
         backends,
         wish,
-        lambda session, catalog: variations.reroll(session, catalog, job_id, image_id),
+        lambda session, catalog: variations.reroll(
+            session, catalog, BY_ACTION[Action.REROLL].invocation(job_id, image_id)
+        ),
         InputImages(backends, wish.member_id),
     )
 
 
-def vary(
-    backends: Backends, wish: SubmissionContext, picture: Cell | int, action: variations.Variation
+def derive(
+    backends: Backends, wish: SubmissionContext, picture: Cell | int, action: Action
 ) -> Awaitable[SubmittedJob]:
+    """Do what a button below a picture does."""
+    make = BY_ACTION[action].derive
+    assert make is not None
+    if isinstance(picture, Cell):
+        asked = Invocation(action, action, Subject.CELL, picture.job_id, picture.index + 1)
+    else:
+        asked = Invocation(action, action, Subject.IMAGE, picture)
     return submit.derive(
         backends,
         wish,
-        lambda session, catalog: variations.vary(session, catalog, picture, action),
-        InputImages(backends, wish.member_id),
-    )
-
-
-def upscale(
-    backends: Backends, wish: SubmissionContext, picture: Cell | int, action: variations.Upscaling
-) -> Awaitable[SubmittedJob]:
-    return submit.derive(
-        backends,
-        wish,
-        lambda session, catalog: variations.upscale(session, catalog, picture, action),
+        lambda session, catalog: make(session, catalog, asked),
         InputImages(backends, wish.member_id),
     )
 
@@ -220,7 +220,7 @@ async def test_bans_pauses_and_a_full_queue_refuse_every_job(backends: Backends)
     for _ in range(10):
         await submit.imagine(backends, wish(), "a fox")
     with pytest.raises(QueueFull):
-        await vary(backends, wish(), Cell(job.id, 0), Action.VARY)
+        await derive(backends, wish(), Cell(job.id, 0), Action.VARY)
     await backends.database.write(
         moderation.ban, member_id=BOB, guild_id=GUILD, by=ADA, reason="spam", expires_at=None
     )
@@ -230,7 +230,7 @@ async def test_bans_pauses_and_a_full_queue_refuse_every_job(backends: Backends)
         await submit.pick(backends, wish(BOB), Cell(job.id, 0))
     await backends.database.write(moderation.pause, GUILD, ADA)
     with pytest.raises(Paused):
-        await upscale(backends, wish(13), Cell(job.id, 0), Action.UPSCALE_2X)
+        await derive(backends, wish(13), Cell(job.id, 0), Action.UPSCALE_2X)
 
 
 async def test_a_reroll_is_the_same_wish_with_another_seed(backends: Backends) -> None:
@@ -251,7 +251,7 @@ async def test_a_variation_begins_with_the_picture_that_was_named(
     backends: Backends, action: Any, strength: float
 ) -> None:
     job, images = await drawn(backends)
-    asked = await vary(backends, wish(BOB), Cell(job.id, 2), action)
+    asked = await derive(backends, wish(BOB), Cell(job.id, 2), action)
     request = request_of(asked)
     assert (request.task, request.parent_image_id) == (Task.IMAGE_TO_IMAGE, images[2].id)
     assert request.strength == strength
@@ -265,19 +265,19 @@ async def test_a_variation_begins_with_the_picture_that_was_named(
 
 async def test_variations_and_their_rerolls_keep_their_own_source(backends: Backends) -> None:
     _, images = await drawn(backends)
-    await vary(backends, wish(), images[1].id, Action.VARY_SUBTLE)
+    await derive(backends, wish(), images[1].id, Action.VARY_SUBTLE)
     varied = drawing.draw(backends)
     again = await reroll(backends, wish(), varied.id)
     assert request_of(again).parent_image_id == images[1].id
     assert again.job.parent_job_id == varied.id
     drawing.draw(backends)
-    second = await vary(backends, wish(), Cell(varied.id, 3), Action.VARY)
+    second = await derive(backends, wish(), Cell(varied.id, 3), Action.VARY)
     assert request_of(second).parent_image_id == drawing.images(backends, varied.id)[3].id
 
 
 async def test_an_upscale_enlarges_one_picture(backends: Backends) -> None:
     job, images = await drawn(backends)
-    asked = await upscale(backends, wish(BOB), images[3].id, Action.UPSCALE_4X)
+    asked = await derive(backends, wish(BOB), images[3].id, Action.UPSCALE_4X)
     request = request_of(asked)
     assert (request.task, request.scale, request.num_images_per_prompt) == (Task.UPSCALE, 4, 1)
     assert (request.width, request.height) == (320, 224)
@@ -289,10 +289,10 @@ async def test_an_upscaled_picture_is_varied_and_drawn_again_at_the_size_it_was_
     backends: Backends,
 ) -> None:
     job, images = await drawn(backends)
-    await upscale(backends, wish(), images[3].id, Action.UPSCALE_4X)
+    await derive(backends, wish(), images[3].id, Action.UPSCALE_4X)
     upscaled = drawing.draw(backends)
     (large,) = drawing.images(backends, upscaled.id)
-    varied = await vary(backends, wish(), large.id, Action.VARY_STRONG)
+    varied = await derive(backends, wish(), large.id, Action.VARY_STRONG)
     assert request_of(varied).parent_image_id == images[3].id
     assert (request_of(varied).width, request_of(varied).scale) == (80, 1)
     assert varied.job.parent_image_id == large.id
@@ -304,19 +304,19 @@ async def test_an_upscaled_picture_is_varied_and_drawn_again_at_the_size_it_was_
 async def test_a_model_without_an_upscaler_says_so(backends: Backends) -> None:
     job, _ = await drawn(backends, "a fox --model other")
     with pytest.raises(NoUpscaler):
-        await upscale(backends, wish(), Cell(job.id, 0), Action.UPSCALE_2X)
+        await derive(backends, wish(), Cell(job.id, 0), Action.UPSCALE_2X)
 
 
 async def test_pictures_do_not_grow_without_end(backends: Backends) -> None:
     _, images = await drawn(backends)
     picture = images[0].id
     for width in (320, 1280):
-        await upscale(backends, wish(), picture, Action.UPSCALE_4X)
+        await derive(backends, wish(), picture, Action.UPSCALE_4X)
         (larger,) = drawing.images(backends, drawing.draw(backends).id)
         assert larger.width == width
         picture = larger.id
     with pytest.raises(UpscaleTooLarge) as caught:
-        await upscale(backends, wish(), picture, Action.UPSCALE_4X)
+        await derive(backends, wish(), picture, Action.UPSCALE_4X)
     assert (caught.value.width, caught.value.height, caught.value.limit) == (5120, 3584, 4096)
 
 
@@ -343,9 +343,9 @@ async def test_nothing_is_made_of_what_is_withheld_or_not_there(backends: Backen
     ]
     for cell, error in hidden:
         with pytest.raises(error):
-            await vary(backends, wish(), cell, Action.VARY)
+            await derive(backends, wish(), cell, Action.VARY)
         with pytest.raises(error):
-            await upscale(backends, wish(), cell, Action.UPSCALE_2X)
+            await derive(backends, wish(), cell, Action.UPSCALE_2X)
         with pytest.raises(error):
             await submit.pick(backends, wish(), cell)
     with pytest.raises(NoSuchJob):
@@ -379,9 +379,9 @@ async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: B
     picture = images[1].id
     for asked in (
         await reroll(backends, wish(), job.id),
-        await vary(backends, wish(), picture, Action.VARY_STRONG),
-        await upscale(backends, wish(), picture, Action.UPSCALE_2X),
-        await upscale(backends, wish(), picture, Action.UPSCALE_CREATIVE),
+        await derive(backends, wish(), picture, Action.VARY_STRONG),
+        await derive(backends, wish(), picture, Action.UPSCALE_2X),
+        await derive(backends, wish(), picture, Action.UPSCALE_CREATIVE),
     ):
         request = request_of(asked)
         assert [(lora.name, lora.weight) for lora in request.loras] == [("ink", 0.8)]
@@ -395,12 +395,12 @@ async def test_a_lora_that_is_gone_draws_nothing_more_but_its_pictures_grow(back
     picture = images[0].id
     for again in (
         reroll(backends, wish(), job.id),
-        vary(backends, wish(), picture, Action.VARY_SUBTLE),
-        upscale(backends, wish(), picture, Action.UPSCALE_CREATIVE),
+        derive(backends, wish(), picture, Action.VARY_SUBTLE),
+        derive(backends, wish(), picture, Action.UPSCALE_CREATIVE),
     ):
         with pytest.raises(LoraGone):
             await again
-    assert request_of(await upscale(backends, wish(), picture, Action.UPSCALE_2X)).scale == 2
+    assert request_of(await derive(backends, wish(), picture, Action.UPSCALE_2X)).scale == 2
 
 
 async def test_words_banned_since_are_not_drawn_again(backends: Backends) -> None:

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 import torch
 
-from actions.variations import CREATIVITY
+from actions.upscale import CREATIVITY
 from generator.companions.upscale import Upscaler
 from generator.conditioning import tiled_img2img
 from generator.conditioning.tiled_img2img import Tile

@@ -300,7 +300,7 @@ def test_used_buttons(database: Database) -> None:
     job_id = asking.made(database)
     images = _images(database, job_id)
     with database.reading() as session:
-        assert deliveries.used(session, job_id) == deliveries.Used(frozenset(), frozenset(), rerolled=False)
+        assert deliveries.used(session, job_id) == deliveries.Used()
     _single(database, images[0].id, 2, once="press:1")
     _single(database, images[3].id, 3, once="press:2")
     asking.submit(
@@ -311,9 +311,12 @@ def test_used_buttons(database: Database) -> None:
     asking.submit(database, 3, action=Action.UPSCALE_2X, **of_one)
     with database.reading() as session:
         used = deliveries.used(session, job_id)
-        assert used == deliveries.Used(frozenset({0, 3}), frozenset({2}), rerolled=False)
+        made = {(Action.VARY, 2), (Action.VARY_SUBTLE, 0), (Action.UPSCALE_2X, 0)}
+        assert used == deliveries.Used(frozenset({0, 3}), frozenset(made))
+        assert [index for index in range(4) if used.has(Action.VARY, index)] == [2]
+        assert [index for index in range(4) if used.has(None, index)] == [0, 3]
         assert deliveries.used_of_image(session, images[0].id) == {Action.VARY_SUBTLE, Action.UPSCALE_2X}
         assert deliveries.used_of_image(session, images[1].id) == frozenset()
     asking.submit(database, 4, action=Action.REROLL, parent_job_id=job_id)
     with database.reading() as session:
-        assert deliveries.used(session, job_id).rerolled
+        assert deliveries.used(session, job_id).has(Action.REROLL, None)
