@@ -18,7 +18,7 @@ from torch import Tensor
 from generator.engine.device_thread import EngineClosed
 from generator.engine.engine import Engine, Progress
 from generator.families import loading, schedulers
-from generator.families.parts import Conditions
+from generator.families.base import Conditions
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
 
@@ -128,7 +128,7 @@ def test_two_models_take_turns_by_their_work(
     wait_for_futures(futures, 60)
     begun = max(seen.index(0), seen.index(1))
     shared = seen[begun : begun + 30]
-    works = [each.family.unet_weights for each in pair]
+    works = [each.family.work_per_row(64) for each in pair]
     assert works[1] > 1.3 * works[0], "they differ enough to see it"
     done = [work * shared.count(index) for index, work in enumerate(works)]
     assert abs(done[0] - done[1]) <= 2 * max(works)
