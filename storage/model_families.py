@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from storage import samplers
 
 
 class ModelFamily(NamedTuple):
-    """What is known of a family before its code and its weights are there."""
+    """A family before its code is imported: where that is, and what members and operators need to know."""
 
     code: str
     """Its class, as `module:name`: a subclass of `generator.families.base.Family`."""
@@ -27,6 +30,31 @@ FAMILIES: dict[str, ModelFamily] = {
     ),
     "sdxl": ModelFamily("generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet"),
 }
+
+
+def known(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: there is no family of this name.
+    """
+    if name not in FAMILIES:
+        near = difflib.get_close_matches(name, FAMILIES, n=1)
+        raise ValueError(
+            f"there is no family {name!r}: "
+            + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FAMILIES)}")
+        )
+    return name
+
+
+def of_folder(source: str) -> str | None:
+    """Name of the family of a model in a folder of this machine; None where none is told there."""
+    try:
+        index = json.loads((Path(source) / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    kind = index.get("_class_name") if isinstance(index, dict) else None
+    return of_pipeline(kind) if isinstance(kind, str) else None
 
 
 def of_pipeline(pipeline: str) -> str | None:

@@ -30,7 +30,7 @@ from generator.families import loading
 from generator.families.base import Family
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Role
-from storage.errors import CatalogError
+from storage.errors import CatalogError, SamplerUnavailable
 
 __all__ = ["Engine", "EngineClosed", "Progress"]
 
@@ -99,7 +99,7 @@ class Engine:
         job.future.add_done_callback(self._unfinished.discard)
         try:
             rows = RunningJob(self._variants.of(request), job)
-        except (ValueError, CatalogError, torch.OutOfMemoryError) as error:
+        except (ValueError, CatalogError, SamplerUnavailable, torch.OutOfMemoryError) as error:
             job.fail(error)
         else:
             self.device_thread.admit(rows)

@@ -23,6 +23,7 @@ from generator.engine.host_copies import unwaited
 from generator.engine.inpainting import Mask, shrunk
 from generator.families.base import Conditions, Family
 from storage.contract import GenerationRequest, Role, Task
+from storage.errors import SamplerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ class RunningJob:
     Made on any thread; everything else is the device's thread's.
 
     Raises:
-        ValueError: the request asks for a sampler or size that the model does not have.
+        SamplerUnavailable: the family does not run the request's sampler.
+        ValueError: the model cannot draw this size, or a picture is missing.
     """
 
     latents: Tensor
@@ -128,6 +130,10 @@ class RunningJob:
         given.check(request)
         if request.task is not Task.INPAINTING and family.reads_mask:
             raise ValueError("this model only draws parts of a picture anew: give it a picture and a mask")
+        if request.scheduler not in family.samplers:
+            raise SamplerUnavailable(
+                f"the model cannot draw with {request.scheduler!r}, but with {', '.join(family.samplers)}"
+            )
         self.family = family
         self.job = job
         self.count = request.num_images_per_prompt
