@@ -89,7 +89,7 @@ def _step(engine: Engine, mix: Mix, sampler: str) -> float:
     seconds = []
     while not rows.finished:
         begin = time.perf_counter()
-        latents, _ = rows.unet_input()
+        latents, _ = rows.model_input()
         taken = time.perf_counter() - begin
         answer = torch.randn_like(latents)
         begin = time.perf_counter()

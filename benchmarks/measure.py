@@ -24,6 +24,7 @@ from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
 from generator.compiling.calls import CompiledCall
 from generator.engine.engine import Engine
+from generator.families.sd import StableDiffusion
 
 PARTS = ("alone", "first_tick", "previews", "around", "likeness", "first_picture")
 QUEUE_SHARE = 0.6
@@ -137,7 +138,9 @@ def warm_up(sides: Sides, mix: Mix, most_seconds: float) -> None:
 
 
 def _compiled_calls(engine: Engine) -> list[CompiledCall]:
-    calls = (engine.family.denoiser, engine.family.decoder)
+    family = engine.family
+    assert isinstance(family, StableDiffusion)
+    calls = (family.denoiser, family.decoder)
     return [call for call in calls if isinstance(call, CompiledCall)]
 
 

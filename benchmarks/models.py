@@ -24,6 +24,7 @@ from generator.engine.device_thread import DeviceThread
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
+from generator.families.sdxl import StableDiffusionXL
 from storage import catalog
 
 NAMES = ("picturebook", *published.ARCHITECTURES)
@@ -58,6 +59,9 @@ def named(name: str) -> Model:
     return _in_folder(name, Path(name).name, Path(name))
 
 
+KINDS = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
+
+
 def open_engine(model: Model, device: torch.device) -> Engine:
     """As `Engine.open`, also where there is no folder to load."""
     return Engine(family(model, device), DeviceThread(device), compiler=Compiler(users_folder()))
@@ -65,7 +69,7 @@ def open_engine(model: Model, device: torch.device) -> Engine:
 
 def family(model: Model, device: torch.device) -> StableDiffusion:
     dtype = loading.choose_dtype(device)
-    return loading.FAMILIES[model.family](model.make(dtype, device), device, dtype)
+    return KINDS[model.family](model.make(dtype, device), device, dtype)
 
 
 def open_pipeline(model: Model, device: torch.device) -> Pipeline:
@@ -79,7 +83,7 @@ def _in_folder(name: str, title: str, folder: Path) -> Model:
     )
     scale = 2 ** (len(_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
     pixels = _json(folder / "unet" / "config.json")["sample_size"] * scale
-    kind = loading.FAMILIES[kind_name]
+    kind = KINDS[kind_name]
 
     def make(dtype: torch.dtype, device: torch.device) -> Any:
         del device

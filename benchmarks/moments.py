@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple, Self
 
+import torch
+
 from benchmarks.clock import Stopwatch
 from benchmarks.pipeline import Pipeline
 from benchmarks.queues import encode
@@ -62,9 +64,11 @@ def _first_tick(engine: Engine, calls: UNetCalls, mix: Mix, number: int) -> Firs
     if not told.wait(_PATIENCE):
         raise TimeoutError("a newcomer had no tick")
     future.cancel()
-    scheduler = engine.family.schedulers.new(request.scheduler, _NEWCOMER_STEPS)
-    scheduler.set_timesteps(_NEWCOMER_STEPS)
-    own = float(scheduler.timesteps[0])
+    size = (request.width, request.height)
+    denoising = engine.family.denoising(
+        request.scheduler, _NEWCOMER_STEPS, size=size, strength=None, rngs=[torch.Generator()]
+    )
+    own = float(denoising.times[0])
     # The crowd was at this timestep before the newcomer came, or never is: so it is known by it.
     call = next(each for each in calls.calls if each.asked > begin and own in each.timesteps.tolist())
     calls.wait()

@@ -23,6 +23,7 @@ from generator.compiling.compiler import Compiler, users_folder
 from generator.engine.decoding import GPU_PIXELS
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
+from generator.families.base import Family
 from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
 
@@ -50,12 +51,13 @@ def prepare(name: str, device: torch.device) -> None:
 
 
 @torch.inference_mode()
-def examples(family: StableDiffusion, mix: Mix) -> Iterator[tuple[torch.nn.Module, Inputs]]:
+def examples(family: Family, mix: Mix) -> Iterator[tuple[torch.nn.Module, Inputs]]:
     """A call of each kind that the queue makes, behind the part that is called."""
+    assert isinstance(family, StableDiffusion)
     denoiser, decoder = Denoiser(family.unet), VaeDecoder(family.vae)
     rows = RunningJob(family, DrawRequest(mix.typical()))
     rows.start()
-    latents, time = rows.unet_input()
+    latents, time = rows.model_input()
     times = torch.full((len(latents),), time, device=family.device)
     yield denoiser, (latents, times, rows.conditions)
     finished = rows.latents.to(family.vae.dtype)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from easel.weight_files import faults_of_network, faults_of_network_config, read_json
+from storage import model_families
 
-NETWORKS = ("unet", "vae", "text_encoder")
+NETWORKS = ("vae", "text_encoder")
 TOKENIZERS = ("tokenizer",)
 SECOND = {"sdxl": ("text_encoder_2", "tokenizer_2")}
 """Parts that a family has besides."""
@@ -32,12 +33,11 @@ def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Itera
     if not isinstance(kind, str):
         yield f"{folder}/model_index.json names no pipeline: its `_class_name` has to be a name"
         return
-    if "XL" in kind or not kind.startswith("StableDiffusion"):
-        more = SECOND.get("sdxl" if "XL" in kind else family, ())
-    else:
-        more = ()
+    name = model_families.of_pipeline(kind) or family
+    networks = (model_families.FAMILIES[name].denoiser, *NETWORKS)
+    more = SECOND.get(name, ())
     judge = faults_of_network if weights else faults_of_network_config
-    for part in (*NETWORKS, *TOKENIZERS, *more, "scheduler"):
+    for part in (*networks, *TOKENIZERS, *more, "scheduler"):
         fault = _fault_of_name(index.get(part))
         if fault:
             yield f"{folder}/model_index.json {fault} as its `{part}`"

@@ -1,4 +1,4 @@
-"""Values that are what the catalog offers: versions of models, and a model's upscalers and LoRAs."""
+"""Values that the catalog offers: versions of models, and a model's samplers, upscalers and LoRAs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,19 @@ class Version:
         if not re.fullmatch(r"[0-9]{1,2}(\.[0-9])?", word):
             raise WrongValue(Problem.WRONG, word)
         return carried.get(float(word), IDLE)
+
+
+@dataclass(frozen=True)
+class SamplerName:
+    """One of the samplers that the model can be drawn with."""
+
+    form: str = "NAME"
+
+    def expected(self, scope: Scope) -> str:
+        return one_of(scope.entry.samplers)
+
+    def read(self, typed: str, scope: Scope) -> str:
+        return chosen(typed, scope.entry.samplers)
 
 
 @dataclass(frozen=True)

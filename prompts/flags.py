@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
-from prompts.catalog_values import Loras, UpscalerName, Version
+from prompts.catalog_values import Loras, SamplerName, UpscalerName, Version
 from prompts.negative_prompt import Unwanted
 from prompts.reference_values import ControlKind, Edit, Pictures, ReferenceWeight, Styles
 from prompts.translation import N_, _
 from prompts.values import MANY, Codes, Nothing, Number, OneOf, Ratio, Scope, Style, Value, Whole
 from storage.catalog import ModelEntry
 from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
-from storage.samplers import NAMES as SAMPLER_NAMES
 
 
 class Meaning(Enum):
@@ -133,7 +132,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "sampler",
-        OneOf(lambda _: SAMPLER_NAMES),
+        SamplerName(),
         N_("how the noise is taken away"),
         default=lambda entry: entry.scheduler,
     ),

@@ -27,9 +27,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from storage import samplers
+from storage import model_families
 from storage.contract import Role
 from storage.errors import CatalogError
+from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.vocabulary import has, words_in
 
 Side = Annotated[int, Field(ge=8, le=16384, multiple_of=8)]
@@ -178,12 +179,13 @@ class ModelEntry(CatalogTable):
     title: Line
     source: Source
     """Folder, single `.safetensors` file or Hugging Face id."""
-    family: Literal["sd", "sdxl"] = "sd"
+    family: Annotated[str, AfterValidator(model_families.known)] = "sd"
+    """Family where the source does not say its own."""
     sizes: tuple[Size, ...] = Field(min_length=1)
     num_inference_steps: Steps = 20
     max_steps: Steps = 100
     guidance_scale: Annotated[float, Field(ge=0, le=50)] = 7.5
-    scheduler: Literal[samplers.NAMES] = "ddim"  # type: ignore[valid-type]
+    scheduler: Literal[SAMPLER_NAMES] = "ddim"  # type: ignore[valid-type]
     stylize: Annotated[int, Field(ge=0, le=1000)] = 100
     style_words: str = ""
     """The classic prompt formula: quality and style words that `--stylize` blends in."""
@@ -235,8 +237,21 @@ class ModelEntry(CatalogTable):
             raise ValueError("name one `upscaler` or several `upscalers`, not both")
         return {**table, "upscaler": next(iter(named.values()))}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _familys_own_sampler(cls, table: dict[str, Any]) -> dict[str, Any]:
+        family = model_families.FAMILIES.get(str(table.get("family", "sd")))
+        if family is None or "scheduler" in table:
+            return table
+        return {**table, "scheduler": family.samplers[0]}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.scheduler not in self.samplers:
+            raise ValueError(
+                f"scheduler: {self.scheduler} is none of those that this kind of model draws with"
+                f" ({', '.join(self.samplers)})"
+            )
         if self.num_inference_steps > self.max_steps:
             raise ValueError(
                 f"num_inference_steps ({self.num_inference_steps}) is more than max_steps ({self.max_steps})"
@@ -250,6 +265,11 @@ class ModelEntry(CatalogTable):
         for key in ("upscalers", "loras", "controls"):
             refuse_alike(getattr(self, key), key)
         return self
+
+    @cached_property
+    def samplers(self) -> tuple[str, ...]:
+        """Names of the samplers that the model can be drawn with."""
+        return model_families.FAMILIES[model_families.of_folder(self.source) or self.family].samplers
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

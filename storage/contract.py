@@ -133,6 +133,7 @@ class ErrorCode(StrEnum):
     SOURCE_WITHHELD = "source_withheld"
     REGION_NOT_FOUND = "region_not_found"
     REGION_TOO_LARGE = "region_too_large"
+    SAMPLER_UNAVAILABLE = "sampler_unavailable"
     DISK_FULL = "disk_full"
     TOO_OLD = "too_old"
 

@@ -122,6 +122,10 @@ class NearlyWhole(EaselError):
     """A region is nearly the whole picture; the text is the words that name it."""
 
 
+class SamplerUnavailable(EaselError):
+    """The model cannot draw with the sampler that is asked for; the text names those with which it can."""
+
+
 class StoreFull(EaselError):
     """The image store has no room for what an attempt made, `size` bytes in all."""
 

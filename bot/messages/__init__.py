@@ -201,7 +201,12 @@ def failed(job: Job) -> str:
     return _about(job, after="\n".join(said))
 
 
-_MENDED_BY_MEMBERS = {ErrorCode.REGION_NOT_FOUND, ErrorCode.REGION_TOO_LARGE, ErrorCode.SOURCE_WITHHELD}
+_MENDED_BY_MEMBERS = {
+    ErrorCode.REGION_NOT_FOUND,
+    ErrorCode.REGION_TOO_LARGE,
+    ErrorCode.SAMPLER_UNAVAILABLE,
+    ErrorCode.SOURCE_WITHHELD,
+}
 _TRY_AGAIN = N_("Nothing was lost but time: try it again.")
 _FAILURES = {
     ErrorCode.CRASHED: N_("Sorry! Could not complete the job. {again}"),
@@ -223,6 +228,9 @@ _FAILURES = {
     ErrorCode.REGION_TOO_LARGE: N_(
         "{where} is nearly the whole picture, and something of it has to stay. Press Vary (Region) again and "
         "name less of it, or press Vary (Strong)."
+    ),
+    ErrorCode.SAMPLER_UNAVAILABLE: N_(
+        "Sorry, the model cannot draw with this sampler. Send the prompt again without `--sampler`."
     ),
     ErrorCode.DISK_FULL: N_("Sorry, there is no room to save pictures: Easel's operator has to make some."),
     ErrorCode.TOO_OLD: N_("Sorry, the job waited so long that it was given up. {again}"),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from generator.conditioning.prompts import Embedding
 from generator.families.auxiliary import OnDevice, here
-from generator.families.sd import StableDiffusion
+from generator.families.base import Denoising, Family
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,7 +40,7 @@ class Shortener:
 
     def __init__(
         self,
-        family: StableDiffusion,
+        family: Family,
         on_device: OnDevice = here,
         knows: Callable[[str], bool] = lambda _: True,
     ) -> None:
@@ -79,13 +79,14 @@ class Shortener:
         picture, so layout counts as well as colours and details.
         """
         texts = [" ".join(words), *(" ".join([*words[:i], *words[i + 1 :]]) for i in range(len(words)))]
-        embeddings = self._few_at_a_time(self._family.encode, texts)
-        scheduler = self._family.schedulers.new("ddim", STEPS)
-        scheduler.set_timesteps(STEPS, device=self._family.device)
-        latents, distances = self._noise(), [0.0] * len(words)
-        for timestep in scheduler.timesteps:
-            step = partial(self._step, scheduler, timestep, latents)
-            latents, *without = self._few_at_a_time(step, embeddings)
+        family, side = self._family, self._family.native_side
+        embeddings = self._few_at_a_time(family.encode, texts)
+        denoising = family.denoising(family.samplers[0], STEPS, size=(side, side), strength=None, rngs=[])
+        latents, distances = denoising.initial(self._noise(), None), [0.0] * len(words)
+        for call in range(len(denoising.times)):
+            outputs = self._few_at_a_time(partial(self._predicted, denoising, call, latents), embeddings)
+            step = partial(self._stepped, denoising, call, latents, outputs)
+            latents, *without = self._on_device(partial(_inferred, step))
             for place, other in enumerate(without):
                 distances[place] += (latents - other).float().square().mean().sqrt().item()
             yield distances
@@ -96,35 +97,33 @@ class Shortener:
             found += self._on_device(partial(_inferred, compute, each[begin : begin + AT_A_TIME]))
         return found
 
-    def _step(
-        self, scheduler: Any, timestep: Tensor, latents: Tensor, embeddings: Sequence[Embedding]
+    def _predicted(
+        self, denoising: Denoising, call: int, latents: Tensor, embeddings: Sequence[Embedding]
     ) -> list[Tensor]:
-        """Where a step leads from the same latents for each embedding."""
-        family, rows = self._family, len(embeddings)
-        latents = latents.to(family.device, family.dtype).expand(rows, -1, -1, -1)
-        conditions = family.conditions(embeddings, [], size=(self._side, self._side), guidance_scale=1.0)
-        seen = latents
-        if family.sees_mask:
-            # All of the picture is to be drawn, and nothing of it is seen.
-            seen = torch.cat([latents, torch.ones_like(latents[:, :1]), torch.zeros_like(latents)], dim=1)
-        output = family.predict(seen, timestep.expand(rows), conditions)
-        stepped = scheduler.step(output, timestep, latents).prev_sample
-        return list(stepped.cpu().split(1))
+        """What the model says of the same latents for each embedding."""
+        family, rows, side = self._family, len(embeddings), self._family.native_side
+        seen = denoising.model_input(latents.to(family.device, family.dtype), call).expand(rows, -1, -1, -1)
+        conditions = family.conditions(embeddings, [], size=(side, side), guidance_scale=1.0)
+        timesteps = torch.tensor([denoising.times[call]] * rows, device=family.device)
+        return list(torch.split(family.predict(seen, timesteps, conditions), 1))
+
+    def _stepped(
+        self, denoising: Denoising, call: int, latents: Tensor, outputs: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Where the step leads from the same latents by each prediction."""
+        begin = latents.to(self._family.device, self._family.dtype).expand(len(outputs), -1, -1, -1)
+        return list(torch.split(denoising.step(torch.cat(list(outputs)), begin, call).cpu(), 1))
 
     def _noise(self) -> Tensor:
         """The same for every prompt, so that a word weighs tomorrow what it weighs today."""
-        shape = (1, *self._family.latent_shape(self._side, self._side))
+        side = self._family.native_side
+        shape = (1, *self._family.latent_shape(side, side))
         return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-    @property
-    def _side(self) -> int:
-        """Pixels along a side of the square that the model was made for."""
-        return int(self._family.unet.config.sample_size) * self._family.latent_scale
 
 
 @torch.inference_mode()
-def _inferred(compute: Callable[[Sequence[T]], list[R]], some: Sequence[T]) -> list[R]:
-    return compute(some)
+def _inferred(compute: Callable[..., R], *some: object) -> R:
+    return compute(*some)
 
 
 def shorter(words: Sequence[str], weights: Sequence[float]) -> list[str]:

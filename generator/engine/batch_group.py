@@ -1,4 +1,4 @@
-"""A batch group: the jobs that can share a UNet call, and the call itself."""
+"""A batch group: the jobs that can share a call of their model, and the call itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from generator.engine.clock import DeviceClock
 from generator.engine.host_copies import unwaited
 from generator.engine.meter import Meter
 from generator.engine.running_job import RunningJob
-from generator.families.parts import Conditions
-from generator.families.sd import StableDiffusion
+from generator.families.base import Conditions, Family
 
 log = logging.getLogger(__name__)
 
@@ -27,22 +26,15 @@ RECOVERY_CALLS = 20
 PATIENCE = 8
 """Ticks that a job has to wait to count as one call nearer to its end."""
 
-GPU_LATENTS = 16 * 64 * 64
-"""Latent pixels in one UNet call that fill a large GPU: 16 rows at 512 × 512 pixels.
 
-Of Stable Diffusion 1.5 on an H200 (docs/performance.md): twice as many are little quicker by the row, and a
-newcomer would wait twice as long.
-"""
-
-
-def rows_per_call(device: torch.device, latent_pixels: int) -> int:
-    """Number of rows of this size that one UNet call takes; eight (a guided grid of four) at the least.
+def rows_per_call(family: Family, latent_pixels: int) -> int:
+    """Number of rows of this size that one call takes; eight (a guided grid of four) at the least.
 
     On a GPU the power of two nearest to what fills it: to one its calls are filled up anyway.
     """
-    if device.type != "cuda":
+    if family.device.type != "cuda":
         return CPU_ROWS
-    return max(8, 1 << round(math.log2(GPU_LATENTS / latent_pixels)))
+    return max(8, 1 << round(math.log2(family.gpu_latents / latent_pixels)))
 
 
 def _distance(rows: RunningJob) -> float:
@@ -55,15 +47,15 @@ class BatchGroup:
     """Jobs of one model and one size. Only the device's thread touches it."""
 
     def __init__(
-        self, family: StableDiffusion, latent_pixels: int, spent: float, clock: DeviceClock, meter: Meter
+        self, family: Family, latent_pixels: int, spent: float, clock: DeviceClock, meter: Meter
     ) -> None:
         self._family = family
         self._clock = clock
         self._meter = meter
         # About what a row takes of the device, which is shared by models of very different sizes.
-        self._row_work = latent_pixels * family.unet_weights
+        self._row_work = family.work_per_row(latent_pixels)
         self._jobs: list[RunningJob] = []
-        self._most_rows = rows_per_call(family.device, latent_pixels)
+        self._most_rows = rows_per_call(family, latent_pixels)
         self.rows_per_call = self._most_rows
         self._good_calls = 0
         self.spent = spent
@@ -81,7 +73,7 @@ class BatchGroup:
             rows.job.drop()
 
     def tick(self) -> list[RunningJob]:
-        """One UNet call for as many jobs as fit. Returns who advanced.
+        """One call for as many jobs as fit. Returns who advanced.
 
         A job whose part fails leaves with its error; the others go on as if it had never been there.
 
@@ -137,19 +129,18 @@ class BatchGroup:
         return None
 
     def _predict(self, batch: Sequence[RunningJob]) -> Sequence[Tensor]:
-        inputs = [rows.unet_input() for rows in batch]
+        inputs = [rows.model_input() for rows in batch]
         latents = torch.cat([latents for latents, _ in inputs])
         times = [time for latents, time in inputs for _ in range(len(latents))]
         with unwaited(self._family.device):
             timesteps = torch.tensor(times).to(self._family.device)
-        names = batch[0].conditions
-        conditions = {name: torch.cat([rows.conditions[name] for rows in batch]) for name in names}
+        conditions = self._family.joined([rows.conditions for rows in batch])
         while True:
             step = self.rows_per_call
             pieces = [slice(begin, begin + step) for begin in range(0, len(latents), step)]
             try:
                 outputs = [
-                    self._call_unet(
+                    self._called(
                         latents[piece],
                         timesteps[piece],
                         {name: value[piece] for name, value in conditions.items()},
@@ -162,7 +153,7 @@ class BatchGroup:
                 self._recover()
                 return torch.split(torch.cat(outputs), [rows.batch_rows for rows in batch])
 
-    def _call_unet(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
+    def _called(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         with self._clock.timed(partial(self._meter.called, len(latents))):
             return self._family.predict(latents, timesteps, conditions)
 

@@ -3,10 +3,10 @@
     with Engine.open("path/to/a/diffusers/folder", device="cpu") as engine:
         images = engine.submit(request).result()
 
-Jobs of one model and size share UNet calls, whatever their steps, guidance, sampler and seed; each picture
-is what diffusers' own pipeline would draw alone. `device_thread.py` has the loop, `batch_group.py` the shared
-call, `running_job.py` one job's part of it, `decoding.py` its end, `families/` the networks and `compiling/`
-what a GPU calls in their place.
+Jobs of one model and size share calls, whatever their steps, guidance, sampler and seed; each picture is what
+diffusers' own pipeline would draw alone. `device_thread.py` has the loop, `batch_group.py` the shared call,
+`running_job.py` one job's part of it, `decoding.py` its end, `families/` the networks and `compiling/` what a
+GPU calls in their place. Of a model it knows the protocol `families/base.py` and nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import PIL.Image
 import torch
@@ -27,10 +27,10 @@ from generator.engine.device_thread import DeviceThread, EngineClosed
 from generator.engine.patched_models import PatchedModels
 from generator.engine.running_job import NOTHING, DrawRequest, Pictures, Progress, RequestImages, RunningJob
 from generator.families import loading
-from generator.families.sd import StableDiffusion
+from generator.families.base import Family
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Role
-from storage.errors import CatalogError
+from storage.errors import CatalogError, SamplerUnavailable
 
 __all__ = ["Engine", "EngineClosed", "Progress"]
 
@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(
         self,
-        family: StableDiffusion,
+        family: Family,
         device_thread: DeviceThread,
         entry: ModelEntry | None = None,
         *,
@@ -90,8 +90,8 @@ class Engine:
 
         The future's `cancel()` works until the pictures are there and takes effect at the next tick; what
         goes wrong with the request or on the way is the future's exception. `on_progress` is called after
-        every UNet call on a thread beside the device's, which all callbacks share. With `alone` the job
-        shares a UNet call with nobody.
+        every call of the model, on a thread beside the device's that all callbacks share. With `alone` the
+        job shares a call with nobody.
         """
         given = RequestImages(image, mask, control, references)
         job = DrawRequest(request, given, self._lexicon, on_progress, alone)
@@ -99,22 +99,25 @@ class Engine:
         job.future.add_done_callback(self._unfinished.discard)
         try:
             rows = RunningJob(self._variants.of(request), job)
-        except (ValueError, CatalogError, torch.OutOfMemoryError) as error:
+        except (ValueError, CatalogError, SamplerUnavailable, torch.OutOfMemoryError) as error:
             job.fail(error)
         else:
             self.device_thread.admit(rows)
         return job.future
 
-    def _compile(self, family: StableDiffusion) -> None:
+    def _compile(self, family: Family) -> None:
         """What a variant shares with its model is compiled already."""
         compiler = self._compiler
         if compiler is None:
             return
-        for name in ("denoiser", "decoder"):
-            part = getattr(family, name)
-            if not isinstance(part, CompiledCall):
-                record = partial(record_graph, part, self.device_thread.call)
-                setattr(family, name, CompiledCall(part, partial(first_right, compiler.ways(part), record)))
+
+        def compiled(part: Any) -> CompiledCall:
+            if isinstance(part, CompiledCall):
+                return part
+            record = partial(record_graph, part, self.device_thread.call)
+            return CompiledCall(part, partial(first_right, compiler.ways(part), record))
+
+        family.replace_networks(compiled)
 
     @property
     def size_bytes(self) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from generator.families.base import Denoising
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,9 @@ class Mask:
     clean: Tensor
     noise: Tensor
 
-    def keep(self, drawn: Tensor, scheduler: Any, next_time: Tensor) -> Tensor:
-        """`drawn` with the rest of the picture put back, as noisy as at `next_time` (empty: the end)."""
-        rest = self.clean
-        if len(next_time):
-            rest = scheduler.add_noise(self.clean, self.noise, next_time.repeat(len(self.clean)))
+    def keep(self, drawn: Tensor, denoising: Denoising, next_call: int) -> Tensor:
+        """`drawn` with the rest of the picture put back, as noisy as before `next_call`."""
+        rest = denoising.noised(self.clean, self.noise, next_call)
         return (1 - self.latents) * rest + self.latents * drawn
 
 

@@ -7,15 +7,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
-from weakref import WeakValueDictionary
 
 import torch
 
-from generator.families.adapters import ImageEncoder
-from generator.families.controls import ControlNetwork
-from generator.families.loras import WeightedLora
-from generator.families.sd import ImageAdapter, StableDiffusion
-from storage.catalog import ModelEntry
+from generator.families.base import Family, WeightedLora
+from storage.catalog import AdapterEntry, ControlEntry, ModelEntry
 from storage.contract import GenerationRequest, Lora, Role
 from storage.errors import CatalogError
 
@@ -67,20 +63,17 @@ class PatchedModels:
 
     def __init__(
         self,
-        family: StableDiffusion,
+        family: Family,
         entry: ModelEntry | None,
-        prepare: Callable[[StableDiffusion], object],
+        prepare: Callable[[Family], object],
     ) -> None:
         self._plain = family
         self._entry = entry
         self._prepare = prepare
-        self._made: OrderedDict[PatchedModel, StableDiffusion] = OrderedDict()
-        # What no variant uses any more is gone from these by itself.
-        self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
-        self._controls: WeakValueDictionary[str, ControlNetwork] = WeakValueDictionary()
+        self._made: OrderedDict[PatchedModel, Family] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, request: GenerationRequest) -> StableDiffusion:
+    def of(self, request: GenerationRequest) -> Family:
         """The networks that draw this request.
 
         Raises:
@@ -88,7 +81,7 @@ class PatchedModels:
         """
         return self.made(PatchedModel.of(request))
 
-    def made(self, wanted: PatchedModel) -> StableDiffusion:
+    def made(self, wanted: PatchedModel) -> Family:
         """The same for whoever knows what is changed about them."""
         if wanted == PLAIN:
             return self._plain  # and waits for nobody who makes another
@@ -118,7 +111,7 @@ class PatchedModels:
         with self._lock:
             self._made.clear()
 
-    def _ready(self, wanted: PatchedModel) -> StableDiffusion:
+    def _ready(self, wanted: PatchedModel) -> Family:
         family, line = self._of(wanted), wanted.line()
         for variant in line:
             self._made.move_to_end(variant)
@@ -127,7 +120,7 @@ class PatchedModels:
             del self._made[others.pop(0)]
         return family
 
-    def _of(self, wanted: PatchedModel) -> StableDiffusion:
+    def _of(self, wanted: PatchedModel) -> Family:
         if wanted == PLAIN:
             return self._plain
         if wanted not in self._made:
@@ -136,7 +129,7 @@ class PatchedModels:
             self._made[wanted] = made
         return self._made[wanted]
 
-    def _changed(self, before: StableDiffusion, wanted: PatchedModel) -> StableDiffusion:
+    def _changed(self, before: Family, wanted: PatchedModel) -> Family:
         """The last step to what is wanted."""
         if wanted.tile:
             return before.tiling()
@@ -151,21 +144,12 @@ class PatchedModels:
             raise CatalogError(f"The model has no LoRA {lora.name!r}.")
         return WeightedLora(self._entry.loras[lora.name], lora.weight)
 
-    def _adapter(self, role: Role) -> ImageAdapter:
+    def _adapter(self, role: Role) -> AdapterEntry:
         if self._entry is None or role not in self._entry.adapters:
             raise CatalogError(f"The model has no image adapter for {role.value!r}.")
-        entry = self._entry.adapters[role]
-        encoder = self._encoders.get(entry.image_encoder)
-        if encoder is None:
-            encoder = ImageEncoder(entry.image_encoder, self._plain.device, self._plain.dtype)
-            self._encoders[entry.image_encoder] = encoder
-        return ImageAdapter(entry, encoder)
+        return self._entry.adapters[role]
 
-    def _control(self, kind: str) -> ControlNetwork:
+    def _control(self, kind: str) -> ControlEntry:
         if self._entry is None or kind not in self._entry.controls:
             raise CatalogError(f"The model has no control {kind!r}.")
-        control = self._controls.get(kind)
-        if control is None:
-            control = ControlNetwork.load(self._entry.controls[kind], self._plain.device, self._plain.dtype)
-            self._controls[kind] = control
-        return control
+        return self._entry.controls[kind]

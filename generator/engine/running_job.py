@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import math
 import threading
@@ -11,7 +10,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import PIL.Image
 import torch
@@ -23,11 +21,9 @@ from generator.conditioning import prompt_embeds
 from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.host_copies import unwaited
 from generator.engine.inpainting import Mask, shrunk
-from generator.families import schedulers
-from generator.families.latent_preview import alpha_bar_at, clean_estimate
-from generator.families.parts import Conditions
-from generator.families.sd import StableDiffusion
+from generator.families.base import Conditions, Family
 from storage.contract import GenerationRequest, Role, Task
+from storage.errors import SamplerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +35,7 @@ FULL_STOP = 100
 
 @dataclass(frozen=True)
 class Progress:
-    """`fraction` (0–1) of the UNet calls are done; `preview()` makes small pictures of what is there."""
+    """`fraction` (0–1) of the network's calls are done; `preview()` makes small pictures of what is there."""
 
     fraction: float
     preview: Callable[[], Pictures] | None
@@ -114,23 +110,30 @@ class DrawRequest:
 
 
 class RunningJob:
-    """A job's state between two UNet calls. Made on any thread; everything else is the device's thread's.
+    """A job's state between two calls of its model.
+
+    Made on any thread; everything else is the device's thread's.
 
     Raises:
-        ValueError: the request asks for a sampler or size that the model does not have.
+        SamplerUnavailable: the family does not run the request's sampler.
+        ValueError: the model cannot draw this size, or a picture is missing.
     """
 
     latents: Tensor
     conditions: Conditions
 
-    def __init__(self, family: StableDiffusion, job: DrawRequest) -> None:
+    def __init__(self, family: Family, job: DrawRequest) -> None:
         request = job.request
         if request.task is Task.UPSCALE:
             raise ValueError("an upscale is not drawn; see generator.companions.upscale")
         given = job.given
         given.check(request)
-        if request.task is not Task.INPAINTING and family.sees_mask:
+        if request.task is not Task.INPAINTING and family.reads_mask:
             raise ValueError("this model only draws parts of a picture anew: give it a picture and a mask")
+        if request.scheduler not in family.samplers:
+            raise SamplerUnavailable(
+                f"the model cannot draw with {request.scheduler!r}, but with {', '.join(family.samplers)}"
+            )
         self.family = family
         self.job = job
         self.count = request.num_images_per_prompt
@@ -138,14 +141,15 @@ class RunningJob:
         self.guided = family.is_guided(request.guidance_scale)
         self.texts = prompt_embeds.texts(request, job.lexicon, guided=self.guided)
         """All that its conditions are made of."""
-        self.scheduler = family.schedulers.new(request.scheduler, request.num_inference_steps)
-        # Times stay on the CPU: a scheduler that reads one from a GPU would wait for the GPU.
-        self.scheduler.set_timesteps(request.num_inference_steps, device="cpu")
-        begin = self._begin()
-        self.timesteps: Tensor = self.scheduler.timesteps[begin:]
-        self._times: list[float] = self.timesteps.tolist()[: self._calls()]
         self._rngs = [torch.Generator().manual_seed(request.seed_of(index)) for index in range(self.count)]
-        self._step_arguments = self._accepted({"eta": 0.0, "generator": self._rngs})
+        self.denoising = family.denoising(
+            request.scheduler,
+            request.num_inference_steps,
+            size=(request.width, request.height),
+            strength=None if request.task is Task.TEXT_TO_IMAGE else request.strength,
+            rngs=self._rngs,
+        )
+        self._calls = self._calls_until_stop()
         self._source_pixels: Tensor | None = None
         if given.source is not None:
             self._source_pixels = family.pixels(given.source, request.width, request.height)
@@ -156,47 +160,31 @@ class RunningJob:
         if given.control is not None and request.control is not None:
             self._control_pixels = family.control_pixels(given.control, request.width, request.height)
         self._mask: Mask | None = None
-        self._beside: Tensor | None = None
         self.calls_done = 0
         self.ticks_waited = 0
         """Ticks of its group in which the job had no part."""
 
-    def _begin(self) -> int:
-        """Index of the first timestep: what starts from a picture leaves the noisiest part out."""
-        request = self.job.request
-        begin = 0
-        if request.task is not Task.TEXT_TO_IMAGE:
-            steps = max(1, int(request.num_inference_steps * request.strength))
-            begin = max(request.num_inference_steps - steps, 0) * self.scheduler.order
-        schedulers.begin_at(self.scheduler, begin)
-        return begin
-
-    def _calls(self) -> int:
-        """UNet calls until `stop`: of a scheduler of second order, each step but its last takes two."""
-        whole, order = len(self.timesteps), int(self.scheduler.order)
+    def _calls_until_stop(self) -> int:
+        """Calls until `stop`: of a sampler of second order, each step but its last takes two."""
+        whole, order = len(self.denoising.times), self.denoising.order
         steps = math.ceil(whole / order)
         return min(whole, order * math.ceil(steps * self.job.request.stop / FULL_STOP))
 
-    def _accepted(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        names = inspect.signature(self.scheduler.step).parameters
-        return {name: value for name, value in arguments.items() if name in names}
-
     @property
     def group(self) -> Hashable:
-        """Started jobs of one group can share a UNet call; one that is to run alone has its own."""
+        """Started jobs of one group can share a call; one that is to run alone has its own."""
         if self.job.alone:
             return self
-        forms = tuple((name, value.shape[1:]) for name, value in self.conditions.items())
-        return id(self.family), self.shape, forms
+        return id(self.family), self.family.batch_key(self.shape, self.conditions)
 
     @property
     def batch_rows(self) -> int:
-        """Rows of a UNet call that this job takes."""
+        """Rows of a call that this job takes."""
         return self.count * (2 if self.guided else 1)
 
     @property
     def calls_left(self) -> int:
-        return len(self._times) - self.calls_done
+        return self._calls - self.calls_done
 
     @property
     def finished(self) -> bool:
@@ -232,10 +220,7 @@ class RunningJob:
             # What some samplers add later is the same for all.
             for rng in self._rngs:
                 rng.set_state(self._rngs[0].get_state())
-        if source is None or self._from_pure_noise():
-            self.latents = noise * self.scheduler.init_noise_sigma
-        else:
-            self.latents = self.scheduler.add_noise(source, noise, self.timesteps[:1].repeat(self.count))
+        self.latents = self.denoising.initial(noise, None if self._from_pure_noise() else source)
         if self._mask_pixels is not None:
             self._cover(self._mask_pixels, source, noise)
 
@@ -258,66 +243,54 @@ class RunningJob:
     def _needs_source(self) -> bool:
         if self._source_pixels is None:
             return False
-        return not (self.family.sees_mask and self._from_pure_noise())
+        return not (self.family.reads_mask and self._from_pure_noise())
 
     def _source(self) -> Tensor:
         assert self._source_pixels is not None
         return self._sampled(self._source_pixels)
 
     def _sampled(self, pixels: Tensor) -> Tensor:
-        posterior = self.family.posterior(pixels)
-        return self.family.scaled(torch.cat([posterior.sample(rng) for rng in self._rngs]))
+        return self.family.source_latents(pixels, self._rngs)
 
     def _cover(self, mask: Tensor, source: Tensor | None, noise: Tensor) -> None:
-        """Take up the mask: as channels that the UNet sees, or as what is put back after every step."""
+        """Take up the mask: as what the network reads, or as what is put back after every step."""
         assert self._source_pixels is not None
         small = shrunk(mask, self.shape[1:]).to(self.family.device, self.family.dtype)
         # Sampled even where nobody looks at it: the generators are then where diffusers' are.
         masked = self._sampled(self._source_pixels * (mask < 0.5))
-        if self.family.sees_mask:
-            self._beside = torch.cat([small.expand(self.count, -1, -1, -1), masked], dim=1)
+        if self.family.reads_mask:
+            self.conditions |= self.family.mask_conditions(small, masked, guided=self.guided)
         elif source is not None:
             self._mask = Mask(small, source, noise)
 
-    def unet_input(self) -> tuple[Tensor, float]:
+    def model_input(self) -> tuple[Tensor, float]:
         """(batch rows, channels, height, width) and their timestep."""
-        timestep = self.timesteps[self.calls_done]
-        self._seen = seen = self.scheduler.scale_model_input(self.latents, timestep)
-        if self._beside is not None:
-            seen = torch.cat([seen, self._beside], dim=1)
-        return torch.cat([seen] * (2 if self.guided else 1)), self._times[self.calls_done]
+        self._seen = seen = self.denoising.model_input(self.latents, self.calls_done)
+        return torch.cat([seen] * (2 if self.guided else 1)), self.denoising.times[self.calls_done]
 
     def advance(self, output: Tensor) -> None:
-        """Take the UNet's answer for these rows: one scheduler step."""
+        """Take the model's prediction for these rows: one step of the sampler."""
         if self.guided:
-            without, with_prompt = output.chunk(2)
-            output = without + self.job.request.guidance_scale * (with_prompt - without)
+            output = self.family.guide(output, self.job.request.guidance_scale)
         with unwaited(self.family.device):
             self._step(output)
         self.calls_done += 1
 
     def _step(self, output: Tensor) -> None:
-        time = self._times[self.calls_done]
-        self._clean = partial(self._clean_of, self._seen, output, time)
-        if self.calls_left == 1 and len(self._times) < len(self.timesteps):
-            drawn, following = self._clean(), self.timesteps[:0]
+        call, following = self.calls_done, self.calls_done + 1
+        self._clean = partial(self.denoising.estimate, self._seen, output, call)
+        if self.calls_left == 1 and self._calls < len(self.denoising.times):
+            drawn, following = self._clean(), len(self.denoising.times)
         else:
-            timestep, following = self.timesteps[self.calls_done], self.timesteps[self.calls_done + 1 :][:1]
-            drawn = self.scheduler.step(
-                output, timestep, self.latents, return_dict=False, **self._step_arguments
-            )[0]
+            drawn = self.denoising.step(output, self.latents, call)
         self.latents = drawn.to(self.family.dtype)
         if self._mask is not None:
-            self.latents = self._mask.keep(self.latents, self.scheduler, following)
+            self.latents = self._mask.keep(self.latents, self.denoising, following)
 
     def progress(self) -> Progress:
-        return Progress(self.calls_done / len(self._times), partial(self._preview_of, self._clean))
-
-    def _clean_of(self, seen: Tensor, output: Tensor, time: float) -> Tensor:
-        alpha_bar = alpha_bar_at(self.scheduler.alphas_cumprod, time)
-        return clean_estimate(seen, output, alpha_bar, self.scheduler.config.prediction_type)
+        return Progress(self.calls_done / self._calls, partial(self._preview_of, self._clean))
 
     @torch.inference_mode()
     def _preview_of(self, clean: Callable[[], Tensor]) -> Pictures:
         request = self.job.request
-        return self.family.colours.pictures(clean(), (request.width // 2, request.height // 2))
+        return self.family.preview(clean(), (request.width // 2, request.height // 2))

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import logging
+import pkgutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
-from generator.families.sd import StableDiffusion
-from generator.families.sdxl import StableDiffusionXL
-from generator.families.sources import (
-    Family,
-    family_of,
-    is_single_file,
-    layout_beside,
-    unusable,
-)
+from generator.families.base import Family
+from generator.families.sources import family_of, is_single_file, layout_beside, unusable
 from storage.errors import CatalogError
+from storage.model_families import FAMILIES
 
 log = logging.getLogger(__name__)
-
-FAMILIES: dict[Family, type[StableDiffusion]] = {"sd": StableDiffusion, "sdxl": StableDiffusionXL}
 
 
 def choose_device(name: str) -> torch.device:
@@ -55,23 +47,23 @@ def wider_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def load(source: str, device: torch.device, family: Family = "sd") -> StableDiffusion:
+def load(source: str, device: torch.device, name: str = "sd") -> Family:
     """Load a diffusers folder, a single `.safetensors` file or a Hugging Face id.
 
-    Each says itself of which family it is; where its pipeline class does not, `family` does.
+    Each says itself of which family it is; where its pipeline class does not, it is of the family `name`.
 
     Raises:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
     dtype = choose_dtype(device)
-    kind = FAMILIES[family_of(source) or family]
+    kind: type[Family] = pkgutil.resolve_name(FAMILIES[family_of(source) or name].code)
     try:
-        loaded = _loaded(source, kind, device, dtype)
+        loaded = kind.load(source, device, dtype)
         if dtype is torch.float16 and not loaded.is_sound():
             del loaded  # before the next comes
             wider = wider_dtype(device)
             log.warning("%s overflows in float16: it is drawn with in %s", source, wider)
-            loaded = _loaded(source, kind, device, wider)
+            loaded = kind.load(source, device, wider)
         return loaded  # noqa: TRY300  the second loading raises the same errors
     except OF_THE_DEVICE:
         raise
@@ -79,33 +71,6 @@ def load(source: str, device: torch.device, family: Family = "sd") -> StableDiff
         raise
     except pretrained.UNREADABLE as error:
         raise unusable(source, _reason(source, error)) from error
-
-
-def _loaded(
-    source: str, kind: type[StableDiffusion], device: torch.device, dtype: torch.dtype
-) -> StableDiffusion:
-    pipeline = _pipeline(source, kind, dtype)
-    _check_words(source, pipeline)
-    return kind(pipeline, device, dtype)
-
-
-def _pipeline(source: str, kind: type[StableDiffusion], dtype: torch.dtype) -> Any:
-    if is_single_file(source):
-        layout = layout_beside(source)
-        config = {"config": str(layout)} if layout.is_dir() else {}
-        return pretrained.whole_file(
-            kind.pipeline_class, source, dtype=dtype, **kind.load_arguments, **config
-        )
-    return pretrained.network(kind.pipeline_class, source, dtype=dtype, **kind.load_arguments)
-
-
-def _check_words(source: str, pipeline: Any) -> None:
-    """A tokenizer whose files are missing is loaded all the same, and knows no word."""
-    for number in ("", "_2"):
-        tokenizer = getattr(pipeline, f"tokenizer{number}", None)
-        encoder = getattr(pipeline, f"text_encoder{number}", None)
-        if tokenizer is not None and encoder is not None and 2 * len(tokenizer) < encoder.config.vocab_size:
-            raise unusable(source, f"tokenizer{number} lacks its files: it knows {len(tokenizer)} tokens.")
 
 
 def _reason(source: str, error: Exception) -> str:

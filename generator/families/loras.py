@@ -6,13 +6,14 @@ import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
+from generator.families.base import WeightedLora
 from generator.families.weight_sharing import clone_sharing_weights
 from storage.catalog import LoraEntry
 from storage.errors import CatalogError
@@ -22,11 +23,6 @@ ADAPTER = "added"
 logging.getLogger("diffusers.loaders.lora_base").setLevel(logging.ERROR)
 
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
-
-
-class WeightedLora(NamedTuple):
-    entry: LoraEntry
-    weight: float
 
 
 def with_loras(pipeline: Any, loras: Sequence[WeightedLora]) -> Any:

@@ -12,11 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generator.families.base import Conditions
 from generator.families.controls import ControlNetwork
 from storage.contract import Role
-
-Conditions = dict[str, Tensor]
-"""UNet arguments besides latents and timestep, by name; the first dimension of each is rows."""
 
 PICTURES = "pictures of "
 """Prefix of the names of conditions that an adapter reads; its role follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
+from weakref import WeakValueDictionary
 
 import PIL.Image
 import torch
@@ -14,17 +15,22 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
-from generator.families import adapters
+from generator.families import adapters, pipelines
 from generator.families.adapters import ImageEncoder
 from generator.families.auxiliary import weights_bytes
+from generator.families.base import Conditions, Denoising, Family, WeightedLora
 from generator.families.controls import ControlNetwork
+from generator.families.denoising import DiffusionDenoising
 from generator.families.latent_preview import LatentColours, fit_colours
-from generator.families.loras import TEXT_ENCODERS, WeightedLora, with_loras
-from generator.families.parts import PICTURES, WEIGHTS, Conditions, Denoiser, VaeDecoder
-from generator.families.schedulers import Schedulers
+from generator.families.loras import TEXT_ENCODERS, with_loras
+from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
+from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
-from storage.catalog import AdapterEntry
+from storage.catalog import AdapterEntry, ControlEntry
 from storage.contract import Role
+
+MASK = "mask and masked picture"
+"""Name of the condition that `predict` puts behind the latents, as channels of the network's input."""
 
 GPU_TEXTS = 8
 """Chunks of prompts in one call of a text encoder on a card, where eight take about as long as one."""
@@ -42,8 +48,10 @@ class ImageAdapter(NamedTuple):
     encoder: ImageEncoder
 
 
-class StableDiffusion:
-    """One model's networks on one device. Only the device's thread calls what computes."""
+class StableDiffusion(Family):
+    """A `UNet2DConditionModel` that reads one CLIP text encoder, with its autoencoder."""
+
+    samplers = tuple(TABLE)
 
     pipeline_class: Any = StableDiffusionPipeline
     load_arguments: Mapping[str, Any] = {
@@ -56,6 +64,10 @@ class StableDiffusion:
     upcasts_vae = False
     """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
 
+    @classmethod
+    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
+        return cls(pipelines.load(cls.pipeline_class, source, dtype, **cls.load_arguments), device, dtype)
+
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
         self.dtype = dtype
@@ -66,6 +78,9 @@ class StableDiffusion:
             self.vae.to(torch.float32)
         if device.type == "cuda":
             self._suit_card()
+        # What no copy of this model uses any more is gone from these by itself.
+        self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
+        self._controls: WeakValueDictionary[ControlEntry, ControlNetwork] = WeakValueDictionary()
         self.adapters: Mapping[Role, ImageAdapter] = {}
         """Adapters that read pictures beside the words, by role, in the order in which the UNet has them."""
         self.control: ControlNetwork | None = None
@@ -75,7 +90,7 @@ class StableDiffusion:
         """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
         self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        """Pixels along one side of a latent."""
+        self.native_side = int(self.unet.config.sample_size) * self.latent_scale
         self._images = VaeImageProcessor(vae_scale_factor=self.latent_scale)
         self._masks = VaeImageProcessor(
             vae_scale_factor=self.latent_scale,
@@ -92,7 +107,6 @@ class StableDiffusion:
         self.colours: LatentColours = fit_colours(self)
 
     def tiling(self) -> Self:
-        """The same model for pictures whose opposite edges meet; the two share their weights."""
         twin = copy.copy(self)
         twin.unet, twin.vae = circular(self.unet), circular(self.vae)
         twin.control = self.control and self.control.tiling()
@@ -100,31 +114,33 @@ class StableDiffusion:
         return twin
 
     def with_loras(self, loras: Sequence[WeightedLora]) -> Self:
-        """The same model with these weights added; all else the two share.
-
-        Raises:
-            CatalogError: one of them cannot be used.
-        """
         twin = copy.copy(self)
         twin._add(loras)  # noqa: SLF001  one of its own kind
         return twin
 
-    def with_adapters(self, chosen: Mapping[Role, ImageAdapter]) -> Self:
-        """The same model, reading pictures beside the words by these adapters; all else the two share.
-
-        Raises:
-            CatalogError: one of them cannot be used.
-        """
-        entries = [adapter.entry for adapter in chosen.values()]
+    def with_adapters(self, entries: Mapping[Role, AdapterEntry]) -> Self:
+        chosen = {role: ImageAdapter(entry, self._encoder(entry)) for role, entry in entries.items()}
         twin = copy.copy(self)
-        twin._pipeline = adapters.with_adapters(self._pipeline, entries)  # noqa: SLF001  one of its own kind
+        twin._pipeline = adapters.with_adapters(  # noqa: SLF001  one of its own kind
+            self._pipeline, list(entries.values())
+        )
         twin.unet = twin._pipeline.unet  # noqa: SLF001
-        twin.adapters = dict(chosen)
+        twin.adapters = chosen
         twin.denoiser = _denoiser_of(twin)
         return twin
 
-    def with_control(self, control: ControlNetwork) -> Self:
-        """The same model, led by a control network."""
+    def _encoder(self, entry: AdapterEntry) -> ImageEncoder:
+        encoder = self._encoders.get(entry.image_encoder)
+        if encoder is None:
+            encoder = ImageEncoder(entry.image_encoder, self.device, self.dtype)
+            self._encoders[entry.image_encoder] = encoder
+        return encoder
+
+    def with_control(self, entry: ControlEntry) -> Self:
+        control = self._controls.get(entry)
+        if control is None:
+            control = ControlNetwork.load(entry, self.device, self.dtype)
+            self._controls[entry] = control
         twin = copy.copy(self)
         twin.control = control
         twin.denoiser = _denoiser_of(twin)
@@ -170,15 +186,17 @@ class StableDiffusion:
         networks = [adapter.encoder.network for adapter in self.adapters.values()]
         return networks if self.control is None else [*networks, self.control.network]
 
-    @property
-    def unet_weights(self) -> int:
-        """Number of weights by which a UNet call multiplies its input, those of a control network too."""
+    def work_per_row(self, latent_pixels: int) -> float:
+        """By the weights of the networks that a call goes through, those of a control network too."""
         called = [self.unet] if self.control is None else [self.unet, self.control.network]
-        return sum(weight.numel() for network in called for weight in network.parameters())
+        weights: int = sum(weight.numel() for network in called for weight in network.parameters())
+        return latent_pixels * weights
+
+    def replace_networks(self, quicker: Callable[[Any], Any]) -> None:
+        self.denoiser, self.decoder = quicker(self.denoiser), quicker(self.decoder)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that the weights take on the device."""
         return weights_bytes(*self.modules)
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
@@ -201,7 +219,7 @@ class StableDiffusion:
         return [self.prompts[text] for text in texts]
 
     def is_guided(self, guidance_scale: float) -> bool:
-        """True if a picture takes two rows of a batch; never where guidance was distilled into the model."""
+        """Never where guidance was distilled into the model."""
         return guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
 
     def conditions(
@@ -212,19 +230,20 @@ class StableDiffusion:
         size: tuple[int, int],
         guidance_scale: float,
     ) -> Conditions:
-        """Rows for pictures of `size` (width, height), an embedding for each; the negative ones come first.
-
-        `negative` is empty where there is no guidance.
-        """
+        """A network that reads masks is shown that all is to be drawn; see `mask_conditions`."""
         length = max(side.length for side in (*positive, *negative))
         sides = [self.negatives.lengthened(side, length) for side in negative]
         sides += [self.prompts.lengthened(side, length) for side in positive]
         tokens = torch.cat([side.tokens for side in sides])
         rows = {"encoder_hidden_states": tokens, **self._more_conditions(sides, size)}
-        width = self.unet.config.time_cond_proj_dim
-        if width is not None:
+        if self.reads_mask:
+            channels, height, width = self.latent_shape(*size)
+            rows[MASK] = tokens.new_zeros((len(tokens), 1 + channels, height, width))
+            rows[MASK][:, 0] = 1
+        distilled = self.unet.config.time_cond_proj_dim
+        if distilled is not None:
             scales = torch.full((len(tokens),), guidance_scale - 1)
-            rows["timestep_cond"] = guidance_embedding(scales, width).to(self.device, self.dtype)
+            rows["timestep_cond"] = guidance_embedding(scales, distilled).to(self.device, self.dtype)
         return rows
 
     def _more_conditions(self, sides: Sequence[Embedding], size: tuple[int, int]) -> Conditions:
@@ -255,7 +274,7 @@ class StableDiffusion:
         return rows
 
     def control_pixels(self, picture: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """(1, 3, height, width) in 0…1: what the control network is shown; any thread may do it."""
+        """In 0…1."""
         assert self.control is not None
         pixels: Tensor = self._maps.preprocess(self.control.shown(picture), height=height, width=width)
         return pixels
@@ -264,47 +283,65 @@ class StableDiffusion:
         shown = pixels.to(self.device, self.dtype).expand(rows, -1, -1, -1)
         return {"control": shown, "control_weight": shown.new_full((rows, 1, 1, 1), weight)}
 
+    def mask_conditions(self, mask: Tensor, masked: Tensor, *, guided: bool) -> Conditions:
+        beside = torch.cat([mask.expand(len(masked), -1, -1, -1), masked], dim=1)
+        return {MASK: torch.cat([beside] * (2 if guided else 1))}
+
+    def denoising(
+        self,
+        sampler: str,
+        steps: int,
+        *,
+        size: tuple[int, int],
+        strength: float | None,
+        rngs: list[torch.Generator],
+    ) -> Denoising:
+        """By the model's own scheduler config; of whatever `size`."""
+        del size
+        return DiffusionDenoising(self.schedulers.new(sampler, steps), steps, strength=strength, rngs=rngs)
+
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """One UNet call: (rows, channels, height, width) at (rows,) timesteps."""
+        if MASK in conditions:
+            latents = torch.cat([latents, conditions[MASK]], dim=1)
+            conditions = {name: value for name, value in conditions.items() if name != MASK}
         return self.denoiser(latents, timesteps, conditions)
 
     @torch.inference_mode()
     def is_sound(self) -> bool:
         """True if nothing overflows when noise, early and late, goes through the networks."""
-        side = self.unet.config.sample_size
-        shape = (1, self.unet.config.in_channels, side, side)
+        side = self.native_side
+        shape = (1, *self.latent_shape(side, side))
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device, self.dtype)
-        pixels = side * self.latent_scale
-        words = self.conditions([self.prompts[""]], [], size=(pixels, pixels), guidance_scale=1.0)
+        words = self.conditions([self.prompts[""]], [], size=(side, side), guidance_scale=1.0)
         made = [self.predict(noise, torch.tensor([time], device=self.device), words) for time in (999, 20)]
-        made.append(self.decode(noise[:, : self.vae.config.latent_channels]))
+        made.append(self.decode(noise))
         return all(bool(each.isfinite().all()) for each in made)
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        """(channels, height, width) of one picture's latents.
-
-        Raises:
-            ValueError: the model cannot draw this size.
-        """
         if width % self.latent_scale or height % self.latent_scale:
             raise ValueError(f"{width}×{height} is not a multiple of {self.latent_scale} pixels")
         return (self.vae.config.latent_channels, height // self.latent_scale, width // self.latent_scale)
 
     @property
-    def sees_mask(self) -> bool:
+    def reads_mask(self) -> bool:  # type: ignore[override]  # told by the network
         """True if the UNet was made for inpainting: mask and masked picture are channels of its input."""
         latent_channels: int = self.vae.config.latent_channels
         return bool(self.unet.config.in_channels == 2 * latent_channels + 1)
 
     def pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """(1, 3, height, width) in −1…1, as diffusers' image-to-image pipelines prepare it."""
+        """As diffusers' image-to-image pipelines prepare it."""
         pixels: Tensor = self._images.preprocess(image.convert("RGB"), height=height, width=width)
         return pixels
 
     def mask(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """(1, 1, height, width): 1 where the mask is white, 0 elsewhere, as in diffusers' pipelines."""
+        """As in diffusers' pipelines."""
         mask: Tensor = self._masks.preprocess(image.convert("L"), height=height, width=width)
         return mask
+
+    def source_latents(self, pixels: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
+        posterior = self.posterior(pixels)
+        return self.scaled(torch.cat([posterior.sample(rng) for rng in rngs]))
 
     def posterior(self, pixels: Tensor) -> Any:
         """The distribution of latents of one picture; draw from it and hand the draw to `scaled`."""
@@ -317,15 +354,16 @@ class StableDiffusion:
         return scaled.to(self.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """(n, channels, height, width) from the UNet to (n, 3, pixels, pixels) in −1…1."""
         latents = latents.to(self.vae.dtype)
         mean, std = self._latent_statistics(latents)
         return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
 
     def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:
-        """Pixels in −1…1 on any device as pictures; any thread may do it."""
         pictures: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
         return pictures
+
+    def preview(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
+        return self.colours.pictures(latents, size)
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         mean, std = self.vae.config.get("latents_mean"), self.vae.config.get("latents_std")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
-from generator.families.parts import Conditions
+from generator.families.base import Conditions
 from generator.families.sd import StableDiffusion
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors import SafetensorError, safe_open
 
+from storage import model_families
 from storage.errors import CatalogError
 
-Family = Literal["sd", "sdxl"]
-
-_TEXT_ENCODERS: dict[str, Family] = {
+_TEXT_ENCODERS: dict[str, str] = {
     "cond_stage_model.": "sd",
     "conditioner.embedders.0.transformer.": "sdxl",
 }
@@ -39,7 +38,7 @@ def layout_beside(file: str) -> Path:
     return Path(file).with_suffix("")
 
 
-def family_of(source: str) -> Family | None:
+def family_of(source: str) -> str | None:
     """Of which family a folder, a single file or a Hugging Face id is; None where it does not say.
 
     Raises:
@@ -53,9 +52,7 @@ def family_of(source: str) -> Family | None:
     kind = found.get("_class_name", "")
     if not isinstance(kind, str):
         raise unusable(source, "its model_index.json names no pipeline: its `_class_name` has to be a name.")
-    if "XL" in kind:
-        return "sdxl"
-    return "sd" if kind.startswith("StableDiffusion") else None
+    return model_families.of_pipeline(kind)
 
 
 def index(source: str) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def _from_hub(source: str) -> Path:
         raise unusable(source, f"Hugging Face answers {error}".splitlines()[0]) from error
 
 
-def _family_of_file(file: str) -> Family:
+def _family_of_file(file: str) -> str:
     keys = _keys(file)
     for part, beginnings in _PARTS.items():
         if not any(key.startswith(beginnings) for key in keys):

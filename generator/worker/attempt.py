@@ -32,6 +32,7 @@ from storage.errors import (
     NearlyWhole,
     NoSuchImage,
     NothingFound,
+    SamplerUnavailable,
     SourceWithheld,
     Stale,
     StoreFull,
@@ -48,6 +49,7 @@ _FOR_GOOD = (
     ErrorCode.SOURCE_WITHHELD,
     ErrorCode.REGION_NOT_FOUND,
     ErrorCode.REGION_TOO_LARGE,
+    ErrorCode.SAMPLER_UNAVAILABLE,
 )
 """What another attempt would meet again."""
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -235,23 +237,25 @@ def _is_device_lost(error: Exception) -> bool:
     return isinstance(error, EngineClosed) or type(error).__name__ == "AcceleratorError"
 
 
+_CODES: dict[type[BaseException], ErrorCode] = {
+    ImageMissing: ErrorCode.SOURCE_MISSING,
+    NoSuchImage: ErrorCode.SOURCE_MISSING,
+    DataDeleted: ErrorCode.SOURCE_MISSING,
+    SourceWithheld: ErrorCode.SOURCE_WITHHELD,
+    NothingFound: ErrorCode.REGION_NOT_FOUND,
+    NearlyWhole: ErrorCode.REGION_TOO_LARGE,
+    SamplerUnavailable: ErrorCode.SAMPLER_UNAVAILABLE,
+    CatalogError: ErrorCode.MODEL_UNAVAILABLE,
+    StoreFull: ErrorCode.DISK_FULL,
+    MemoryError: ErrorCode.OUT_OF_MEMORY,
+}
+
+
 def error_code(error: BaseException) -> ErrorCode:
     """Map an exception to one of the reasons that members are told."""
-    match error:
-        case ImageMissing() | NoSuchImage() | DataDeleted():
-            return ErrorCode.SOURCE_MISSING
-        case SourceWithheld():
-            return ErrorCode.SOURCE_WITHHELD
-        case NothingFound():
-            return ErrorCode.REGION_NOT_FOUND
-        case NearlyWhole():
-            return ErrorCode.REGION_TOO_LARGE
-        case CatalogError():
-            return ErrorCode.MODEL_UNAVAILABLE
-        case StoreFull():
-            return ErrorCode.DISK_FULL
-        case MemoryError():
-            return ErrorCode.OUT_OF_MEMORY
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
     if full_disks.is_full(error):
         return ErrorCode.DISK_FULL
     # torch's own, by name: this module runs without torch.

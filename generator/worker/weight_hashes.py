@@ -1,6 +1,6 @@
 """By which hashes other programs know a model's and a LoRA's weights.
 
-A model's is A1111's: the first ten digits of the SHA-256 of its file, or of its UNet's where it is a folder.
+A model's is A1111's: the first ten digits of the SHA-256 of its file, or in a folder of its denoiser's.
 A LoRA's is the first twelve of the SHA-256 of what follows the header of its file, which names may be changed
 in. Gigabytes are read once: what was found is kept beside Easel's other caches by path, size and time.
 """
@@ -17,12 +17,13 @@ from pathlib import Path
 
 import platformdirs
 
+from storage import model_families
 from storage.catalog import Catalog, LoraEntry
 from storage.contract import GenerationRequest
 
 log = logging.getLogger(__name__)
 
-_UNETS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
+_DENOISERS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
 _LORA = "pytorch_lora_weights.safetensors"
 _HEADER_LENGTH = 8
 
@@ -44,14 +45,15 @@ def hashes_of(request: GenerationRequest, catalog: Catalog) -> Hashes:
     loras = {
         name: found for name, lora in known.items() if (found := _of(_lora_file(lora), header=False)[:12])
     }
-    return Hashes(_of(_model_file(entry.source))[:10], loras)
+    folder = model_families.FAMILIES[model_families.of_folder(entry.source) or entry.family].denoiser
+    return Hashes(_of(_model_file(entry.source, folder))[:10], loras)
 
 
-def _model_file(source: str) -> Path | None:
+def _model_file(source: str, folder: str) -> Path | None:
     place = Path(source)
     if place.is_file():
         return place
-    return _first(source, [f"unet/{name}" for name in _UNETS])
+    return _first(source, [f"{folder}/{name}" for name in _DENOISERS])
 
 
 def _lora_file(lora: LoraEntry) -> Path | None:

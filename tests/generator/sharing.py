@@ -13,13 +13,14 @@ from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import CpuClock
 from generator.engine.meter import Meter
 from generator.engine.running_job import DrawRequest, RunningJob
+from generator.families.base import Family
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest
 
 
 @torch.inference_mode()
 def drawn_together(
-    family: StableDiffusion, *jobs: GenerationRequest | DrawRequest, lexicon: ModelPhrases | None = None
+    family: Family, *jobs: GenerationRequest | DrawRequest, lexicon: ModelPhrases | None = None
 ) -> list[Tensor]:
     """Each job's finished pixels (n, 3, height, width); all start at once, and groups take turns."""
     groups: dict[object, BatchGroup] = {}
@@ -40,6 +41,12 @@ def drawn_together(
             if len(group):
                 group.tick()
     return [rows.family.decode(rows.latents) for rows in everybody]
+
+
+def stable_diffusion(family: Family) -> StableDiffusion:
+    """The same family, for tests of what only it has."""
+    assert isinstance(family, StableDiffusion)
+    return family
 
 
 def noisy(seed: int = 0, size: tuple[int, int] = (64, 64)) -> PIL.Image.Image:

@@ -14,6 +14,7 @@ from generator.compiling import calls
 from generator.compiling.calls import WORTH_COMPILING, Call, CompiledCall, Inputs
 from generator.families import loading
 from generator.families.sd import StableDiffusion
+from tests.generator.sharing import stable_diffusion
 from tests.generator.working import wait_for
 
 CPU = torch.device("cpu")
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module", params=["sd_folder", "sdxl_folder"])
 def family(request: pytest.FixtureRequest) -> StableDiffusion:
     folder: Path = request.getfixturevalue(request.param)
-    return loading.load(str(folder), CPU)
+    return stable_diffusion(loading.load(str(folder), CPU))
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,7 @@ def test_calls_come_in_buckets(family: StableDiffusion) -> None:
 
 
 def test_nobody_waits_for_the_compiler(sd_folder: Path) -> None:
-    family = loading.load(str(sd_folder), CPU)
+    family = stable_diffusion(loading.load(str(sd_folder), CPU))
     may_finish, finished = threading.Event(), threading.Event()
     compiled_calls: list[int] = []
 
@@ -112,7 +113,8 @@ def test_where_compiling_fails_calls_stay_as_they_were(
 
 
 def test_what_suits_a_gpu_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
-    suited = loading.load(str(request.getfixturevalue(request.node.callspec.params["family"])), CPU)
+    folder = request.getfixturevalue(request.node.callspec.params["family"])
+    suited = stable_diffusion(loading.load(str(folder), CPU))
     suited._suit_card()
     assert suited.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     attention = next(module for module in suited.unet.modules() if hasattr(module, "fused_projections"))

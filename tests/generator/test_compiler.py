@@ -24,7 +24,7 @@ from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role
 from tests.generator import tiny
-from tests.generator.sharing import noisy
+from tests.generator.sharing import noisy, stable_diffusion
 
 CPU = torch.device("cpu")
 
@@ -37,7 +37,7 @@ def no_gradients() -> Iterator[None]:
 
 @pytest.fixture
 def family(sd_folder: Path) -> StableDiffusion:
-    return loading.load(str(sd_folder), CPU)
+    return stable_diffusion(loading.load(str(sd_folder), CPU))
 
 
 def latents(rows: int, side: int = 8) -> Tensor:
@@ -68,7 +68,7 @@ def twins(
     """Two parts of one layout and of other weights."""
     if request.param == "small":
         return Small(0), Small(1)
-    one, other = (loading.load(str(folder), CPU) for folder in (sd_folder, sd2_folder))
+    one, other = (stable_diffusion(loading.load(str(folder), CPU)) for folder in (sd_folder, sd2_folder))
     return VaeDecoder(one.vae), VaeDecoder(other.vae)
 
 
@@ -140,7 +140,7 @@ def test_a_version_is_for_what_changes_the_computation_alone(
     def of(variant: PatchedModel, rows: int = 2, side: int = 8) -> str:
         words = {"encoder_hidden_states": torch.ones(rows, 77, tiny.TEXT_WIDTH)}
         example: Inputs = (latents(rows, side), torch.ones(rows), words)
-        part = variants.made(variant).denoiser
+        part = stable_diffusion(variants.made(variant)).denoiser
         assert isinstance(part, Denoiser)
         return key(part, example)
 
@@ -205,8 +205,9 @@ def test_what_another_process_is_sent_computes_the_same(
     given = RequestImages(control=noisy(1), references={each.role: [noisy(2)] for each in wish.references})
     rows = RunningJob(variants.of(wish), DrawRequest(wish, given))
     rows.start()
-    latents, time = rows.unet_input()
-    part, inputs = rows.family.denoiser, (latents, torch.full((len(latents),), time), rows.conditions)
+    latents, time = rows.model_input()
+    part = stable_diffusion(rows.family).denoiser
+    inputs = (latents, torch.full((len(latents),), time), rows.conditions)
     assert isinstance(part, Denoiser)
     sent = skeleton(part, inputs)
     assert len(sent) < 300_000

@@ -16,7 +16,7 @@ from generator.engine.decoding import DecodeQueue
 from generator.engine.engine import Engine
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
-from generator.families.sd import StableDiffusion
+from generator.families.base import Family
 from storage.contract import GenerationRequest
 from tests.generator.reference import difference
 
@@ -31,7 +31,7 @@ def no_gradients() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def family(sd_folder: Path) -> StableDiffusion:
+def family(sd_folder: Path) -> Family:
     return loading.load(str(sd_folder), CPU)
 
 
@@ -43,7 +43,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> DecodeQueue:
 
 
 @pytest.fixture
-def calls(family: StableDiffusion, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def calls(family: Family, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The pictures in each call of the autoencoder."""
     seen: list[int] = []
     decode = family.decode
@@ -56,7 +56,7 @@ def calls(family: StableDiffusion, monkeypatch: pytest.MonkeyPatch) -> list[int]
     return seen
 
 
-def finished(family: StableDiffusion, count: int, *, seed: int = 0, side: int = 64) -> RunningJob:
+def finished(family: Family, count: int, *, seed: int = 0, side: int = 64) -> RunningJob:
     """A job whose latents are what noise comes to."""
     request = GenerationRequest(
         prompt="a fox", width=side, height=side, seed=seed, num_images_per_prompt=count, num_inference_steps=1
@@ -89,9 +89,7 @@ def test_a_picture_is_what_it_is_alone(request: pytest.FixtureRequest, folder: s
         assert difference(family.pictures(found[rows]), family.pictures(alone(rows))) <= 1
 
 
-def test_jobs_share_calls_of_few_sizes(
-    decoder: DecodeQueue, family: StableDiffusion, calls: list[int]
-) -> None:
+def test_jobs_share_calls_of_few_sizes(decoder: DecodeQueue, family: Family, calls: list[int]) -> None:
     jobs = [finished(family, count, seed=count) for count in (1, 1, 4, 1)]
     for rows in jobs:
         decoder.add(rows)
@@ -101,9 +99,7 @@ def test_jobs_share_calls_of_few_sizes(
     assert calls == [4, 2, 1]
 
 
-def test_a_large_picture_is_a_call_of_its_own(
-    decoder: DecodeQueue, family: StableDiffusion, calls: list[int]
-) -> None:
+def test_a_large_picture_is_a_call_of_its_own(decoder: DecodeQueue, family: Family, calls: list[int]) -> None:
     decoder.add(finished(family, 2, side=256))
     decoder.add(finished(family, 2, side=64))
     assert len(all_decoded(decoder)) == 2
@@ -111,7 +107,7 @@ def test_a_large_picture_is_a_call_of_its_own(
 
 
 def refusing(
-    family: StableDiffusion, monkeypatch: pytest.MonkeyPatch, refused: Callable[[Tensor], Exception | None]
+    family: Family, monkeypatch: pytest.MonkeyPatch, refused: Callable[[Tensor], Exception | None]
 ) -> None:
     decode = family.decode
 
@@ -125,7 +121,7 @@ def refusing(
 
 
 def test_what_fails_is_one_jobs_affair(
-    decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+    decoder: DecodeQueue, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad, other = (finished(family, 2, seed=seed) for seed in (1, 2, 3))
     poison = bad.latents[0]
@@ -143,7 +139,7 @@ def test_what_fails_is_one_jobs_affair(
 
 
 def test_out_of_memory_makes_smaller_calls_and_loses_nothing(
-    decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+    decoder: DecodeQueue, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
 
@@ -160,7 +156,7 @@ def test_out_of_memory_makes_smaller_calls_and_loses_nothing(
 
 
 def test_a_picture_that_never_fits_fails_its_job_only(
-    decoder: DecodeQueue, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+    decoder: DecodeQueue, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = torch.OutOfMemoryError("the GPU is full")
     refusing(family, monkeypatch, lambda latents: full if latents.shape[-1] > 8 else None)
@@ -171,9 +167,7 @@ def test_a_picture_that_never_fits_fails_its_job_only(
     assert isinstance(large.job.future.exception(), torch.OutOfMemoryError)
 
 
-def test_a_cancelled_job_is_not_decoded(
-    decoder: DecodeQueue, family: StableDiffusion, calls: list[int]
-) -> None:
+def test_a_cancelled_job_is_not_decoded(decoder: DecodeQueue, family: Family, calls: list[int]) -> None:
     gone, other = finished(family, 4), finished(family, 4)
     decoder.add(gone)
     decoder.add(other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from generator.engine.host_copies import UnwaitedCopies, unwaited
 from generator.engine.inpainting import Mask
+from generator.families.denoising import DiffusionDenoising
 from generator.families.schedulers import TABLE, Schedulers
 
 STEPS = 6
@@ -40,22 +40,15 @@ class Copies(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
 
 def draw(sampler: str, *, masked: bool) -> None:
     """A whole drawing on the meta device, where any question for a number is an error."""
-    scheduler = Schedulers(CONFIG).new(sampler, STEPS)
-    scheduler.set_timesteps(STEPS, device="cpu")
-    if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(0)
     rngs = [torch.Generator().manual_seed(seed) for seed in range(SHAPE[0])]
-    taken = inspect.signature(scheduler.step).parameters
-    arguments = {name: value for name, value in {"eta": 0.0, "generator": rngs}.items() if name in taken}
+    denoising = DiffusionDenoising(Schedulers(CONFIG).new(sampler, STEPS), STEPS, strength=None, rngs=rngs)
     latents = torch.empty(SHAPE, device="meta")
     mask = Mask(latents[:1, :1], latents, latents)
-    times = scheduler.timesteps
-    for place, time in enumerate(times):
-        scheduler.scale_model_input(latents, time)
-        output = torch.empty(SHAPE, device="meta")
-        latents = scheduler.step(output, time, latents, return_dict=False, **arguments)[0]
+    for call in range(len(denoising.times)):
+        denoising.model_input(latents, call)
+        latents = denoising.step(torch.empty(SHAPE, device="meta"), latents, call)
         if masked:
-            latents = mask.keep(latents, scheduler, times[place + 1 :][:1])
+            latents = mask.keep(latents, denoising, call + 1)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -15,14 +15,14 @@ import torch
 from generator.engine.engine import Engine
 from generator.engine.patched_models import MOST, PatchedModels
 from generator.families import loading
-from generator.families.loras import WeightedLora
+from generator.families.base import WeightedLora
 from storage import catalog
 from storage.catalog import LoraEntry, ModelEntry
 from storage.contract import GenerationRequest, Lora, Task
 from storage.errors import CatalogError
 from tests.generator import tiny
 from tests.generator.reference import Pipeline, difference
-from tests.generator.sharing import noisy
+from tests.generator.sharing import noisy, stable_diffusion
 
 CPU = torch.device("cpu")
 
@@ -154,7 +154,7 @@ def test_a_trigger_is_read_behind_the_prompt_that_lacks_it(folder: Path, loras: 
 
 @torch.inference_mode()
 def test_projections_fused_for_a_gpu_take_them_as_well(folder: Path, loras: dict[str, LoraEntry]) -> None:
-    plain, gpu = (loading.load(str(folder), CPU) for _ in range(2))
+    plain, gpu = (stable_diffusion(loading.load(str(folder), CPU)) for _ in range(2))
     gpu.unet.fuse_qkv_projections()
     chosen = [WeightedLora(loras["unet"], 1.0)]
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -171,7 +171,7 @@ def test_projections_fused_for_a_gpu_take_them_as_well(folder: Path, loras: dict
 def test_only_so_many_sets_are_kept_and_all_go_when_room_is_needed(
     folder: Path, loras: dict[str, LoraEntry]
 ) -> None:
-    family = loading.load(str(folder), CPU)
+    family = stable_diffusion(loading.load(str(folder), CPU))
     prepared = list[object]()
     variants = PatchedModels(family, entry(folder, **loras), prepared.append)
     assert variants.of(asked()) is family
@@ -179,7 +179,7 @@ def test_only_so_many_sets_are_kept_and_all_go_when_room_is_needed(
     first = variants.of(asked(("unet", 0.1)))
     assert first is variants.of(asked(("unet", 0.1)))
     assert first.prompts is family.prompts, "it reads no other way"
-    assert first.vae is family.vae
+    assert stable_diffusion(first).vae is family.vae
     assert 0 < variants.size_bytes < family.size_bytes
     assert variants.of(asked(("unet", 1.0), ("whole", 0.5))) is variants.of(
         asked(("whole", 0.5), ("unet", 1.0))

@@ -19,7 +19,7 @@ from generator.engine.engine import Engine
 from generator.families import schedulers
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
 from tests.generator import tiny
-from tests.generator.sharing import noisy
+from tests.generator.sharing import noisy, stable_diffusion
 from tests.generator.working import wait_for
 
 pytestmark = [
@@ -84,7 +84,7 @@ def test_compiled_calls_draw_the_same(folder: Path, tmp_path: Path, monkeypatch:
         before = [engine.submit(request).result() for request in _several()]
     monkeypatch.setattr(calls, "WORTH_COMPILING", 2)
     with Engine.open(str(folder), device="cuda") as engine:
-        network = engine.family.denoiser
+        network = stable_diffusion(engine.family).denoiser
         assert isinstance(network, calls.CompiledCall)
 
         def is_compiled() -> bool:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from generator.families import latent_preview, loading
+from tests.generator.sharing import stable_diffusion
 
 
 class MeanColours:
@@ -50,6 +51,6 @@ def test_the_clean_picture_is_seen_through_the_noise(kind: str, alpha_bar: float
 
 @pytest.mark.parametrize("folder", ["sd_folder", "sdxl_folder"])
 def test_every_family_gets_a_map_of_its_own(request: pytest.FixtureRequest, folder: str) -> None:
-    family = loading.load(str(request.getfixturevalue(folder)), torch.device("cpu"))
+    family = stable_diffusion(loading.load(str(request.getfixturevalue(folder)), torch.device("cpu")))
     assert family.colours.weight.shape == (4, 3)
     assert family.colours.weight.isfinite().all()

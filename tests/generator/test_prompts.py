@@ -16,6 +16,7 @@ from generator.families import loading
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest
 from tests.generator.reference import difference
+from tests.generator.sharing import stable_diffusion
 
 STYLE = "vivid, ornate"
 
@@ -136,7 +137,7 @@ def test_in_full_calls_a_text_is_the_same_to_the_last_bit(
     request: pytest.FixtureRequest, folder: str
 ) -> None:
     """As on a GPU, where calls are of one size."""
-    family = loading.load(str(request.getfixturevalue(folder)), torch.device("cpu"))
+    family = stable_diffusion(loading.load(str(request.getfixturevalue(folder)), torch.device("cpu")))
     with torch.inference_mode():
         one_by_one = family.encode(TEXTS)
         family.texts_at_once = 8
@@ -160,9 +161,10 @@ def test_jobs_that_wait_share_a_call_of_the_text_encoder(
         def note(_: object, given: tuple[torch.Tensor, ...]) -> None:
             calls.append(len(given[0]))
 
-        engine.family.texts_at_once = 8
+        family = stable_diffusion(engine.family)
+        family.texts_at_once = 8
         engine.family.prompts = PromptCache(engine.family.encode, 8)
-        hook = engine.family.text_encoder.register_forward_pre_hook(note)
+        hook = family.text_encoder.register_forward_pre_hook(note)
         futures = engine.device_thread.call(
             lambda: [engine.submit(asked(0, prompt=f"cat {number}")) for number in range(7)]
         )

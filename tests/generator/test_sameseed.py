@@ -14,13 +14,13 @@ from torch import Tensor
 from generator.conditioning import noise
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
-from generator.families.sd import StableDiffusion
+from generator.families.base import Family
 from storage.contract import GenerationRequest
 from tests.generator.sharing import drawn_together
 
 
 @pytest.fixture(scope="module")
-def family(sd_folder: Path) -> Iterator[StableDiffusion]:
+def family(sd_folder: Path) -> Iterator[Family]:
     with torch.inference_mode():
         yield loading.load(str(sd_folder), torch.device("cpu"))
 
@@ -37,20 +37,20 @@ def apart(grid: Tensor) -> float:
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler_a"])
-def test_the_grid_is_nearly_one_picture_but_not_quite(family: StableDiffusion, sampler: str) -> None:
+def test_the_grid_is_nearly_one_picture_but_not_quite(family: Family, sampler: str) -> None:
     plain, same = drawn_together(family, asked(scheduler=sampler), asked(scheduler=sampler, sameseed=True))
     assert 0 < apart(same) < apart(plain) / 3
     torch.testing.assert_close(same[0], plain[0])
 
 
 @torch.inference_mode()
-def test_the_start_is_as_noisy_as_ever(family: StableDiffusion) -> None:
+def test_the_start_is_as_noisy_as_ever(family: Family) -> None:
     rows = RunningJob(family, DrawRequest(asked(sameseed=True)))
     rows.start()
     assert rows.latents.std(dim=(1, 2, 3)).sub(1).abs().max() < 0.15
 
 
-def test_a_single_picture_is_the_plain_one(family: StableDiffusion) -> None:
+def test_a_single_picture_is_the_plain_one(family: Family) -> None:
     (plain,) = drawn_together(family, asked(num_images_per_prompt=1))
     (same,) = drawn_together(family, asked(num_images_per_prompt=1, sameseed=True))
     assert torch.equal(plain, same)

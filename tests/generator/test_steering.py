@@ -20,7 +20,7 @@ from storage.contract import Control, GenerationRequest, Lora, Reference, Role, 
 from storage.errors import CatalogError
 from tests.generator import tiny
 from tests.generator.reference import Pictures, Pipeline, difference
-from tests.generator.sharing import noisy
+from tests.generator.sharing import noisy, stable_diffusion
 
 STYLE, SUBJECT = noisy(5), noisy(6)
 SEVERAL = [noisy(7), noisy(8), noisy(9)]
@@ -189,20 +189,19 @@ def test_the_plain_model_has_nothing_of_them(engine: Engine, folder: Path) -> No
 
 
 def test_one_encoder_and_one_control_are_loaded_for_all_that_share_them(engine: Engine) -> None:
-    both = engine._variants.of(asked(0.5, roles={Role.STYLE: 1.0, Role.IMAGE: 1.0}))
+    both = stable_diffusion(engine._variants.of(asked(0.5, roles={Role.STYLE: 1.0, Role.IMAGE: 1.0})))
     style, image = (both.adapters[role].encoder for role in (Role.STYLE, Role.IMAGE))
     assert style is image
     assert engine._variants.of(asked(0.5, roles={Role.STYLE: 0.9, Role.IMAGE: 1.0})) is both
     assert both.control is not None
-    assert engine._variants.of(asked(0.9)).control is both.control
+    assert stable_diffusion(engine._variants.of(asked(0.9))).control is both.control
 
 
 @torch.inference_mode()
 def test_projections_fused_for_a_gpu_are_read_beside_as_well(folder: Path, entry: ModelEntry) -> None:
-    plain, gpu = (loading.load(str(folder), torch.device("cpu")) for _ in range(2))
+    plain, gpu = (stable_diffusion(loading.load(str(folder), torch.device("cpu"))) for _ in range(2))
     gpu.unet.fuse_qkv_projections()
-    with Engine.open(str(folder), device="cpu", entry=entry) as engine:
-        chosen = engine._variants.of(asked(roles={Role.STYLE: 1.0})).adapters
+    chosen = {Role.STYLE: entry.adapters[Role.STYLE]}
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     words = plain.conditions([plain.prompts["a fox"]] * 2, [], size=(64, 64), guidance_scale=1.0)
     times = torch.full((2,), 500.0)

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from generator.engine.running_job import DrawRequest, RequestImages, RunningJob
 from generator.families import loading, schedulers
+from generator.families.base import Conditions
+from generator.families.denoising import DiffusionDenoising
 from generator.families.latent_preview import alpha_bar_at
-from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest, Task
-from tests.generator.sharing import drawn_together, noisy
+from tests.generator.sharing import drawn_together, noisy, stable_diffusion
 
 SECOND_ORDER = {"heun", "kdpm2", "kdpm2_a"}
 
@@ -27,7 +28,7 @@ SECOND_ORDER = {"heun", "kdpm2", "kdpm2_a"}
 @pytest.fixture(scope="module")
 def family(sd_folder: Path) -> Iterator[StableDiffusion]:
     with torch.inference_mode():
-        yield loading.load(str(sd_folder), torch.device("cpu"))
+        yield stable_diffusion(loading.load(str(sd_folder), torch.device("cpu")))
 
 
 def asked(**wish: Any) -> GenerationRequest:
@@ -58,7 +59,7 @@ def test_what_is_decoded_is_the_models_own_estimate(
     def knowing(latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """A network that sees `truth` behind any noise."""
         del conditions
-        bars = rows.scheduler.alphas_cumprod.double().numpy()
+        bars = scheduler.alphas_cumprod.double().numpy()
         log_ratio = np.interp(timesteps.double().numpy(), np.arange(len(bars)), np.log(1 / bars - 1))
         bar = torch.from_numpy(1 / (1 + np.exp(log_ratio))).view(-1, 1, 1, 1)
         return ((latents - bar.sqrt() * truth) / (1 - bar).sqrt()).float()
@@ -70,9 +71,11 @@ def test_what_is_decoded_is_the_models_own_estimate(
         request = request.model_copy(update={"task": task, "parent_image_id": 1, "strength": 0.8})
         source = noisy()
     rows = RunningJob(family, DrawRequest(request, RequestImages(source)))
+    assert isinstance(rows.denoising, DiffusionDenoising)
+    scheduler = rows.denoising.scheduler
     rows.start()
     while not rows.finished:
-        latents, time = rows.unet_input()
+        latents, time = rows.model_input()
         rows.advance(family.predict(latents, torch.tensor([time]), rows.conditions))
     torch.testing.assert_close(rows.latents, truth, atol=5e-3, rtol=1e-3)
 
@@ -103,7 +106,7 @@ def test_inpainting_that_stops_still_keeps_the_rest(family: StableDiffusion) -> 
     rows = RunningJob(family, job)
     rows.start()
     while not rows.finished:
-        latents, time = rows.unet_input()
+        latents, time = rows.model_input()
         rows.advance(family.predict(latents, torch.full((len(latents),), time), rows.conditions))
     assert rows._mask is not None
     torch.testing.assert_close(rows.latents[..., 4:], rows._mask.clean[..., 4:])

@@ -20,7 +20,7 @@ from generator.families import loading
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import difference
-from tests.generator.sharing import drawn_together, noisy
+from tests.generator.sharing import drawn_together, noisy, stable_diffusion
 
 CPU = torch.device("cpu")
 SHIFT = (2, 4)
@@ -33,7 +33,7 @@ SHIFT = (2, 4)
 def family(request: pytest.FixtureRequest) -> Iterator[StableDiffusion]:
     folder: Path = request.getfixturevalue(request.param)
     with torch.inference_mode():
-        yield loading.load(str(folder), CPU, "sdxl" if request.param == "sdxl_folder" else "sd")
+        yield stable_diffusion(loading.load(str(folder), CPU))
 
 
 def asked(**wish: Any) -> GenerationRequest:

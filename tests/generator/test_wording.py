@@ -18,7 +18,7 @@ from generator.families.sd import StableDiffusion
 from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 from tests.generator.reference import Pipeline, difference
-from tests.generator.sharing import drawn_together
+from tests.generator.sharing import drawn_together, stable_diffusion
 
 FOLDERS = ("sd_folder", "sdxl_folder")
 LEXICON = ModelPhrases("vivid", ("at night", "in the snow", "pixel art"), ("surreal", "bizarre"))
@@ -29,11 +29,7 @@ FULL = "word " * 18 + "end"
 @pytest.fixture(scope="module", params=FOLDERS)
 def family(request: pytest.FixtureRequest) -> Iterator[StableDiffusion]:
     with torch.inference_mode():
-        yield loading.load(
-            str(request.getfixturevalue(request.param)),
-            torch.device("cpu"),
-            "sdxl" if request.param == "sdxl_folder" else "sd",
-        )
+        yield stable_diffusion(loading.load(str(request.getfixturevalue(request.param)), torch.device("cpu")))
 
 
 def asked(**wish: Any) -> GenerationRequest:

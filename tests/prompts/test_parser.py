@@ -18,7 +18,8 @@ from prompts.parser import (
     parse_all,
 )
 from prompts.values import Scope
-from storage import samplers
+from storage import model_families, samplers
+from storage.catalog import Catalog, ModelEntry
 from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
@@ -157,6 +158,22 @@ def test_escaped_dashes_are_text_and_stay_escaped_in_what_is_stored() -> None:
 
 def test_inches_begin_no_quote() -> None:
     assert parse('a 5" fox --ar 3:2 --no 6" cats', CATALOG).request.negative_prompt == '6" cats'
+
+
+def test_a_sampler_that_the_model_does_not_run_is_refused_with_those_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = model_families.ModelFamily("nowhere:Few", ("euler", "heun"))
+    monkeypatch.setitem(model_families.FAMILIES, "few", line)
+    few = ModelEntry(name="few", title="Few", source="nowhere", sizes=((64, 64),), family="few")
+    both = Catalog(default="picturebook", models={**CATALOG.models, "few": few})
+    with pytest.raises(FlagError) as caught:
+        parse("a fox --sampler ddim --model few", both)
+    (fault,) = caught.value.faults
+    assert (fault.problem, fault.given, fault.expected) == (Problem.WRONG, "ddim", "one of euler, heun")
+    assert parse("a fox --sampler heun --model few", both).request.scheduler == "heun"
+    assert parse("a fox --model few", both).request.scheduler == "euler"
+    assert parse("a fox --sampler ddim", both).request.scheduler == "ddim"
 
 
 @pytest.mark.parametrize("name", samplers.NAMES)

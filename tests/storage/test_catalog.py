@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import catalog
+from storage import catalog, model_families
 from storage.errors import CatalogError
 
 
@@ -174,3 +174,53 @@ def test_a_relative_catalog_finds_what_lies_beside_it(
         str(tmp_path / "gone"),
     ]
     assert entry.vocabulary == str(tmp_path / "words.txt")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family that runs two samplers alone."""
+    line = model_families.ModelFamily("nowhere:Few", ("heun", "euler"), "FewPipeline")
+    monkeypatch.setitem(model_families.FAMILIES, "few", line)
+
+
+@pytest.mark.usefixtures("few")
+def test_a_family_brings_its_samplers_and_the_first_is_the_default(tmp_path: Path) -> None:
+    entry = catalog.load(one(tmp_path, 'family = "few"'))["one"]
+    assert (entry.samplers, entry.scheduler) == (("heun", "euler"), "heun")
+    assert catalog.load(one(tmp_path, 'family = "few"', 'scheduler = "euler"'))["one"].scheduler == "euler"
+    assert catalog.load(one(tmp_path))["one"].scheduler == "ddim"
+
+
+@pytest.mark.usefixtures("few")
+def test_a_folder_that_says_its_family_needs_no_other_word_for_it(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "model_index.json").write_text('{"_class_name": "FewPipeline"}')
+    assert catalog.load(one(tmp_path, 'scheduler = "euler"'))["one"].samplers == ("heun", "euler")
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (['family = "few"', 'scheduler = "ddim"'], "ddim is none of .*heun, euler"),
+        (['family = "sdlx"'], "no family 'sdlx': did you mean 'sdxl'"),
+        (['family = "flux"'], "no family 'flux': there are sd, sdxl, few"),
+    ],
+)
+def test_a_family_or_sampler_that_is_none_is_told(tmp_path: Path, lines: list[str], said: str) -> None:
+    with pytest.raises(CatalogError, match=said):
+        catalog.load(one(tmp_path, *lines))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "family"),
+    [
+        ("StableDiffusionPipeline", "sd"),
+        ("StableDiffusionInpaintPipeline", "sd"),
+        ("StableDiffusionXLPipeline", "sdxl"),
+        ("StableDiffusion3Pipeline", None),
+        ("FluxPipeline", None),
+    ],
+)
+def test_a_family_is_known_by_its_pipelines(pipeline: str, family: str | None) -> None:
+    assert model_families.of_pipeline(pipeline) == family

@@ -1,0 +1,69 @@
+"""The registry of model families, a line each; their code is imported by workers alone, when it is needed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from storage import samplers
+
+
+class ModelFamily(NamedTuple):
+    """A family before its code is imported: where that is, and what members and operators need to know."""
+
+    code: str
+    """Its class, as `module:name`: a subclass of `generator.families.base.Family`."""
+    samplers: tuple[str, ...]
+    """Samplers that it runs, by their names in `storage/samplers.py`; the first is its default."""
+    pipelines: str = ""
+    """Regular expression for diffusers' names of its pipelines, by which a model's folder is known."""
+    denoiser: str = "transformer"
+    """Folder of the network whose weights' hash names a model elsewhere."""
+
+
+FAMILIES: dict[str, ModelFamily] = {
+    "sd": ModelFamily(
+        "generator.families.sd:StableDiffusion", samplers.NAMES, r"StableDiffusion(?!3)(?!.*XL).*", "unet"
+    ),
+    "sdxl": ModelFamily("generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet"),
+}
+
+
+def known(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: there is no family of this name.
+    """
+    if name not in FAMILIES:
+        near = difflib.get_close_matches(name, FAMILIES, n=1)
+        raise ValueError(
+            f"there is no family {name!r}: "
+            + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FAMILIES)}")
+        )
+    return name
+
+
+def of_folder(source: str) -> str | None:
+    """Name of the family of a model in a folder of this machine; None where none is told there."""
+    try:
+        index = json.loads((Path(source) / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    kind = index.get("_class_name") if isinstance(index, dict) else None
+    return of_pipeline(kind) if isinstance(kind, str) else None
+
+
+def of_pipeline(pipeline: str) -> str | None:
+    """Name of the family whose pipelines are called like this one; None where there is none."""
+    return next(
+        (
+            name
+            for name, family in FAMILIES.items()
+            if family.pipelines and re.fullmatch(family.pipelines, pipeline)
+        ),
+        None,
+    )
