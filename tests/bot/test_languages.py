@@ -35,10 +35,11 @@ def translations() -> Catalog:
 
 
 def extracted() -> Iterator[str | tuple[str, ...]]:
-    folder = str(Path(bot.__file__).parent)
     keywords = {"_": None, "N_": None, "ngettext": (1, 2)}
-    for _file, _line, message, _comments, _context in extract_from_dir(folder, keywords=keywords):
-        yield message
+    for room in ("prompts", "actions", "bot"):
+        folder = str(Path(bot.__file__).parents[1] / room)
+        for _file, _line, message, _comments, _context in extract_from_dir(folder, keywords=keywords):
+            yield message
 
 
 def fields(sentence: str) -> set[str | None]:
