@@ -65,7 +65,7 @@ def test_whatever_is_typed_what_is_understood_is_bounded(text: str, meaning: str
     ],
 )
 def test_what_would_be_too_long_is_refused_before_it_is(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    divided = _counting(monkeypatch, "prompts.precedence.divide", tokenize)
+    divided = _counting(monkeypatch, "prompts.precedence.tokenize", tokenize)
     with pytest.raises(FlagError) as caught:
         parse_all(text, CATALOG, Preferences(options={"mine": "--no a " * 140}))
     assert caught.value.problem is Problem.TOO_LONG

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 _FIRST_PRESS = """
 import asyncio, sys
-from bot import submit
-from actions.permissions import Place
+from actions import submit
+from actions.permissions import Channel
 from bot.client import EaselBot
 from bot.warm_up import rehearse
 from storage.backends import Backends
@@ -28,7 +28,8 @@ from storage.tables import Address
 backends = Backends.open(load())
 rehearse(backends)
 before = set(sys.modules)
-asked = asyncio.run(submit.imagine(backends, submit.Wish(Address(1, 2, 3), "ada", 4, Place(2)), "a castle"))
+asking = submit.SubmissionContext(Address(1, 2, 3), "ada", 4, Channel(2))
+asked = asyncio.run(submit.imagine(backends, asking, "a castle"))
 backends.close()  # after the ticket was sent
 assert asked.fresh
 print(*sorted(set(sys.modules) - before))
