@@ -28,6 +28,7 @@ from generator.families.latent_preview import alpha_bar_at, clean_estimate
 from generator.families.parts import Conditions
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest, Role, Task
+from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
 
@@ -107,10 +108,8 @@ class DrawRequest:
     def report(self, progress: Progress) -> None:
         if self.on_progress is None or self.future.done():
             return
-        try:
+        with supervised(logged(log, "a progress callback failed", level=logging.WARNING)):
             self.on_progress(progress)
-        except Exception:
-            log.warning("a progress callback failed", exc_info=True)
 
 
 class RunningJob:

@@ -125,7 +125,7 @@ class Attempt:
             self._stopped()
         except (Stale, LeaseLost):
             raise
-        except Exception as error:
+        except Exception as error:  # one of the four edges where anything is caught: an attempt
             if self._stop.is_let_go:
                 raise LeaseLost from error
             lost = _is_device_lost(error)
