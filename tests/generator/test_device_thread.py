@@ -165,7 +165,7 @@ def test_a_fault_of_the_device_ends_it_for_everybody(
     with Engine.open(str(sd_folder), device="cpu") as engine:
         bystander, steps = engine.submit(request), 2
         if part == "schedulers.step":
-            monkeypatch.setattr("generator.engine.running_job.Rows._step", fault)
+            monkeypatch.setattr("generator.engine.running_job.RunningJob._step", fault)
         else:
             *owner, name = part.split(".")
             place: Any = getattr(engine.family, owner[0]) if owner else engine.family
