@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -55,16 +55,18 @@ async def propose(
     most = backends.config.batch_jobs
 
     def made(session: Session) -> list[JobDraft]:
-        return [submit.draft_of(session, wish, Action.IMAGINE, one.text, one.request) for one in parsed]
+        return _checked(
+            session,
+            [submit.draft_of(session, wish, Action.IMAGINE, one.tokens, one.request) for one in parsed],
+        )
 
-    def write(session: Session) -> Batch:
-        drafts = made(session)
+    def write(session: Session, drafts: Sequence[JobDraft]) -> Batch:
+        _checked(session, drafts)
         asks = replace(drafts[0], stealth=any(draft.stealth for draft in drafts))
         return batches.propose(session, asks, typed, [_wish(draft) for draft in drafts], most=most)
 
     # Refused, and its words read, where nobody waits to write.
-    await backends.database.read(made)
-    batch = await backends.database.write(write)
+    batch = await backends.database.write(write, await backends.database.read(made))
     return Proposal(batch, parsed)
 
 
@@ -85,14 +87,16 @@ async def confirm(backends: Backends, wish: SubmissionContext, batch_id: int) ->
         return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
 
     def made(session: Session) -> list[JobDraft]:
-        return [draft(session, stored) for stored in batches.own(session, batch_id, wish.member_id).planned]
+        planned = batches.own(session, batch_id, wish.member_id).planned
+        return _checked(session, [draft(session, stored) for stored in planned])
 
-    def write(session: Session) -> Confirmation:
+    def write(session: Session, drafts: Sequence[JobDraft]) -> Confirmation:
         batches.own(session, batch_id, wish.member_id)
-        return batches.confirm(session, batch_id, lambda stored: draft(session, stored), most=most)
+        _checked(session, drafts)
+        in_order = iter(drafts)
+        return batches.confirm(session, batch_id, lambda _: next(in_order), most=most)
 
-    await backends.database.read(made)
-    confirmation = await backends.database.write(write)
+    confirmation = await backends.database.write(write, await backends.database.read(made))
     if confirmation.fresh:
         for _ in range(min(WAKE, confirmation.batch.size)):
             backends.tickets.send()
@@ -111,6 +115,15 @@ async def decline(backends: Backends, member_id: int, batch_id: int) -> Batch:
         return batches.decline(session, batch_id)
 
     return await backends.database.write(write)
+
+
+D = TypeVar("D", bound=Sequence[JobDraft])
+
+
+def _checked(session: Session, drafts: D) -> D:
+    for draft in drafts:
+        submit.check_draft(session, draft)
+    return drafts
 
 
 def _wish(draft: JobDraft) -> dict[str, Any]:

@@ -54,7 +54,7 @@ async def blend(
     )
 
     def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, wish, Action.BLEND, parsed.text, request)
+        return submit.draft_of(session, wish, Action.BLEND, parsed.tokens, request)
 
     asked = await submit.enqueue(backends, draft)
     # Its words are names of files, which no model is asked to know.

@@ -19,6 +19,7 @@ from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
 from actions.memory_budget import PICTURES, PIXEL
+from storage import foreign_files
 from storage.errors import Refused
 from storage.pictures import flattened
 
@@ -75,20 +76,17 @@ def decode(data: bytes) -> PIL.Image.Image:
         TooManyPixels, NotAPicture
     """
     cut = data.startswith(_JPEG_START) and _JPEG_END not in data[-_JPEG_TRAILER:]
-    try:
-        with _opened(data + _JPEG_END if cut else data) as opened:
-            whole = _pixels(opened)
-            _draft(opened)
-            _check_pixels(opened, whole)
-            with PICTURES.held(_needed(opened, whole)):
-                return _as_kept(opened, cut=cut)
-    except PictureRefused:
-        raise
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
-        raise TooManyPixels from None
-    except Exception as error:
-        # Broken files make Pillow's decoders raise anything.
-        raise NotAPicture from error
+    with foreign_files.reading(_refused), _opened(data + _JPEG_END if cut else data) as opened:
+        whole = _pixels(opened)
+        _draft(opened)
+        _check_pixels(opened, whole)
+        with PICTURES.held(_needed(opened, whole)):
+            return _as_kept(opened, cut=cut)
+
+
+def _refused(error: Exception) -> PictureRefused:
+    bombs = PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning
+    return TooManyPixels() if isinstance(error, bombs) else NotAPicture()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from storage import brought
 from storage.backends import Backends
 from storage.database import passes
 from storage.images import COMPOSED
+from storage.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +45,9 @@ class InputImages:
     ) -> None:
         if kind is None or not self._bringings:
             return
-        try:
+        # What refused the command is what its member should read; the sweep comes later.
+        with supervised(_not_let_go):
             await asyncio.to_thread(brought.release, self._backends, self._bringings)
-        except Exception as failed:
-            # What refused the command is what its member should read; the sweep comes later.
-            log.error(
-                "what a refused command brought could not be let go: %s",
-                getattr(failed, "orig", failed),
-                exc_info=not passes(failed),
-            )
 
     async def receive(self, sources: Sequence[File | str]) -> list[InputImage]:
         """Fetch and keep the pictures of files, or behind links as they were typed, in order.
@@ -86,3 +81,11 @@ class InputImages:
     def _save(self, key: str, png: bytes) -> None:
         if not self._backends.images.exists(key):
             self._backends.images.save(key, png)
+
+
+def _not_let_go(error: Exception) -> None:
+    log.error(
+        "what a refused command brought could not be let go: %s",
+        getattr(error, "orig", error),
+        exc_info=None if passes(error) else error,
+    )

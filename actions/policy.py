@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from actions import permissions, word_filter
 from actions.permissions import Channel
+from prompts.tokenizer import tokenize
 from storage import deliveries, jobs, restrictions, takedowns
 from storage.contract import GenerationRequest
 from storage.errors import Paused, Refused
@@ -104,5 +105,5 @@ def check_words(session: Session, guild_id: int | None, words: str, echo: str) -
 
 def words_of(job: Job) -> str:
     """The words that a post of the job's shows or was drawn from: asked for, or found by it."""
-    asked = word_filter.asked_words(GenerationRequest.model_validate(job.request), job.text)
+    asked = word_filter.asked_words(GenerationRequest.model_validate(job.request), tokenize(job.text))
     return "\n".join([asked, *(job.result or {}).get("prompts", ())])

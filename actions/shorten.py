@@ -67,7 +67,7 @@ async def shorten(backends: Backends, wish: SubmissionContext, text: str) -> Sub
     request = parsed.request.changed(task=Task.SHORTEN, parts=(), num_images_per_prompt=1)
 
     def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, wish, Action.SHORTEN, str(typed), request)
+        return submit.draft_of(session, wish, Action.SHORTEN, typed, request)
 
     return replace(await submit.enqueue(backends, draft), understood=(parsed,))
 

@@ -18,7 +18,7 @@ from actions.derivation import Cell, DerivedJob, InitImageAndMask
 from actions.image_decoding import stored
 from actions.permissions import Channel
 from prompts import parser
-from prompts.tokenizer import tokenize
+from prompts.tokenizer import TokenizedPrompt, tokenize
 from storage import deliveries, jobs, pictures, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
@@ -151,7 +151,7 @@ async def understand(
 def _read(parsed: list[parser.Parsed]) -> list[parser.Parsed]:
     """Have the words read, once each, before a transaction compares them."""
     for one in parsed:
-        word_filter.readings(word_filter.asked_words(one.request, one.text))
+        word_filter.readings(word_filter.asked_words(one.request, one.tokens))
     return parsed
 
 
@@ -165,7 +165,7 @@ async def draw(
     """
 
     def draft(session: Session) -> JobDraft:
-        made = draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
+        made = draft_of(session, wish, Action.IMAGINE, parsed.tokens, parsed.request)
         if found is None:
             return made
         parent = jobs.seen(session, found.job_id, wish.member_id)
@@ -189,20 +189,17 @@ async def derive(
     check_place(backends, wish)
 
     def look(session: Session) -> tuple[DerivedJob, Job]:
-        what = make(session, backends.catalog)
-        parent = jobs.get(session, what.parent_job_id)
-        jobs.check_seen_by(parent, wish.member_id)
-        return what, parent
+        derived = make(session, backends.catalog)
+        return derived, jobs.seen(session, derived.parent_job_id, wish.member_id)
 
-    first, _ = await backends.database.read(look)
-    keys = dict(first.known)
-    linked = image_prompts.links([first.parsed] if first.parsed else [])
+    what, parent = await backends.database.read(look)
+    keys = dict(what.known)
+    linked = image_prompts.links([what.parsed] if what.parsed else [])
     missing = [url for url in linked if url not in keys]
-    if missing or first.sheet is not None:
+    if missing or what.sheet is not None:
         await check_asker(backends, wish)
 
     def draft(session: Session, composed: RequestChanges) -> JobDraft:
-        what, parent = look(session)
         request = what.request.changed(**composed)
         if what.parsed is not None:
             request = image_prompts.reading(what.parsed, request, keys)
@@ -217,11 +214,11 @@ async def derive(
 
     async with arrivals:
         keys.update(await arrivals.fetch(missing))
-        composed = {} if first.sheet is None else await _composed(backends, first.sheet, arrivals)
+        composed = {} if what.sheet is None else await _composed(backends, what.sheet, arrivals)
         asked = await enqueue(backends, lambda session: draft(session, composed))
-    if first.parsed is None:
+    if what.parsed is None:
         return asked
-    return replace(asked, understood=(first.parsed,))
+    return replace(asked, understood=(what.parsed,))
 
 
 async def _composed(backends: Backends, sheet: InitImageAndMask, arrivals: Arriving) -> RequestChanges:
@@ -289,17 +286,21 @@ def preferences_of(session: Session, member_id: int) -> parser.Preferences:
 
 
 def draft_of(
-    session: Session, wish: SubmissionContext, action: Action, text: str, request: GenerationRequest
+    session: Session,
+    wish: SubmissionContext,
+    action: Action,
+    prompt: TokenizedPrompt | str,
+    request: GenerationRequest,
 ) -> JobDraft:
-    """The wish as a row's draft, where the guild's word rules allow it."""
-    words = word_filter.asked_words(request, text)
-    policy.check_words(session, wish.address.guild_id, words, echo=text)
-    speed, stealth = _mode(text, preferences_of(session, wish.member_id))
+    """The wish as a row's draft; whether it may be written, `check_draft` says."""
+    tokens = tokenize(prompt) if isinstance(prompt, str) else prompt
+    speed, stealth = _mode(tokens, preferences_of(session, wish.member_id))
     return JobDraft(
         address=wish.address,
         member_name=wish.member_name,
         action=action,
-        text=text,
+        text=str(prompt),
+        words=word_filter.asked_words(request, tokens),
         request=request,
         interaction_id=wish.interaction_id,
         press=wish.press,
@@ -308,35 +309,54 @@ def draft_of(
     )
 
 
-def _mode(text: str, preferences: parser.Preferences) -> tuple[Speed, bool]:
+def _mode(tokens: TokenizedPrompt, preferences: parser.Preferences) -> tuple[Speed, bool]:
     """How soon the job is drawn and whether in stealth: as its text says, or else the member's settings."""
-    said = {flag.name for flag in tokenize(text).flags}
+    said = {flag.name for flag in tokens.flags}
     speed = next((speed for speed in Speed if speed in said), Speed(preferences.speed or Speed.FAST))
     stealth = "stealth" in said or (bool(preferences.stealth) and "public" not in said)
     return speed, stealth
 
 
-async def enqueue(backends: Backends, draft: Callable[[Session], JobDraft]) -> SubmittedJob:
-    """Write the job that `draft` makes in the same transaction; wake a worker once it is committed.
+def check_draft(session: Session, draft: JobDraft) -> None:
+    """Raise where a draft may not be written, or not any more: all that may change once it is made.
 
-    It is made once before, where nobody waits to write: its words are read then.
+    Raises:
+        ForbiddenWords: by the guild's word rules.
+        NoSuchJob, DataDeleted, NotYours, NoSuchImage, PictureWithheld, TakenDown: of what it is made from.
+    """
+    policy.check_words(session, draft.address.guild_id, draft.words, echo=draft.text)
+    if draft.parent_job_id is None:
+        return
+    jobs.seen(session, draft.parent_job_id, draft.address.member_id)
+    images = () if draft.parent_image_id is None else (draft.parent_image_id,)
+    # A re-roll needs the prompt alone, wherever it was pressed.
+    sources = () if draft.action is Action.REROLL else {*images, draft.request.parent_image_id}
+    for image_id in sources:
+        if image_id is not None:
+            derivation.shown(session, image_id)
+    takedowns.check(session, draft.parent_job_id, draft.address.guild_id, images)
+
+
+async def enqueue(backends: Backends, make: Callable[[Session], JobDraft]) -> SubmittedJob:
+    """Make a draft, once, and write it; wake a worker once it is committed.
+
+    It is made and checked where nobody waits to write: its words are read then. The transaction that writes
+    it checks it again.
     """
 
-    def allowed(session: Session) -> JobDraft:
-        made = draft(session)
-        if made.parent_job_id is not None:
-            images = () if made.parent_image_id is None else (made.parent_image_id,)
-            takedowns.check(session, made.parent_job_id, made.address.guild_id, images)
-        return made
+    def checked(session: Session) -> JobDraft:
+        draft = make(session)
+        check_draft(session, draft)
+        return draft
 
-    def write(session: Session) -> SubmittedJob:
-        submission = submissions.submit(session, allowed(session))
+    def write(session: Session, draft: JobDraft) -> SubmittedJob:
+        check_draft(session, draft)
+        submission = submissions.submit(session, draft)
         member = session.get_one(Member, submission.job.member_id)
         full = submission.fresh and member.running + member.waiting > member.running_limit
         return SubmittedJob(submission.job, submission.ahead, submission.fresh, at_limit=full)
 
-    await backends.database.read(allowed)
-    asked = await backends.database.write(write)
+    asked = await backends.database.write(write, await backends.database.read(checked))
     if asked.fresh:
         backends.tickets.send()
     return asked

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from prompts.tokenizer import tokenize
+from prompts.tokenizer import TokenizedPrompt
 from storage.contract import GenerationRequest
 from storage.errors import Refused
 
@@ -65,9 +65,9 @@ def forbidden_words(prompt: str, banned: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def asked_words(request: GenerationRequest, text: str) -> str:
+def asked_words(request: GenerationRequest, tokens: TokenizedPrompt) -> str:
     """All that is asked for in words. A request without a prompt is called by the names of its pictures."""
-    words = request.prompt or tokenize(text).prompt
+    words = request.prompt or tokens.prompt
     return f"{words}\n{request.mask_words}" if request.mask_words else words
 
 

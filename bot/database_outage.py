@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from storage.database import passes
+from storage.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +21,19 @@ class Outage:
     def __init__(self, name: str) -> None:
         self._name = name
         self._met = 0
+        self.wait_s = 0.0
+        """Seconds to wait before the next try; 0 after one that went well."""
 
-    def met(self, error: Exception) -> float:
-        """Log an error; returns the seconds to wait before the next try."""
-        wait = min(LONGEST_S, FIRST_S * float(1 << self._met))
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One try: whatever goes wrong in it is logged, and `wait_s` says for how long to pause after it."""
+        self.wait_s = 0.0
+        with supervised(self._failed):
+            yield
+            self._over()
+
+    def _failed(self, error: Exception) -> None:
+        self.wait_s = wait = min(LONGEST_S, FIRST_S * float(1 << self._met))
         self._met = min(self._met + 1, 10)
         if passes(error):
             log.warning(
@@ -29,10 +41,8 @@ class Outage:
             )
         else:
             log.error("%s: unforeseen; next try in %.0f s", self._name, wait, exc_info=error)
-        return wait
 
-    def over(self) -> None:
-        """A try went well."""
+    def _over(self) -> None:
         if self._met:
             log.info("%s: the database answers again", self._name)
         self._met = 0

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import discord
@@ -30,6 +31,7 @@ from storage.clock import Clock
 from storage.database import passes
 from storage.errors import Stale
 from storage.monotonic import monotonic
+from storage.supervision import supervised
 from storage.tables import Export
 
 log = logging.getLogger(__name__)
@@ -77,16 +79,11 @@ class Exports:
             self._thread.join()
 
     def _run(self) -> None:
-        outage, pause = Outage("exports"), POLL_S
-        while not self._stopping.wait(pause):
-            try:
+        outage = Outage("exports")
+        while not self._stopping.wait(outage.wait_s or POLL_S):
+            with outage.turn():
                 self._hold()
                 self._take()
-            except Exception as error:  # noqa: BLE001 - logged there
-                pause = outage.met(error)
-            else:
-                outage.over()
-                pause = POLL_S
 
     def _hold(self) -> None:
         """Keep those under way from other bots: a request may take longer than what was theirs so far."""
@@ -122,22 +119,20 @@ class Exports:
     def _hand_over(self, row: Export, clock: Clock) -> None:
         """One try at one export, on a thread of the pool."""
         try:
-            with spoken(row.locale):
-                self._try(row, clock)
+            with supervised(partial(_unnoted, row)), spoken(row.locale):
+                self._try_while_alive(row, clock)
+        finally:
+            with self._lock:
+                self._under_way.discard(row.id)
+
+    def _try_while_alive(self, row: Export, clock: Clock) -> None:
+        try:
+            self._try(row, clock)
         except CancelledError:
             log.info("export %s goes on at the next start", row.id)
             self._write(exports.requeue, row.id)
         except Stale:
             log.info("export %s: its member deleted their data", row.id)
-        except Exception as error:
-            # Where the database is away it is taken again when its hold is over.
-            if passes(error):
-                log.warning("export %s waits for the database: %s", row.id, reason(error))
-            else:
-                log.exception("export %s failed", row.id)
-        finally:
-            with self._lock:
-                self._under_way.discard(row.id)
 
     def _try(self, row: Export, clock: Clock) -> None:
         if row.tries > MOST_TRIES:
@@ -155,7 +150,7 @@ class Exports:
             raise
         except MemberUnreachable as why:
             log.warning("export %s: member %s cannot be reached: %s", row.id, row.member_id, why)
-        except Exception as error:
+        except Exception as error:  # one of the four edges where anything is caught: an attempt
             if passes(error):
                 raise
             log.exception("export %s: try %s failed", row.id, row.tries)
@@ -220,6 +215,14 @@ class Exports:
             self._send(row, ExportArchive(row.sent, sentences.export_failed(row.id)), clock)
         except (MemberUnreachable, *FAILURES) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
+
+
+def _unnoted(row: Export, error: Exception) -> None:
+    """Where the database is away, or the end could not be written: it is taken again after its hold."""
+    if passes(error):
+        log.warning("export %s waits for the database: %s", row.id, reason(error))
+    else:
+        log.error("export %s failed", row.id, exc_info=error)
 
 
 def _next(after: int) -> discord.ui.View:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 
 import discord
 from sqlalchemy.orm import Session
 
 from actions.word_filter import ForbiddenWords
 from bot import errors
+from bot.components.press import telling
 from bot.components.retract import RetractionSubject, retract
 from bot.components.send_to_dm import send_home
 from bot.discord_io import posting
@@ -41,14 +44,17 @@ async def react(client: discord.Client, backends: Backends, reaction: discord.Ra
     if deed is None or own:
         return
     speak(await backends.database.read(_locale, reaction.user_id))
-    try:
-        await deed(client, backends, reaction)
-    except (NoSuchMessage, NotYours):
-        return
-    except Exception as error:  # noqa: BLE001  (it is noted and told)
-        errors.note(f"reaction to message {reaction.message_id}", error)
-        tell = _tell_directly if isinstance(error, ABOUT_THE_MEMBER) else _tell
-        await tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
+    async with telling(partial(_explain, client, reaction)):
+        with suppress(NoSuchMessage, NotYours):
+            await deed(client, backends, reaction)
+
+
+async def _explain(
+    client: discord.Client, reaction: discord.RawReactionActionEvent, error: Exception
+) -> None:
+    errors.note(f"reaction to message {reaction.message_id}", error)
+    tell = _tell_directly if isinstance(error, ABOUT_THE_MEMBER) else _tell
+    await tell(client, reaction, errors.sentence(error, reference=reaction.message_id))
 
 
 def _locale(session: Session, member_id: int) -> str | None:

@@ -37,13 +37,9 @@ class Sweeper:
 
     def _run(self) -> None:
         outage, pause = Outage("sweeper"), 0.0
-        while not self._stopping.wait(pause):
-            try:
+        while not self._stopping.wait(outage.wait_s or pause):
+            with outage.turn():
                 pause = self._round()
-            except Exception as error:  # noqa: BLE001 - logged there
-                pause = outage.met(error)
-            else:
-                outage.over()
 
     def _round(self) -> float:
         """Seconds until the next one."""

@@ -45,7 +45,8 @@ def rehearse(backends: Backends) -> None:
 
 
 def _write(session: Session, wish: SubmissionContext, parsed: parser.Parsed) -> None:
-    draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.text, parsed.request)
+    draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.tokens, parsed.request)
+    submit.check_draft(session, draft)
     submission = submissions.submit(session, draft)
     jobs.set_progress_message(session, submission.job.id, _NOBODY)
     for locale in LANGUAGES:

@@ -21,13 +21,17 @@ from storage.errors import CatalogError, ConfigError
 log = logging.getLogger(__name__)
 
 
+SPOKEN_OF = (ConfigError, CatalogError, OSError, DatabaseError)
+"""Kinds of errors for which `sentence` may have one."""
+
+
 class OneSentence(TyperGroup):
     """Commands that stop with a sentence and exit code 2; at the log level debug, with the traceback too."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except Exception as error:
+        except SPOKEN_OF as error:
             said = sentence(error)
             if said is None:
                 raise

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from easel.weight_files import INDEX, LOADED, read_json, shapes
+from storage import foreign_files
 from storage.catalog import ModelEntry
+from storage.foreign_files import DamagedFile
 
 KINDS = ("UNet2DConditionModel", "AutoencoderKL", "ControlNetModel")
 """diffusers' networks, whose weights are named in their files as in the network."""
@@ -36,9 +38,9 @@ def _misfits(folder: Path) -> Iterator[str]:
     if config.get("_class_name") not in KINDS or not there:
         return
     try:
-        wanted = _wanted(config, there)
-    except Exception as error:  # noqa: BLE001 - whatever a configuration makes the networks raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        with foreign_files.reading():
+            wanted = _wanted(config, there)
+    except DamagedFile as reason:
         yield f"{folder}/config.json describes no network: {reason}"
         return
     missing = sorted(wanted.keys() - there.keys())

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
+
+T = TypeVar("T")
 
 OF_THE_DEVICE = (torch.OutOfMemoryError, torch.AcceleratorError)
 """Errors that say nothing of the files that were just being loaded."""
+
+
+def outcome(work: Callable[[], T], device: torch.device | None = None) -> T | Exception:
+    """Call work of one job's, or of a batch's; returns its error, which is the job's and nobody else's.
+
+    One of the four edges where anything is caught: an attempt.
+
+    Raises:
+        torch.AcceleratorError: the device is lost.
+    """
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  told to whoever waits for the job
+        if device is not None:
+            raise_if_lost(error, device)
+        return error
 
 
 def raise_if_lost(error: Exception, device: torch.device) -> None:

@@ -80,7 +80,7 @@ class FlagProblem:
 class FlagError(Refused):
     """The command cannot run. `echo` is what was typed, options included, to be copied and mended."""
 
-    def __init__(self, faults: Sequence[FlagProblem], echo: str) -> None:
+    def __init__(self, faults: Sequence[FlagProblem], echo: str = "") -> None:
         super().__init__(
             "; ".join(f"{fault.problem.name.lower()}: {fault.flag or 'text'}" for fault in faults)
         )
@@ -100,7 +100,7 @@ class FlagError(Refused):
         return self.faults[0].suggestion
 
 
-def refuse(faults: Sequence[FlagProblem], echo: str) -> None:
+def refuse(faults: Sequence[FlagProblem], echo: str = "") -> None:
     """Raises:
     FlagError: where there is a fault.
     """
@@ -108,7 +108,7 @@ def refuse(faults: Sequence[FlagProblem], echo: str) -> None:
         raise FlagError(faults, echo)
 
 
-def refuse_many(count: int, echo: str) -> None:
+def refuse_many(count: int, echo: str = "") -> None:
     """Raises:
     FlagError: where a text would become more commands than one may.
     """

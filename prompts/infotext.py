@@ -17,7 +17,7 @@ from typing import Any
 from prompts import labelled_prompts
 from prompts.diagnostics import Note, NoteKind
 from prompts.flags import BY_NAME
-from prompts.tokenizer import QUOTED, TokenizedPrompt, TypedFlag, tokenize
+from prompts.tokenizer import QUOTED, TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.values import plain_value
 from storage import samplers
 from storage.catalog import Catalog, plain_name
@@ -79,6 +79,8 @@ def expand(text: str, catalog: Catalog) -> tuple[str, tuple[Note, ...]]:
 
     A flag that stands there already holds. Values with no words in front are left as they are.
     """
+    if _values_start(clean(text)) is None:
+        return text, ()
     typed = tokenize(text)
     words, settings = _apart(typed.text)
     found = read(typed.text)
@@ -109,10 +111,15 @@ def read(text: str) -> Infotext | None:
 
 def _apart(text: str) -> tuple[str, str]:
     """The words, without the heading that A1111's file has in a PNG, and the values."""
-    start = next((each.start() for each in _STARTS.finditer(text) if each["values"]), None)
+    start = _values_start(text)
     if start is None:
         return _trimmed(text), ""
     return _trimmed(_HEADING.sub("", text[:start], count=1)), text[start:]
+
+
+def _values_start(text: str) -> int | None:
+    """Place of the first value; None where there is none outside quotes."""
+    return next((each.start() for each in _STARTS.finditer(text) if each["values"]), None)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

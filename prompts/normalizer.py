@@ -87,7 +87,7 @@ def settled(text: str, own: Container[str] = ()) -> tuple[TokenizedPrompt, tuple
         flags, told = tidied(divided.flags, own)
         divided = TokenizedPrompt(_BRACED.sub(_weighed, divided.text), flags)
         notes = _once((*notes, *pasted.notes, *told))
-        if str(divided) == line:
+        if str(divided) == pasted.line:
             break
         line = str(divided)
     return divided, (*notes, *_in_quotes(divided.text), *_in_words(divided.words))
@@ -135,6 +135,8 @@ def _weighed(found: re.Match[str]) -> str:
 
 def _of_other_programs(line: str) -> tuple[str, tuple[Note, ...]]:
     """`BREAK` and `AND` of other programs, unless all of the prompt is in capitals."""
+    if not (_BREAK.search(line) or _AND.search(line)):
+        return line, ()
     words = tokenize(line).text
     if not _SMALL.search(words):
         return line, ()

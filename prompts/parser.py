@@ -10,7 +10,8 @@ import math
 import random
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
@@ -73,9 +74,9 @@ _LINK = re.compile(r"https?://\S+", re.IGNORECASE)
 @dataclass(frozen=True)
 class Parsed:
     request: GenerationRequest
-    text: str
-    """The whole prompt as it is shown and stored: links, words, flags as typed, and what options, suffix and
-    settings add as flags. `--repeat` is no part of it, since each job is drawn once."""
+    tokens: TokenizedPrompt
+    """The whole prompt: links, words, flags as typed, and what options, suffix and settings add as flags.
+    `--repeat` is no part of it, since each job is drawn once."""
     notes: tuple[Note, ...] = ()
     unknown_words: tuple[str, ...] = ()
     images: tuple[ImageLink, ...] = ()
@@ -91,6 +92,11 @@ class Parsed:
     """`--zoom`, 1–2, which the form of Custom Zoom reads."""
 
     @property
+    def text(self) -> str:
+        """The whole prompt as it is shown and stored."""
+        return str(self.tokens)
+
+    @property
     def strength(self) -> float:
         """diffusers' strength for a request that begins with a picture: how much of it is drawn anew."""
         weight = 1.0 if self.image_weight is None else self.image_weight
@@ -99,7 +105,7 @@ class Parsed:
     @property
     def command(self) -> str:
         """The text with its seed: typed again, it is the same request."""
-        seeded = any(flag.name in SEED_FLAGS for flag in tokenize(self.text).flags)
+        seeded = any(flag.name in SEED_FLAGS for flag in self.tokens.flags)
         return self.text if seeded else f"{self.text} --seed {self.request.seed}".strip()
 
 
@@ -125,12 +131,11 @@ def parse(
     Raises:
         FlagError: with every fault found, and the command to copy.
     """
-    _check_typed(text, echo_of(text, options))
+    with _echoing(text, options):
+        _check_typed(text)
     typed, lost = infotext.expand(text, catalog)
-    echo = echo_of(typed, options)
-    parsed = _parse(
-        typed, preferences, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo
-    )
+    with _echoing(typed, options):
+        parsed = _parse(typed, preferences, catalog=catalog, options=options, seed=seed, attached=attached)
     return replace(parsed, notes=(*lost, *parsed.notes))
 
 
@@ -150,20 +155,21 @@ def parse_all(
     Raises:
         FlagError: as `parse`, and for more than MOST_COMMANDS.
     """
-    _check_typed(text, echo_of(text, options))
+    with _echoing(text, options):
+        _check_typed(text)
     typed, lost = infotext.expand(text, catalog)
-    echo = echo_of(typed, options)
-    parsed_as = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached, echo=echo)
+    parsed_as = partial(_parse, catalog=catalog, options=options, seed=seed, attached=attached)
     pasted = read(typed)
-    commands = _alternatives(pasted.line, preferences, echo)
-    firsts = [parsed_as(single, own) for single, own in commands]
-    refuse_many(sum(first.repeat for first in firsts), echo)
     parsed = []
-    for (single, own), first in zip(commands, firsts, strict=True):
-        others = (parsed_as(single, own) for _ in range(first.repeat - 1))
-        same = [replace(each, repeat=1) for each in (first, *others)]
-        fixed = seed is not None or first.command == first.text
-        parsed += _apart(same) if fixed and first.repeat > 1 else same
+    with _echoing(typed, options):
+        commands = _alternatives(pasted.line, preferences)
+        firsts = [parsed_as(single, own) for single, own in commands]
+        refuse_many(sum(first.repeat for first in firsts))
+        for (single, own), first in zip(commands, firsts, strict=True):
+            others = (parsed_as(single, own) for _ in range(first.repeat - 1))
+            same = [replace(each, repeat=1) for each in (first, *others)]
+            fixed = seed is not None or first.command == first.text
+            parsed += _apart(same) if fixed and first.repeat > 1 else same
     notes = tuple(dict.fromkeys((*lost, *pasted.notes, *parsed[0].notes)))
     return [replace(parsed[0], notes=notes), *parsed[1:]]
 
@@ -182,6 +188,15 @@ def without(text: str, *names: str) -> str:
     return str(TokenizedPrompt(divided.text, kept))
 
 
+@contextmanager
+def _echoing(text: str, options: Mapping[str, str]) -> Iterator[None]:
+    """Give the command back with whatever refuses it; one that is understood is not put together for that."""
+    try:
+        yield
+    except FlagError as refused:
+        raise FlagError(refused.faults, echo_of(text, options)) from None
+
+
 def echo_of(text: str, options: Mapping[str, str]) -> str:
     """The typed text, and the options in the flags' form, so that nothing is lost with a refusal."""
     line = clean(text)
@@ -198,30 +213,27 @@ def _parse(
     options: Mapping[str, str],
     seed: int | None,
     attached: bool,
-    echo: str,
 ) -> Parsed:
     divided, told = settled(text, preferences.options)
-    _check_own(divided, preferences, echo)
+    _check_own(divided, preferences)
     words, given = gather(divided, options, preferences)
     choice = choose(given, scope_of(given, catalog))
-    refuse(choice.faults, echo)
+    refuse(choice.faults)
     kept = tuple(given[place].flag for place in sorted(choice.kept))
     whole = TokenizedPrompt(words, tuple(flag for flag in kept if BY_NAME[flag.name].name != "repeat"))
     entry, values = choice.scope.entry, choice.values
     edits = values.get("edit", ())
     images = (*whole.images, *(image for edit in edits for image in edit.images))
     pictures = attached or bool(images)
-    parts = _parts(whole, echo, also=" ".join(edit.words for edit in edits), needed=not pictures)
+    parts = _parts(whole, also=" ".join(edit.words for edit in edits), needed=not pictures)
     drawn = random.SystemRandom().randrange(SEED_SPACE) if seed is None else seed
     request = request_of(parts, values, entry, drawn)
     if request.control is not None and not pictures:
-        raise FlagError(
-            [FlagProblem(Problem.NO_PICTURE, "control", suggestion=_link_first(whole.words))], echo
-        )
+        raise FlagError([FlagProblem(Problem.NO_PICTURE, "control", suggestion=_link_first(whole.words))])
     notes = notes_on(request, kept, values, entry, pictures=pictures)
     return Parsed(
         request=request,
-        text=str(whole),
+        tokens=whole,
         notes=(*told, *choice.notes, *_text_notes(whole, preferences), *notes),
         unknown_words=vocabulary.unknown_words(request.prompt, entry),
         images=images,
@@ -234,16 +246,16 @@ def _parse(
     )
 
 
-def _parts(whole: TokenizedPrompt, echo: str, *, also: str, needed: bool) -> tuple[Part, ...]:
+def _parts(whole: TokenizedPrompt, *, also: str, needed: bool) -> tuple[Part, ...]:
     length = spelled_out(str(whole))
     if length > LONGEST:
-        raise FlagError([_too_long(length)], echo)
+        raise FlagError([_too_long(length)])
     try:
         parts = weights.read(f"{whole.words} {also}".strip())
     except WrongValue as wrong:
-        raise FlagError([FlagProblem(wrong.problem, given=wrong.given)], echo) from None
+        raise FlagError([FlagProblem(wrong.problem, given=wrong.given)]) from None
     if needed and not parts:
-        raise FlagError([FlagProblem(Problem.EMPTY)], echo)
+        raise FlagError([FlagProblem(Problem.EMPTY)])
     return parts
 
 
@@ -265,17 +277,17 @@ def spelled_out(text: str) -> int:
     return max(len(text), len(unicodedata.normalize("NFKC", text)))
 
 
-def _check_typed(text: str, echo: str) -> None:
+def _check_typed(text: str) -> None:
     if len(text) > _LONGEST_TYPED:
-        raise FlagError([_too_long(len(text))], echo)
+        raise FlagError([_too_long(len(text))])
 
 
-def _check_own(divided: TokenizedPrompt, preferences: Preferences, echo: str) -> None:
+def _check_own(divided: TokenizedPrompt, preferences: Preferences) -> None:
     """Before it is written out: what the member's own flags stand for is too long by itself."""
     meant = (preferences.options.get(flag.name, "") for flag in divided.flags if flag.name not in BY_NAME)
     length = sum(map(len, meant))
     if length > LONGEST:
-        raise FlagError([_too_long(length)], echo)
+        raise FlagError([_too_long(length)])
 
 
 def _too_long(length: int) -> FlagProblem:
@@ -284,26 +296,32 @@ def _too_long(length: int) -> FlagProblem:
 
 def _text_notes(whole: TokenizedPrompt, preferences: Preferences) -> list[Note]:
     links = [Note(NoteKind.LINK_IN_TEXT, "", match[0]) for match in _LINK.finditer(whole.words)]
-    rest = tokenize(preferences.suffix or "").text
+    rest = preferences.behind.text
     weighed = len(whole.images) > 1 and any(image.weight != 1 for image in whole.images)
     unweighted = [Note(NoteKind.PICTURES_UNWEIGHTED, "")] if weighed else []
     return [*links[:1], *unweighted, *([Note(NoteKind.SUFFIX_UNUSABLE, "", rest)] if rest else [])]
 
 
-def _alternatives(line: str, preferences: Preferences, echo: str) -> list[tuple[str, Preferences]]:
+def _alternatives(line: str, preferences: Preferences) -> list[tuple[str, Preferences]]:
     """Every permutation of a command, with one of what the member's own flags in it stand for."""
     found = permutations(line)
-    refuse_many(found.count, echo)
+    refuse_many(found.count)
     meaning = cache(lambda name: permutations(preferences.options[name]))
     commands: list[tuple[str, Preferences]] = []
     for single in found.texts():
-        used = {flag.name for flag in tokenize(single).flags} & preferences.options.keys() - BY_NAME.keys()
+        used = _own_flags(single, preferences)
         own = {name: meaning(name) for name in sorted(used)}
-        refuse_many(len(commands) + math.prod(each.count for each in own.values()), echo)
+        refuse_many(len(commands) + math.prod(each.count for each in own.values()))
         for chosen in itertools.product(*(each.texts() for each in own.values())):
             meant = {**preferences.options, **dict(zip(own, chosen, strict=True))}
             commands.append((single, replace(preferences, options=meant)))
     return commands
+
+
+def _own_flags(line: str, preferences: Preferences) -> set[str]:
+    """The member's own flags that stand in a command."""
+    names = preferences.options.keys() - BY_NAME.keys()
+    return names & {flag.name for flag in tokenize(line).flags} if names else set()
 
 
 def _apart(repeats: Sequence[Parsed]) -> list[Parsed]:
@@ -315,12 +333,11 @@ def _apart(repeats: Sequence[Parsed]) -> list[Parsed]:
 
 
 def _seeded(parsed: Parsed, seed: int) -> Parsed:
-    divided = tokenize(parsed.text)
     flags = tuple(
-        TypedFlag(flag.name, str(seed)) if flag.name in SEED_FLAGS else flag for flag in divided.flags
+        TypedFlag(flag.name, str(seed)) if flag.name in SEED_FLAGS else flag for flag in parsed.tokens.flags
     )
     return replace(
         parsed,
         request=parsed.request.changed(seed=seed),
-        text=str(TokenizedPrompt(divided.text, flags)),
+        tokens=TokenizedPrompt(parsed.tokens.text, flags),
     )

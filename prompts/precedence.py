@@ -77,7 +77,7 @@ def gather(
         given += (GivenFlag(own, Source.OPTION, flag.name) for own in part.flags)
     chosen, _told = tidied(TypedFlag(name, clean(value)) for name, value in options.items())
     given += (GivenFlag(flag, Source.COMMAND) for flag in chosen)
-    given += (GivenFlag(flag, Source.SUFFIX) for flag in tokenize(preferences.suffix or "").flags)
+    given += (GivenFlag(flag, Source.SUFFIX) for flag in preferences.behind.flags)
     given += (GivenFlag(flag, Source.SETTING) for flag in preferences.typed())
     return clean(" ".join(texts)), tuple(map(_with_codes, given))
 

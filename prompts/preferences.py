@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from prompts.tokenizer import TypedFlag
+from prompts.tokenizer import TokenizedPrompt, TypedFlag, tokenize
 from storage.contract import Speed
 
 
@@ -35,6 +36,11 @@ class Preferences:
             speed=next((speed for speed in Speed if speed == settings.get("speed")), None),
             options=settings.get("options") or {},
         )
+
+    @cached_property
+    def behind(self) -> TokenizedPrompt:
+        """The suffix, taken apart."""
+        return tokenize(self.suffix) if self.suffix else TokenizedPrompt("")
 
     def typed(self) -> list[TypedFlag]:
         """As flags, but for speed and stealth, which say nothing of the picture."""

@@ -22,6 +22,8 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from kombu.messaging import Producer
 
+from storage.supervision import logged, supervised
+
 log = logging.getLogger(__name__)
 
 TICKET = "easel.ticket"
@@ -115,11 +117,12 @@ class Sender:
 
     def _run(self) -> None:
         while (publish := self._waiting.get()) is not None:
-            try:
+            with supervised(self._dropped):
                 self._send(publish)
-            except Exception:
-                log.exception("%s: dropped a message", self._name)
-                self._disconnect()
+        self._disconnect()
+
+    def _dropped(self, error: Exception) -> None:
+        log.error("%s: dropped a message", self._name, exc_info=error)
         self._disconnect()
 
     def _send(self, publish: Publish) -> None:
@@ -259,10 +262,8 @@ class TicketListener:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            try:
+            with supervised(logged(log, "tickets: the listener ended")):
                 self._receive()
-            except Exception:
-                log.exception("tickets: the listener ended")
             self._stopping.wait(1.0)
 
     def _receive(self) -> None:

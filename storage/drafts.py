@@ -19,6 +19,8 @@ class JobDraft:
     action: Action
     text: str
     request: GenerationRequest
+    words: str = ""
+    """All that is asked for in words, as the word rules compare it; no column of the row."""
     batch_id: int | None = None
     parent_job_id: int | None = None
     parent_image_id: int | None = None

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage.broker import CONFIRM_SECONDS, Sender, connection, connection_errors, pause_before
 from storage.contract import Event
 from storage.monotonic import monotonic
+from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
 
@@ -105,13 +106,15 @@ class Listener:
     def _run(self) -> None:
         expected = connection_errors(self._url)
         while not self._stopping.is_set():
-            try:
-                self._receive()
-            except expected as error:
-                self._lost(error)
-            except Exception:
-                log.exception("events: the listener failed; trying again")
-                self._lost(None)
+            with supervised(self._failed):
+                try:
+                    self._receive()
+                except expected as error:
+                    self._lost(error)
+
+    def _failed(self, error: Exception) -> None:
+        log.error("events: the listener failed; trying again", exc_info=error)
+        self._lost(None)
 
     def _lost(self, error: BaseException | None) -> None:
         if self._stopping.is_set():
@@ -196,10 +199,8 @@ class Listener:
         )
 
     def _call(self, callback: Callable[[], None]) -> None:
-        try:
+        with supervised(logged(log, "events: a listener's callback failed")):
             callback()
-        except Exception:
-            log.exception("events: a listener's callback failed")
 
 
 def _bytes(text: str) -> bytes:

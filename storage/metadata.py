@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 
 from PIL import ExifTags, Image
 
+from storage import foreign_files
+from storage.foreign_files import DamagedFile
+
 PARAMETERS = "parameters"
 """Name of the text that says in A1111's words how a picture was made."""
 EASEL = "easel"
@@ -162,11 +165,12 @@ def _of_exif(body: bytes) -> dict[str, str]:
     if not body or len(body) > 4 * LONGEST:
         return {}
     try:
-        found = Image.Exif()
-        found.load(body)
-        details = found.get_ifd(ExifTags.IFD.Exif)
-        comment, note = details.get(ExifTags.Base.UserComment), details.get(ExifTags.Base.MakerNote)
-    except Exception:  # noqa: BLE001 - broken data make Pillow raise anything
+        with foreign_files.reading():
+            found = Image.Exif()
+            found.load(body)
+            details = found.get_ifd(ExifTags.IFD.Exif)
+            comment, note = details.get(ExifTags.Base.UserComment), details.get(ExifTags.Base.MakerNote)
+    except DamagedFile:
         return {}
     texts = {PARAMETERS: _comment(comment), EASEL: _note(note)}
     return {name: text for name, text in texts.items() if text}

@@ -19,6 +19,7 @@ from tests.timing import (
     pytest_terminal_summary,
     pytest_testnodedown,
 )
+from tests.transactions import undecoded
 
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("many", deadline=None, max_examples=1_000)
@@ -40,4 +41,5 @@ __all__ = [
     "pytest_terminal_summary",
     "pytest_testnodedown",
     "redis_url",
+    "undecoded",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import discord
 from PIL import Image as PilImage
@@ -33,17 +34,24 @@ CHOICES = 25
 """Entries that Discord allows in one menu."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithThumbnail:
+    thumbnail: bytes | None = None
+    """WebP; None where there are no pictures to show, or the store has lost one."""
+
+
 @dataclass(frozen=True)
-class HistoryEntry:
+class HistoryEntry(WithThumbnail):
     job: Job
     jump_url: str | None
     own: bool
-    thumbnail: bytes | None
-    """WebP; None where the store has lost the pictures."""
 
     @property
     def file_name(self) -> str:
         return f"job_{self.job.id}.webp"
+
+
+E = TypeVar("E", bound=WithThumbnail)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ async def load_page(
 ) -> HistoryPage:
     """The page of jobs older than `before`, or newer than `after`, or else the newest."""
 
-    def read(session: Session) -> HistoryPage:
+    def read(session: Session) -> tuple[list[tuple[HistoryEntry, list[Image]]], bool]:
         model = None if wanted.model is None else wanted.model_name(backends.catalog) or ""
         found = members.history(
             session,
@@ -78,20 +86,25 @@ async def load_page(
             days=wanted.days,
         )
         shown = found[:PAGE] if after is None else found[-PAGE:]
-        more = len(found) > PAGE
-        entries = tuple(
-            _entry(session, backends.images, job, member_id, marked=wanted.favorites) for job in shown
-        )
-        newer, older = (before is not None, more) if after is None else (more, True)
-        return HistoryPage(wanted, entries, newer, older)
+        entries = [_entry(session, job, member_id, marked=wanted.favorites) for job in shown]
+        return entries, len(found) > PAGE
 
-    return await backends.database.read(read)
+    found, more = await backends.database.read(read)
+    entries = await with_thumbnails(backends.images, found)
+    newer, older = (before is not None, more) if after is None else (more, True)
+    return HistoryPage(wanted, entries, newer, older)
 
 
-def _entry(session: Session, store: ImageStore, job: Job, member_id: int, *, marked: bool) -> HistoryEntry:
+def _entry(session: Session, job: Job, member_id: int, *, marked: bool) -> tuple[HistoryEntry, list[Image]]:
     """With the job's pictures, or those alone that the member marked."""
     images = members.marked(session, member_id, [job.id]) if marked else shown_images(session, job)
-    return HistoryEntry(job, jump_url(session, job), job.member_id == member_id, thumbnail(store, images))
+    return HistoryEntry(job, jump_url(session, job), job.member_id == member_id), list(images)
+
+
+async def with_thumbnails(store: ImageStore, found: Sequence[tuple[E, Sequence[Image]]]) -> tuple[E, ...]:
+    """Entries with thumbnails of their pictures, which are decoded while no transaction is open."""
+    drawn = await asyncio.to_thread(lambda: [thumbnail(store, images) for _, images in found])
+    return tuple(replace(entry, thumbnail=each) for (entry, _), each in zip(found, drawn, strict=True))
 
 
 def shown_images(session: Session, job: Job) -> list[Image]:

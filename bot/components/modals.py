@@ -15,7 +15,7 @@ from typing import Any
 import discord
 
 from bot.components.custom_ids import CustomId, parse
-from bot.components.press import Interaction, UnknownButton, host, locale_of, register
+from bot.components.press import Interaction, UnknownButton, host, locale_of, register, telling
 from bot.messages import forms
 from bot.messages.typed import Typed, filled_in
 from prompts.enumerations import listed
@@ -127,10 +127,8 @@ async def submitted(interaction: Interaction) -> None:
     speak(locale_of(interaction))
     data: Any = interaction.data
     form = SubmittedForm(interaction, data["custom_id"], dict(_fields(data["components"])))
-    try:
+    async with telling(lambda error: host(interaction).explain(interaction, error, form.typed())):
         await _handler(form)(form)
-    except Exception as error:  # noqa: BLE001 - the outermost frame of a submit; the client logs it
-        await host(interaction).explain(interaction, error, form.typed())
 
 
 def _handler(form: SubmittedForm) -> Handler:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, Self, TypeVar, cast
 
 import discord
@@ -86,6 +88,18 @@ def register(handlers: dict[str, H], verb: str) -> Callable[[H], H]:
     return decorate
 
 
+@asynccontextmanager
+async def telling(tell: Callable[[Exception], Awaitable[object]]) -> AsyncIterator[None]:
+    """One of the four edges where anything is caught: what a member did in Discord.
+
+    `tell` logs what went wrong, and says it to the member.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  told to the member
+        await tell(error)
+
+
 def _known(custom_id: str) -> CustomId:
     try:
         return parse(custom_id)
@@ -116,11 +130,9 @@ class Press(discord.ui.DynamicItem[discord.ui.Item[Any]], template=TEMPLATE):
     async def callback(self, interaction: Interaction) -> None:
         speak(locale_of(interaction))
         values = tuple(self.item.values) if isinstance(self.item, discord.ui.Select) else ()
-        try:
+        async with telling(partial(host(interaction).explain, interaction)):
             custom_id = _known(self.custom_id)
             await _handler(custom_id.verb)(Pressed(interaction, custom_id, values))
-        except Exception as error:  # noqa: BLE001 - the outermost frame of a press; the client logs it
-            await host(interaction).explain(interaction, error)
 
 
 def button(

@@ -10,7 +10,7 @@ import discord
 from sqlalchemy.orm import Session
 
 from bot.components.cancel import may_moderate
-from bot.components.history import shown_images, thumbnail
+from bot.components.history import WithThumbnail, shown_images, with_thumbnails
 from bot.components.jump_links import jump_url
 from bot.components.press import Pressed, button, on_press
 from bot.components.responses import defer_if_slow, update
@@ -20,19 +20,18 @@ from prompts.translation import _
 from storage import reports
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent
-from storage.tables import Job, Report
+from storage.tables import Image, Job, Report
 
 PAGE = 5
 """Reports a page: each takes six of the 40 components that a message may have."""
 
 
 @dataclass(frozen=True)
-class Reported:
+class Reported(WithThumbnail):
     report: Report
     job: Job
     """Without words where its member deleted their data."""
     url: str | None
-    thumbnail: bytes | None
 
     @property
     def file_name(self) -> str:
@@ -52,17 +51,17 @@ class ReportPage:
 async def load_reports(backends: Backends, guild_id: int, before: int | None = None) -> ReportPage:
     """The guild's undecided reports, newest first: those with an id below `before`."""
 
-    def read(session: Session) -> ReportPage:
+    def read(session: Session) -> tuple[list[tuple[Reported, list[Image]]], bool]:
         found = reports.undecided(session, guild_id, before, PAGE + 1)
-        return ReportPage(tuple(_reported(session, backends, one) for one in found[:PAGE]), len(found) > PAGE)
+        return [_reported(session, one) for one in found[:PAGE]], len(found) > PAGE
 
-    return await backends.database.read(read)
+    found, older = await backends.database.read(read)
+    return ReportPage(await with_thumbnails(backends.images, found), older)
 
 
-def _reported(session: Session, backends: Backends, report: Report) -> Reported:
+def _reported(session: Session, report: Report) -> tuple[Reported, list[Image]]:
     job = session.get_one(Job, report.job_id)
-    shown = thumbnail(backends.images, shown_images(session, job))
-    return Reported(report, job, jump_url(session, job), shown)
+    return Reported(report, job, jump_url(session, job)), shown_images(session, job)
 
 
 def reported(page: ReportPage) -> discord.ui.LayoutView:

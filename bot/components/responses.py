@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -43,12 +43,9 @@ async def defer_if_slow(
     before the work begins: many answers at once are then given before any of the work for them.
     """
     if host(interaction).backends.database.under_way >= BUSY:
-        try:
+        with closing(work):
             await _defer(interaction, thinking=thinking, ephemeral=ephemeral)
-        except BaseException:
-            work.close()
-            raise
-        return await work
+            return await work
     return await _within(PATIENCE, interaction, work, thinking=thinking, ephemeral=ephemeral)
 
 

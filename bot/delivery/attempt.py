@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NoReturn
 
 from actions import policy
 from bot import errors, messages
@@ -47,7 +48,7 @@ SMALLEST_UPLOAD = 16 * 2**10
 
 
 class Dispatch:
-    """One try at one delivery, on a thread. Raises Later, Redirected, Undeliverable or Stale."""
+    """One try at one delivery, on a thread. Raises a DeliveryError, or Stale."""
 
     def __init__(self, outbox: Outbox, row: tables.Delivery, clock: Clock) -> None:
         self._outbox = outbox
@@ -117,7 +118,7 @@ class Dispatch:
         stays = not self._clean or (self._filled_in and not self._token_lives())
         if self._row.kind != deliveries.RESULT or stays:
             raise Undeliverable(reason, refused)
-        raise self._elsewhere(reason, refused)
+        self._elsewhere(reason, refused)
 
     def _refused_by(self, check_policy: Callable[..., None]) -> Refused | None:
         safety = self._outbox.backends.config.safety == "on"
@@ -228,8 +229,8 @@ class Dispatch:
                 self._may_be_elsewhere(problem, error, job)
                 reasons.append(str(error))
         if self._filled_in:
-            raise self._cannot_tell(job)
-        raise self._elsewhere("; ".join(reasons) or "the answer's time is over")
+            self._cannot_tell(job)
+        return self._elsewhere("; ".join(reasons) or "the answer's time is over")
 
     def _may_be_elsewhere(self, problem: Failure, error: BaseException, job: Job) -> None:
         """Raise what a failure means for this try, unless another place is to be tried in the same one."""
@@ -237,13 +238,13 @@ class Dispatch:
             check(error, job, self._clock, refused=self._nothing_is_there)
             self._filled_in = False
         elif problem not in (Failure.NO_PLACE, Failure.EXPIRED):
-            raise self._wait(problem, error) from error
+            self._wait(problem, error)
         elif posting.knows_no_token(error) and self._token_is_new():
             raise RetryLater(
                 "the interaction is not answered yet", ANSWER_MS, refused=self._nothing_is_there
             ) from error
         elif not self._clean:
-            raise self._cannot_tell(job)
+            self._cannot_tell(job)
 
     def _routes(self, job: Job) -> Iterator[str]:
         """The ways in which it may be posted, in the order in which they are tried.
@@ -286,24 +287,24 @@ class Dispatch:
         alone = replace(letter, reply_to=None)
         return self._request(posting.post(self._client, row.channel_id, row.guild_id, alone, nonce))
 
-    def _wait(self, problem: Failure, error: BaseException) -> Exception:
+    def _wait(self, problem: Failure, error: BaseException) -> NoReturn:
         """What a failure at the right place means for this try."""
         if problem is Failure.TOO_LARGE:
-            return FileTooLarge()
+            raise FileTooLarge
         if problem is Failure.INVALID:
             log.error("job %s: Discord does not take delivery %s: %s", self._row.job_id, self._row.id, error)
             if self._row.tries >= INVALID_TRIES:
-                return Undeliverable(str(error))
+                raise Undeliverable(str(error))
         retry_after = getattr(error, "retry_after", None)
         delay_ms = None if retry_after is None else int(retry_after * 1000)
         refused = self._nothing_is_there and problem is not Failure.UNCERTAIN
-        return RetryLater(str(error), delay_ms, refused=refused)
+        raise RetryLater(str(error), delay_ms, refused=refused)
 
     def _look(self, letter: OutgoingMessage, job: Job) -> int | None:
         """What an earlier try has posted, if it has."""
         row = self._row
         if row.by_token_alone or row.channel_id is None:
-            raise self._cannot_tell(job)
+            self._cannot_tell(job)
         assert row.attempted_at is not None
         since = self._outbox.read(find_posted.begin, row)
         try:
@@ -311,7 +312,7 @@ class Dispatch:
         except CannotLook:
             if row.attempted_by == CHANNEL and self._clock.since(row.attempted_at) < NONCE_MS:
                 return None
-            raise self._cannot_tell(job) from None
+            self._cannot_tell(job)
         except FAILURES as error:
             if posting.failure(error) is not Failure.NO_PLACE:
                 raise RetryLater(str(error)) from error
@@ -320,44 +321,44 @@ class Dispatch:
         self._clean = not own
         return own[0] if own else None
 
-    def _cannot_tell(self, job: Job) -> Exception:
+    def _cannot_tell(self, job: Job) -> NoReturn:
         """Whether an earlier try posted it is not to be known: rather say so than post it twice."""
         row = self._row
         log.warning("job %s: delivery %s may be posted already, and that cannot be seen", job.id, row.id)
         if self._point_to_show(job):
-            return Undeliverable("perhaps posted; the member was told how to see it")
+            raise Undeliverable("perhaps posted; the member was told how to see it")
         if self._filled_in:
             self._notices.by_direct_message(messages.not_posted(job))
-            return Undeliverable("perhaps posted in the answer, which is out of reach by now")
+            raise Undeliverable("perhaps posted in the answer, which is out of reach by now")
         if row.attempted_by == TOKEN:
             self._notices.privately(messages.not_posted(job))
-            return Undeliverable("perhaps posted, and that is not to be seen")
+            raise Undeliverable("perhaps posted, and that is not to be seen")
         if self._clock.since(row.created_at) > GIVE_UP_MS:
-            return Undeliverable("perhaps posted, and the channel's history cannot be read")
-        return RetryLater("perhaps posted; the channel's history cannot be read", HELD_UP_MS)
+            raise Undeliverable("perhaps posted, and the channel's history cannot be read")
+        raise RetryLater("perhaps posted; the channel's history cannot be read", HELD_UP_MS)
 
     def _point_to_show(self, job: Job) -> bool:
         """Say in place of the progress how the pictures are to be seen; False where that cannot be said."""
         result = self._row.kind == deliveries.RESULT
         return result and self._notices.in_progress(job, messages.not_posted(job))
 
-    def _elsewhere(self, reason: str, refused: Refused | None = None) -> Exception:
+    def _elsewhere(self, reason: str, refused: Refused | None = None) -> NoReturn:
         """Nothing can, or may, be posted where it was asked for: once, to the member's direct messages."""
         row = self._row
         if row.guild_id is None and not row.user_install:
-            return Undeliverable(reason, refused)
+            raise Undeliverable(reason, refused)
         if self._refused_by(policy.check_redirected) is not None:
-            return Undeliverable(reason, refused)
+            raise Undeliverable(reason, refused)
         if row.kind == deliveries.RESULT and self._has_copy():
-            return Undeliverable(f"{reason}; its copy goes to direct messages", refused)
+            raise Undeliverable(f"{reason}; its copy goes to direct messages", refused)
         try:
             channel_id = self._request(posting.open_dm(self._client, row.member_id))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
-                return RetryLater(str(error), refused=self._nothing_is_there)
-            return Undeliverable(f"{reason}; and no direct message: {error}", refused)
+                raise RetryLater(str(error), refused=self._nothing_is_there) from error
+            raise Undeliverable(f"{reason}; and no direct message: {error}", refused) from error
         self._outbox.write(deliveries.redirect, row.id, channel_id)
-        return Redirected(reason)
+        raise Redirected(reason)
 
     def _has_copy(self) -> bool:
         return self._outbox.read(deliveries.has_copy, self._row.job_id)

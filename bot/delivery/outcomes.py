@@ -24,7 +24,11 @@ R = TypeVar("R")
 ANSWER_MS = 1_000
 
 
-class RetryLater(Exception):
+class DeliveryError(Exception):
+    """A try that came to no message; its class says what `DeliveryWorker` does about it."""
+
+
+class RetryLater(DeliveryError):
     """To be tried again; `refused` where Discord surely posted nothing."""
 
     def __init__(self, reason: str, delay_ms: int | None = None, *, refused: bool = False) -> None:
@@ -33,7 +37,7 @@ class RetryLater(Exception):
         self.refused = refused
 
 
-class Undeliverable(Exception):
+class Undeliverable(DeliveryError):
     """There is no place where this can be posted; `refused`: because it may not be."""
 
     def __init__(self, reason: str, refused: Refused | None = None) -> None:
@@ -41,11 +45,11 @@ class Undeliverable(Exception):
         self.refused = refused
 
 
-class Redirected(Exception):
+class Redirected(DeliveryError):
     """It goes to the member's direct messages from now on."""
 
 
-class FileTooLarge(Exception):
+class FileTooLarge(DeliveryError):
     """Discord takes no file of this size here."""
 
 

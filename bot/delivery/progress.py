@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import discord
 
@@ -33,6 +35,7 @@ from storage.contract import JobState, ProgressEvent
 from storage.database import passes
 from storage.errors import NoSuchBatch, NoSuchJob
 from storage.monotonic import monotonic
+from storage.supervision import supervised
 from storage.tables import Batch, Job
 
 log = logging.getLogger(__name__)
@@ -160,16 +163,13 @@ class ProgressBoard:
         while not self._stopping.is_set():
             self._wake.wait(self._until_due())
             self._wake.clear()
-            try:
+            with outage.turn():
                 self._write_changes()
                 if monotonic() - self._swept >= SWEEP_S:
                     self._sweep()
                 for line in self._due():
                     self._edit(line)
-            except Exception as error:  # noqa: BLE001 - logged there
-                self._stopping.wait(outage.met(error))
-            else:
-                outage.over()
+            self._stopping.wait(outage.wait_s)
 
     def _until_due(self) -> float:
         now = monotonic()
@@ -202,11 +202,10 @@ class ProgressBoard:
     def _edit(self, line: Line) -> None:
         """Begin to edit a message where it says something else by now."""
         line.changed = False
-        try:
+        with ExitStack() as unread:
+            unread.callback(setattr, line, "changed", True)
             told = self._of_job(line) if line.subject.table is Job else self._of_batch(line)
-        except Exception:
-            line.changed = True
-            raise
+            unread.pop_all()
         if told is None:
             return
         row, place, said = told.row, told.place, told.said
@@ -341,11 +340,20 @@ class ProgressBoard:
         """Write what was noted, in order; it stays noted while the database does not answer."""
         while self._changes:
             change, arguments = self._changes[0]
-            try:
-                with self._backends.database.writing() as session:
-                    change(session, *arguments)
-            except Exception as error:
-                if passes(error):
-                    raise
-                log.exception("progress: %s%s could not be written", change.__name__, arguments)
+            with (
+                supervised(partial(_unwritten, change, arguments)),
+                self._backends.database.writing() as session,
+            ):
+                change(session, *arguments)
             self._changes.popleft()
+
+
+def _unwritten(change: Callable[..., None], arguments: Sequence[int], error: Exception) -> None:
+    """One change that cannot be written does not hold up the others.
+
+    Raises:
+        Exception: `error` itself, where the database does not answer.
+    """
+    if passes(error):
+        raise error
+    log.error("progress: %s%s could not be written", change.__name__, arguments, exc_info=error)

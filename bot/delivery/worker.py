@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import discord
@@ -30,6 +31,7 @@ from storage.database import passes
 from storage.errors import DataDeleted, Stale
 from storage.events import Listener
 from storage.monotonic import monotonic
+from storage.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +102,12 @@ class DeliveryWorker:
     def _run(self) -> None:
         outage = Outage("delivery")
         while not self._stopping.is_set():
-            try:
+            with outage.turn():
                 self._hold()
                 self._take()
-            except Exception as error:  # noqa: BLE001 - logged there
-                self._stopping.wait(outage.met(error))
+            if outage.wait_s:
+                self._stopping.wait(outage.wait_s)
             else:
-                outage.over()
                 self._wake.wait(POLL_S)
             self._wake.clear()
 
@@ -137,16 +138,8 @@ class DeliveryWorker:
     def _deliver(self, row: tables.Delivery, clock: Clock) -> None:
         """One try at one delivery, on a thread of the pool."""
         try:
-            with spoken(row.locale):
+            with supervised(partial(_unnoted, row)), spoken(row.locale):
                 self._try(row, clock)
-        except Exception as error:
-            if passes(error):
-                # The row stays as it is, and is taken again when its hold is over.
-                log.warning(
-                    "job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error)
-                )
-            else:
-                log.exception("job %s: delivery %s failed, and that could not be noted", row.job_id, row.id)
         finally:
             with self._lock:
                 self._under_way.discard(row.id)
@@ -174,7 +167,7 @@ class DeliveryWorker:
             log.info("job %s: delivery %s is of a member who deleted their data", row.job_id, row.id)
         except CancelledError:
             log.info("job %s: delivery %s was interrupted", row.job_id, row.id)
-        except Exception as error:
+        except Exception as error:  # one of the four edges where anything is caught: an attempt
             if passes(error):
                 raise
             log.exception("job %s: delivery %s failed", row.job_id, row.id)
@@ -189,6 +182,16 @@ class DeliveryWorker:
             self._write(end, row.id, error)
         else:
             self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
+
+
+def _unnoted(row: tables.Delivery, error: Exception) -> None:
+    """The row stays as it is, and is taken again when its hold is over."""
+    if passes(error):
+        log.warning("job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error))
+    else:
+        log.error(
+            "job %s: delivery %s failed, and that could not be noted", row.job_id, row.id, exc_info=error
+        )
 
 
 def _take(session: Session, limit: int) -> tuple[list[tables.Delivery], Clock]:

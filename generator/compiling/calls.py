@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from storage.supervision import supervised
+
 log = logging.getLogger(__name__)
 
 MOST_DIFFERENCE = 0.03
@@ -124,15 +126,17 @@ class CompiledCall:
     def _improve(self, shape: Shape, example: Inputs) -> None:
         (_, (rows, *_)), *_ = shape
         try:
-            with _ONE_AT_A_TIME:
-                self._compiled[shape] = self._compile(example)
-        except Exception:
-            if threading.main_thread().is_alive():  # at the end the compiler's processes are gone before it
-                log.warning("%d rows a call stay uncompiled", rows, exc_info=True)
-        else:
-            log.info("%d rows a call are compiled", rows)
+            with supervised(partial(_uncompiled, rows)):
+                with _ONE_AT_A_TIME:
+                    self._compiled[shape] = self._compile(example)
+                log.info("%d rows a call are compiled", rows)
         finally:
             self._ended.add(shape)
+
+
+def _uncompiled(rows: int, error: Exception) -> None:
+    if threading.main_thread().is_alive():  # at the end the compiler's processes are gone before it
+        log.warning("%d rows a call stay uncompiled", rows, exc_info=error)
 
 
 Record = Callable[[Call, Inputs], Call]

@@ -39,6 +39,7 @@ from torch.nn.attention import sdpa_kernel
 from generator.compiling import attention, toolchain
 from generator.compiling.calls import Call, Compile, Inputs, each, named
 from storage.private_files import make_private_folder
+from storage.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ def _numberless(shape: Iterable[int], stride: Iterable[int], dtype: torch.dtype,
 
 
 def _work(sender: Connection, sent: bytes, device: torch.device, file: Path, quickest: bool) -> None:
-    try:
+    with supervised(lambda error: sender.send("".join(traceback.format_exception(error)))):
         os.nice(NICENESS)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's, which ends this process too
         warnings.simplefilter("ignore")  # torch's of itself
@@ -222,9 +223,6 @@ def _work(sender: Connection, sent: bytes, device: torch.device, file: Path, qui
         chosen = attention.QUICKEST if quickest else attention.TRUSTED
         with sdpa_kernel(chosen, set_priority=True):
             package(exported(part, example, device), file)
-    except Exception:  # noqa: BLE001  told to the process that waits
-        sender.send(traceback.format_exc())
-    else:
         sender.send(None)
 
 

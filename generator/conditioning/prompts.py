@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from generator.conditioning.tokens import Text
+from generator.device_errors import outcome
 
 
 class Embedding(NamedTuple):
@@ -50,11 +51,10 @@ class PromptCache:
             return
         spare = -len(new) % self._at_once
         more = [text for text in self._new(later) if text not in new][:spare]
-        try:
-            found = self._encode([*new, *more])
-        except Exception:
+        found = outcome(lambda: self._encode([*new, *more]))
+        if isinstance(found, Exception):
             if not more:
-                raise
+                raise found
             more = []  # a fault of theirs is theirs alone
             found = self._encode(new)
         self._embeddings |= zip([*new, *more], found, strict=True)

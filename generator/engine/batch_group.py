@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from generator.device_errors import raise_if_lost
+from generator.device_errors import outcome
 from generator.engine.clock import DeviceClock
 from generator.engine.host_copies import unwaited
 from generator.engine.meter import Meter
@@ -112,21 +112,15 @@ class BatchGroup:
         return batch
 
     def _outputs(self, batch: Sequence[RunningJob]) -> list[Tensor | Exception]:
-        try:
-            return list(self._predict(batch))
-        except Exception as error:  # noqa: BLE001  whatever one job's rows raise is that job's, not the batch's
-            raise_if_lost(error, self._family.device)
-            if len(batch) == 1:
-                return [error]
-            return [output for rows in batch for output in self._outputs([rows])]
+        found = outcome(lambda: list(self._predict(batch)), self._family.device)
+        if not isinstance(found, Exception):
+            return [*found]
+        if len(batch) == 1:
+            return [found]
+        return [output for rows in batch for output in self._outputs([rows])]
 
     def _advance(self, rows: RunningJob, output: Tensor) -> Exception | None:
-        try:
-            rows.advance(output)
-        except Exception as error:  # noqa: BLE001  as above
-            raise_if_lost(error, self._family.device)
-            return error
-        return None
+        return outcome(lambda: rows.advance(output), self._family.device)
 
     def _predict(self, batch: Sequence[RunningJob]) -> Sequence[Tensor]:
         inputs = [rows.model_input() for rows in batch]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generator.device_errors import raise_if_lost
+from generator.device_errors import outcome
 from generator.engine.running_job import RunningJob
 
 log = logging.getLogger(__name__)
@@ -107,15 +107,15 @@ class DecodeQueue:
         if not pictures:
             return []
         family = pictures[0].rows.family
-        try:
-            return list(torch.split(family.decode(torch.cat([each.latents for each in pictures])), 1))
-        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
-            raise_if_lost(error, family.device)
-            if len(pictures) == 1:
-                return [error]
-            log.warning("%d pictures are not decoded together: %s", len(pictures), type(error).__name__)
-            if isinstance(error, torch.OutOfMemoryError):
-                self._most_pixels //= 2
+        found = outcome(lambda: family.decode(torch.cat([each.latents for each in pictures])), family.device)
+        if not isinstance(found, Exception):
+            return list(torch.split(found, 1))
+        if len(pictures) == 1:
+            return [found]
+        log.warning("%d pictures are not decoded together: %s", len(pictures), type(found).__name__)
+        if isinstance(found, torch.OutOfMemoryError):
+            self._most_pixels //= 2
+        del found  # and with it what the failed call held of the device's memory
         if family.device.type == "cuda":
             torch.cuda.empty_cache()
         half = len(pictures) // 2

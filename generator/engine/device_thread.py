@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from generator.compiling import attention
-from generator.device_errors import raise_if_lost
+from generator.device_errors import outcome
 from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import Tell, clock_of
 from generator.engine.decoding import DecodeQueue
 from generator.engine.meter import Meter
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.engine.trace import TRACED_TICKS, Trace
+from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +89,11 @@ class DeviceThread:
         future: Future[T] = Future()
 
         def run() -> None:
-            try:
-                future.set_result(function())
-            except Exception as error:  # noqa: BLE001  raised where the caller waits
-                raise_if_lost(error, self._device)
-                future.set_exception(error)
+            found = outcome(function, self._device)
+            if isinstance(found, Exception):
+                future.set_exception(found)
+            else:
+                future.set_result(found)
 
         def refuse(error: BaseException) -> None:
             if not future.done():
@@ -127,20 +128,23 @@ class DeviceThread:
     @torch.inference_mode()
     def _run(self) -> None:
         try:
-            if self._device.type == "cuda":
-                torch.cuda.set_device(self._device)  # graphs are recorded on a thread's own
-            while self._wait_for_work():
-                begin = time.perf_counter()
-                self._between_seconds = 0.0
-                self._between_ticks(self._calls, self._run_call)
-                self._between_ticks(self._decoder, self._decode)
-                self._tick()
-                self.meter.worked(time.perf_counter() - begin)
-        except BaseException as error:
+            self._work()
+        except BaseException as error:  # one of the four edges where anything is caught: supervised work
             log.exception("the device's thread died")
             with self._wake:
                 self._closed = EngineClosed(f"the device's thread died: {error}")
         self._abandon()
+
+    def _work(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)  # graphs are recorded on a thread's own
+        while self._wait_for_work():
+            begin = time.perf_counter()
+            self._between_seconds = 0.0
+            self._between_ticks(self._calls, self._run_call)
+            self._between_ticks(self._decoder, self._decode)
+            self._tick()
+            self.meter.worked(time.perf_counter() - begin)
 
     def _wait_for_work(self) -> bool:
         with self._wake:
@@ -212,11 +216,13 @@ class DeviceThread:
             return
         prompts = rows.family.prompts
         later = [text for other in self._arrived if other.family.prompts is prompts for text in other.texts]
-        try:
+
+        def start() -> None:
             prompts.prepare(rows.texts, later)
             rows.start()
-        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
-            raise_if_lost(error, self._device)
+
+        error = outcome(start, self._device)
+        if error is not None:
             rows.job.fail(error)
             return
         key = rows.group
@@ -230,11 +236,13 @@ class DeviceThread:
 
     @staticmethod
     def _finish(rows: RunningJob, pixels: Tensor) -> None:
-        try:
+        def finish() -> None:
             if not pixels.isfinite().all():
-                raise ArithmeticError("the model's numbers overflowed; the picture would be black")  # noqa: TRY301
+                raise ArithmeticError("the model's numbers overflowed; the picture would be black")
             rows.job.succeed(rows.family.pictures(pixels))
-        except Exception as error:  # noqa: BLE001  told to whoever waits for this job
+
+        error = outcome(finish)
+        if error is not None:
             rows.job.fail(error)
 
     def _abandon(self) -> None:
@@ -246,7 +254,5 @@ class DeviceThread:
             ends.append(self._trace.end)
         self._calls.clear()
         for end in ends:
-            try:
+            with supervised(logged(log, "the device's thread could not tell its end")):
                 end()
-            except Exception:
-                log.exception("the device's thread could not tell its end")

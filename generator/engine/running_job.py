@@ -24,6 +24,7 @@ from generator.engine.inpainting import Mask, shrunk
 from generator.families.base import Conditions, Family
 from storage.contract import GenerationRequest, Role, Task
 from storage.errors import SamplerUnavailable
+from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +104,8 @@ class DrawRequest:
     def report(self, progress: Progress) -> None:
         if self.on_progress is None or self.future.done():
             return
-        try:
+        with supervised(logged(log, "a progress callback failed", level=logging.WARNING)):
             self.on_progress(progress)
-        except Exception:
-            log.warning("a progress callback failed", exc_info=True)
 
 
 class RunningJob:

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
+from storage.supervision import logged, supervised
+
 log = logging.getLogger(__name__)
 
 TRACED_TICKS = 100
@@ -38,18 +40,14 @@ class Trace:
 
     def tick(self) -> bool:
         """Note that a tick is over; False when that was the last one to be kept, or profiling failed."""
-        try:
+        with supervised(logged(log, "profiling failed; the work goes on")):
             return self._tick()
-        except Exception:
-            log.exception("profiling failed; the work goes on")
-            return False
+        return False
 
     def end(self) -> None:
         """Stop, and write what there is."""
-        try:
+        with supervised(logged(log, "profiling failed")):
             self._end()
-        except Exception:
-            log.exception("profiling failed")
 
     def _tick(self) -> bool:
         if self._seen == 0:
@@ -74,10 +72,7 @@ class Trace:
         threading.Thread(target=self._write, args=(kept,), name="easel-trace", daemon=False).start()
 
     def _write(self, kept: int) -> None:
-        try:
+        with supervised(logged(log, "the profile could not be written to %s", self._file)):
             self._profile.export_chrome_trace(str(self._file))
             size = self._file.stat().st_size
-        except Exception:
-            log.exception("the profile could not be written to %s", self._file)
-        else:
             log.info("a profile of %d ticks is in %s (%d kB)", kept, self._file, size // 1000)

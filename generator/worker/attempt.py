@@ -127,7 +127,7 @@ class Attempt:
             self._stopped()
         except (Stale, LeaseLost):
             raise
-        except Exception as error:
+        except Exception as error:  # one of the four edges where anything is caught: an attempt
             if self._stop.is_released:
                 raise LeaseLost from error
             lost = _is_device_lost(error)

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +32,7 @@ from storage.broker import TicketListener
 from storage.contract import CancelEvent, ChangedEvent, ErrorCode, Event, JobState
 from storage.errors import Stale
 from storage.events import Listener
+from storage.supervision import supervised
 from storage.tables import Job
 
 log = logging.getLogger(__name__)
@@ -184,6 +186,11 @@ class Worker:
         """Begin one more job; False when there is none for this worker now."""
         if self._hanging or self.broken.is_set() or not self._room.look():
             return False
+        with supervised(self._cannot_claim):
+            return self._claim_one()
+        return False
+
+    def _claim_one(self) -> bool:
         try:
             with self._claiming:
                 with self._backends.database.writing() as session:
@@ -198,12 +205,12 @@ class Worker:
         except Stale:
             self._beat.set()
             return False
-        except SQLAlchemyError as error:
+
+    def _cannot_claim(self, error: Exception) -> None:
+        if isinstance(error, SQLAlchemyError):
             log.warning("worker %s cannot claim: %s", self.name, error)
-            return False
-        except Exception:
-            log.exception("worker %s cannot claim", self.name)
-            return False
+        else:
+            log.error("worker %s cannot claim", self.name, exc_info=error)
 
     def _begin(self, claim: Claim) -> bool:
         attempt = Attempt(self._backends, self._models, claim, self._pulse, self._room, self.broken)
@@ -224,11 +231,8 @@ class Worker:
 
     def _run(self, attempt: Attempt) -> None:
         try:
-            attempt.run()
-        except EngineClosed as error:
-            log.critical("worker %s takes no more jobs: %s; start it again", self.name, error)
-        except Exception:
-            log.exception("job %s: its end could not be written", attempt.claim.job_id)
+            with supervised(partial(self._ended_wrong, attempt.claim.job_id)):
+                attempt.run()
         finally:
             with self._lock:
                 del self._running[attempt]
@@ -237,20 +241,28 @@ class Worker:
             self._free.release()
             self._look.set()
 
+    def _ended_wrong(self, job_id: int, error: Exception) -> None:
+        if isinstance(error, EngineClosed):
+            log.critical("worker %s takes no more jobs: %s; start it again", self.name, error)
+        else:
+            log.error("job %s: its end could not be written", job_id, exc_info=error)
+
     def _attempts(self) -> dict[Attempt, threading.Thread]:
         with self._lock:
             return dict(self._running)
 
     def _keep_lease(self) -> None:
         while not self._stopping.is_set():
-            try:
+            with supervised(self._no_heartbeat):
                 self._heartbeat()
-            except SQLAlchemyError as error:
-                log.warning("worker %s: no heartbeat: %s", self.name, error)
-            except Exception:
-                log.exception("worker %s: no heartbeat", self.name)
             self._beat.wait(self._lease_ms / 1000 / _HEARTBEATS_PER_LEASE)
             self._beat.clear()
+
+    def _no_heartbeat(self, error: Exception) -> None:
+        if isinstance(error, SQLAlchemyError):
+            log.warning("worker %s: no heartbeat: %s", self.name, error)
+        else:
+            log.error("worker %s: no heartbeat", self.name, exc_info=error)
 
     def _heartbeat(self) -> None:
         if self._device_hangs():

@@ -159,7 +159,7 @@ def test_who_waits_for_memory_is_served_in_order_and_together_where_it_fits() ->
 
 SIX_AT_ONCE = """
 import asyncio, resource, sys
-from bot import incoming
+from actions import downloads as incoming
 data = sys.stdin.buffer.read()
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()

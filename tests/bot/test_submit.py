@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from actions import submit, variations
-from actions.derivation import Invocation, LoraGone, ModelGone, PictureWithheld, Subject
+from actions.derivation import DerivedJob, Invocation, LoraGone, ModelGone, PictureWithheld, Subject
 from actions.input_images import InputImages
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
 from actions.submit import Cell, Channel, SubmissionContext, SubmittedJob
@@ -19,15 +20,17 @@ from actions.table import BY_ACTION
 from actions.upscale import NoUpscaler, UpscaleTooLarge
 from actions.word_filter import ForbiddenWords
 from bot.messages import refusals
+from prompts import tokenizer
 from prompts.parser import FlagError
-from storage import jobs, members, moderation
+from storage import jobs, members, moderation, takedowns
 from storage.backends import Backends
 from storage.broker import Tickets
-from storage.catalog import CompanionEntry, LoraEntry
+from storage.catalog import Catalog, CompanionEntry, LoraEntry
 from storage.config import Config
 from storage.contract import Action, GenerationRequest, JobState, Task
-from storage.errors import Banned, NoSuchImage, NoSuchJob, Paused, QueueFull
+from storage.errors import Banned, DataDeleted, NoSuchImage, NoSuchJob, NotYours, Paused, QueueFull
 from storage.tables import Address, Delivery, Guild, Image, Job
+from storage.takedowns import TakenDown
 from tests.bot import drawing
 
 ADA, BOB, GUILD = 11, 12, 900
@@ -421,3 +424,101 @@ async def test_the_same_press_within_three_seconds_is_one_job(backends: Backends
     assert not second.fresh
     with backends.database.reading() as session:
         assert jobs.get(session, first.job.id).state == JobState.QUEUED
+
+
+def _word(session: Session, job: Job) -> None:
+    session.merge(Guild(id=GUILD, settings={"banned_words": ["castle"]}, created_at=0))
+
+
+def _ban(session: Session, job: Job) -> None:
+    moderation.ban(session, member_id=BOB, guild_id=GUILD, by=1, reason="", expires_at=None)
+
+
+def _withhold(session: Session, job: Job) -> None:
+    for image in jobs.images_of(session, job.id):
+        image.withheld = True
+
+
+def _delete(session: Session, job: Job) -> None:
+    session.get_one(Job, job.id).deleted_at = 1
+
+
+def _hide(session: Session, job: Job) -> None:
+    session.get_one(Job, job.id).stealth = True
+
+
+def _take_down(session: Session, job: Job) -> None:
+    takedowns.take_down(session, job.id, GUILD, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        (_word, ForbiddenWords),
+        (_ban, Banned),
+        (_withhold, PictureWithheld),
+        (_delete, DataDeleted),
+        (_hide, NotYours),
+        (_take_down, TakenDown),
+    ],
+)
+async def test_what_changes_while_a_job_is_derived_refuses_it_and_it_is_derived_once(
+    backends: Backends,
+    change: Callable[[Session, Job], None],
+    refusal: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job, _ = await drawn(backends)
+    made = []
+    write = backends.database.write
+
+    async def later(*arguments: Any) -> Any:
+        await write(change, job)
+        return await write(*arguments)
+
+    def make(session: Session, catalog: Catalog) -> DerivedJob:
+        made.append(session)
+        asked = Invocation(Action.VARY, Action.VARY, Subject.CELL, job.id, 3)
+        return variations.vary(session, catalog, asked)
+
+    monkeypatch.setattr(backends.database, "write", later)
+    with pytest.raises(refusal):
+        await submit.derive(backends, wish(BOB), make, InputImages(backends, BOB))
+    assert rows(backends, Job) == len(made) == 1
+
+
+@pytest.fixture
+def tokenized(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words of each text that is tokenized, wherever that is called from."""
+    words: list[str] = []
+    real = tokenizer._without_adapters
+
+    def noted(text: str) -> Any:
+        words.append(text)
+        return real(text)
+
+    monkeypatch.setattr(tokenizer, "_without_adapters", noted)
+    return words
+
+
+@pytest.mark.parametrize("text", ["a red castle --ar 3:2 --seed 7 --s 50", "a red castle", "a fox —ar 3:2"])
+async def test_a_prompt_is_tokenized_once_a_command(
+    backends: Backends, tokenized: list[str], text: str
+) -> None:
+    await submit.imagine(backends, wish(), text)
+    assert len(tokenized) == 1
+    (parsed,) = await submit.understand(backends, wish(), text)
+    await submit.draw(backends, wish(), parsed)
+    assert len(tokenized) == 2
+
+
+async def test_a_derived_job_tokenizes_its_parents_text_and_its_own_once_each(
+    backends: Backends, tokenized: list[str]
+) -> None:
+    job, _ = await drawn(backends)
+    tokenized.clear()
+    await reroll(backends, wish(BOB), job.id)
+    assert len(tokenized) == 2
+    tokenized.clear()
+    await derive(backends, wish(BOB), Cell(job.id, 2), Action.VARY)
+    assert len(tokenized) == 2

@@ -142,7 +142,13 @@ def said(caplog: pytest.LogCaptureFixture, name: str) -> list[bool]:
 
 def test_the_waits_grow_to_a_bound_and_begin_anew() -> None:
     outage = Outage("a poll")
-    waits = [outage.met(AWAY) for _ in range(8)]
-    assert waits == [1, 2, 4, 8, 15, 15, 15, 15]
-    outage.over()
-    assert outage.met(AWAY) == 1
+
+    def wait_after(error: Exception | None) -> float:
+        with outage.turn():
+            if error is not None:
+                raise error
+        return outage.wait_s
+
+    assert [wait_after(AWAY) for _ in range(8)] == [1, 2, 4, 8, 15, 15, 15, 15]
+    assert wait_after(None) == 0
+    assert wait_after(AWAY) == 1
