@@ -158,7 +158,7 @@ def _needed(opened: PIL.Image.Image, whole: int, data: bytes) -> int:
     if decoder := DECODERS.get(opened.format):
         # What it took is given back before anything is made of the frame.
         peak = decoder.peak(data, transparent=opened.has_transparency_data)
-        return len(data) + max(int(size * peak), kept + made)
+        return len(data) * decoder.copies + max(int(size * peak), kept + made)
     if isinstance(opened, JpegImageFile) and "progressive" in opened.info:
         kept += _coefficients(opened, whole)
     return len(data) + kept + made

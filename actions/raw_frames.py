@@ -86,6 +86,8 @@ class Decoder:
     most: float
     usual: Mapping[Layout, float] = field(default_factory=dict)
     """Of pictures as most programs write them."""
+    copies: int = 1
+    """Of the file, beside the one that it is given."""
 
     def peak(self, data: bytes, *, transparent: bool) -> float:
         """Bytes of a pixel of this file."""
@@ -99,6 +101,6 @@ DECODERS: Mapping[str | None, Decoder] = {
     "HEIF": Decoder(_heif_frame, 16, {(8, None): 5, (8, 420): 5, (10, 420): 8}),
     # With film grain, which doubles what is decoded.
     "AVIF": Decoder(_avif_frame, 18, {(8, None): 9.5, (8, 420): 9.5, (10, 420): 12.5}),
-    "WEBP": Decoder(_webp_frame, 13),
+    "WEBP": Decoder(_webp_frame, 13, copies=4),
 }
 """By Pillow's name of the format."""

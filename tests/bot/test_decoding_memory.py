@@ -41,10 +41,6 @@ def test_a_phones_heic_of_48_megapixels_stays_within_the_budget() -> None:
     assert peak(heic.grid(16, 12, [0, 1, 2, 3], (8064, 6048))) < PICTURES.most
 
 
-def striped(mode: str, width: int, height: int) -> Image.Image:
-    return Image.linear_gradient("L").resize((width, height)).convert(mode)
-
-
 GRAIN = {"speed": 10, "advanced": {"film-grain-test": "1"}}
 PROGRESSIVE = {"progressive": True, "subsampling": 0}
 
@@ -65,12 +61,15 @@ PROGRESSIVE = {"progressive": True, "subsampling": 0}
 def test_the_largest_of_each_kind_stays_within_the_budget(
     mode: str, width: int, height: int, kind: str, options: dict[str, Any]
 ) -> None:
-    assert peak(photos.file(striped(mode, width, height), kind, **options)) < PICTURES.most
+    assert peak(photos.file(photos.quarters(width, height).convert(mode), kind, **options)) < PICTURES.most
 
 
 @pytest.mark.exhaustive
 def test_six_pictures_of_40_megapixels_at_once_stay_within_the_budget() -> None:
-    assert peak(photos.file(striped("RGBA", 8000, 5000), compress_level=1), times=6) < PICTURES.most
+    assert (
+        peak(photos.file(photos.quarters(8000, 5000).convert("RGBA"), compress_level=1), times=6)
+        < PICTURES.most
+    )
 
 
 def test_what_takes_more_than_the_budget_is_refused_with_a_size_that_is_taken() -> None:
