@@ -275,7 +275,8 @@ class RunningJob:
         # Sampled even where nobody looks at it: the generators are then where diffusers' are.
         masked = self._sampled(self._source_pixels * (mask < 0.5))
         if self.family.sees_mask:
-            self._beside = torch.cat([small.expand(self.count, -1, -1, -1), masked], dim=1)
+            seen = (small >= 0.5).to(small.dtype)
+            self._beside = torch.cat([seen.expand(self.count, -1, -1, -1), masked], dim=1)
         elif source is not None:
             self._mask = Mask(small, source, noise)
 
@@ -308,7 +309,8 @@ class RunningJob:
             )[0]
         self.latents = drawn.to(self.family.dtype)
         if self._mask is not None:
-            self.latents = self._mask.keep(self.latents, self.scheduler, following)
+            ahead = (self.calls_left - 1) / len(self._times)
+            self.latents = self._mask.keep(self.latents, self.scheduler, following, ahead)
 
     def progress(self) -> Progress:
         return Progress(self.calls_done / len(self._times), partial(self._preview_of, self._clean))

@@ -80,7 +80,7 @@ class StableDiffusion:
         self._masks = VaeImageProcessor(
             vae_scale_factor=self.latent_scale,
             do_normalize=False,
-            do_binarize=True,
+            do_binarize=False,
             do_convert_grayscale=True,
         )
         self._maps = VaeImageProcessor(
@@ -302,9 +302,13 @@ class StableDiffusion:
         return pixels
 
     def mask(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """(1, 1, height, width): 1 where the mask is white, 0 elsewhere, as in diffusers' pipelines."""
-        mask: Tensor = self._masks.preprocess(image.convert("L"), height=height, width=width)
-        return mask
+        """(1, 1, height, width): 1 where the mask is white, 0 where it is black, between where it is grey.
+
+        Without grey it is diffusers' at any size: what is between after it was resized becomes either.
+        """
+        grey = image.convert("L")
+        mask: Tensor = self._masks.preprocess(grey, height=height, width=width)
+        return mask if any(grey.histogram()[1:-1]) else mask.ge(0.5).to(mask.dtype)
 
     def posterior(self, pixels: Tensor) -> Any:
         """The distribution of latents of one picture; draw from it and hand the draw to `scaled`."""

@@ -55,7 +55,7 @@ def draw(sampler: str, *, masked: bool) -> None:
         output = torch.empty(SHAPE, device="meta")
         latents = scheduler.step(output, time, latents, return_dict=False, **arguments)[0]
         if masked:
-            latents = mask.keep(latents, scheduler, times[place + 1 :][:1])
+            latents = mask.keep(latents, scheduler, times[place + 1 :][:1], 1 - (place + 1) / len(times))
 
 
 @pytest.mark.parametrize("masked", [False, True])
