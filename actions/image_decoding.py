@@ -1,6 +1,7 @@
 """A picture's file, of whatever kind a member has, made the pixels that are kept.
 
 Large pictures are made smaller while they are decoded: a JPEG by its own decoder, all others strip by strip.
+What would take more memory than the bot's budget has is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
 from actions.memory_budget import PICTURES, PIXEL
+from actions.raw_frames import DECODERS, RawFrame
 from storage import foreign_files
 from storage.errors import Refused
 from storage.pictures import flattened
@@ -45,10 +47,10 @@ _PNG_DRAWN = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT"})
 _STRIP = 64
 """Lines, about."""
 _STRIP_COPIES = 4
+_FITTING = 0.9
+"""The part of the pixels that would fit by their share that is named as the limit: more is taken too."""
 _NARROW = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 """Bytes of a pixel, where they are fewer than PIXEL."""
-_DECODER_COPIES = {"WEBP": 3, "AVIF": 2, "HEIF": 2}
-"""How many pictures of the full size a format's decoder keeps beside the one that is asked for."""
 
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
@@ -60,7 +62,11 @@ class PictureRefused(Refused):
 
 
 class TooManyPixels(PictureRefused):
-    """More than MOST_PIXELS."""
+    """More than `most`, which a picture of its kind may have."""
+
+    def __init__(self, most: int = MOST_PIXELS) -> None:
+        super().__init__(most)
+        self.most = most
 
 
 class NotAPicture(PictureRefused):
@@ -70,7 +76,7 @@ class NotAPicture(PictureRefused):
 def decode(data: bytes) -> PIL.Image.Image:
     """The file's first frame, upright, RGB (what is transparent is white), at most LONGEST_SIDE on a side.
 
-    Waits until there is memory for it.
+    Waits until there is memory for it, and never takes more than the budget has.
 
     Raises:
         TooManyPixels, NotAPicture
@@ -80,8 +86,10 @@ def decode(data: bytes) -> PIL.Image.Image:
         whole = _pixels(opened)
         _draft(opened)
         _check_pixels(opened, whole)
-        with PICTURES.held(_needed(opened, whole)):
-            return _as_kept(opened, cut=cut)
+        needed = _needed(opened, whole, data)
+        _check_memory(needed, whole)
+        with PICTURES.held(needed):
+            return _as_kept(opened, data, cut=cut)
 
 
 def _refused(error: Exception) -> PictureRefused:
@@ -107,11 +115,12 @@ def _drawn_chunks(data: bytes) -> bytes:
     """A PNG without what is not drawn, so that no profile or text is too large; other files as they are."""
     if not data.startswith(_PNG_START):
         return data
-    kept, place = [_PNG_START], len(_PNG_START)
+    file = memoryview(data)
+    kept, place = [file[: len(_PNG_START)]], len(_PNG_START)
     while place + 12 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, place)
+        length, name = struct.unpack_from(">I4s", file, place)
         if name in _PNG_DRAWN:
-            kept.append(data[place : place + 12 + length])
+            kept.append(file[place : place + 12 + length])
         place += 12 + length
     end = b"IEND"
     return b"".join([*kept, bytes(4), end, struct.pack(">I", zlib.crc32(end))])
@@ -123,7 +132,7 @@ def _pixels(picture: PIL.Image.Image) -> int:
 
 def _check_pixels(opened: PIL.Image.Image, whole: int) -> None:
     if _pixels(opened) > MOST_PIXELS or whole > MOST_JPEG_PIXELS:
-        raise TooManyPixels
+        raise TooManyPixels(MOST_JPEG_PIXELS if isinstance(opened, JpegImageFile) else MOST_PIXELS)
 
 
 def _draft(opened: PIL.Image.Image) -> None:
@@ -133,30 +142,45 @@ def _draft(opened: PIL.Image.Image) -> None:
     opened.draft("RGB", (width, height))
 
 
-def _needed(opened: PIL.Image.Image, whole: int) -> int:
+def _check_memory(needed: int, whole: int) -> None:
+    if needed > PICTURES.most:
+        raise TooManyPixels(int(_FITTING * whole * PICTURES.most / needed))
+
+
+def _needed(opened: PIL.Image.Image, whole: int, data: bytes) -> int:
     """About how many bytes it takes to decode the picture, which has `whole` pixels in its file."""
     size, factor = _pixels(opened), _factor(opened)
-    decoded = size * _NARROW.get(opened.mode, PIXEL) + size * PIXEL * _DECODER_COPIES.get(
-        opened.format or "", 0
-    )
-    if "progressive" in opened.info:
-        decoded += whole * len(opened.getbands()) * _JPEG_COEFFICIENT
     strip = opened.width * min(opened.height, _lines(factor)) * _STRIP_COPIES
-    return decoded + PIXEL * (strip + size // factor**2 + LONGEST_SIDE**2)
+    made = PIXEL * (strip + size // factor**2 + LONGEST_SIDE**2)
+    kept = size * _NARROW.get(opened.mode, PIXEL)
+    if decoder := DECODERS.get(opened.format):
+        # What it took is given back before anything is made of the frame.
+        peak = decoder.peak(data, transparent=opened.has_transparency_data)
+        return len(data) * decoder.copies + max(int(size * peak), kept + made)
+    if isinstance(opened, JpegImageFile) and "progressive" in opened.info:
+        kept += _coefficients(opened, whole)
+    return len(data) + kept + made
+
+
+def _coefficients(opened: JpegImageFile, whole: int) -> int:
+    """Bytes of all that a progressive JPEG is made of, in which colours may have fewer than brightness."""
+    samples = [across * down for _, across, down, _ in opened.layer]
+    return whole * sum(samples) // max(samples) * _JPEG_COEFFICIENT
 
 
 def _lines(factor: int) -> int:
     return math.ceil(_STRIP / factor) * factor
 
 
-def _factor(picture: PIL.Image.Image) -> int:
+def _factor(picture: PIL.Image.Image | RawFrame) -> int:
     """By which it may be divided, and still is large enough."""
     return max(1, max(picture.size) // LONGEST_SIDE)
 
 
-def _as_kept(opened: PIL.Image.Image, *, cut: bool) -> PIL.Image.Image:
+def _as_kept(opened: PIL.Image.Image, data: bytes, *, cut: bool) -> PIL.Image.Image:
     orientation = opened.getexif().get(Base.Orientation, 1)
-    picture = _in_strips(opened)
+    decoder = DECODERS.get(opened.format)
+    picture = _in_strips(decoder.read(data) if decoder else opened)
     if cut:
         _check_present(picture)
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
@@ -166,7 +190,7 @@ def _as_kept(opened: PIL.Image.Image, *, cut: bool) -> PIL.Image.Image:
     return upright
 
 
-def _in_strips(picture: PIL.Image.Image) -> PIL.Image.Image:
+def _in_strips(picture: PIL.Image.Image | RawFrame) -> PIL.Image.Image:
     """The picture flattened, and divided by its factor: only a strip of it is there twice at full size."""
     factor = _factor(picture)
     width, height = (math.ceil(side / factor) for side in picture.size)

@@ -23,14 +23,14 @@ class Budget:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = self._free = most
+        self.most = self._free = most
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
     @contextmanager
     def held(self, wanted: int) -> Iterator[None]:
         """Wait for `wanted` bytes, and have them until the end of the block. Who wants more has them all."""
-        amount = min(wanted, self._most)
+        amount = min(wanted, self.most)
         turn = object()
         with self._changed:
             self._waiting.append(turn)
@@ -50,4 +50,4 @@ _imaging.set_block_size(64 * 2**20)
 """Pillow asks for memory in pieces of so many bytes. Below 32 MiB glibc keeps what each thread gives back."""
 
 PICTURES = Budget(384 * 2**20)
-"""Budget of all decoding in the bot: a picture of 40 million pixels, or some dozens of usual ones."""
+"""Budget of all decoding in the bot: a phone's 48 million pixels, or some dozens of usual pictures."""

@@ -15,7 +15,7 @@ from actions.derivation import LoraGone, ModelGone, PictureWithheld, SteeringGon
 from actions.describe import NoDescriber
 from actions.downloads import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
 from actions.found_prompts import NoWords
-from actions.image_decoding import MOST_PIXELS, NotAPicture, PictureRefused, TooManyPixels
+from actions.image_decoding import NotAPicture, PictureRefused, TooManyPixels
 from actions.image_prompts import SeveralPictures
 from actions.outpainting import NoSquarerSize
 from actions.painted_masks import NoOriginal
@@ -101,7 +101,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     TooLongForForm: lambda error: image_actions.prompt_too_long(error.limit),
     FormTooLate: lambda _: image_actions.form_too_late(),
     TooManyBytes: lambda _: pictures.too_many_bytes(MOST_BYTES // 2**20),
-    TooManyPixels: lambda _: pictures.too_many_pixels(MOST_PIXELS // 1_000_000),
+    TooManyPixels: lambda error: pictures.too_many_pixels(error.most // 1_000_000),
     NotAPicture: lambda _: pictures.not_a_picture(),
     Unreachable: lambda error: pictures.unreachable(error.status),
     PrivateAddress: lambda _: pictures.private_address(),

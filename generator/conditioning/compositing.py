@@ -22,6 +22,11 @@ def feather(size: tuple[int, int]) -> int:
     return max(LATENT, min(size) // 24)
 
 
+def soft_feather(size: tuple[int, int]) -> int:
+    """The same around a region that is drawn into the middle of a picture."""
+    return 2 * feather(size)
+
+
 def grow_mask(mask: PIL.Image.Image) -> PIL.Image.Image:
     """The mask (white is drawn anew) a little larger: the model draws below the feather too.
 
@@ -30,20 +35,34 @@ def grow_mask(mask: PIL.Image.Image) -> PIL.Image.Image:
     return grown(mask, feather(mask.size))
 
 
+def soft_mask(mask: PIL.Image.Image) -> PIL.Image.Image:
+    """The mask of a region, falling to black at its feather's end.
+
+    The engine draws what is grey in the last part of its steps alone, by when old and new have met.
+    """
+    return _feathered(mask, soft_feather(mask.size))
+
+
 def grown(mask: PIL.Image.Image, reach: int) -> PIL.Image.Image:
     """The mask with everything white that is at most `reach` pixels from white, in lines or columns."""
     return PIL.Image.fromarray(_grown(_white(mask), reach))
 
 
-def composite(drawn: PIL.Image.Image, source: PIL.Image.Image, mask: PIL.Image.Image) -> PIL.Image.Image:
-    """`drawn` where the mask is white, `source` beyond its feather, and there to the last bit."""
+def composite(
+    drawn: PIL.Image.Image, source: PIL.Image.Image, mask: PIL.Image.Image, *, soft: bool = False
+) -> PIL.Image.Image:
+    """`drawn` where the mask is white, `source` beyond its feather, and there to the last bit.
+
+    `soft`: the feather is a region's.
+    """
     nearest, lanczos = PIL.Image.Resampling.NEAREST, PIL.Image.Resampling.LANCZOS
     if source.size != drawn.size:
         source = source.resize(drawn.size, lanczos)
     if mask.size != drawn.size:
         mask = mask.resize(drawn.size, nearest)
     source = source.convert("RGB")
-    return PIL.Image.composite(_toned(drawn, source, mask), source, _feathered(mask))
+    reach = soft_feather(mask.size) if soft else feather(mask.size)
+    return PIL.Image.composite(_toned(drawn, source, mask), source, _feathered(mask, reach))
 
 
 def _toned(drawn: PIL.Image.Image, source: PIL.Image.Image, mask: PIL.Image.Image) -> PIL.Image.Image:
@@ -73,9 +92,9 @@ def _spread(values: np.ndarray[Any, Any], width: float) -> np.ndarray[Any, Any]:
     return blurred[: values.shape[0], : values.shape[1]]
 
 
-def _feathered(mask: PIL.Image.Image) -> PIL.Image.Image:
-    """255 where the mask is white, falling to 0 at the feather's end."""
-    half = feather(mask.size) // 2
+def _feathered(mask: PIL.Image.Image, reach: int) -> PIL.Image.Image:
+    """255 where the mask is white, falling to 0 at the end of `reach` pixels."""
+    half = reach // 2
     values = np.pad(_grown(_white(mask), half).astype(np.float32), half, mode="edge")
     for axis in (0, 1):
         values = sliding_window_view(values, 2 * half + 1, axis=axis).mean(axis=-1)

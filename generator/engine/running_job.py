@@ -258,7 +258,8 @@ class RunningJob:
         # Sampled even where nobody looks at it: the generators are then where diffusers' are.
         masked = self._sampled(self._source_pixels * (mask < 0.5))
         if self.family.reads_mask:
-            self.conditions |= self.family.mask_conditions(small, masked, guided=self.guided)
+            either = (small >= 0.5).to(small.dtype)
+            self.conditions |= self.family.mask_conditions(either, masked, guided=self.guided)
         elif source is not None:
             self._mask = Mask(small, source, noise)
 
@@ -284,7 +285,8 @@ class RunningJob:
             drawn = self.denoising.step(output, self.latents, call)
         self.latents = drawn.to(self.family.dtype)
         if self._mask is not None:
-            self.latents = self._mask.keep(self.latents, self.denoising, following)
+            ahead = (self.calls_left - 1) / self._calls
+            self.latents = self._mask.keep(self.latents, self.denoising, following, ahead)
 
     def progress(self) -> Progress:
         return Progress(self.calls_done / self._calls, partial(self._preview_of, self._clean))

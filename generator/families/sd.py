@@ -95,7 +95,7 @@ class StableDiffusion(Family):
         self._masks = VaeImageProcessor(
             vae_scale_factor=self.latent_scale,
             do_normalize=False,
-            do_binarize=True,
+            do_binarize=False,
             do_convert_grayscale=True,
         )
         self._maps = VaeImageProcessor(
@@ -335,9 +335,13 @@ class StableDiffusion(Family):
         return pixels
 
     def mask(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """As in diffusers' pipelines."""
-        mask: Tensor = self._masks.preprocess(image.convert("L"), height=height, width=width)
-        return mask
+        """(1, 1, height, width): 1 where the mask is white, 0 where it is black, between where it is grey.
+
+        Without grey it is diffusers' at any size: what is between after it was resized becomes either.
+        """
+        grey = image.convert("L")
+        mask: Tensor = self._masks.preprocess(grey, height=height, width=width)
+        return mask if any(grey.histogram()[1:-1]) else mask.ge(0.5).to(mask.dtype)
 
     def source_latents(self, pixels: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         posterior = self.posterior(pixels)

@@ -107,12 +107,14 @@ class Work:
             check = self._models.preview_check(request.model)
         if request.continues and source is not None and mask is not None:
             request = self._surrounding(request, source, mask)
+        # A region of a picture, not a sheet around one.
+        soft = request.source_key is None
         self._stop.check()
         with self.timed("run_ms"), self._reporter.waiting_for_device():
             future = engine.submit(
                 request,
                 image=source,
-                mask=mask and compositing.grow_mask(mask),
+                mask=mask and (compositing.soft_mask(mask) if soft else compositing.grow_mask(mask)),
                 control=control,
                 references=references,
                 on_progress=self._progressed,
@@ -124,7 +126,7 @@ class Work:
                 future.cancel()
         if source is None or mask is None:
             return drawn
-        return [compositing.composite(image, source, mask) for image in drawn]
+        return [compositing.composite(image, source, mask, soft=soft) for image in drawn]
 
     def _found(self, source: PIL.Image.Image, words: str) -> PIL.Image.Image:
         with self.timed("segment_ms"), self._reporter.waiting_for_device():

@@ -48,7 +48,8 @@ def draw(sampler: str, *, masked: bool) -> None:
         denoising.model_input(latents, call)
         latents = denoising.step(torch.empty(SHAPE, device="meta"), latents, call)
         if masked:
-            latents = mask.keep(latents, denoising, call + 1)
+            left = 1 - (call + 1) / len(denoising.times)
+            latents = mask.keep(latents, denoising, call + 1, left)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -53,6 +53,13 @@ def test_it_is_the_pipeline(pair: tuple[Engine, Pipeline], sampler: str, strengt
     stranger.result()
 
 
+def test_a_mask_of_another_size_is_the_pipelines_too(pair: tuple[Engine, Pipeline]) -> None:
+    engine, pipeline = pair
+    small = left_half().resize((28, 28), PIL.Image.Resampling.NEAREST)
+    pictures = engine.submit(repaint(), image=picture(), mask=small).result()
+    assert difference(pictures, pipeline.draw(repaint(), picture(), small)) <= 1
+
+
 def test_only_the_white_part_is_drawn_anew(sd_folder: Path) -> None:
     with Engine.open(str(sd_folder), device="cpu") as engine:
         one, other = (
@@ -64,6 +71,22 @@ def test_only_the_white_part_is_drawn_anew(sd_folder: Path) -> None:
     # The autoencoder looks a little beyond the border.
     change = np.abs(one - other).mean(axis=(0, 2))
     assert change[:32].mean() > 10 * change[48:].mean()
+
+
+def test_what_is_grey_is_drawn_late_and_stays_near_the_old_picture(sd_folder: Path) -> None:
+    """The darker the mask, the later it lets go of what was there."""
+    mask = np.full((64, 64), 255, np.uint8)
+    mask[:, 40:] = 0
+    changes = []
+    with Engine.open(str(sd_folder), device="cpu") as engine:
+        for grey in (255, 160, 90, 0):
+            mask[:, 24:40] = grey
+            given = PIL.Image.fromarray(mask)
+            drawn = engine.submit(repaint(num_inference_steps=8), image=picture(), mask=given).result()[0]
+            change = np.abs(np.asarray(drawn, float) - np.asarray(picture().convert("RGB"), float))
+            changes.append(change[:, 28:36].mean())
+    assert changes == sorted(changes, reverse=True)
+    assert changes[0] > changes[1] > changes[2] > changes[3]
 
 
 def test_what_lacks_is_said(sd_folder: Path, inpainting_folder: Path) -> None:

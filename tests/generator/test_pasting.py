@@ -72,6 +72,18 @@ def test_the_model_draws_below_the_feather_and_each_latent_that_is_touched() -> 
     assert (drawn[:30, :90] == 0).all()
 
 
+def test_a_regions_mask_is_as_soft_as_its_feather() -> None:
+    mask = masked((40, 40, 90, 90))
+    soft, reach = compositing.soft_mask(mask), compositing.soft_feather(mask.size)
+    line = np.asarray(soft)[64].astype(int)
+    assert (line[40:90] == 255).all()
+    assert (line[: 40 - reach] == 0).all()
+    assert (np.diff(line[40 - reach : 41]) > 0).all()
+    black, white = PIL.Image.new("RGB", mask.size, "black"), PIL.Image.new("RGB", mask.size, "white")
+    found = np.asarray(compositing.composite(white, black, mask, soft=True))[64, :, 0]
+    assert np.abs(found.astype(int) - line).max() <= 1
+
+
 def test_another_size_of_source_or_mask_is_made_to_fit() -> None:
     new, old = noisy(2, (128, 128)), noisy(1, (64, 64))
     found = compositing.composite(new, old, masked((0, 0, 32, 64), size=(64, 64)))

@@ -271,7 +271,9 @@ def test_a_part_is_drawn_anew_where_the_stored_mask_is_white(place: Place) -> No
 
 def kept(source: PIL.Image.Image, drawn: PIL.Image.Image, mask: PIL.Image.Image) -> bool:
     """Whether the picture is as it was beyond the mask and its feather, which is not everywhere."""
-    black = np.asarray(mask.filter(PIL.ImageFilter.MaxFilter(2 * compositing.feather(mask.size) + 1))) == 0
+    black = (
+        np.asarray(mask.filter(PIL.ImageFilter.MaxFilter(2 * compositing.soft_feather(mask.size) + 1))) == 0
+    )
     assert 0.01 < black.mean() < 0.99
     return bool((np.asarray(source)[black] == np.asarray(drawn)[black]).all())
 
