@@ -43,55 +43,55 @@ class Proposal:
 
 
 async def propose(
-    backends: Backends, wish: SubmissionContext, typed: str, parsed: Sequence[Parsed]
+    backends: Backends, context: SubmissionContext, typed: str, parsed: Sequence[Parsed]
 ) -> Proposal:
     """Remember what `typed` was understood as until its member says yes.
 
     Raises:
         Refused: any of its kinds; nothing was written.
     """
-    if wish.place.user_install and len(parsed) > MOST_THROUGH_TOKEN:
+    if context.place.user_install and len(parsed) > MOST_THROUGH_TOKEN:
         raise TooManyHere(len(parsed))
     most = backends.config.batch_jobs
 
     def made(session: Session) -> list[JobDraft]:
         return _checked(
             session,
-            [submit.draft_of(session, wish, Action.IMAGINE, one.tokens, one.request) for one in parsed],
+            [submit.draft_of(session, context, Action.IMAGINE, one.tokens, one.request) for one in parsed],
         )
 
     def write(session: Session, drafts: Sequence[JobDraft]) -> Batch:
         _checked(session, drafts)
         asks = replace(drafts[0], stealth=any(draft.stealth for draft in drafts))
-        return batches.propose(session, asks, typed, [_wish(draft) for draft in drafts], most=most)
+        return batches.propose(session, asks, typed, [_planned(draft) for draft in drafts], most=most)
 
     # Refused, and its words read, where nobody waits to write.
     batch = await backends.database.write(write, await backends.database.read(made))
     return Proposal(batch, parsed)
 
 
-async def confirm(backends: Backends, wish: SubmissionContext, batch_id: int) -> Confirmation:
-    """Make the jobs that were proposed, exactly as they were; `wish` is the press that says yes.
+async def confirm(backends: Backends, context: SubmissionContext, batch_id: int) -> Confirmation:
+    """Make the jobs that were proposed, exactly as they were; `context` is of the press that says yes.
 
     Raises:
         NotYours, NoSuchBatch, BatchClosed and any other Refused: nothing was written.
     """
-    submit.check_place(backends, wish)
+    submit.check_place(backends, context)
     most = backends.config.batch_jobs
 
     def draft(session: Session, stored: dict[str, Any]) -> JobDraft:
         request = GenerationRequest.model_validate(stored["request"])
         if request.model not in backends.catalog.models:
             raise ModelGone(request.model)
-        made = submit.draft_of(session, wish, Action.IMAGINE, stored["text"], request)
+        made = submit.draft_of(session, context, Action.IMAGINE, stored["text"], request)
         return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
 
     def made(session: Session) -> list[JobDraft]:
-        planned = batches.own(session, batch_id, wish.member_id).planned
+        planned = batches.own(session, batch_id, context.member_id).planned
         return _checked(session, [draft(session, stored) for stored in planned])
 
     def write(session: Session, drafts: Sequence[JobDraft]) -> Confirmation:
-        batches.own(session, batch_id, wish.member_id)
+        batches.own(session, batch_id, context.member_id)
         _checked(session, drafts)
         in_order = iter(drafts)
         return batches.confirm(session, batch_id, lambda _: next(in_order), most=most)
@@ -126,7 +126,7 @@ def _checked(session: Session, drafts: D) -> D:
     return drafts
 
 
-def _wish(draft: JobDraft) -> dict[str, Any]:
+def _planned(draft: JobDraft) -> dict[str, Any]:
     return {
         "text": draft.text,
         "request": draft.request.model_dump(mode="json"),

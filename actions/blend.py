@@ -29,18 +29,18 @@ class DuplicateImages(Refused):
 
 
 async def blend(
-    backends: Backends, wish: SubmissionContext, pictures: Sequence[Brought], dimensions: str
+    backends: Backends, context: SubmissionContext, pictures: Sequence[Brought], dimensions: str
 ) -> SubmittedJob:
     """Draw what several pictures show, beginning with their mean; `dimensions` is one of DIMENSIONS.
 
     Raises:
         DuplicateImages, NoDescriber, and any other Refused: nothing was written.
     """
-    submit.check_place(backends, wish)
+    submit.check_place(backends, context)
     different = {picture.key: picture for picture in pictures}
     if len(different) < 2:
         raise DuplicateImages
-    preferences = await backends.database.read(submit.preferences_of, wish.member_id)
+    preferences = await backends.database.read(submit.preferences_of, context.member_id)
     named = " + ".join(_file_name(picture.name) for picture in different.values())
     parsed = parser.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
     if backends.catalog[parsed.request.model].describer is None:
@@ -54,7 +54,7 @@ async def blend(
     )
 
     def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, wish, Action.BLEND, parsed.tokens, request)
+        return submit.draft_of(session, context, Action.BLEND, parsed.tokens, request)
 
     asked = await submit.enqueue(backends, draft)
     # Its words are names of files, which no model is asked to know.

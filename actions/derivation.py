@@ -45,7 +45,7 @@ picture.
 """
 
 
-class PictureWithheld(Refused):
+class ImageWithheld(Refused):
     """Nothing is made of a picture that the safety check keeps."""
 
 
@@ -63,7 +63,7 @@ class LoraGone(Refused):
         self.name = name
 
 
-class SteeringGone(Refused):
+class ReferenceGone(Refused):
     """The model reads no such pictures any more as steered this one."""
 
 
@@ -210,7 +210,7 @@ def shown(session: Session, picture: Cell | int) -> tuple[Image, Job]:
     else:
         image, job = jobs.image(session, picture)
     if image.withheld:
-        raise PictureWithheld
+        raise ImageWithheld
     return image, job
 
 
@@ -272,7 +272,7 @@ def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -
         raise LoraGone(gone[0])
     unread = any(reference.role not in entry.adapters for reference in request.references)
     if redrawn and (unread or (request.control is not None and request.control.kind not in entry.controls)):
-        raise SteeringGone
+        raise ReferenceGone
     return request
 
 

@@ -46,14 +46,14 @@ class Brought:
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-async def describe(backends: Backends, wish: SubmissionContext, picture: Brought) -> SubmittedJob:
+async def describe(backends: Backends, context: SubmissionContext, picture: Brought) -> SubmittedJob:
     """Ask for four prompts for a picture.
 
     Raises:
         NoDescriber, and any other Refused: nothing was written.
     """
-    submit.check_place(backends, wish)
-    preferences = await backends.database.read(submit.preferences_of, wish.member_id)
+    submit.check_place(backends, context)
+    preferences = await backends.database.read(submit.preferences_of, context.member_id)
     request = GenerationRequest(
         task=Task.DESCRIBE,
         model=_describing(backends.catalog, preferences.model),
@@ -66,27 +66,27 @@ async def describe(backends: Backends, wish: SubmissionContext, picture: Brought
     )
 
     def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, wish, Action.DESCRIBE, picture.name, request)
+        return submit.draft_of(session, context, Action.DESCRIBE, picture.name, request)
 
     return await submit.enqueue(backends, draft)
 
 
-async def describe_again(backends: Backends, wish: SubmissionContext, job_id: int) -> SubmittedJob:
+async def describe_again(backends: Backends, context: SubmissionContext, job_id: int) -> SubmittedJob:
     """Ask for four other prompts for a described picture.
 
     Raises:
         NoSuchJob, NotYours, NoWords, NoDescriber, and any other Refused: nothing was written.
     """
-    submit.check_place(backends, wish)
+    submit.check_place(backends, context)
 
     def draft(session: Session) -> JobDraft:
-        job = jobs.seen(session, job_id, wish.member_id)
+        job = jobs.seen(session, job_id, context.member_id)
         if job.action != Action.DESCRIBE:
             raise NoWords
         request = GenerationRequest.model_validate(job.request)
         model = _describing(backends.catalog, request.model)
         fresh = request.changed(model=model, seed=random_seed())
-        again = submit.draft_of(session, wish, Action.DESCRIBE, job.text, fresh)
+        again = submit.draft_of(session, context, Action.DESCRIBE, job.text, fresh)
         return replace(again, parent_job_id=job.id, stealth=again.stealth or job.stealth)
 
     return await submit.enqueue(backends, draft)

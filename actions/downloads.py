@@ -21,7 +21,7 @@ import PIL.Image
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from actions.image_decoding import PictureRefused, decode
+from actions.image_decoding import ImageRefused, decode
 from actions.public_addresses import is_public
 from prompts.image_links import single
 from storage import metadata
@@ -43,11 +43,11 @@ _DECODERS = ThreadPoolExecutor(2, "decode")
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 
 
-class TooManyBytes(PictureRefused):
+class TooManyBytes(ImageRefused):
     """More than MOST_BYTES."""
 
 
-class Unreachable(PictureRefused):
+class Unreachable(ImageRefused):
     """There is no answer, or none with a picture; `status` is HTTP's, where there was one."""
 
     def __init__(self, status: int | None = None) -> None:
@@ -55,11 +55,11 @@ class Unreachable(PictureRefused):
         self.status = status
 
 
-class PrivateAddress(PictureRefused):
+class PrivateAddress(ImageRefused):
     """The link leads into a private network."""
 
 
-class NotALink(PictureRefused):
+class NotALink(ImageRefused):
     """It is no http(s) address."""
 
     def __init__(self, given: str) -> None:
@@ -112,7 +112,7 @@ async def fetch(backends: Backends, sources: Sequence[File | str]) -> list[Input
         try:
             async with room:
                 return await _fetched(backends, source, deadline)
-        except PictureRefused as refused:
+        except ImageRefused as refused:
             if len(sources) > 1:
                 refused.name = source if isinstance(source, str) else source.filename
             raise

@@ -55,13 +55,13 @@ _NARROW = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
-class PictureRefused(Refused):
+class ImageRefused(Refused):
     """A picture that cannot be taken. `name`: the link or file that it is, where there may be several."""
 
     name: str | None = None
 
 
-class TooManyPixels(PictureRefused):
+class TooManyPixels(ImageRefused):
     """More than `most`, which a picture of its kind may have."""
 
     def __init__(self, most: int = MOST_PIXELS) -> None:
@@ -69,7 +69,7 @@ class TooManyPixels(PictureRefused):
         self.most = most
 
 
-class NotAPicture(PictureRefused):
+class NotAnImage(ImageRefused):
     """No file of FORMATS, or a broken one."""
 
 
@@ -92,9 +92,9 @@ def decode(data: bytes) -> PIL.Image.Image:
             return _as_kept(opened, data, cut=cut)
 
 
-def _refused(error: Exception) -> PictureRefused:
+def _refused(error: Exception) -> ImageRefused:
     bombs = PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning
-    return TooManyPixels() if isinstance(error, bombs) else NotAPicture()
+    return TooManyPixels() if isinstance(error, bombs) else NotAnImage()
 
 
 @contextmanager
@@ -208,4 +208,4 @@ def _check_present(picture: PIL.Image.Image) -> None:
     """
     last = picture.crop((0, int(picture.height * LEAST_PRESENT), picture.width, picture.height))
     if last.getcolors(1) == [(last.width * last.height, _JPEG_MISSING)]:
-        raise NotAPicture
+        raise NotAnImage

@@ -14,7 +14,7 @@ Keys = Mapping[str, str]
 """Keys in the image store, by the links of what is there."""
 
 
-class SeveralPictures(Refused):
+class SeveralImages(Refused):
     """The model has no image adapter, without which one picture is all that a prompt may begin with."""
 
     def __init__(self, model: str) -> None:
@@ -36,7 +36,7 @@ def beginning_with(parsed: Parsed, keys: Sequence[str], catalog: Catalog) -> Par
         request = request.changed(control=request.control.showing(rest.pop(0)))
     if rest and (len(rest) > 1 or request.control is not None):
         if Role.IMAGE not in catalog[request.model].adapters:
-            raise SeveralPictures(request.model)
+            raise SeveralImages(request.model)
         request = _reading(request, rest, parsed.image_weight)
     elif rest:
         request = request.changed(task=Task.IMAGE_TO_IMAGE, source_key=rest[0], strength=parsed.strength)

@@ -1,4 +1,4 @@
-"""The twin of a painted copy: the picture of Easel's that somebody saved, painted over and posted again."""
+"""The original of a painted copy: the picture of Easel's that somebody saved, painted over and posted."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class NotAgeRestricted(Refused):
 
 @dataclass(frozen=True)
 class Channel:
-    """Channel of a wish. `permissions` are Easel's own there, None where Discord tells none.
+    """Channel of a command. `permissions` are Easel's own there, None where Discord tells none.
 
     In direct messages, and where only the member installed Easel, answers go through the interaction or to
     the member, and no permission is asked for.

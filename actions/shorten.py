@@ -43,14 +43,14 @@ class NothingKnown(Refused):
         self.model, self.known, self.offers = model, known, offers
 
 
-async def shorten(backends: Backends, wish: SubmissionContext, text: str) -> SubmittedJob:
+async def shorten(backends: Backends, context: SubmissionContext, text: str) -> SubmittedJob:
     """Ask which words of a prompt matter, and for shorter ones.
 
     Raises:
         NotShortened, TooShort, NothingKnown, FlagError, and any other Refused: nothing was written.
     """
-    submit.check_place(backends, wish)
-    preferences = await backends.database.read(submit.preferences_of, wish.member_id)
+    submit.check_place(backends, context)
+    preferences = await backends.database.read(submit.preferences_of, context.member_id)
     typed, _ = settled(text)
     if any(flag.name == "no" for flag in typed.flags):
         raise NotShortened("--no")
@@ -67,7 +67,7 @@ async def shorten(backends: Backends, wish: SubmissionContext, text: str) -> Sub
     request = parsed.request.changed(task=Task.SHORTEN, parts=(), num_images_per_prompt=1)
 
     def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, wish, Action.SHORTEN, typed, request)
+        return submit.draft_of(session, context, Action.SHORTEN, typed, request)
 
     return replace(await submit.enqueue(backends, draft), understood=(parsed,))
 

@@ -102,7 +102,7 @@ class FoundPrompt:
 
 async def imagine(
     backends: Backends,
-    wish: SubmissionContext,
+    context: SubmissionContext,
     text: str,
     options: Mapping[str, str] = _NO_OPTIONS,
     *,
@@ -115,17 +115,17 @@ async def imagine(
     Raises:
         Refused: any of its kinds; nothing was written.
     """
-    check_place(backends, wish)
-    preferences = await backends.database.read(preferences_of, wish.member_id)
+    check_place(backends, context)
+    preferences = await backends.database.read(preferences_of, context.member_id)
     parsed = await asyncio.to_thread(
         lambda: _read([parser.parse(text, backends.catalog, preferences, options=options)])
     )
-    return await draw(backends, wish, parsed[0], found)
+    return await draw(backends, context, parsed[0], found)
 
 
 async def understand(
     backends: Backends,
-    wish: SubmissionContext,
+    context: SubmissionContext,
     text: str,
     options: Mapping[str, str] = _NO_OPTIONS,
     *,
@@ -139,9 +139,9 @@ async def understand(
     Raises:
         FlagError, MissingPermissions, NotAgeRestricted
     """
-    check_place(backends, wish)
+    check_place(backends, context)
     if preferences is None:
-        preferences = await backends.database.read(preferences_of, wish.member_id)
+        preferences = await backends.database.read(preferences_of, context.member_id)
     held = preferences
     return await asyncio.to_thread(
         lambda: _read(parser.parse_all(text, backends.catalog, held, options=options, attached=attached))
@@ -156,7 +156,7 @@ def _read(parsed: list[parser.Parsed]) -> list[parser.Parsed]:
 
 
 async def draw(
-    backends: Backends, wish: SubmissionContext, parsed: parser.Parsed, found: FoundPrompt | None = None
+    backends: Backends, context: SubmissionContext, parsed: parser.Parsed, found: FoundPrompt | None = None
 ) -> SubmittedJob:
     """Draw what was understood; what was `found` in stealth is drawn in stealth.
 
@@ -165,10 +165,10 @@ async def draw(
     """
 
     def draft(session: Session) -> JobDraft:
-        made = draft_of(session, wish, Action.IMAGINE, parsed.tokens, parsed.request)
+        made = draft_of(session, context, Action.IMAGINE, parsed.tokens, parsed.request)
         if found is None:
             return made
-        parent = jobs.seen(session, found.job_id, wish.member_id)
+        parent = jobs.seen(session, found.job_id, context.member_id)
         stealth = made.stealth or parent.stealth
         return replace(made, parent_job_id=parent.id, parent_index=found.index, stealth=stealth)
 
@@ -177,7 +177,7 @@ async def draw(
 
 
 async def derive(
-    backends: Backends, wish: SubmissionContext, make: Derive, arrivals: Arriving
+    backends: Backends, context: SubmissionContext, make: Derive, arrivals: Arriving
 ) -> SubmittedJob:
     """Draw or enlarge what `make` derives from an earlier job or picture.
 
@@ -186,24 +186,24 @@ async def derive(
     Raises:
         Refused: any of its kinds; nothing was written or kept.
     """
-    check_place(backends, wish)
+    check_place(backends, context)
 
     def look(session: Session) -> tuple[DerivedJob, Job]:
         derived = make(session, backends.catalog)
-        return derived, jobs.seen(session, derived.parent_job_id, wish.member_id)
+        return derived, jobs.seen(session, derived.parent_job_id, context.member_id)
 
     what, parent = await backends.database.read(look)
     keys = dict(what.known)
     linked = image_prompts.links([what.parsed] if what.parsed else [])
     missing = [url for url in linked if url not in keys]
     if missing or what.sheet is not None:
-        await check_asker(backends, wish)
+        await check_asker(backends, context)
 
     def draft(session: Session, composed: RequestChanges) -> JobDraft:
         request = what.request.changed(**composed)
         if what.parsed is not None:
             request = image_prompts.reading(what.parsed, request, keys)
-        made = draft_of(session, wish, what.action, what.text, request)
+        made = draft_of(session, context, what.action, what.text, request)
         return replace(
             made,
             parent_job_id=what.parent_job_id,
@@ -237,26 +237,26 @@ def _drawn_up(backends: Backends, sheet: InitImageAndMask) -> tuple[bytes | None
     return None if source is None else pictures.png_bytes(source), pictures.png_bytes(mask)
 
 
-async def pick(backends: Backends, wish: SubmissionContext, picture: Cell | int) -> Delivery:
+async def pick(backends: Backends, context: SubmissionContext, picture: Cell | int) -> Delivery:
     """Ask for one stored picture by itself (U): no worker, no place in the queue.
 
     Raises:
         Refused: any of its kinds; nothing was written.
     """
-    check_place(backends, wish)
+    check_place(backends, context)
 
-    guild_id = wish.address.guild_id
+    guild_id = context.address.guild_id
 
     def allowed(session: Session) -> tuple[Image, Job]:
         image, job = derivation.shown(session, picture)
-        policy.check_asked(session, wish.member_id, guild_id)
-        policy.check_shown(session, job, wish.member_id, guild_id, [image.id])
+        policy.check_asked(session, context.member_id, guild_id)
+        policy.check_shown(session, job, context.member_id, guild_id, [image.id])
         return image, job
 
     def request(session: Session) -> tuple[Delivery, Job]:
         image, job = allowed(session)
-        once = f"press:{wish.interaction_id}"
-        return deliveries.request_single(session, wish.address, image_id=image.id, once=once), job
+        once = f"press:{context.interaction_id}"
+        return deliveries.request_single(session, context.address, image_id=image.id, once=once), job
 
     await backends.database.read(allowed)
     delivery, job = await backends.database.write(request)
@@ -264,11 +264,11 @@ async def pick(backends: Backends, wish: SubmissionContext, picture: Cell | int)
     return delivery
 
 
-def check_place(backends: Backends, wish: SubmissionContext) -> None:
-    permissions.check(wish.place, safety=backends.config.safety == "on")
+def check_place(backends: Backends, context: SubmissionContext) -> None:
+    permissions.check(context.place, safety=backends.config.safety == "on")
 
 
-async def check_asker(backends: Backends, wish: SubmissionContext) -> None:
+async def check_asker(backends: Backends, context: SubmissionContext) -> None:
     """Raise if whoever asks would be refused, whatever they ask for: known before anything is fetched.
 
     The rows are asked once more when the job is written.
@@ -276,8 +276,8 @@ async def check_asker(backends: Backends, wish: SubmissionContext) -> None:
     Raises:
         Banned, Paused, QueueFull, MissingPermissions, NotAgeRestricted
     """
-    check_place(backends, wish)
-    await backends.database.read(submissions.check, wish.address, wish.interaction_id, wish.press)
+    check_place(backends, context)
+    await backends.database.read(submissions.check, context.address, context.interaction_id, context.press)
 
 
 def preferences_of(session: Session, member_id: int) -> parser.Preferences:
@@ -287,23 +287,23 @@ def preferences_of(session: Session, member_id: int) -> parser.Preferences:
 
 def draft_of(
     session: Session,
-    wish: SubmissionContext,
+    context: SubmissionContext,
     action: Action,
     prompt: TokenizedPrompt | str,
     request: GenerationRequest,
 ) -> JobDraft:
-    """The wish as a row's draft; whether it may be written, `check_draft` says."""
+    """The draft of a job's row; whether it may be written, `check_draft` says."""
     tokens = tokenize(prompt) if isinstance(prompt, str) else prompt
-    speed, stealth = _mode(tokens, preferences_of(session, wish.member_id))
+    speed, stealth = _mode(tokens, preferences_of(session, context.member_id))
     return JobDraft(
-        address=wish.address,
-        member_name=wish.member_name,
+        address=context.address,
+        member_name=context.member_name,
         action=action,
         text=str(prompt),
         words=word_filter.asked_words(request, tokens),
         request=request,
-        interaction_id=wish.interaction_id,
-        press=wish.press,
+        interaction_id=context.interaction_id,
+        press=context.press,
         speed=speed,
         stealth=stealth,
     )

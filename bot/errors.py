@@ -11,12 +11,12 @@ from discord import app_commands
 from actions.batches import TooManyHere
 from actions.blend import DuplicateImages
 from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
-from actions.derivation import LoraGone, ModelGone, PictureWithheld, SteeringGone
+from actions.derivation import ImageWithheld, LoraGone, ModelGone, ReferenceGone
 from actions.describe import NoDescriber
 from actions.downloads import MOST_BYTES, NotALink, PrivateAddress, TooManyBytes, Unreachable
 from actions.found_prompts import NoWords
-from actions.image_decoding import NotAPicture, PictureRefused, TooManyPixels
-from actions.image_prompts import SeveralPictures
+from actions.image_decoding import ImageRefused, NotAnImage, TooManyPixels
+from actions.image_prompts import SeveralImages
 from actions.outpainting import NoSquarerSize
 from actions.painted_masks import NoOriginal
 from actions.permissions import MissingPermissions, NotAgeRestricted
@@ -31,7 +31,7 @@ from bot.components.embedded_commands import NoCommand
 from bot.components.modals import FormTooLate, TooLongForForm, Unresolved
 from bot.components.press import UnknownButton
 from bot.components.send_to_dm import ClosedMessages, NothingToSend
-from bot.components.use_picture import NoPicture, PictureTooLarge
+from bot.components.use_picture import ImageTooLarge, NoImage
 from bot.database_outage import reason
 from bot.messages import batches, finding, image_actions, pictures, privacy, prompts, refusals
 from bot.messages.typed import NOTHING, Typed
@@ -72,23 +72,23 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     NoSuchJob: lambda error: refusals.no_such_job(error.job_id),
     NoSuchMessage: lambda _: finding.no_such_message(),
     NoOriginal: lambda _: finding.no_original(),
-    NoPicture: lambda _: finding.no_picture(),
+    NoImage: lambda _: finding.no_picture(),
     NoCommand: lambda _: finding.no_command(),
-    PictureTooLarge: lambda error: finding.picture_too_large(error.limit),
+    ImageTooLarge: lambda error: finding.picture_too_large(error.limit),
     NoSuchBatch: lambda _: batches.gone(),
     BatchesFull: lambda error: batches.full(error.size, error.waiting, error.limit),
     BatchClosed: lambda error: batches.closed(error.state),
     NothingRecalled: lambda error: prompts.nothing_recalled(error.which),
-    SeveralPictures: lambda error: prompts.several_pictures(error.model),
+    SeveralImages: lambda error: prompts.several_pictures(error.model),
     TooManyHere: lambda error: batches.too_many_here(error.size, error.most),
     NoSuchImage: lambda _: refusals.no_such_picture(),
-    PictureWithheld: lambda _: refusals.picture_withheld(),
+    ImageWithheld: lambda _: refusals.picture_withheld(),
     ImageMissing: lambda _: refusals.picture_lost(),
     UpscaleTooLarge: lambda error: refusals.too_large(error.width, error.height, error.limit),
     NoUpscaler: lambda _: refusals.no_upscaler(),
     ModelGone: lambda error: refusals.model_gone(error.name),
     LoraGone: lambda error: refusals.lora_gone(error.name),
-    SteeringGone: lambda _: refusals.reference_gone(),
+    ReferenceGone: lambda _: refusals.reference_gone(),
     NoSquarerSize: lambda error: image_actions.no_squarer_size(error.title),
     NoSegmenter: lambda error: image_actions.no_segmenter(error.title),
     NothingToDraw: lambda _: image_actions.nothing_to_draw(),
@@ -102,7 +102,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     FormTooLate: lambda _: image_actions.form_too_late(),
     TooManyBytes: lambda _: pictures.too_many_bytes(MOST_BYTES // 2**20),
     TooManyPixels: lambda error: pictures.too_many_pixels(error.most // 1_000_000),
-    NotAPicture: lambda _: pictures.not_a_picture(),
+    NotAnImage: lambda _: pictures.not_a_picture(),
     Unreachable: lambda error: pictures.unreachable(error.status),
     PrivateAddress: lambda _: pictures.private_address(),
     NoDescriber: lambda error: pictures.no_describer(error.model),
@@ -127,7 +127,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
 
 
 def expected(error: BaseException) -> bool:
-    """True for a wish that could not be granted, False for a fault of ours."""
+    """True for a request that cannot be granted, False for a fault of ours."""
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
@@ -176,7 +176,7 @@ def _plain_sentence(error: BaseException, reference: int | None = None) -> str:
 
 
 def _named(error: BaseException, said: str) -> str:
-    if isinstance(error, PictureRefused) and error.name is not None and not isinstance(error, NotALink):
+    if isinstance(error, ImageRefused) and error.name is not None and not isinstance(error, NotALink):
         return pictures.of_several(error.name, said)
     return said
 

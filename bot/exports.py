@@ -182,11 +182,11 @@ class Exports:
         """
         following = parcel.next_after
         view = None if following is None else lambda: _next(following)
-        letter = OutgoingMessage(parcel.content, row.member_id, parcel.upload, view)
+        outgoing = OutgoingMessage(parcel.content, row.member_id, parcel.upload, view)
         token = row.interaction_token
         if token is not None and clock.until(row.token_expires_at or 0) > HANDOVER_MS:
             try:
-                self._answer(token, letter, first=parcel.place == 0)
+                self._answer(token, outgoing, first=parcel.place == 0)
             except FAILURES as error:
                 if posting.failure(error) in TRANSIENT:
                     raise
@@ -195,20 +195,22 @@ class Exports:
         try:
             channel_id = self._requests.wait(posting.open_dm(self._client, row.member_id))
             nonce = f"x{row.id}-{parcel.place}"
-            self._requests.wait(posting.post(self._client, channel_id, None, letter, nonce))
+            self._requests.wait(posting.post(self._client, channel_id, None, outgoing, nonce))
         except FAILURES as error:
             if posting.failure(error) in TRANSIENT:
                 raise
             raise MemberUnreachable(str(error)) from error
 
-    def _answer(self, token: str, letter: OutgoingMessage, *, first: bool) -> None:
+    def _answer(self, token: str, outgoing: OutgoingMessage, *, first: bool) -> None:
         """The first archive takes the place of what was sentences at once: a change may be repeated."""
         if first:
             place = ProgressPlace(token)
-            work = posting.edit(self._client, place, letter.content, view=letter.view, upload=letter.upload)
+            work = posting.edit(
+                self._client, place, outgoing.content, view=outgoing.view, upload=outgoing.upload
+            )
             self._requests.wait(work)
         else:
-            self._requests.wait(posting.follow_up(self._client, token, letter, ephemeral=True))
+            self._requests.wait(posting.follow_up(self._client, token, outgoing, ephemeral=True))
 
     def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:

@@ -85,10 +85,10 @@ _DEEDS: dict[str, Deed] = {"✉": _send_home, "❌": _retract}
 async def _tell_directly(
     client: discord.Client, reaction: discord.RawReactionActionEvent, sentence: str
 ) -> None:
-    letter = posting.OutgoingMessage(sentence, reaction.user_id)
+    outgoing = posting.OutgoingMessage(sentence, reaction.user_id)
     try:
         channel_id = await posting.open_dm(client, reaction.user_id)
-        await posting.post(client, channel_id, None, letter, secrets.token_hex(12))
+        await posting.post(client, channel_id, None, outgoing, secrets.token_hex(12))
     except FAILURES as error:
         log.info("member %s could not be told: %s", reaction.user_id, error)
 

@@ -32,20 +32,20 @@ class _Over(Exception):
 def rehearse(backends: Backends) -> None:
     """Parse, check and write a job, and take it back. Blocks for a tenth of a second or so."""
     address = Address(_NOBODY, guild_id=_NOBODY, channel_id=_NOBODY, token_expires_at=0)
-    wish = SubmissionContext(address, "", _NOBODY, Channel(_NOBODY), press="rehearsal")
+    context = SubmissionContext(address, "", _NOBODY, Channel(_NOBODY), press="rehearsal")
     with backends.database.reading() as session:
         preferences = submit.preferences_of(session, _NOBODY)
     try:
         (parsed,) = parser.parse_all(_PROMPT, backends.catalog, preferences)
         sentences.hints([parsed], backends.catalog)
         with backends.database.writing() as session:
-            _write(session, wish, parsed)
+            _write(session, context, parsed)
     except (_Over, Refused):
         return
 
 
-def _write(session: Session, wish: SubmissionContext, parsed: parser.Parsed) -> None:
-    draft = submit.draft_of(session, wish, Action.IMAGINE, parsed.tokens, parsed.request)
+def _write(session: Session, context: SubmissionContext, parsed: parser.Parsed) -> None:
+    draft = submit.draft_of(session, context, Action.IMAGINE, parsed.tokens, parsed.request)
     submit.check_draft(session, draft)
     submission = submissions.submit(session, draft)
     jobs.set_progress_message(session, submission.job.id, _NOBODY)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapper, Session
 from storage.backends import Backends
 from storage.database import Database, insert_or_update, now
 from storage.images import COMPOSED, INCOMING
-from storage.tables import Bringing, Filling, Job, JobPicture
+from storage.tables import Bringing, Filling, Job, JobImage
 
 AWHILE_MS = 86_400_000
 """For so long a command may be about to use what it brought; a batch's question lives fifteen minutes."""
@@ -87,16 +87,16 @@ def _is_named(session: Session, key: str) -> bool:
 
 def named_of(session: Session, keys: Collection[str]) -> set[str]:
     """Those of the keys that a row names."""
-    used = session.scalars(select(JobPicture.key).where(JobPicture.key.in_(keys)))
+    used = session.scalars(select(JobImage.key).where(JobImage.key.in_(keys)))
     brought = session.scalars(select(Bringing.key).where(Bringing.key.in_(keys)))
     return {*used, *brought}
 
 
 def disown(session: Session, member_id: int) -> list[str]:
     """Take away every row by which a member's jobs and commands name pictures; the keys that they named."""
-    of_jobs = JobPicture.job_id.in_(select(Job.id).where(Job.member_id == member_id))
+    of_jobs = JobImage.job_id.in_(select(Job.id).where(Job.member_id == member_id))
     used = session.scalars(
-        delete(JobPicture).where(of_jobs).returning(JobPicture.key), execution_options=_UNTRACKED
+        delete(JobImage).where(of_jobs).returning(JobImage.key), execution_options=_UNTRACKED
     )
     keys = set(used)
     gone = delete(Bringing).where(Bringing.member_id == member_id).returning(Bringing.key)
@@ -137,7 +137,7 @@ def fill_some(database: Database) -> bool:
         locked = session.get(Filling, _FILLING, with_for_update=True)
         if locked is not None and locked.after == after:
             for start in range(0, len(rows), 500):
-                more = insert_or_update(session, JobPicture).values(rows[start : start + 500])
+                more = insert_or_update(session, JobImage).values(rows[start : start + 500])
                 session.execute(more.on_conflict_do_nothing())
             locked.after = until
             if until >= locked.until:
@@ -155,8 +155,8 @@ def _hold(connection: Connection, key: str, *, alone: bool = False) -> None:
         connection.execute(select(lock(_LOCK, func.hashtext(key))))
 
 
-@event.listens_for(JobPicture, "before_insert")
-def _hold_for_job(_mapper: Mapper[Any], connection: Connection, use: JobPicture) -> None:
+@event.listens_for(JobImage, "before_insert")
+def _hold_for_job(_mapper: Mapper[Any], connection: Connection, use: JobImage) -> None:
     _hold(connection, use.key)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from storage import brought
 from storage.contract import Action, GenerationRequest, Speed
-from storage.tables import Address, Image, Job, JobPicture
+from storage.tables import Address, Image, Job, JobImage
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class JobDraft:
             model=request.model,
             request=stored,
             request_version=request.version,
-            uses=[JobPicture(key=key) for key in sorted(brought.named(stored))],
+            uses=[JobImage(key=key) for key in sorted(brought.named(stored))],
             created_at=at,
             interaction_id=self.interaction_id,
             press=self.press,

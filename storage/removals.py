@@ -13,7 +13,7 @@ from storage.backends import Backends
 from storage.contract import Action
 from storage.database import now
 from storage.images import COMPOSED
-from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Message
+from storage.tables import Bringing, Delivery, Image, Job, JobImage, Message
 
 _ENLARGEMENTS = [action for action in Action if action.enlarges]
 """What shows the same picture: what is drawn around such a copy is drawn around the picture itself."""
@@ -75,12 +75,12 @@ def forget_made_of(session: Session, taken: Select[int]) -> Remains:
     made = _made_of(session, taken)
     movies = [_without_movie(job) for job in {job.id: job for job in (*own, *made)}.values() if job.movie_key]
     canvases = {job: key for job in made if (key := job.request.get("source_key") or "").startswith(COMPOSED)}
-    uses = JobPicture.job_id.in_([job.id for job in canvases]), JobPicture.key.in_(canvases.values())
+    uses = JobImage.job_id.in_([job.id for job in canvases]), JobImage.key.in_(canvases.values())
     brought_for = (
         Bringing.member_id.in_({job.member_id for job in canvases}),
         Bringing.key.in_(canvases.values()),
     )
-    for named in (delete(JobPicture).where(*uses), delete(Bringing).where(*brought_for)):
+    for named in (delete(JobImage).where(*uses), delete(Bringing).where(*brought_for)):
         session.execute(named, execution_options={"synchronize_session": False})
     session.flush()
     return Remains(movies, sorted(set(canvases.values())))

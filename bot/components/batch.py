@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import discord
 from sqlalchemy.orm import Session
 
-from actions import batches as wishes
+from actions import batches as batch_actions
 from actions.batches import Proposal
 from bot.components.cancel import moderates
 from bot.components.image_actions import pass_over
@@ -64,7 +64,7 @@ async def ask(interaction: Interaction, proposal: Proposal) -> None:
 @on_press("by")
 async def _yes(pressed: Pressed) -> None:
     interaction = pressed.interaction
-    work = wishes.confirm(pressed.backends, context_of(interaction), pressed.id)
+    work = batch_actions.confirm(pressed.backends, context_of(interaction), pressed.id)
     confirmation = await defer_if_slow(interaction, work)
     if not confirmation.fresh:
         await pass_over(interaction)
@@ -91,7 +91,7 @@ async def _close_question(interaction: Interaction, token: str, content: str) ->
 @on_press("bn")
 async def _no(pressed: Pressed) -> None:
     interaction = pressed.interaction
-    work = wishes.decline(pressed.backends, interaction.user.id, pressed.id)
+    work = batch_actions.decline(pressed.backends, interaction.user.id, pressed.id)
     await defer_if_slow(interaction, work, thinking=False)
     await replace_with_text(interaction, sentences.declined())
 

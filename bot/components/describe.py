@@ -57,14 +57,14 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     Raises:
         PictureRefused, NoDescriber, and any other Refused: nothing was written, nothing answered.
     """
-    backends, wish = host(interaction).backends, context_of(interaction)
+    backends, context = host(interaction).backends, context_of(interaction)
     given = source if isinstance(source, str) else AttachedFile(source)
 
     async def work() -> tuple[SubmittedJob, Brought]:
-        await submit.check_asker(backends, wish)
-        async with InputImages(backends, wish.member_id) as arrivals:
+        await submit.check_asker(backends, context)
+        async with InputImages(backends, context.member_id) as arrivals:
             (brought,) = await _brought(arrivals, [given])
-            return await actions.describe.describe(backends, wish, brought), brought
+            return await actions.describe.describe(backends, context, brought), brought
 
     asked, brought = await defer_if_slow(interaction, work())
     await announce(interaction, asked)
@@ -78,13 +78,13 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
     Raises:
         PictureRefused, DuplicateImages, NoDescriber, and any other Refused: nothing was written.
     """
-    backends, wish = host(interaction).backends, context_of(interaction)
+    backends, context = host(interaction).backends, context_of(interaction)
 
     async def work() -> SubmittedJob:
-        await submit.check_asker(backends, wish)
-        async with InputImages(backends, wish.member_id) as arrivals:
+        await submit.check_asker(backends, context)
+        async with InputImages(backends, context.member_id) as arrivals:
             brought = await _brought(arrivals, [AttachedFile(image) for image in images])
-            return await actions.blend.blend(backends, wish, brought, dimensions)
+            return await actions.blend.blend(backends, context, brought, dimensions)
 
     await announce(interaction, await defer_if_slow(interaction, work()))
 
@@ -110,8 +110,8 @@ def _press(pressed: Pressed) -> str:
 
 @on_press("dr")
 async def _again(pressed: Pressed) -> None:
-    wish = context_of(pressed.interaction, _press(pressed))
-    work = describe_again(pressed.backends, wish, pressed.id)
+    context = context_of(pressed.interaction, _press(pressed))
+    work = describe_again(pressed.backends, context, pressed.id)
     await announce(pressed.interaction, await defer_if_slow(pressed.interaction, work))
 
 

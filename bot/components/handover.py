@@ -48,9 +48,9 @@ def _show(job_id: int) -> discord.ui.View:
 async def _show_here(pressed: Pressed) -> None:
     """Show in the pressed message how far the job is, and go on there; or post its pictures below."""
     interaction, backends = pressed.interaction, pressed.backends
-    wish = context_of(interaction)
-    submit.check_place(backends, wish)
-    work = backends.database.read(_read, pressed.id, wish.address)
+    context = context_of(interaction)
+    submit.check_place(backends, context)
+    work = backends.database.read(_read, pressed.id, context.address)
     job, ahead = await defer_if_slow(interaction, work, thinking=False)
     if not JobState(job.state).finished:
         await edit(interaction, _unfinished(job, ahead), cancel(job.id))
@@ -58,7 +58,7 @@ async def _show_here(pressed: Pressed) -> None:
         job = await backends.database.write(_take_up, interaction, job.id)
     if job.state == JobState.SUCCEEDED:
         await edit(interaction, messages.shown_below(job), _show(job.id))
-        await backends.database.write(request_here, wish, job.id)
+        await backends.database.write(request_here, context, job.id)
     elif JobState(job.state).finished:
         await edit(interaction, messages.without_pictures(job), None)
     backends.events.publish(ChangedEvent(job_id=job.id, sequence=job.sequence))
@@ -68,9 +68,9 @@ async def _show_here(pressed: Pressed) -> None:
 async def _show_batch_here(pressed: Pressed) -> None:
     """Show in the pressed message how far the batch is, and go on there with what is left of it."""
     interaction, backends = pressed.interaction, pressed.backends
-    wish = context_of(interaction)
-    submit.check_place(backends, wish)
-    work = backends.database.read(_read_batch, pressed.id, wish.address)
+    context = context_of(interaction)
+    submit.check_place(backends, context)
+    work = backends.database.read(_read_batch, pressed.id, context.address)
     batch, tally = await defer_if_slow(interaction, work, thinking=False)
     stopping = batch.cancel_requested_at is not None
     view = None if tally.finished else cancel_batch(batch.id, stopping=stopping)

@@ -64,7 +64,7 @@ async def announce(interaction: Interaction, asked: SubmittedJob) -> None:
 
 @on_press(OFFER)
 async def _draw_offer(pressed: Pressed) -> None:
-    work = submit.imagine(pressed.backends, _wish(pressed), pressed.custom_id.text or "")
+    work = submit.imagine(pressed.backends, _context(pressed), pressed.custom_id.text or "")
     await announce(pressed.interaction, await defer_if_slow(pressed.interaction, work))
 
 
@@ -91,7 +91,7 @@ async def _colour(interaction: Interaction, custom_id: CustomId) -> None:
     await refresh_buttons(interaction, lambda: buttons_of_message(interaction, backends, custom_id))
 
 
-def _wish(pressed: Pressed) -> SubmissionContext:
+def _context(pressed: Pressed) -> SubmissionContext:
     press = f"{pressed.interaction.user.id}:{pressed.custom_id}"
     return context_of(pressed.interaction, press)
 
@@ -133,7 +133,7 @@ async def _do(pressed: Pressed) -> None:
             await open_form(interaction, form)
             return
     derive = _deriving(action, custom_id, member_id)
-    work = submit.derive(backends, _wish(pressed), derive, InputImages(backends, member_id))
+    work = submit.derive(backends, _context(pressed), derive, InputImages(backends, member_id))
     await begin(interaction, custom_id, work)
 
 

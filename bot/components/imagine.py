@@ -46,24 +46,24 @@ async def imagine(
     Raises:
         Refused: any of its kinds; nothing was written, nothing answered.
     """
-    backends, wish = host(interaction).backends, context_of(interaction)
-    arrivals = InputImages(backends, wish.member_id)
+    backends, context = host(interaction).backends, context_of(interaction)
+    arrivals = InputImages(backends, context.member_id)
 
     async def work() -> SubmittedJob | Proposal:
         typed = text
         if again is not None:
-            typed = await backends.database.read(recall, wish.member_id, again, text)
+            typed = await backends.database.read(recall, context.member_id, again, text)
         understood = await submit.understand(
-            backends, wish, typed, options, preferences=preferences, attached=bool(attachments)
+            backends, context, typed, options, preferences=preferences, attached=bool(attachments)
         )
         if attachments or any(one.images or one.linked for one in understood):
-            await submit.check_asker(backends, wish)
+            await submit.check_asker(backends, context)
         async with arrivals:
             files = [AttachedFile(attachment) for attachment in attachments]
-            parsed = await with_pictures(backends, arrivals, understood, files)
+            parsed = await with_images(backends, arrivals, understood, files)
             if len(parsed) == 1:
-                return await submit.draw(backends, wish, parsed[0], found)
-            return await batches.propose(backends, wish, typed, parsed)
+                return await submit.draw(backends, context, parsed[0], found)
+            return await batches.propose(backends, context, typed, parsed)
 
     outcome = await defer_if_slow(interaction, work())
     if isinstance(outcome, Proposal):
@@ -73,7 +73,7 @@ async def imagine(
     return arrivals.texts if outcome.fresh else ()
 
 
-async def with_pictures(
+async def with_images(
     backends: Backends,
     arrivals: InputImages,
     parsed: Sequence[Parsed],

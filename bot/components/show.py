@@ -24,19 +24,19 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
         NoSuchJob, NotYours, MissingPermissions, NotAgeRestricted, and what `policy` refuses.
     """
     backends = host(interaction).backends
-    wish = context_of(interaction)
-    submit.check_place(backends, wish)
+    context = context_of(interaction)
+    submit.check_place(backends, context)
 
     def allowed(session: Session) -> Job:
-        job = jobs.own(session, job_id, wish.member_id)
-        policy.check_asked(session, wish.member_id, wish.address.guild_id)
-        policy.check_shown(session, job, wish.member_id, wish.address.guild_id)
+        job = jobs.own(session, job_id, context.member_id)
+        policy.check_asked(session, context.member_id, context.address.guild_id)
+        policy.check_shown(session, job, context.member_id, context.address.guild_id)
         return job
 
     def request(session: Session) -> Job:
         job = allowed(session)
         if job.state == JobState.SUCCEEDED:
-            request_here(session, wish, job_id)
+            request_here(session, context, job_id)
         return job
 
     await defer_if_slow(interaction, backends.database.read(allowed), ephemeral=True)
@@ -45,11 +45,11 @@ async def show_again(interaction: Interaction, job_id: int) -> None:
     await respond(interaction, panels.shown_again(job), ephemeral=True)
 
 
-def request_here(session: Session, wish: SubmissionContext, job_id: int) -> None:
-    """Ask for a finished job's pictures once more, where the wish was made and `policy` lets them show."""
+def request_here(session: Session, context: SubmissionContext, job_id: int) -> None:
+    """Ask for a finished job's pictures once more, where the command came from if `policy` lets them show."""
     # No reply: what is shown again stands for itself.
-    address = replace(wish.address, reply_to=None)
-    deliveries.request_again(session, address, job_id=job_id, once=f"show:{wish.interaction_id}")
+    address = replace(context.address, reply_to=None)
+    deliveries.request_again(session, address, job_id=job_id, once=f"show:{context.interaction_id}")
 
 
 @on_press("hs")

@@ -1,4 +1,4 @@
-"""*Use picture…*: a picture in any message, described, drawn from, or taken as the mask of its twin.
+"""*Use picture…*: a picture in any message, described, drawn from, or taken as the mask of its original.
 
 The private answer holds the picture itself, so that its buttons and form find it without being remembered.
 """
@@ -10,7 +10,7 @@ import io
 import discord
 
 from actions import downloads, painted_masks
-from actions.image_decoding import PictureRefused
+from actions.image_decoding import ImageRefused
 from actions.painted_masks import NoOriginal
 from bot.components import embedded_commands
 from bot.components.custom_ids import CustomId
@@ -29,11 +29,11 @@ from storage.errors import Refused
 from storage.tables import Image
 
 
-class NoPicture(Refused):
+class NoImage(Refused):
     """The message shows no picture that was uploaded."""
 
 
-class PictureTooLarge(Refused):
+class ImageTooLarge(Refused):
     """The picture has more bytes than `limit`, which is what may be sent here."""
 
     def __init__(self, limit: int) -> None:
@@ -51,7 +51,7 @@ def picture_of(message: discord.Message | None) -> discord.Attachment:
     for attachment in attachments:
         if (attachment.content_type or "").startswith("image/"):
             return attachment
-    raise NoPicture
+    raise NoImage
 
 
 async def offer(interaction: Interaction, message: discord.Message) -> None:
@@ -62,19 +62,23 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     """
     picture = picture_of(message)
     if picture.size > interaction.filesize_limit:
-        raise PictureTooLarge(interaction.filesize_limit)
+        raise ImageTooLarge(interaction.filesize_limit)
     database = host(interaction).backends.database
     may = database.read(restrictions.check_banned, interaction.user.id, interaction.guild_id)
     await defer_if_slow(interaction, may, ephemeral=True)
     if not interaction.response.is_done():
         await defer_ephemeral(interaction)
     data = await picture.read()
-    twin = await _twin(interaction, message, data)
+    original = await _original(interaction, message, data)
     view = discord.ui.View(timeout=None)
     view.add_item(button("ud", 0, label=_("Describe")))
     view.add_item(button("ui", 0, label=_("Image prompt")))
-    view.add_item(button("um", 0 if twin is None else twin.id, label=_("Mask")))
-    content = finding.use_picture() if twin is None else finding.use_painted(twin.job_id, twin.index + 1)
+    view.add_item(button("um", 0 if original is None else original.id, label=_("Mask")))
+    content = (
+        finding.use_picture()
+        if original is None
+        else finding.use_painted(original.job_id, original.index + 1)
+    )
     files = [discord.File(io.BytesIO(data), picture.filename)]
     command = await embedded_commands.command_in(interaction, metadata.read(data))
     if command is not None:
@@ -84,13 +88,13 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     await respond(interaction, content, view=view, files=files, ephemeral=True)
 
 
-async def _twin(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
+async def _original(interaction: Interaction, message: discord.Message, data: bytes) -> Image | None:
     """The picture of which a message's is a painted copy, where there is one; what Easel posts is none."""
     if message.author == interaction.client.user:
         return None
     try:
         painted = await downloads.seen(data)
-    except PictureRefused:
+    except ImageRefused:
         return None
     reference = message.reference
     replied_to = None if reference is None else reference.message_id

@@ -103,15 +103,15 @@ async def draw_region(form: SubmittedForm, painted: discord.Attachment | None) -
         PictureRefused, RegionEmpty, and any other Refused: no job was written.
     """
     places = [int(place) for place in form.chosen(PLACES) if place in forms.PLACES]
-    wish, copy = context_of(form.interaction), None
+    context, copy = context_of(form.interaction), None
     if painted is not None:
-        await submit.check_asker(form.backends, wish)
+        await submit.check_asker(form.backends, context)
         copy = await downloads.look(AttachedFile(painted))
     where = RegionSelection(form.text(WHERE), places, copy)
     asked = _VARY_REGION.invocation(form.id, text=form.text(PROMPT))
     return await submit.derive(
         form.backends,
-        wish,
+        context,
         lambda session, catalog: region.redraw_region(session, catalog, asked, where),
-        InputImages(form.backends, wish.member_id),
+        InputImages(form.backends, context.member_id),
     )

@@ -158,10 +158,10 @@ class Dispatch:
     def _post_pictures(self) -> None:
         row = self._row
         contents = self._outbox.read(content.read, row)
-        letter, message_id = self._post_fitting(contents)
+        outgoing, message_id = self._post_fitting(contents)
         if message_id is None:
             return
-        if letter.view is None or row.channel_id is None:
+        if outgoing.view is None or row.channel_id is None:
             self._note(deliveries.told, message_id)
             return
         image_id = contents.images[0].id if len(contents.images) == 1 else None
@@ -179,15 +179,15 @@ class Dispatch:
         """Post the pictures, or the words, as large as Discord takes them here."""
         limit = self._row.upload_limit
         while True:
-            letter = self._letter(contents, limit)
+            outgoing = self._outgoing(contents, limit)
             try:
-                return letter, self._post(letter, contents.job, allowed=self._check_policy)
+                return outgoing, self._post(outgoing, contents.job, allowed=self._check_policy)
             except FileTooLarge:
-                limit = 0 if letter.upload is None else len(letter.upload.data) // 2
+                limit = 0 if outgoing.upload is None else len(outgoing.upload.data) // 2
                 if limit < SMALLEST_UPLOAD:
                     raise Undeliverable("no file is small enough for this channel") from None
 
-    def _letter(self, contents: content.Contents, limit: int) -> OutgoingMessage:
+    def _outgoing(self, contents: content.Contents, limit: int) -> OutgoingMessage:
         row = self._row
         if row.failures >= UNFORESEEN_TRIES:
             return OutgoingMessage(messages.pictures_damaged(contents.job), row.member_id)
@@ -203,16 +203,16 @@ class Dispatch:
             raise Stale
 
     def _post(
-        self, letter: OutgoingMessage, job: Job, *, allowed: Callable[[], None] = lambda: None
+        self, outgoing: OutgoingMessage, job: Job, *, allowed: Callable[[], None] = lambda: None
     ) -> int | None:
         """Post a letter unless it is there already; returns its id, None where it was deleted meanwhile.
 
         `allowed` is called before anything is posted, and raises where it may not be.
         """
         row = self._row
-        if letter.view is None:
-            letter = replace(letter, content=f"{letter.content}\n-# {row.job_id}-{row.id}")
-        found = None if self._clean else self._look(letter, job)
+        if outgoing.view is None:
+            outgoing = replace(outgoing, content=f"{outgoing.content}\n-# {row.job_id}-{row.id}")
+        found = None if self._clean else self._look(outgoing, job)
         if found is not None:
             return found
         allowed()
@@ -221,7 +221,7 @@ class Dispatch:
             self._outbox.write(deliveries.attempt, row.id, route, tries=row.tries)
             row.attempted_by = route
             try:
-                return self._send(route, letter, job)
+                return self._send(route, outgoing, job)
             except FAILURES as error:
                 problem = posting.failure(error)
                 if problem is Failure.NO_MESSAGE and route != ANSWER:
@@ -266,25 +266,25 @@ class Dispatch:
         place = ProgressPlace.of(job, self._clock) if self._row.kind == deliveries.RESULT else None
         return None if place is None or place.token is None else place
 
-    def _send(self, route: str, letter: OutgoingMessage, job: Job) -> int:
+    def _send(self, route: str, outgoing: OutgoingMessage, job: Job) -> int:
         row = self._row
         if route == ANSWER:
             place = self._answer(job)
             assert place is not None
             self._outbox.board.close(job.id)
-            return self._request(posting.fill_in(self._client, place, letter))
+            return self._request(posting.fill_in(self._client, place, outgoing))
         if route == TOKEN:
             assert row.interaction_token is not None
-            new = posting.follow_up(self._client, row.interaction_token, letter, ephemeral=row.ephemeral)
+            new = posting.follow_up(self._client, row.interaction_token, outgoing, ephemeral=row.ephemeral)
             return self._request(new)
         assert row.channel_id is not None
         nonce = nonce_of(row)
         try:
-            return self._request(posting.post(self._client, row.channel_id, row.guild_id, letter, nonce))
+            return self._request(posting.post(self._client, row.channel_id, row.guild_id, outgoing, nonce))
         except FAILURES as error:
             if posting.failure(error) is not Failure.NO_REPLY:
                 raise
-        alone = replace(letter, reply_to=None)
+        alone = replace(outgoing, reply_to=None)
         return self._request(posting.post(self._client, row.channel_id, row.guild_id, alone, nonce))
 
     def _wait(self, problem: Failure, error: BaseException) -> NoReturn:
@@ -300,7 +300,7 @@ class Dispatch:
         refused = self._nothing_is_there and problem is not Failure.UNCERTAIN
         raise RetryLater(str(error), delay_ms, refused=refused)
 
-    def _look(self, letter: OutgoingMessage, job: Job) -> int | None:
+    def _look(self, outgoing: OutgoingMessage, job: Job) -> int | None:
         """What an earlier try has posted, if it has."""
         row = self._row
         if row.by_token_alone or row.channel_id is None:
@@ -308,7 +308,7 @@ class Dispatch:
         assert row.attempted_at is not None
         since = self._outbox.read(find_posted.begin, row)
         try:
-            found = self._request(find_posted.find(self._client, row.channel_id, letter, since))
+            found = self._request(find_posted.find(self._client, row.channel_id, outgoing, since))
         except CannotLook:
             if row.attempted_by == CHANNEL and self._clock.since(row.attempted_at) < NONCE_MS:
                 return None

@@ -30,11 +30,11 @@ class Marks:
     line: str | None = None
 
     @classmethod
-    def of(cls, letter: OutgoingMessage) -> Marks:
+    def of(cls, outgoing: OutgoingMessage) -> Marks:
         """Needs a running event loop, as every view does."""
-        if letter.view is None:
-            return cls(letter.member_id, line=letter.reference)
-        return cls(letter.member_id, custom_ids_of(letter.view()))
+        if outgoing.view is None:
+            return cls(outgoing.member_id, line=outgoing.reference)
+        return cls(outgoing.member_id, custom_ids_of(outgoing.view()))
 
     def are_on(self, message: discord.Message) -> bool:
         if self.line is not None:
@@ -57,13 +57,15 @@ def _parts(components: Iterable[object]) -> Iterable[object]:
         yield from _parts(getattr(component, "children", ()))
 
 
-async def find(client: discord.Client, channel_id: int, letter: OutgoingMessage, since_ms: int) -> list[int]:
+async def find(
+    client: discord.Client, channel_id: int, outgoing: OutgoingMessage, since_ms: int
+) -> list[int]:
     """Own messages since a time (epoch milliseconds) that are this letter, oldest first.
 
     Raises:
         CannotLook: without permission to read the channel's history, where "no messages" says nothing.
     """
-    return await search(client, channel_id, Marks.of(letter), since_ms)
+    return await search(client, channel_id, Marks.of(outgoing), since_ms)
 
 
 async def search(client: discord.Client, channel_id: int, marks: Marks, since_ms: int) -> list[int]:

@@ -41,8 +41,8 @@ class Notices:
         row = self._row
         if row.interaction_token is None or self._clock.until(row.token_expires_at or 0) <= 0:
             return
-        letter = OutgoingMessage(sentence, row.member_id)
-        work = posting.follow_up(self._outbox.client, row.interaction_token, letter, ephemeral=True)
+        outgoing = OutgoingMessage(sentence, row.member_id)
+        work = posting.follow_up(self._outbox.client, row.interaction_token, outgoing, ephemeral=True)
         try:
             self._outbox.request(work)
         except FAILURES as error:
@@ -51,9 +51,9 @@ class Notices:
     def by_direct_message(self, sentence: str) -> None:
         """The last way to say something: by direct message."""
         row, client = self._row, self._outbox.client
-        letter, nonce = OutgoingMessage(sentence, row.member_id), f"easel:{row.id}:home"
+        outgoing, nonce = OutgoingMessage(sentence, row.member_id), f"easel:{row.id}:home"
         try:
             channel_id = self._outbox.request(posting.open_dm(client, row.member_id))
-            self._outbox.request(posting.post(client, channel_id, None, letter, nonce))
+            self._outbox.request(posting.post(client, channel_id, None, outgoing, nonce))
         except FAILURES as error:
             log.info("job %s: its member could not be told: %s", row.job_id, error)

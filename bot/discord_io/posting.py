@@ -183,24 +183,24 @@ def _view(make: MakeView | None) -> discord.ui.View | discord.ui.LayoutView | No
 
 
 async def post(
-    client: discord.Client, channel_id: int, guild_id: int | None, letter: OutgoingMessage, nonce: str
+    client: discord.Client, channel_id: int, guild_id: int | None, outgoing: OutgoingMessage, nonce: str
 ) -> int:
     """Post to a channel; the same nonce within a few minutes makes one message. Returns its id."""
     channel = client.get_partial_messageable(channel_id, guild_id=guild_id)
     reference = None
-    if letter.reply_to is not None:
+    if outgoing.reply_to is not None:
         reference = discord.MessageReference(
-            message_id=letter.reply_to, channel_id=channel_id, guild_id=guild_id, fail_if_not_exists=False
+            message_id=outgoing.reply_to, channel_id=channel_id, guild_id=guild_id, fail_if_not_exists=False
         )
     options = {
-        "file": _file(letter.upload),
-        "view": _view(letter.view),
+        "file": _file(outgoing.upload),
+        "view": _view(outgoing.view),
         "reference": reference,
-        "allowed_mentions": only(letter.member_id),
+        "allowed_mentions": only(outgoing.member_id),
         "nonce": nonce,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    message: discord.Message = await channel.send(letter.content or None, **given)  # type: ignore[call-overload]
+    message: discord.Message = await channel.send(outgoing.content or None, **given)  # type: ignore[call-overload]
     return message.id
 
 
@@ -213,26 +213,26 @@ def _webhook(client: discord.Client, token: str) -> discord.Webhook:
 
 
 async def follow_up(
-    client: discord.Client, token: str, letter: OutgoingMessage, *, ephemeral: bool = False
+    client: discord.Client, token: str, outgoing: OutgoingMessage, *, ephemeral: bool = False
 ) -> int:
     """Post through an interaction's token; unlike `post` it has no nonce. Returns the message's id.
 
     `ephemeral` shows it to the member alone.
     """
     options = {
-        "file": _file(letter.upload),
-        "view": _view(letter.view),
-        "allowed_mentions": only(letter.member_id),
+        "file": _file(outgoing.upload),
+        "view": _view(outgoing.view),
+        "allowed_mentions": only(outgoing.member_id),
     }
     given = {name: value for name, value in options.items() if value is not None}
     webhook = _webhook(client, token)
-    message = await webhook.send(letter.content or None, wait=True, ephemeral=ephemeral, **given)  # type: ignore[call-overload]
+    message = await webhook.send(outgoing.content or None, wait=True, ephemeral=ephemeral, **given)  # type: ignore[call-overload]
     return int(message.id)
 
 
-async def fill_in(client: discord.Client, place: ProgressPlace, letter: OutgoingMessage) -> int:
+async def fill_in(client: discord.Client, place: ProgressPlace, outgoing: OutgoingMessage) -> int:
     """Put a letter in the progress message's place. Returns its id."""
-    return await edit(client, place, letter.content or None, view=letter.view, upload=letter.upload)
+    return await edit(client, place, outgoing.content or None, view=outgoing.view, upload=outgoing.upload)
 
 
 async def edit(

@@ -18,7 +18,7 @@ Find = Callable[[PIL.Image.Image, str], PIL.Image.Image]
 """Makes a mask of a picture and the words that name something in it."""
 
 
-class SourcePictures:
+class SourceImages:
     """Of one request. `is_unsafe` looks at a picture, and `key_of` finds where an image of a job is kept.
 
     Every method raises `ImageMissing` where a picture is not in the store or cannot be read, and

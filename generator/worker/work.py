@@ -18,7 +18,7 @@ from generator.engine.device_thread import EngineClosed
 from generator.engine.engine import Engine
 from generator.engine.running_job import Progress
 from generator.worker.cancellation import CancellationToken
-from generator.worker.inputs import SourcePictures
+from generator.worker.inputs import SourceImages
 from generator.worker.models import Models
 from generator.worker.movie import Movie
 from generator.worker.progress import Reporter
@@ -52,7 +52,7 @@ class Work:
         self._reporter = reporter
         self._stop = stop
         self._movie: Movie | None = Movie() if claim.request.video else None
-        self._sources = SourcePictures(claim.request, backends.images, self._is_unsafe, key_of)
+        self._sources = SourceImages(claim.request, backends.images, self._is_unsafe, key_of)
         self.milliseconds: dict[str, int] = {}
         """Duration of each part of the work."""
 

@@ -3,7 +3,7 @@
 from storage.tables.addresses import SAME_PRESS_MS, TOKEN_MS, UPLOAD_LIMIT, Address
 from storage.tables.base import Table
 from storage.tables.batches import LIVE, Batch
-from storage.tables.brought import Bringing, Filling, JobPicture
+from storage.tables.brought import Bringing, Filling, JobImage
 from storage.tables.deliveries import OPEN, Delivery, Message
 from storage.tables.exports import Export
 from storage.tables.images import Favorite, Image
@@ -38,7 +38,7 @@ __all__ = [
     "Guild",
     "Image",
     "Job",
-    "JobPicture",
+    "JobImage",
     "Member",
     "MemberUsage",
     "Message",

@@ -32,7 +32,7 @@ class Bringing(Table):
     created_at: Mapped[int] = mapped_column(Millis)
 
 
-class JobPicture(Table):
+class JobImage(Table):
     """A job's request names a picture that was brought, or composed for it."""
 
     __tablename__ = "job_pictures"

@@ -19,7 +19,7 @@ from storage.tables.base import (
     one_of,
     partial_index,
 )
-from storage.tables.brought import JobPicture
+from storage.tables.brought import JobImage
 
 # Written into the statements as they stand here: with a bound value a planner may not see that the index
 # fits. So are the other tables' conditions.
@@ -90,7 +90,7 @@ class Job(AskedRow, Table):
     movie_key: Mapped[str | None] = mapped_column(String(200))
     """Key in the image store of the movie of its forming pictures (animated WebP), if one was asked for."""
 
-    uses: Mapped[list[JobPicture]] = relationship(lazy="raise", passive_deletes="all")
+    uses: Mapped[list[JobImage]] = relationship(lazy="raise", passive_deletes="all")
     """Pictures that its request names: written with it, and never read through it."""
 
     started_at: Mapped[int | None] = mapped_column(Millis)

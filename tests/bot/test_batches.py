@@ -233,7 +233,7 @@ def test_only_who_asked_may_answer(studio: Studio) -> None:
 
 def test_the_question_survives_a_restart_and_makes_what_was_shown(studio: Studio) -> None:
     question = ask(studio, "a {red, blue} castle")
-    seeds = [wish["request"]["seed"] for wish in batch(studio).planned]
+    seeds = [context["request"]["seed"] for context in batch(studio).planned]
     studio.stop_bot()
     studio.start_bot()
     confirm(studio, question)

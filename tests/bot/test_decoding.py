@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from actions.image_decoding import LONGEST_SIDE, NotAPicture, TooManyPixels, decode
+from actions.image_decoding import LONGEST_SIDE, NotAnImage, TooManyPixels, decode
 from actions.memory_budget import Budget
 from tests.bot import heic, photos
 
@@ -108,7 +108,7 @@ def test_a_jpeg_that_misses_much_is_refused() -> None:
     data = photos.file(Image.effect_noise((256, 256), 80).convert("RGB"), "JPEG")
     assert decode(data[: len(data) * 97 // 100]).size == (256, 256)
     for part in (0.3, 0.6, 0.8):
-        with pytest.raises(NotAPicture):
+        with pytest.raises(NotAnImage):
             decode(data[: int(len(data) * part)])
 
 

@@ -7,12 +7,12 @@ import pytest
 from actions.batches import TooManyHere
 from actions.blend import DuplicateImages
 from actions.canvas import NothingToDraw, PaintedShape, RegionEmpty, RegionTooLarge, RegionTooSmall
-from actions.derivation import LoraGone, ModelGone, PictureWithheld
+from actions.derivation import ImageWithheld, LoraGone, ModelGone
 from actions.describe import NoDescriber
 from actions.downloads import NotALink, PrivateAddress, TooManyBytes, Unreachable
 from actions.found_prompts import NoWords
-from actions.image_decoding import NotAPicture, TooManyPixels
-from actions.image_prompts import SeveralPictures
+from actions.image_decoding import NotAnImage, TooManyPixels
+from actions.image_prompts import SeveralImages
 from actions.outpainting import NoSquarerSize
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
 from actions.recall import NothingRecalled
@@ -24,7 +24,7 @@ from bot.components.describe import OneSource
 from bot.components.modals import FormTooLate, TooLongForForm
 from bot.components.press import UnknownButton
 from bot.components.send_to_dm import ClosedMessages, NothingToSend
-from bot.components.use_picture import NoPicture, PictureTooLarge
+from bot.components.use_picture import ImageTooLarge, NoImage
 from bot.messages import refusals
 from prompts.markdown import length
 from prompts.parser import FlagError, parse
@@ -39,7 +39,7 @@ REFUSALS: list[Exception] = [
     ModelGone("sold"),
     NoUpscaler(),
     LoraGone("ink"),
-    PictureWithheld(),
+    ImageWithheld(),
     UpscaleTooLarge(8192, 8192),
     ForbiddenWords(["spider"], "a spider"),
     UnknownButton("zz"),
@@ -54,8 +54,8 @@ REFUSALS: list[Exception] = [
     storage_errors.NotYours(),
     storage_errors.NotModerator(),
     storage_errors.AlreadyFinished("cancelled"),
-    NoPicture(),
-    PictureTooLarge(10 * 2**20),
+    NoImage(),
+    ImageTooLarge(10 * 2**20),
     TooManyHere(9),
     NothingToDraw(),
     NothingKnown("Picturebook", ["castle", "boat"]),
@@ -64,7 +64,7 @@ REFUSALS: list[Exception] = [
     RegionTooLarge(),
     RegionTooSmall(),
     NotALink("ftp://a"),
-    NotAPicture(),
+    NotAnImage(),
     PrivateAddress(),
     TooManyBytes(),
     TooManyPixels(),
@@ -81,7 +81,7 @@ REFUSALS: list[Exception] = [
     NothingToSend(5, JobState.FAILED),
     FormTooLate(),
     TooLongForForm(),
-    SeveralPictures("Picturebook"),
+    SeveralImages("Picturebook"),
     storage_errors.BatchClosed("cancelled"),
     storage_errors.NoSuchBatch(),
 ]

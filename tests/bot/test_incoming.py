@@ -17,7 +17,7 @@ from PIL import Image
 
 from actions import downloads
 from actions.downloads import MOST_BYTES, InputImage, NotALink, PrivateAddress, TooManyBytes, Unreachable
-from actions.image_decoding import LONGEST_SIDE, NotAPicture, PictureRefused, TooManyPixels
+from actions.image_decoding import LONGEST_SIDE, ImageRefused, NotAnImage, TooManyPixels
 from actions.input_images import InputImages
 from bot import errors
 from storage.backends import Backends
@@ -167,7 +167,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
     ids=["empty", "text", "svg", "bmp", "half a png", "half a jpeg", "gif", "webp", "lying png"],
 )
 def test_what_is_no_picture_is_refused(images: ImageStore, data: bytes) -> None:
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         keep(images, data)
     assert not (images.folder / "incoming").exists()
 
@@ -367,7 +367,7 @@ async def test_all_that_a_command_fetches_has_one_limit_of_time(
 
 
 async def test_a_page_is_no_picture(trusting: Backends, site: Site) -> None:
-    with pytest.raises(NotAPicture):
+    with pytest.raises(NotAnImage):
         await receive(trusting, site("/page"))
 
 
@@ -376,13 +376,13 @@ async def test_a_page_is_no_picture(trusting: Backends, site: Site) -> None:
     [
         (TooManyBytes(), "20 MB"),
         (TooManyPixels(), "50 million"),
-        (NotAPicture(), "PNG, JPEG, WebP, GIF, AVIF or HEIC"),
+        (NotAnImage(), "PNG, JPEG, WebP, GIF, AVIF or HEIC"),
         (Unreachable(404), "404"),
         (Unreachable(), "as an attachment"),
         (PrivateAddress(), "private network"),
         (NotALink("picture.png"), "`picture.png`"),
     ],
 )
-def test_each_refusal_has_its_sentence(error: PictureRefused, named: str) -> None:
+def test_each_refusal_has_its_sentence(error: ImageRefused, named: str) -> None:
     assert errors.expected(error)
     assert named in errors.sentence(error)

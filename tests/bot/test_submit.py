@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from actions import submit, variations
-from actions.derivation import DerivedJob, Invocation, LoraGone, ModelGone, PictureWithheld, Subject
+from actions.derivation import DerivedJob, ImageWithheld, Invocation, LoraGone, ModelGone, Subject
 from actions.input_images import InputImages
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
 from actions.submit import Cell, Channel, SubmissionContext, SubmittedJob
@@ -38,20 +38,20 @@ PLACE = Channel(guild_id=GUILD, permissions=frozenset(Permission))
 
 
 def reroll(
-    backends: Backends, wish: SubmissionContext, job_id: int, image_id: int | None = None
+    backends: Backends, context: SubmissionContext, job_id: int, image_id: int | None = None
 ) -> Awaitable[SubmittedJob]:
     return submit.derive(
         backends,
-        wish,
+        context,
         lambda session, catalog: variations.reroll(
             session, catalog, BY_ACTION[Action.REROLL].invocation(job_id, image_id)
         ),
-        InputImages(backends, wish.member_id),
+        InputImages(backends, context.member_id),
     )
 
 
 def derive(
-    backends: Backends, wish: SubmissionContext, picture: Cell | int, action: Action
+    backends: Backends, context: SubmissionContext, picture: Cell | int, action: Action
 ) -> Awaitable[SubmittedJob]:
     """Do what a button below a picture does."""
     make = BY_ACTION[action].derive
@@ -62,9 +62,9 @@ def derive(
         asked = Invocation(action, action, Subject.IMAGE, picture)
     return submit.derive(
         backends,
-        wish,
+        context,
         lambda session, catalog: make(session, catalog, asked),
-        InputImages(backends, wish.member_id),
+        InputImages(backends, context.member_id),
     )
 
 
@@ -95,7 +95,7 @@ ADDRESS = {field.name for field in fields(Address)}
 _interaction = iter(range(10**6, 10**7))
 
 
-def wish(member: int = ADA, **changes: Any) -> SubmissionContext:
+def context(member: int = ADA, **changes: Any) -> SubmissionContext:
     place = changes.pop("place", PLACE)
     where: dict[str, Any] = {
         "guild_id": place.guild_id,
@@ -118,7 +118,7 @@ def request_of(asked: SubmittedJob) -> GenerationRequest:
 async def drawn(
     backends: Backends, text: str = "a red castle --ar 3:2 --seed 7 --s 50"
 ) -> tuple[Job, list[Image]]:
-    await submit.imagine(backends, wish(), text)
+    await submit.imagine(backends, context(), text)
     job = drawing.draw(backends)
     return job, drawing.images(backends, job.id)
 
@@ -133,7 +133,7 @@ def told(backends: Backends, asked: SubmittedJob) -> list[str]:
 
 
 async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends) -> None:
-    asked = await submit.imagine(backends, wish(), "a red castle —ar 10:7 --seed 7")
+    asked = await submit.imagine(backends, context(), "a red castle —ar 10:7 --seed 7")
     job = asked.job
     assert (job.member_id, job.guild_id, job.channel_id) == (ADA, GUILD, 901)
     assert (job.text, job.action, job.state) == ("a red castle --ar 10:7 --seed 7", "imagine", "queued")
@@ -146,7 +146,7 @@ async def test_a_wish_becomes_a_row_before_its_ticket_is_sent(backends: Backends
 
 
 async def test_one_interaction_makes_one_job_and_one_ticket(backends: Backends) -> None:
-    same = wish()
+    same = context()
     first = await submit.imagine(backends, same, "a red castle")
     second = await submit.imagine(backends, same, "a red castle")
     assert second.job.id == first.job.id
@@ -160,19 +160,19 @@ async def test_a_members_settings_hold_and_are_shown(backends: Backends) -> None
     await backends.database.write(
         lambda session: members.change_settings(session, ADA, ratio="2:3", stylize=0)
     )
-    asked = await submit.imagine(backends, wish(), "a fox", {"ar": "3:2"})
+    asked = await submit.imagine(backends, context(), "a fox", {"ar": "3:2"})
     assert asked.job.text == "a fox --ar 3:2 --stylize 0"
     assert request_of(asked).stylize == 0
-    assert (await submit.imagine(backends, wish(BOB), "a fox")).job.text == "a fox"
+    assert (await submit.imagine(backends, context(BOB), "a fox")).job.text == "a fox"
 
 
 async def test_a_member_is_told_privately_what_had_no_meaning(backends: Backends) -> None:
-    asked = await submit.imagine(backends, wish(), "a fox --hd")
+    asked = await submit.imagine(backends, context(), "a fox --hd")
     assert told(backends, asked) == ["`--hd` has no meaning here and changed nothing."]
 
 
 async def test_a_member_with_enough_running_jobs_reads_midjourneys_sentence(backends: Backends) -> None:
-    asked = [await submit.imagine(backends, wish(), "a fox") for _ in range(4)]
+    asked = [await submit.imagine(backends, context(), "a fox") for _ in range(4)]
     assert [bool(told(backends, one)) for one in asked] == [False, False, False, True]
     (sentence,) = told(backends, asked[3])
     assert sentence.startswith("You have reached the maximum allowed number of concurrent jobs.")
@@ -187,7 +187,7 @@ async def test_words_that_a_small_model_does_not_know_are_named(backends: Backen
     backends.catalog = backends.catalog.model_copy(
         update={"models": {**backends.catalog.models, "picturebook": entry}}
     )
-    asked = await submit.imagine(backends, wish(), "a red dragon")
+    asked = await submit.imagine(backends, context(), "a red dragon")
     assert told(backends, asked) == ["Picturebook does not know *dragon*. It knows castle, …"]
 
 
@@ -196,49 +196,49 @@ async def test_what_may_not_be_asked_leaves_no_row(backends: Backends) -> None:
         session.add(Guild(id=GUILD, settings={"banned_words": ["spider"]}, created_at=0))
     lost = dataclasses.replace(PLACE, permissions=frozenset(Permission) - {Permission.ATTACH_FILES})
     refusals: list[tuple[SubmissionContext, str, type[Exception]]] = [
-        (wish(), "a spider", ForbiddenWords),
-        (wish(), "a nude child", ForbiddenWords),
-        (wish(), "a fox --s 9999", FlagError),
-        (wish(), "", FlagError),
-        (wish(place=lost), "a fox", MissingPermissions),
+        (context(), "a spider", ForbiddenWords),
+        (context(), "a nude child", ForbiddenWords),
+        (context(), "a fox --s 9999", FlagError),
+        (context(), "", FlagError),
+        (context(place=lost), "a fox", MissingPermissions),
     ]
     for asking, text, error in refusals:
         with pytest.raises(error):
             await submit.imagine(backends, asking, text)
     assert rows(backends, Job) == 0
     elsewhere = dataclasses.replace(PLACE, guild_id=GUILD + 1)
-    assert (await submit.imagine(backends, wish(place=elsewhere), "a spider")).fresh
+    assert (await submit.imagine(backends, context(place=elsewhere), "a spider")).fresh
 
 
 async def test_without_a_safety_check_other_channels_are_refused(backends: Backends) -> None:
     backends.config = backends.config.model_copy(update={"safety": "off"})
     with pytest.raises(NotAgeRestricted):
-        await submit.imagine(backends, wish(), "a fox")
+        await submit.imagine(backends, context(), "a fox")
     restricted = dataclasses.replace(PLACE, age_restricted=True)
-    assert (await submit.imagine(backends, wish(place=restricted), "a fox")).fresh
+    assert (await submit.imagine(backends, context(place=restricted), "a fox")).fresh
 
 
 async def test_bans_pauses_and_a_full_queue_refuse_every_job(backends: Backends) -> None:
     job, _ = await drawn(backends)
     for _ in range(10):
-        await submit.imagine(backends, wish(), "a fox")
+        await submit.imagine(backends, context(), "a fox")
     with pytest.raises(QueueFull):
-        await derive(backends, wish(), Cell(job.id, 0), Action.VARY)
+        await derive(backends, context(), Cell(job.id, 0), Action.VARY)
     await backends.database.write(
         moderation.ban, member_id=BOB, guild_id=GUILD, by=ADA, reason="spam", expires_at=None
     )
     with pytest.raises(Banned):
-        await reroll(backends, wish(BOB), job.id)
+        await reroll(backends, context(BOB), job.id)
     with pytest.raises(Banned):
-        await submit.pick(backends, wish(BOB), Cell(job.id, 0))
+        await submit.pick(backends, context(BOB), Cell(job.id, 0))
     await backends.database.write(moderation.pause, GUILD, ADA)
     with pytest.raises(Paused):
-        await derive(backends, wish(13), Cell(job.id, 0), Action.UPSCALE_2X)
+        await derive(backends, context(13), Cell(job.id, 0), Action.UPSCALE_2X)
 
 
 async def test_a_reroll_is_the_same_wish_with_another_seed(backends: Backends) -> None:
     job, _ = await drawn(backends)
-    asked = await reroll(backends, wish(BOB), job.id)
+    asked = await reroll(backends, context(BOB), job.id)
     parent, request = GenerationRequest.model_validate(job.request), request_of(asked)
     assert request == parent.model_copy(update={"seed": request.seed})
     assert request.seed != 7
@@ -254,7 +254,7 @@ async def test_a_variation_begins_with_the_picture_that_was_named(
     backends: Backends, action: Any, strength: float
 ) -> None:
     job, images = await drawn(backends)
-    asked = await derive(backends, wish(BOB), Cell(job.id, 2), action)
+    asked = await derive(backends, context(BOB), Cell(job.id, 2), action)
     request = request_of(asked)
     assert (request.task, request.parent_image_id) == (Task.IMAGE_TO_IMAGE, images[2].id)
     assert request.strength == strength
@@ -268,19 +268,19 @@ async def test_a_variation_begins_with_the_picture_that_was_named(
 
 async def test_variations_and_their_rerolls_keep_their_own_source(backends: Backends) -> None:
     _, images = await drawn(backends)
-    await derive(backends, wish(), images[1].id, Action.VARY_SUBTLE)
+    await derive(backends, context(), images[1].id, Action.VARY_SUBTLE)
     varied = drawing.draw(backends)
-    again = await reroll(backends, wish(), varied.id)
+    again = await reroll(backends, context(), varied.id)
     assert request_of(again).parent_image_id == images[1].id
     assert again.job.parent_job_id == varied.id
     drawing.draw(backends)
-    second = await derive(backends, wish(), Cell(varied.id, 3), Action.VARY)
+    second = await derive(backends, context(), Cell(varied.id, 3), Action.VARY)
     assert request_of(second).parent_image_id == drawing.images(backends, varied.id)[3].id
 
 
 async def test_an_upscale_enlarges_one_picture(backends: Backends) -> None:
     job, images = await drawn(backends)
-    asked = await derive(backends, wish(BOB), images[3].id, Action.UPSCALE_4X)
+    asked = await derive(backends, context(BOB), images[3].id, Action.UPSCALE_4X)
     request = request_of(asked)
     assert (request.task, request.scale, request.num_images_per_prompt) == (Task.UPSCALE, 4, 1)
     assert (request.width, request.height) == (320, 224)
@@ -292,14 +292,14 @@ async def test_an_upscaled_picture_is_varied_and_drawn_again_at_the_size_it_was_
     backends: Backends,
 ) -> None:
     job, images = await drawn(backends)
-    await derive(backends, wish(), images[3].id, Action.UPSCALE_4X)
+    await derive(backends, context(), images[3].id, Action.UPSCALE_4X)
     upscaled = drawing.draw(backends)
     (large,) = drawing.images(backends, upscaled.id)
-    varied = await derive(backends, wish(), large.id, Action.VARY_STRONG)
+    varied = await derive(backends, context(), large.id, Action.VARY_STRONG)
     assert request_of(varied).parent_image_id == images[3].id
     assert (request_of(varied).width, request_of(varied).scale) == (80, 1)
     assert varied.job.parent_image_id == large.id
-    again = await reroll(backends, wish(), upscaled.id, large.id)
+    again = await reroll(backends, context(), upscaled.id, large.id)
     assert (request_of(again).task, request_of(again).width) == (Task.TEXT_TO_IMAGE, 80)
     assert (again.job.parent_job_id, again.job.parent_image_id) == (job.id, large.id)
 
@@ -307,26 +307,26 @@ async def test_an_upscaled_picture_is_varied_and_drawn_again_at_the_size_it_was_
 async def test_a_model_without_an_upscaler_says_so(backends: Backends) -> None:
     job, _ = await drawn(backends, "a fox --model other")
     with pytest.raises(NoUpscaler):
-        await derive(backends, wish(), Cell(job.id, 0), Action.UPSCALE_2X)
+        await derive(backends, context(), Cell(job.id, 0), Action.UPSCALE_2X)
 
 
 async def test_pictures_do_not_grow_without_end(backends: Backends) -> None:
     _, images = await drawn(backends)
     picture = images[0].id
     for width in (320, 1280):
-        await derive(backends, wish(), picture, Action.UPSCALE_4X)
+        await derive(backends, context(), picture, Action.UPSCALE_4X)
         (larger,) = drawing.images(backends, drawing.draw(backends).id)
         assert larger.width == width
         picture = larger.id
     with pytest.raises(UpscaleTooLarge) as caught:
-        await derive(backends, wish(), picture, Action.UPSCALE_4X)
+        await derive(backends, context(), picture, Action.UPSCALE_4X)
     assert (caught.value.width, caught.value.height, caught.value.limit) == (5120, 3584, 4096)
 
 
 async def test_a_pick_is_a_delivery_and_no_job(backends: Backends) -> None:
     job, images = await drawn(backends)
     before = rows(backends, Job)
-    asking = wish(BOB, reply_to=77)
+    asking = context(BOB, reply_to=77)
     delivery = await submit.pick(backends, asking, Cell(job.id, 1))
     assert (delivery.kind, delivery.image_id, delivery.member_id) == ("single", images[1].id, BOB)
     assert (delivery.once, delivery.reply_to) == (f"press:{asking.interaction_id}", 77)
@@ -336,23 +336,23 @@ async def test_a_pick_is_a_delivery_and_no_job(backends: Backends) -> None:
 
 
 async def test_nothing_is_made_of_what_is_withheld_or_not_there(backends: Backends) -> None:
-    await submit.imagine(backends, wish(), "a fox")
+    await submit.imagine(backends, context(), "a fox")
     job = drawing.draw(backends, withheld=[1])
     hidden: list[tuple[Cell | int, type[Exception]]] = [
-        (Cell(job.id, 1), PictureWithheld),
+        (Cell(job.id, 1), ImageWithheld),
         (Cell(job.id, 4), NoSuchImage),
         (Cell(job.id + 99, 0), NoSuchJob),
         (10**9, NoSuchImage),
     ]
     for cell, error in hidden:
         with pytest.raises(error):
-            await derive(backends, wish(), cell, Action.VARY)
+            await derive(backends, context(), cell, Action.VARY)
         with pytest.raises(error):
-            await derive(backends, wish(), cell, Action.UPSCALE_2X)
+            await derive(backends, context(), cell, Action.UPSCALE_2X)
         with pytest.raises(error):
-            await submit.pick(backends, wish(), cell)
+            await submit.pick(backends, context(), cell)
     with pytest.raises(NoSuchJob):
-        await reroll(backends, wish(), job.id + 99)
+        await reroll(backends, context(), job.id + 99)
 
 
 async def test_a_model_that_was_taken_out_of_the_catalog_is_named(backends: Backends) -> None:
@@ -360,7 +360,7 @@ async def test_a_model_that_was_taken_out_of_the_catalog_is_named(backends: Back
     kept = {name: entry for name, entry in backends.catalog.models.items() if name != "other"}
     backends.catalog = backends.catalog.model_copy(update={"models": kept})
     with pytest.raises(ModelGone) as caught:
-        await reroll(backends, wish(), job.id)
+        await reroll(backends, context(), job.id)
     assert caught.value.name == "other"
 
 
@@ -381,10 +381,10 @@ async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: B
     job, images = await drawn(backends, "a fox --lora ink:.8 --upscaler crisp")
     picture = images[1].id
     for asked in (
-        await reroll(backends, wish(), job.id),
-        await derive(backends, wish(), picture, Action.VARY_STRONG),
-        await derive(backends, wish(), picture, Action.UPSCALE_2X),
-        await derive(backends, wish(), picture, Action.UPSCALE_CREATIVE),
+        await reroll(backends, context(), job.id),
+        await derive(backends, context(), picture, Action.VARY_STRONG),
+        await derive(backends, context(), picture, Action.UPSCALE_2X),
+        await derive(backends, context(), picture, Action.UPSCALE_CREATIVE),
     ):
         request = request_of(asked)
         assert [(lora.name, lora.weight) for lora in request.loras] == [("ink", 0.8)]
@@ -397,13 +397,13 @@ async def test_a_lora_that_is_gone_draws_nothing_more_but_its_pictures_grow(back
     having(backends)
     picture = images[0].id
     for again in (
-        reroll(backends, wish(), job.id),
-        derive(backends, wish(), picture, Action.VARY_SUBTLE),
-        derive(backends, wish(), picture, Action.UPSCALE_CREATIVE),
+        reroll(backends, context(), job.id),
+        derive(backends, context(), picture, Action.VARY_SUBTLE),
+        derive(backends, context(), picture, Action.UPSCALE_CREATIVE),
     ):
         with pytest.raises(LoraGone):
             await again
-    assert request_of(await derive(backends, wish(), picture, Action.UPSCALE_2X)).scale == 2
+    assert request_of(await derive(backends, context(), picture, Action.UPSCALE_2X)).scale == 2
 
 
 async def test_words_banned_since_are_not_drawn_again(backends: Backends) -> None:
@@ -412,14 +412,14 @@ async def test_words_banned_since_are_not_drawn_again(backends: Backends) -> Non
         guild = session.get_one(Guild, GUILD)
         guild.settings = {"banned_words": ["spider"]}
     with pytest.raises(ForbiddenWords):
-        await reroll(backends, wish(BOB), job.id)
+        await reroll(backends, context(BOB), job.id)
 
 
 async def test_the_same_press_within_three_seconds_is_one_job(backends: Backends) -> None:
     job, _ = await drawn(backends)
     press = f"{ADA}:e1:r:{job.id}"
-    first = await reroll(backends, wish(press=press), job.id)
-    second = await reroll(backends, wish(press=press), job.id)
+    first = await reroll(backends, context(press=press), job.id)
+    second = await reroll(backends, context(press=press), job.id)
     assert second.job.id == first.job.id
     assert not second.fresh
     with backends.database.reading() as session:
@@ -456,7 +456,7 @@ def _take_down(session: Session, job: Job) -> None:
     [
         (_word, ForbiddenWords),
         (_ban, Banned),
-        (_withhold, PictureWithheld),
+        (_withhold, ImageWithheld),
         (_delete, DataDeleted),
         (_hide, NotYours),
         (_take_down, TakenDown),
@@ -483,7 +483,7 @@ async def test_what_changes_while_a_job_is_derived_refuses_it_and_it_is_derived_
 
     monkeypatch.setattr(backends.database, "write", later)
     with pytest.raises(refusal):
-        await submit.derive(backends, wish(BOB), make, InputImages(backends, BOB))
+        await submit.derive(backends, context(BOB), make, InputImages(backends, BOB))
     assert rows(backends, Job) == len(made) == 1
 
 
@@ -505,10 +505,10 @@ def tokenized(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_prompt_is_tokenized_once_a_command(
     backends: Backends, tokenized: list[str], text: str
 ) -> None:
-    await submit.imagine(backends, wish(), text)
+    await submit.imagine(backends, context(), text)
     assert len(tokenized) == 1
-    (parsed,) = await submit.understand(backends, wish(), text)
-    await submit.draw(backends, wish(), parsed)
+    (parsed,) = await submit.understand(backends, context(), text)
+    await submit.draw(backends, context(), parsed)
     assert len(tokenized) == 2
 
 
@@ -517,8 +517,8 @@ async def test_a_derived_job_tokenizes_its_parents_text_and_its_own_once_each(
 ) -> None:
     job, _ = await drawn(backends)
     tokenized.clear()
-    await reroll(backends, wish(BOB), job.id)
+    await reroll(backends, context(BOB), job.id)
     assert len(tokenized) == 2
     tokenized.clear()
-    await derive(backends, wish(BOB), Cell(job.id, 2), Action.VARY)
+    await derive(backends, context(BOB), Cell(job.id, 2), Action.VARY)
     assert len(tokenized) == 2

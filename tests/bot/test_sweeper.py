@@ -15,7 +15,7 @@ from storage import brought
 from storage.backends import Backends
 from storage.config import Config
 from storage.images import ImageStore
-from storage.tables import Filling, Job, JobPicture
+from storage.tables import Filling, Job, JobImage
 from tests.storage import asking
 
 NEEDED, NEEDLESS = (f"incoming/{name * 64}.png" for name in "ab")
@@ -50,7 +50,7 @@ def test_older_jobs_are_looked_through_and_then_the_store_is_swept(
     job_id = asking.submit(backends.database, 1, request=request)
     with backends.database.writing() as session:
         session.get_one(Job, job_id).created_at -= 3 * 86_400_000
-        session.execute(delete(JobPicture))
+        session.execute(delete(JobImage))
         session.add(Filling(name="job_pictures", after=0, until=job_id))
     for key in (NEEDED, NEEDLESS):
         backends.images.save(key, b"picture")

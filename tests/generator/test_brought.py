@@ -11,7 +11,7 @@ import pytest
 
 from generator.worker import blend, output
 from generator.worker.attempt import error_code
-from generator.worker.inputs import SourcePictures
+from generator.worker.inputs import SourceImages
 from storage.contract import Action, Control, ErrorCode, GenerationRequest, JobState, Reference, Role, Task
 from storage.errors import SourceWithheld
 from storage.images import INCOMING
@@ -214,7 +214,7 @@ def test_a_source_is_taken_upright_and_on_white(place: Place, kind: str) -> None
     place.backends.images.save("inputs/turned.png", out.getvalue())
     wish = {"task": Task.UPSCALE, "scale": 2, "width": 64, "height": 128, "seed": 1, "prompt": ""}
     request = GenerationRequest.model_validate({"source_key": "inputs/turned.png", "model": "plain", **wish})
-    source = SourcePictures(request, place.backends.images, lambda _: False, str).source()
+    source = SourceImages(request, place.backends.images, lambda _: False, str).source()
     assert source is not None
     assert (source.mode, source.size) == ("RGB", (32, 64))
     top, bottom = source.getpixel((16, 5)), source.getpixel((16, 60))

@@ -20,7 +20,7 @@ from storage.contract import Control, GenerationRequest, Reference, Role, Task
 from storage.database import Database
 from storage.images import ImageStore, key_for, movie_key_for
 from storage.sweep import AGE_S, Sweep
-from storage.tables import Bringing, Filling, Image, Job, JobPicture
+from storage.tables import Bringing, Filling, Image, Job, JobImage
 from tests.storage import asking
 
 ADA, BOB = 1, 2
@@ -83,7 +83,7 @@ def _unfilled(database: Database) -> None:
 
 def _uses(database: Database) -> set[tuple[int, str]]:
     with database.reading() as session:
-        return {(use.job_id, use.key) for use in session.scalars(select(JobPicture))}
+        return {(use.job_id, use.key) for use in session.scalars(select(JobImage))}
 
 
 def _key_fields(model: type[BaseModel]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from storage import brought
 from storage import database as module
 from storage.database import Database
 from storage.errors import ConfigError
-from storage.tables import Bringing, Job, JobPicture, Table
+from storage.tables import Bringing, Job, JobImage, Table
 from tests.services import fresh_postgres
 from tests.storage import asking
 
@@ -203,7 +203,7 @@ def test_older_pictures_come_along(empty_url: str) -> None:
     with database.reading() as session:
         (bringing,) = session.scalars(select(Bringing))
         assert (bringing.key, bringing.member_id, bringing.created_at) == (brought_key, 1, 7)
-        uses = {(use.job_id, use.key) for use in session.scalars(select(JobPicture))}
+        uses = {(use.job_id, use.key) for use in session.scalars(select(JobImage))}
     assert uses == {(1, brought_key), (1, composed_key)}
     database.close()
 

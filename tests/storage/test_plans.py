@@ -27,7 +27,7 @@ from storage import (
     workers,
 )
 from storage.database import Database
-from storage.tables import Bringing, Delivery, Image, Job, JobPicture, Member, Message, Table, WorkerRow
+from storage.tables import Bringing, Delivery, Image, Job, JobImage, Member, Message, Table, WorkerRow
 from tests.storage import asking
 
 JOBS = 8_000
@@ -73,10 +73,10 @@ def _fill(session: Session) -> None:
     session.add(Message(id=1, channel_id=900, job_id=1, created_at=0))
     session.flush()
     _copy(session, Message, JOBS - WAITING, id="i", job_id="i")
-    session.add(JobPicture(key="1", job_id=1))
+    session.add(JobImage(key="1", job_id=1))
     session.add(Bringing(key="1", member_id=1, created_at=0))
     session.flush()
-    _copy(session, JobPicture, JOBS, key="i", job_id="i")
+    _copy(session, JobImage, JOBS, key="i", job_id="i")
     _copy(session, Bringing, JOBS, id="i", key="i", member_id=f"i % {MEMBERS} + 1", created_at="i")
     counters.verify(session, repair=True)
     if session.get_bind().dialect.name == "postgresql":
