@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first CUDA card where there is one.
+    """`auto` is the first CUDA GPU where there is one.
 
     Raises:
         CatalogError: the machine has no such device.
@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """Full precision on a CPU; on a card the half precision whose numbers are finer."""
+    """Full precision on a CPU; on a GPU the half precision whose numbers are finer."""
     return torch.float16 if device.type == "cuda" else torch.float32
 
 

@@ -39,7 +39,7 @@ def with_loras(pipeline: Any, loras: Sequence[WeightedLora]) -> Any:
     for name in ("unet", *encoders):
         setattr(found, name, clone_sharing_weights(getattr(pipeline, name)))
     if getattr(found.unet, "original_attn_processors", None) is not None:
-        # Projections that were fused for a card have no layers by the names that LoRAs know.
+        # Projections that were fused for a GPU have no layers by the names that LoRAs know.
         found.unet.unfuse_qkv_projections()
     # One after the other: peft warns of several that are there at once.
     changed = {part for lora in loras for part in _add(found, lora)}

@@ -1,4 +1,4 @@
-"""Parts that a model calls for every row and every picture, compiled on a card: its denoiser and its decoder.
+"""Parts that a model calls for every row and every picture, compiled on a GPU: its denoiser and its decoder.
 
 Modules of their own, that know nothing of the model around them: a compiler in another process is sent one.
 """

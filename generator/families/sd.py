@@ -33,7 +33,7 @@ MASK = "mask and masked picture"
 """Name of the condition that `predict` puts behind the latents, as channels of the network's input."""
 
 GPU_TEXTS = 8
-"""Chunks of prompts in one call of a text encoder on a card, where eight take about as long as one."""
+"""Chunks of prompts in one call of a text encoder on a GPU, where eight take about as long as one."""
 
 
 def texts_at_once(device: torch.device) -> int:
