@@ -39,6 +39,10 @@ _WITHOUT_SOURCE: Final[RequestChanges] = {
     "strength": 1.0,
     "control": None,
 }
+CONTINUED = 0.4
+"""The strength of what goes on from a picture: the drawing begins with its stretched edges and keeps them."""
+WORDED = 0.9
+"""The strength where changed words ask for something else around it: little more than the edges' colours."""
 OF_GRIDS: Final[RequestChanges] = {"chaos": 0, "sameseed": False}
 """Fields that spread or join the pictures of a first grid, and mean nothing for what is made of one
 picture.
@@ -260,6 +264,8 @@ def request_of(job: Job) -> GenerationRequest:
 def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -> GenerationRequest:
     """The job's request, where its model can still be asked, and if it is `redrawn` all that changes it too.
 
+    A sampler that the model's family cannot run any more becomes the model's own.
+
     Raises:
         ModelGone, LoraGone, SteeringGone
     """
@@ -273,6 +279,8 @@ def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -
     unread = any(reference.role not in entry.adapters for reference in request.references)
     if redrawn and (unread or (request.control is not None and request.control.kind not in entry.controls)):
         raise ReferenceGone
+    if redrawn and request.scheduler not in entry.samplers:
+        return request.changed(scheduler=entry.scheduler)
     return request
 
 

@@ -1,6 +1,6 @@
 """Pictures that come from members: a file's, or what is behind a link, fetched and looked at.
 
-`arrivals` keeps them.
+`input_images` keeps them.
 
 A link is whatever a member typed. So that it cannot reach into the operator's own network, the very addresses
 that are connected to are checked, after every redirect again.

@@ -38,6 +38,8 @@ LEAST_PRESENT = 0.9
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _JPEG_TRAILER = 64
 """Bytes that programs leave behind a JPEG's end, about."""
+_SCAN = 0xDA
+"""Marker of a JPEG's scan; behind its length stands the number of its components."""
 _JPEG_COEFFICIENT = 2
 _JPEG_MISSING = (128, 128, 128)
 """What libjpeg draws where data is missing."""
@@ -157,13 +159,24 @@ def _needed(opened: PIL.Image.Image, whole: int, data: bytes) -> int:
         # What it took is given back before anything is made of the frame.
         peak = decoder.peak(data, transparent=opened.has_transparency_data)
         return len(data) * decoder.copies + max(int(size * peak), kept + made)
-    if isinstance(opened, JpegImageFile) and "progressive" in opened.info:
+    if isinstance(opened, JpegImageFile) and _is_read_whole(opened, data):
         kept += _coefficients(opened, whole)
     return len(data) + kept + made
 
 
+def _is_read_whole(opened: JpegImageFile, data: bytes) -> bool:
+    """True where libjpeg keeps the whole file's coefficients: progressive files, and colours in scans."""
+    place = 2
+    while "progressive" not in opened.info and data[place : place + 1] == b"\xff":
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        if marker == _SCAN:
+            return data[place + 4] < len(opened.layer)
+        place += 1 if marker == 0xFF else 2 + length
+    return "progressive" in opened.info
+
+
 def _coefficients(opened: JpegImageFile, whole: int) -> int:
-    """Bytes of all that a progressive JPEG is made of, in which colours may have fewer than brightness."""
+    """Bytes of all that such a JPEG is made of, in which colours may have fewer than brightness."""
     samples = [across * down for _, across, down, _ in opened.layer]
     return whole * sum(samples) // max(samples) * _JPEG_COEFFICIENT
 

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from actions import canvas as canvases
 from actions.canvas import Canvas, Direction
 from actions.derivation import (
+    CONTINUED,
+    WORDED,
     DerivedJob,
     InitImageAndMask,
     Invocation,
@@ -31,11 +33,6 @@ from storage.catalog import Catalog, ModelEntry, Size
 from storage.contract import RequestChanges
 from storage.errors import Refused
 from storage.tables import Image, Job
-
-CONTINUED = 0.4
-"""The strength of what goes on from a picture: the drawing begins with its stretched edges and keeps them."""
-WORDED = 0.9
-"""The strength where changed words ask for something else around it: little more than the edges' colours."""
 
 ZOOM = 2.0
 """Zoom that Custom Zoom's form begins with."""

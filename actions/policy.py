@@ -2,7 +2,7 @@
 
 Asked when something is asked for (`check_asked`, `check_shown`), and once more when it goes out
 (`check_delivery`): a ban, a forbidden word or a takedown may have come between. Each is read from the
-database within the caller's transaction; the words are read before it (`moderation.readings`).
+database within the caller's transaction; the words are read before it (`word_filter.readings`).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ Derive = Callable[[Session, Catalog], DerivedJob]
 
 
 class Arriving(Protocol):
-    """Brings a command's pictures into the store, and lets them go if it comes to nothing: `arrivals.py`."""
+    """Brings a command's pictures into the store, and lets them go if it comes to nothing: `input_images`."""
 
     async def __aenter__(self) -> Self: ...
 

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from actions.derivation import (
     OF_GRIDS,
+    WORDED,
     DerivedJob,
     Invocation,
     before_upscaling,
@@ -42,15 +43,16 @@ def reroll(session: Session, catalog: Catalog, asked: Invocation) -> DerivedJob:
 
 def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str) -> GenerationRequest:
     """The changed words with the pictures that the others began with."""
+    continues = kept.continues and request.prompt == kept.prompt
     changes: RequestChanges = {
         "task": kept.task,
         "parent_image_id": kept.parent_image_id,
         "source_key": kept.source_key,
         "source_keys": kept.source_keys,
-        "strength": kept.strength,
+        "strength": WORDED if kept.continues and not continues else kept.strength,
         "mask_key": kept.mask_key,
         "mask_words": kept.mask_words,
-        "continues": kept.continues and request.prompt == kept.prompt,
+        "continues": continues,
         "references": tuple(each for each in kept.references if each.role is Role.IMAGE),
     }
     if kept.task is not Task.TEXT_TO_IMAGE:
@@ -61,7 +63,13 @@ def _begun_alike(request: GenerationRequest, kept: GenerationRequest, echo: str)
             raise FlagError([FlagProblem(Problem.NO_PICTURE, "control")], echo)
         changes["control"] = request.control.showing(led_by)
         if kept.control is None:
-            changes |= {"task": Task.TEXT_TO_IMAGE, "source_key": None}
+            changes |= {
+                "task": Task.TEXT_TO_IMAGE,
+                "source_key": None,
+                "mask_key": None,
+                "mask_words": "",
+                "continues": False,
+            }
     return request.changed(**changes)
 
 

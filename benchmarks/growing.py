@@ -28,7 +28,7 @@ from rich.table import Table
 
 from actions import canvas as canvases
 from actions.canvas import Box, Canvas, Direction
-from actions.outpainting import CONTINUED
+from actions.derivation import CONTINUED
 from generator.companions.safety import CheckerFolder, checker_source
 from generator.companions.segment import Segmenter
 from generator.conditioning import compositing, surroundings

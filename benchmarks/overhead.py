@@ -64,6 +64,7 @@ class Easel:
             action=Action.IMAGINE,
             text=request.prompt,
             request=request,
+            words=request.prompt,
         )
         clock = Stopwatch()
         with self._backends.database.writing() as session:

@@ -202,7 +202,7 @@ class Exports:
             raise MemberUnreachable(str(error)) from error
 
     def _answer(self, token: str, outgoing: OutgoingMessage, *, first: bool) -> None:
-        """The first archive takes the place of what was sentences at once: a change may be repeated."""
+        """The first archive takes the place of what was said at once: a change may be repeated."""
         if first:
             place = ProgressPlace(token)
             work = posting.edit(

@@ -176,9 +176,10 @@ def _steps(value: str, found: Infotext, catalog: Catalog) -> TypedFlag | None:
     return TypedFlag("steps", str(min(int(value), catalog[named].max_steps)))
 
 
-def _sampler(value: str, found: Infotext, catalog: Catalog) -> TypedFlag | None:  # noqa: ARG001
+def _sampler(value: str, found: Infotext, catalog: Catalog) -> TypedFlag | None:
     name = samplers.from_elsewhere(value, found.values.get("schedule type", ""))
-    return None if name is None else TypedFlag("sampler", name)
+    named = _named(found.values.get("model", ""), catalog) or catalog.default
+    return TypedFlag("sampler", name) if name in catalog[named].samplers else None
 
 
 def _cfg(value: str, found: Infotext, catalog: Catalog) -> TypedFlag | None:  # noqa: ARG001

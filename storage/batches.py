@@ -106,7 +106,7 @@ def propose(
 def confirm(
     session: Session, batch_id: int, draft: Callable[[dict[str, Any]], JobDraft], *, most: int
 ) -> Confirmation:
-    """Give the jobs of a batch their rows: `draft` makes one of each of its planned.
+    """Give the jobs of a batch their rows: `draft` makes one of each job that it planned.
 
     Raises:
         NoSuchBatch, BatchClosed: it was answered already, or its time is over.

@@ -240,7 +240,8 @@ class ModelEntry(CatalogTable):
     @model_validator(mode="before")
     @classmethod
     def _familys_own_sampler(cls, table: dict[str, Any]) -> dict[str, Any]:
-        family = model_families.FAMILIES.get(str(table.get("family", "sd")))
+        told = model_families.of_folder(str(table.get("source", "")))
+        family = model_families.FAMILIES.get(told or str(table.get("family", "sd")))
         if family is None or "scheduler" in table:
             return table
         return {**table, "scheduler": family.samplers[0]}

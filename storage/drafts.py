@@ -19,7 +19,7 @@ class JobDraft:
     action: Action
     text: str
     request: GenerationRequest
-    words: str = ""
+    words: str
     """All that is asked for in words, as the word rules compare it; no column of the row."""
     batch_id: int | None = None
     parent_job_id: int | None = None

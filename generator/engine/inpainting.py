@@ -30,7 +30,8 @@ class Mask:
         `ahead` is the part of the job that is left, 0 at the end.
         """
         rest = denoising.noised(self.clean, self.noise, next_call)
-        anew = (self.latents > ahead).to(drawn.dtype)
+        # Half precision would round the first calls' share up to a whole.
+        anew = (self.latents.float() > ahead).to(drawn.dtype)
         return (1 - anew) * rest + anew * drawn
 
 

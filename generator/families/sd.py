@@ -90,7 +90,6 @@ class StableDiffusion(Family):
         """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
         self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        self.native_side = int(self.unet.config.sample_size) * self.latent_scale
         self._images = VaeImageProcessor(vae_scale_factor=self.latent_scale)
         self._masks = VaeImageProcessor(
             vae_scale_factor=self.latent_scale,
@@ -322,6 +321,12 @@ class StableDiffusion(Family):
         if width % self.latent_scale or height % self.latent_scale:
             raise ValueError(f"{width}×{height} is not a multiple of {self.latent_scale} pixels")
         return (self.vae.config.latent_channels, height // self.latent_scale, width // self.latent_scale)
+
+    @property
+    def native_side(self) -> int:  # type: ignore[override]  # told by the network
+        """Pixels a side of what the UNet was trained on; 512 where its configuration tells none."""
+        told = self.unet.config.sample_size or 512 // self.latent_scale
+        return int(told if isinstance(told, int) else max(told)) * self.latent_scale
 
     @property
     def reads_mask(self) -> bool:  # type: ignore[override]  # told by the network

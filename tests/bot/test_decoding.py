@@ -169,3 +169,25 @@ def test_who_waits_for_memory_is_served_in_order_and_together_where_it_fits() ->
         thread.join(timeout=5)
     assert served[0] == 99, "and more than there is means alone"
     assert sorted(served[1:]) == [4, 6]
+
+
+def in_scans(side: int) -> bytes:
+    """A grey baseline JPEG of three components, each in a scan of its own."""
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return b"\xff" + bytes([marker]) + struct.pack(">H", 2 + len(content)) + content
+
+    one_code = bytes([1, *[0] * 15, 0])
+    """A table with a single code of one bit, 0: no difference, or the end of the block."""
+    tables = segment(0xDB, bytes([0, *[1] * 64])) + segment(0xC4, b"\x00" + one_code + b"\x10" + one_code)
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    frame = segment(0xC0, struct.pack(">BHHB", 8, side, side, 3) + components)
+    blocks = (side // 8) ** 2
+    scans = (segment(0xDA, bytes([1, number, 0, 0, 63, 0])) + bytes(blocks // 4) for number in (1, 2, 3))
+    return b"\xff\xd8" + tables + frame + b"".join(scans) + b"\xff\xd9"
+
+
+def test_a_jpeg_whose_colours_come_in_scans_is_reckoned_with_all_that_is_kept_until_the_last() -> None:
+    assert decode(in_scans(64)).getpixel((32, 32)) == (128, 128, 128)
+    with pytest.raises(TooManyPixels):
+        decode(in_scans(12000))

@@ -28,7 +28,7 @@ from tests.generator.working import make_catalog
 
 GRID = ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
 FEW = "--steps 4"
-FEATHER = 5
+FEATHER = 8
 REGION_FEATHER = 16
 """Pixels beyond a mask's border in which old and new are mixed."""
 PATIENCE_S = 250

@@ -113,7 +113,8 @@ def test_a_failed_job_says_why_and_which_number_to_quote_if_that_helps(code: Err
     sentence = messages.failed(job(error_code=code.value))
     theirs = code in (ErrorCode.REGION_NOT_FOUND, ErrorCode.REGION_TOO_LARGE)
     assert ("Vary (Region)" if theirs else "Sorry") in sentence
-    assert ("Job 42" in sentence) is not (theirs or code is ErrorCode.SOURCE_WITHHELD)
+    mended = theirs or code in (ErrorCode.SOURCE_WITHHELD, ErrorCode.SAMPLER_UNAVAILABLE)
+    assert ("Job 42" in sentence) is not mended
 
 
 def test_every_reason_has_its_own_sentence() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from actions import outpainting
+from actions import derivation
 from bot.messages import image_actions
 from storage.contract import Action, GenerationRequest, Task
 from tests.bot import drawing
@@ -188,14 +188,14 @@ async def test_a_remixed_pan_is_of_the_new_words(world: World) -> None:
     assert job_rows(world)[-1].text == "a sea of flowers --seed 12 --ar 11:8"
     checked_sheet(world, newest(world), (24, 0, 88, 64))
     assert not newest(world).continues, "other words are for what is around"
-    assert newest(world).strength == outpainting.WORDED
+    assert newest(world).strength == derivation.WORDED
 
 
 async def test_unchanged_words_tell_of_the_picture_that_goes_on(world: World) -> None:
     alice = world.member("alice")
     _, single = await picked(world, alice)
     await press(alice, single, "⬅️")
-    assert (newest(world).continues, newest(world).strength) == (True, outpainting.CONTINUED)
+    assert (newest(world).continues, newest(world).strength) == (True, derivation.CONTINUED)
     opened = await press(alice, single, "Custom Zoom")
     await fill(alice, opened, prompt=prefilled(opened))
     assert newest(world).continues

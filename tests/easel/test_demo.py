@@ -101,6 +101,7 @@ def test_a_prompt_of_the_greeting_is_drawn_when_it_is_pressed(page: Page) -> Non
     expect_finished(page)
 
 
+@pytest.mark.exhaustive
 def test_a_batch_says_that_it_is_done_when_its_pictures_are_there(page: Page) -> None:
     before = len(picture_sizes(page))
     type_line(page, "/imagine {red, blue} boat --steps 2")
@@ -109,6 +110,7 @@ def test_a_batch_says_that_it_is_done_when_its_pictures_are_there(page: Page) ->
     expect_text(page, "(2 of 2 done)", wait_ms=5_000)
 
 
+@pytest.mark.exhaustive
 def test_menus_below_a_message_send_report_and_list_its_job(page: Page) -> None:
     choose_app(page, "DM Results", "blue boat")
     expect_text(page, "Sent to your direct messages.")
@@ -140,6 +142,7 @@ def test_a_reaction_sends_the_movie_and_another_takes_the_job_back(page: Page) -
     expect(page.get_by_role("article").filter(has_text="a white castle")).to_have_count(0, timeout=DRAW_MS)
 
 
+@pytest.mark.exhaustive
 def test_it_stops_at_once_and_says_what_it_waits_for(first: Demo, page: Page) -> None:
     type_line(page, "/imagine a red boat")
     expect_text(page, "a red boat - @Ada (")

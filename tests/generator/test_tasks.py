@@ -35,7 +35,7 @@ from storage.database import Database
 from storage.errors import CatalogError, DataDeleted, ImageMissing, StoreFull
 from storage.tables import Delivery, Job
 from tests.generator import tiny
-from tests.generator.working import LONG, Place, wait_for
+from tests.generator.working import LONG, Place, poisoned, wait_for
 
 
 def attempt_at(place: Place, worker_id: int = 0) -> Attempt:
@@ -214,7 +214,7 @@ def test_a_failing_job_is_tried_three_times_and_from_the_second_alone(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempts, "PAUSES_MS", (0,))
-    job_id = place.ask(scheduler="crystal ball")
+    job_id = place.ask(prompt=poisoned(monkeypatch))
     alone = []
     for number in (1, 2, 3):
         attempt = attempt_at(place)

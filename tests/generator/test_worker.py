@@ -18,7 +18,7 @@ from storage import attempts, states
 from storage.config import Config
 from storage.contract import CancelEvent, ChangedEvent, ErrorCode, JobState
 from tests.brokers import OwnBroker, free_port
-from tests.generator.working import LONG, SOME, Place, wait_for
+from tests.generator.working import LONG, SOME, Place, poisoned, wait_for
 
 PlaceAt = Callable[[str], Place]
 POISONOUS_ROWS = 8
@@ -129,7 +129,7 @@ def test_a_poison_job_fails_with_a_reason_and_others_go_on(
 ) -> None:
     monkeypatch.setattr(attempts, "PAUSES_MS", (100,))
     with place.working():
-        poison = place.ask(scheduler="crystal ball")
+        poison = place.ask(prompt=poisoned(monkeypatch))
         others = [place.ask(member=2, **SOME) for _ in range(2)]
         job = place.wait(poison)
         assert (job.state, job.error_code, job.attempts) == (JobState.FAILED, ErrorCode.CRASHED, 3)

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from generator.engine import running_job
 from generator.worker.models import Models
 from generator.worker.worker import Worker
 from storage import jobs, submissions
@@ -74,6 +77,7 @@ class Place:
             member_name=f"member {member}",
             action=action,
             text="a red castle",
+            words="a red castle",
             request=GenerationRequest(**{**fields, **wish}),
         )
         with self.backends.database.writing() as session:
@@ -171,3 +175,16 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prompt that crashes whatever draws it."""
+    start = running_job.RunningJob.start
+
+    def crash(drawing: running_job.RunningJob) -> None:
+        if drawing.job.request.prompt == "a crystal ball":
+            raise RuntimeError("the crystal ball is empty")
+        start(drawing)
+
+    monkeypatch.setattr(running_job.RunningJob, "start", crash)
+    return "a crystal ball"

@@ -84,6 +84,8 @@ def claim_all(racer: int, url: str, hold: int, total: int) -> Seen:
         claimed = _claim(database, worker_id, seen)
         if claimed is not None:
             held.append(claimed)
+            # The others' turn: on a busy machine one process could claim all before they have begun.
+            time.sleep(0.005)
             _watch_limits(database, seen)
         if held and (claimed is None or len(held) >= hold):
             asking.finish(database, held.pop(chance.randrange(len(held))))
