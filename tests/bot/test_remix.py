@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from actions.derivation import Subject
+from actions.derivation import CONTINUED, WORDED, Subject
 from actions.table import BY_VERB
 from bot.messages import image_actions, refusals
 from storage import jobs
@@ -256,6 +256,25 @@ async def test_a_remixed_reroll_of_a_zoom_keeps_its_sheet(world: World) -> None:
     zoom, again = (request_of(job) for job in job_rows(world)[1:3])
     assert (again.prompt, again.mask_key, again.source_key) == ("a fish", zoom.mask_key, zoom.source_key)
     assert (again.width, again.height, again.task) == (zoom.width, zoom.height, Task.INPAINTING)
+
+
+async def test_other_words_for_a_zoom_that_went_on_are_drawn_strongly_and_a_control_draws_without_its_mask(
+    world: World,
+) -> None:
+    alice, _, single = await remixing(world)
+    await fill(alice, await press(alice, single, "Zoom Out 2×"), prompt="a red castle --ar 7:5")
+    drawing.draw(world.backends)
+    zoomed = await world.picture(after=single.id)
+    zoom = request_of(job_rows(world)[1])
+    assert (zoom.continues, zoom.strength) == (True, CONTINUED)
+    await fill(alice, await press(alice, zoomed, "🔄"), prompt="a fish")
+    again = request_of(job_rows(world)[2])
+    assert (again.continues, again.strength) == (False, WORDED)
+    await fill(alice, await press(alice, zoomed, "🔄"), prompt="a fish --control edges")
+    led = request_of(job_rows(world)[3])
+    assert (led.task, led.source_key, led.mask_key, led.continues) == (Task.TEXT_TO_IMAGE, None, None, False)
+    assert led.control is not None
+    assert led.control.key == zoom.source_key
 
 
 @pytest.mark.parametrize(("label", "fixed"), [("⬅️", True), ("Make Square", True), ("Vary (Strong)", False)])
