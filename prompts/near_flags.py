@@ -25,7 +25,7 @@ _MARK = re.compile(
     {QUOTED}
     | (?P<escaped> \\{_ANY}+ )
     | (?<! {_ANY} ) (?P<dashes> {_ANY} \s {_ANY} (?! {_ANY} ) | {_ANY}+ ) (?P<gap> \s* )
-      (?P<name> {_NAME} ) (?P<sign> \s?[:：=] )? (?! [\w/] )
+      (?P<name> {_NAME} ) (?P<sign> \s?[:：=] )? (?! (?! {_ANY} ) [\w/] )
     """,
     re.VERBOSE,
 )

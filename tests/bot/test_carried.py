@@ -168,6 +168,7 @@ _dashed = st.lists(
 @given(_dashed)
 @example(["- -", "no", "-", "Ö"])
 @example(["--", "ar", "--", "no", "-", "Ö"])
+@example(["--", "ar", "ー"])
 def test_no_dash_of_somebody_elses_words_begins_a_flag(pieces: list[str]) -> None:
     words = clean(f"a boat {''.join(pieces)}".replace("\\-", "-"))
     parsed = parse(unparser.literal(words), CATALOG)
