@@ -27,6 +27,7 @@ def draft(member_id: int = 1, *, model: str = "picturebook", seed: int = 1, **ch
         "member_name": f"member {member_id}",
         "action": Action.IMAGINE,
         "text": "a red castle --ar 1:1",
+        "words": "a red castle",
         "request": request,
     }
     return JobDraft(Address(member_id, **where), **{**facts, **changes})
