@@ -42,7 +42,7 @@ _SCAN = 0xDA
 """Marker of a JPEG's scan; behind its length stands the number of its components."""
 _JPEG_COEFFICIENT = 2
 _JPEG_MISSING = (128, 128, 128)
-"""What libjpeg draws where data is missing."""
+"""Grey that libjpeg draws where data is missing."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_DRAWN = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT"})
 """The chunks of a PNG by which it is drawn, and stands upright."""

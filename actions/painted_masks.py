@@ -87,7 +87,7 @@ def _nearest(store: ImageStore, images: Sequence[Image], painted: PIL.Image.Imag
 
 
 def _part(store: ImageStore, image: Image, painted: PIL.Image.Image) -> float:
-    """How much of the picture is painted over, 0–1; above 1 where it cannot be its copy."""
+    """Share of the picture that is painted over, 0–1; above 1 where it cannot be its copy."""
     try:
         with stored(store.load(image.key)) as picture:
             original = _small(picture)

@@ -310,7 +310,7 @@ def draft_of(
 
 
 def _mode(tokens: TokenizedPrompt, preferences: parser.Preferences) -> tuple[Speed, bool]:
-    """How soon the job is drawn and whether in stealth: as its text says, or else the member's settings."""
+    """Speed and stealth of the job: as its text says, or else the member's settings."""
     said = {flag.name for flag in tokens.flags}
     speed = next((speed for speed in Speed if speed in said), Speed(preferences.speed or Speed.FAST))
     stealth = "stealth" in said or (bool(preferences.stealth) and "public" not in said)

@@ -89,7 +89,7 @@ def _burst(discord: DiscordServer, crowd: Sequence[User], channel: Channel, with
 
 
 def _settled(interaction: Interaction) -> bool:
-    """Whether it says what it is to say in the end."""
+    """True if it says what it is to say in the end."""
     original = interaction.original
     return original is not None and "(Waiting to start)" in original.content
 

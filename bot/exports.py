@@ -220,7 +220,7 @@ class Exports:
 
 
 def _unnoted(row: Export, error: Exception) -> None:
-    """Where the database is away, or the end could not be written: it is taken again after its hold."""
+    """Leave the export to be taken again after its hold: the database is away, or its end was not written."""
     if passes(error):
         log.warning("export %s waits for the database: %s", row.id, reason(error))
     else:

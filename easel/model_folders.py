@@ -80,7 +80,7 @@ def faults_of_tokenizer(folder: Path) -> Iterator[str]:
 
 
 def _faults_of_json(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
-    """What is wrong with the first that is there of several files."""
+    """Problem of the first that is there of several files."""
     if not folder.is_dir():
         yield f"{folder} does not exist"
         return
@@ -92,7 +92,7 @@ def _faults_of_json(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _fault_of_name(named: Any) -> str | None:
-    """What is wrong with a part of the index: the library and the kind."""
+    """Problem of a part of the index: the library and the kind."""
     if not _is_named(named):
         return "names nothing"
     library, kind = named

@@ -160,7 +160,7 @@ def _titled(title: str, faults: Iterable[str]) -> Iterator[str]:
 
 
 def _on_disk(source: str, judge: Callable[[Path], Iterator[str]], file: str | None = None) -> Iterator[str]:
-    """What is wrong with a source, where it is no Hugging Face id; `judge` looks into a folder."""
+    """Problem of a source, where it is no Hugging Face id; `judge` looks into a folder."""
     place = Path(source, file or "")
     if not Path(source).exists() and not catalog.names_a_file(source):
         return

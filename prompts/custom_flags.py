@@ -67,7 +67,7 @@ def _check_length(text: str) -> None:
 
 
 def _check_flags(flags: Iterable[TypedFlag], catalog: Catalog, echo: str) -> None:
-    """Whether some model takes them."""
+    """True if some model takes them."""
     given = [GivenFlag(flag, Source.TEXT) for flag in flags]
     found = (choose(given, Scope(catalog, entry)).faults for entry in catalog.models.values())
     refuse(min(found, key=len), echo)

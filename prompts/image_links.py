@@ -57,7 +57,7 @@ def words(text: str) -> list[str]:
 
 
 def _is_closed(match: re.Match[str]) -> bool:
-    """Whether a bracket that opens before the link is not rather one around words: `(https://… a boat)`."""
+    """True if a bracket that opens before the link is not rather one around words: `(https://… a boat)`."""
     return not match["opening"].endswith(("(", "[")) or any(sign in match[0] for sign in ")]")
 
 

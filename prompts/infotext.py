@@ -32,7 +32,7 @@ _NAMES = {
     "model": r"Model",
     "schedule type": r"Schedule[ ]type|Scheduler",
 }
-"""What is read, by A1111's names in lower case, as it and others write them."""
+"""Parameters that are read, by A1111's names in lower case, as it and others write them."""
 _ANY_NAME = "|".join([*_NAMES.values(), r"Model[ ]hash", r"Clip[ ]skip"])
 _NUMBERED = "|".join(_NAMES[name] for name in ("steps", "cfg scale", "seed"))
 _STARTS = re.compile(

@@ -139,13 +139,13 @@ def _is_flag(mark: _Mark, value: str, *, behind_flag: bool) -> bool:
 
 
 def _might_be_flag(mark: _Mark) -> bool:
-    """Whether `_is_flag` holds for some value and place."""
+    """True if `_is_flag` holds for some value and place."""
     known = mark.name in BY_NAME or mark.name in FOREIGN
     return (mark.long and not mark.gap and (known or not mark.glued)) or (known and not mark.glued)
 
 
 def _is_certain(mark: _Mark) -> bool:
-    """Whether dashes that are no flag's are meant so, before a known name with its kind of value."""
+    """True if dashes that are no flag's are meant so, before a known name with its kind of value."""
     flag = BY_NAME.get(FOREIGN.get(mark.name, mark.name)) or BY_NAME.get(mark.name)
     if flag is None:
         return False
@@ -155,7 +155,7 @@ def _is_certain(mark: _Mark) -> bool:
 
 
 def _takes(name: str, value: str) -> bool:
-    """Whether what stands behind a name is what its flag takes, and nothing more."""
+    """True if what stands behind a name is what its flag takes, and nothing more."""
     flag = BY_NAME.get(FOREIGN.get(name, name)) or BY_NAME.get(name)
     if flag is None or "{" in value or "}" in value:
         return flag is not None and flag.value.form != ""

@@ -38,7 +38,7 @@ _UNDASHED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""What would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`, `[no text]`."""
+"""Text that would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`, `[no text]`."""
 _BRACED = re.compile(r"(?P<open>[{｛]{2,10})(?P<words>[^{}｛｝()\[\],，、:\\]+)[}｝]{2,10}")
 _SINGLE = re.compile(r"(?<!\\)\{[^{},，、]*\}")
 _PER_BRACE = 1.05

@@ -154,7 +154,7 @@ def _within_marks(text: str) -> str:
 
 
 def _whole(inner: str, opening: str, closing: str) -> bool:
-    """Whether the marks belong together, rather than to two quotes at the ends: `"cat", "dog"`."""
+    """True if the marks belong together, rather than to two quotes at the ends: `"cat", "dog"`."""
     if opening != closing:
         depth = 0
         for character in inner:

@@ -36,7 +36,7 @@ def verify(session: Session, repair: bool = False) -> list[str]:
 
 
 def _count(session: Session, *of: ColumnElement[bool]) -> dict[int, tuple[int, int]]:
-    """How many jobs run and how many may be claimed, for each member that has any."""
+    """Numbers of jobs that run and that may be claimed, for each member that has any."""
     running = func.sum(case((Job.state == JobState.RUNNING, 1), else_=0))
     waiting = func.sum(case(((Job.state == JobState.QUEUED) & ~Job.held, 1), else_=0))
     query = select(Job.member_id, running, waiting).where(text(UNFINISHED), *of).group_by(Job.member_id)

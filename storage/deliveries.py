@@ -94,7 +94,7 @@ def announce(session: Session, job: Job, at: int) -> None:
 
 
 def _wants_copy(session: Session, job: Job) -> bool:
-    """Whether the member has the pictures that they ask for elsewhere sent to their direct messages too."""
+    """True if the member has the pictures that they ask for elsewhere sent to their direct messages too."""
     elsewhere = job.guild_id is not None or job.user_install
     settings = session.get_one(Member, job.member_id).settings
     pictured = select(Image.id).where(Image.job_id == job.id, jobs.visible()).limit(1)

@@ -115,7 +115,7 @@ def _servable(models: str = "models") -> tuple[ColumnElement[bool], ...]:
 
 
 def _prompt() -> ColumnElement[bool]:
-    """Whether a job need not wait for others: it is not relaxed, or has waited long enough."""
+    """True if a job need not wait for others: it is not relaxed, or has waited long enough."""
     return or_(Job.priority >= 0, Job.created_at <= epoch_ms() - PATIENCE_MS)
 
 
@@ -206,7 +206,7 @@ def jobs_ahead(session: Session, job: Job) -> int:
 
 
 def _own_before(session: Session, job: Job) -> tuple[int, int]:
-    """How many of the member's own jobs come before this one, and how many of those are relaxed if it is."""
+    """Number of the member's jobs that come before this one, and how many of those are relaxed if it is."""
     of_its_kind = Job.batch_id.is_(None) if job.batch_id is None else Job.batch_id.is_not(None)
     same = Job.priority == job.priority
     alike = Job.priority < 0 if job.priority < 0 else Job.priority >= 0

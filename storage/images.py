@@ -214,7 +214,7 @@ class ImageStore:
         return self.folder / key
 
     def _drop_abandoned(self) -> None:
-        """What a process left behind that was killed while writing."""
+        """Files that a process left behind that was killed while writing."""
         for part in self._incoming.glob("*.part"):
             try:
                 if time.time() - part.stat().st_mtime > _ABANDONED_S:

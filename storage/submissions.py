@@ -96,7 +96,7 @@ def _same(
 
 
 def _entries(session: Session, member_id: int) -> int:
-    """How many entries of a member's wait; all the jobs of a batch are one."""
+    """Number of a member's entries that wait; all the jobs of a batch are one."""
     entry = func.coalesce(Job.batch_id, -Job.id)
     count = select(func.count(entry.distinct())).where(Job.member_id == member_id, text(QUEUED))
     return session.scalars(count).one()

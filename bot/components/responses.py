@@ -108,7 +108,7 @@ async def respond(
 
 
 def _promised_to_all(interaction: Interaction) -> bool:
-    """Whether everybody sees that an answer follows: what is filled in there cannot become private."""
+    """True if everybody sees that an answer follows: what is filled in there cannot become private."""
     deferred = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
     return deferred and not interaction.extras.get(_PRIVATE)
 

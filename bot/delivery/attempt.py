@@ -64,7 +64,7 @@ class Dispatch:
 
     @property
     def _nothing_is_there(self) -> bool:
-        """Whether the next try, too, may take it that none was made before this one."""
+        """True if the next try, too, may take it that none was made before this one."""
         return self._clean and not self._filled_in
 
     def run(self) -> None:
@@ -151,7 +151,7 @@ class Dispatch:
         return self._clock.until(self._row.token_expires_at or 0) > 0
 
     def _token_is_new(self) -> bool:
-        """Whether Discord may not know it yet: what is sent for at once can be quicker than the answer."""
+        """True if Discord may not know it yet: what is sent for at once can be quicker than the answer."""
         left = self._clock.until(self._row.token_expires_at or 0)
         return left > TOKEN_MS - posting.ANSWERED_WITHIN_MS
 
@@ -301,7 +301,7 @@ class Dispatch:
         raise RetryLater(str(error), delay_ms, refused=refused)
 
     def _look(self, outgoing: OutgoingMessage, job: Job) -> int | None:
-        """What an earlier try has posted, if it has."""
+        """Message that an earlier try has posted, if it has."""
         row = self._row
         if row.by_token_alone or row.channel_id is None:
             self._cannot_tell(job)
@@ -322,7 +322,7 @@ class Dispatch:
         return own[0] if own else None
 
     def _cannot_tell(self, job: Job) -> NoReturn:
-        """Whether an earlier try posted it is not to be known: rather say so than post it twice."""
+        """True if an earlier try posted it is not to be known: rather say so than post it twice."""
         row = self._row
         log.warning("job %s: delivery %s may be posted already, and that cannot be seen", job.id, row.id)
         if self._point_to_show(job):

@@ -222,7 +222,7 @@ class ProgressBoard:
         under_way.add_done_callback(lambda future: self._edited(line, told, future))
 
     def _of_job(self, line: Line) -> Told | None:
-        """What is to be said of a job; None where its message is not to be edited."""
+        """Progress message of a job; None where its message is not to be edited."""
         try:
             with self._backends.database.reading() as session:
                 job, clock = jobs.get(session, line.subject.id), Clock.read(session)
@@ -248,7 +248,7 @@ class ProgressBoard:
         return told if shown or told is None else told.hidden()
 
     def _of_batch(self, line: Line) -> Told | None:
-        """What is to be said of a batch; None where its message is not to be edited."""
+        """Progress message of a batch; None where its message is not to be edited."""
         try:
             with self._backends.database.reading() as session:
                 batch = batches.get(session, line.subject.id)

@@ -195,5 +195,5 @@ def _unnoted(row: tables.Delivery, error: Exception) -> None:
 
 
 def _take(session: Session, limit: int) -> tuple[list[tables.Delivery], Clock]:
-    """What is due, and the clock by which it is dated."""
+    """Deliveries that are due, and the clock by which they are dated."""
     return deliveries.take(session, limit, deliveries.HOLD_MS), Clock.read(session)

@@ -69,7 +69,7 @@ async def delete_progress(
 
 
 async def _delete(client: discord.Client, place: ProgressPlace, job_id: int) -> bool:
-    """Whether the message is gone now."""
+    """True if the message is gone now."""
     try:
         await posting.delete(client, place)
     except FAILURES as error:

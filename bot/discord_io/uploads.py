@@ -92,7 +92,7 @@ def _tile(backends: Backends, image: Image) -> PIL.Image.Image:
 
 
 def _of_grid(backends: Backends, job: Job, images: Sequence[Image]) -> dict[str, str]:
-    """What a grid's file says: how its first picture that is shown was made, and Easel's request for all."""
+    """Texts of a grid's file: how its first picture that is shown was made, and Easel's request for all."""
     shown = next((image for image in images if not image.withheld), None)
     if shown is None:
         return {}

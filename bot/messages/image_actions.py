@@ -152,7 +152,7 @@ def facts(job: Job, image: Image, catalog: Catalog) -> str:
 
 
 def _brought(job: Job, request: GenerationRequest) -> bool:
-    """Whether it began with pictures of its member's, was led by one or read some."""
+    """True if it began with pictures of its member's, was led by one or read some."""
     read = any(reference.role is Role.IMAGE for reference in request.references)
     begun = request.source_key is not None and job.action in (Action.IMAGINE, Action.REROLL)
     return read or begun or request.control is not None

@@ -72,7 +72,7 @@ class Shortener:
         return Shortened(tuple(zip(words, weights, strict=True)), tuple(prompts))
 
     def _distances(self, words: Sequence[str]) -> Iterator[list[float]]:
-        """How far the drawing of all the words goes elsewhere without each one, after each of its steps.
+        """Distances to which the drawing of all the words goes without each one, after each of its steps.
 
         At every step of a drawing of all the words the same step is made without each word too, and the
         distances between where they end are added up: the first step is of noise and the last of nearly a
@@ -100,7 +100,7 @@ class Shortener:
     def _predicted(
         self, denoising: Denoising, call: int, latents: Tensor, embeddings: Sequence[Embedding]
     ) -> list[Tensor]:
-        """What the model says of the same latents for each embedding."""
+        """The model's predictions for the same latents, one for each embedding."""
         family, rows, side = self._family, len(embeddings), self._family.native_side
         seen = denoising.model_input(latents.to(family.device, family.dtype), call).expand(rows, -1, -1, -1)
         conditions = family.conditions(embeddings, [], size=(side, side), guidance_scale=1.0)
@@ -110,7 +110,7 @@ class Shortener:
     def _stepped(
         self, denoising: Denoising, call: int, latents: Tensor, outputs: Sequence[Tensor]
     ) -> list[Tensor]:
-        """Where the step leads from the same latents by each prediction."""
+        """Latents of the next step from the same latents, one for each prediction."""
         begin = latents.to(self._family.device, self._family.dtype).expand(len(outputs), -1, -1, -1)
         return list(torch.split(denoising.step(torch.cat(list(outputs)), begin, call).cpu(), 1))
 
@@ -146,7 +146,7 @@ def shorter(words: Sequence[str], weights: Sequence[float]) -> list[str]:
 
 
 def _enough(weights: Sequence[float], share: float) -> int:
-    """How many of the weights, from the first on, come to this share of all."""
+    """Number of weights, from the first on, that come to this share of all."""
     wanted, total = share * sum(weights), 0.0
     for count, weight in enumerate(weights, 1):
         total += weight

@@ -147,7 +147,7 @@ def _processors(network: Any) -> list[tuple[str, str, str]]:
 
 
 def _rows(example: Inputs, device: torch.device) -> tuple[int, int] | None:
-    """Which numbers of rows have one version together; a single one is a constant to the compiler."""
+    """Numbers of rows that have one version together; a single one is a constant to the compiler."""
     rows, most = len(next(named(example))[1]), MOST_ROWS[device.type]
     if rows == 1:
         return None

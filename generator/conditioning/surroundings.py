@@ -76,7 +76,7 @@ def _shown_whole(things: Sequence[str], sheet: PIL.Image.Image, mask: PIL.Image.
 
 
 def _is_whole(where: Seen, open_sides: Sequence[bool]) -> bool:
-    """Whether something is seen (height, width), and not at the open sides: left, top, right, bottom."""
+    """True if something is seen (height, width), and not at the open sides: left, top, right, bottom."""
     borders = (where[:, 0], where[0], where[:, -1], where[-1])
     share = where.mean()
     most = max((line.mean() for line, is_open in zip(borders, open_sides, strict=True) if is_open), default=0)

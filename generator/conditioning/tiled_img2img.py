@@ -75,7 +75,7 @@ def _aligned(pixels: np.ndarray) -> np.ndarray:
 
 
 def _share(pixels: int, own: int) -> float:
-    """How much of the strength a piece takes that has more pixels than the model's own pictures.
+    """Share of the strength for a piece that has more pixels than the model's own pictures.
 
     A model draws things at the size that it knows: at one strength, a picture of twice the size is torn into
     things of half the size. So large pieces keep their forms, and what is drawn anew is finer than they.

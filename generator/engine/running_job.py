@@ -98,7 +98,7 @@ class DrawRequest:
         self._tells_end()
 
     def _tells_end(self) -> bool:
-        """Whether nobody told the end before, and nobody cancelled."""
+        """True if nobody told the end before, and nobody cancelled."""
         return self._untold.acquire(blocking=False) and self.future.set_running_or_notify_cancel()
 
     def report(self, progress: Progress) -> None:

@@ -51,7 +51,7 @@ _FOR_GOOD = (
     ErrorCode.REGION_TOO_LARGE,
     ErrorCode.SAMPLER_UNAVAILABLE,
 )
-"""What another attempt would meet again."""
+"""Errors that another attempt would meet again."""
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 

@@ -42,7 +42,7 @@ def _unwanted(parts: Iterable[Part]) -> list[str]:
 
 
 def _named(request: GenerationRequest) -> str:
-    """What `--no` names, with its weights."""
+    """The parts that `--no` names, with their weights."""
     parts = request.negative_parts
     if not parts:
         return request.negative_prompt

@@ -285,7 +285,7 @@ class Worker:
         self._tell_of(taken)
 
     def _device_hangs(self) -> bool:
-        """Whether jobs wait for a device that does nothing. Its lease is then left to run out, and its jobs
+        """True if jobs wait for a device that does nothing. Its lease is then left to run out, and its jobs
         fall to others; should it wake up, it finds itself fenced and begins anew.
         """
         waited = max((attempt.waiting_seconds for attempt in self._attempts()), default=0.0)
