@@ -29,7 +29,7 @@ class DuplicateImages(Refused):
 
 
 async def blend(
-    backends: Backends, context: SubmissionContext, pictures: Sequence[Brought], dimensions: str
+    backends: Backends, context: SubmissionContext, images: Sequence[Brought], dimensions: str
 ) -> SubmittedJob:
     """Draw what several pictures show, beginning with their mean; `dimensions` is one of DIMENSIONS.
 
@@ -37,11 +37,11 @@ async def blend(
         DuplicateImages, NoDescriber, and any other Refused: nothing was written.
     """
     submit.check_place(backends, context)
-    different = {picture.key: picture for picture in pictures}
+    different = {image.key: image for image in images}
     if len(different) < 2:
         raise DuplicateImages
     preferences = await backends.database.read(submit.preferences_of, context.member_id)
-    named = " + ".join(_file_name(picture.name) for picture in different.values())
+    named = " + ".join(_file_name(image.name) for image in different.values())
     parsed = parser.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
     if backends.catalog[parsed.request.model].describer is None:
         raise NoDescriber(parsed.request.model)

@@ -90,10 +90,10 @@ class Canvas:
         if left <= 0 and top <= 0 and right >= self.size[0] and bottom >= self.size[1]:
             raise NothingToDraw
 
-    def compose(self, picture: Image.Image) -> tuple[Image.Image, Image.Image]:
+    def compose(self, image: Image.Image) -> tuple[Image.Image, Image.Image]:
         """The sheet with the picture on it (RGB), and its mask (L)."""
         left, top, right, bottom = self.box
-        placed = picture.convert("RGB").resize((right - left, bottom - top), _LANCZOS)
+        placed = image.convert("RGB").resize((right - left, bottom - top), _LANCZOS)
         sheet = _stretched(placed, self.box, self.size)
         sheet.paste(placed, (left, top))
         mask = Image.new("L", self.size, 255)
@@ -101,43 +101,43 @@ class Canvas:
         return sheet, mask
 
 
-def zoomed(picture: Size, size: Size, factor: float) -> Canvas:
+def zoomed(image: Size, size: Size, factor: float) -> Canvas:
     """The picture in the middle of a sheet, as large as that allows, and `factor` times smaller than that.
 
     Raises:
         NothingToDraw: it covers the sheet.
     """
-    scale = min(size[0] / picture[0], size[1] / picture[1]) / factor
-    width, height = (max(1, round(side * scale)) for side in picture)
+    scale = min(size[0] / image[0], size[1] / image[1]) / factor
+    width, height = (max(1, round(side * scale)) for side in image)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return Canvas(size, (left, top, left + width, top + height))
 
 
-def panned(picture: Size, entry: ModelEntry, direction: Direction) -> Canvas:
+def panned(image: Size, entry: ModelEntry, direction: Direction) -> Canvas:
     """The picture, as large as it is, at one side of a sheet that is longer in the other direction.
 
     No sheet is longer for its width than the longest that the model draws: where it would be, the picture
     moves on a sheet of its own size.
     """
     x, y = direction.value
-    along, across = picture if x else picture[::-1]
+    along, across = image if x else image[::-1]
     longest = max(1 / squareness(size) for size in entry.sizes)
     longer = min(along * GROWTH, across * longest)
     if longer < SMALLEST_GROWTH * along:
-        left, top = -round(x * SHIFT * picture[0]), -round(y * SHIFT * picture[1])
-        return Canvas(picture, (left, top, left + picture[0], top + picture[1]))
+        left, top = -round(x * SHIFT * image[0]), -round(y * SHIFT * image[1])
+        return Canvas(image, (left, top, left + image[0], top + image[1]))
     size = _bounded((longer, across) if x else (across, longer), entry)
-    scale = size[1] / picture[1] if x else size[0] / picture[0]
-    width, height = (round(picture[0] * scale), size[1]) if x else (size[0], round(picture[1] * scale))
+    scale = size[1] / image[1] if x else size[0] / image[0]
+    width, height = (round(image[0] * scale), size[1]) if x else (size[0], round(image[1] * scale))
     left = size[0] - width if direction is Direction.LEFT else 0
     top = size[1] - height if direction is Direction.UP else 0
     return Canvas(size, (left, top, left + width, top + height))
 
 
-def squared(picture: Size, entry: ModelEntry) -> Canvas:
+def squared(image: Size, entry: ModelEntry) -> Canvas:
     """The picture, as large as it is, in the middle of a square."""
-    side = max(picture)
-    return zoomed(picture, _bounded((side, side), entry), 1.0)
+    side = max(image)
+    return zoomed(image, _bounded((side, side), entry), 1.0)
 
 
 def squareness(size: Size) -> float:
@@ -247,7 +247,7 @@ def painted_over(original: Image.Image, painted: Image.Image) -> Image.Image:
         raise PaintedShape(painted.size, original.size)
     scale = min(1.0, _LONGEST_COMPARED / max(painted.size))
     size = (max(1, round(painted.width * scale)), max(1, round(painted.height * scale)))
-    both = [picture.convert("RGB").resize(size, _LANCZOS) for picture in (original, painted)]
+    both = [image.convert("RGB").resize(size, _LANCZOS) for image in (original, painted)]
     if is_mask(both[1]) and not is_mask(both[0]):
         return _solid(both[1].convert("L"))
     most = _lightest(ImageChops.difference(*both))
@@ -255,14 +255,14 @@ def painted_over(original: Image.Image, painted: Image.Image) -> Image.Image:
     return differs.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(5))
 
 
-def is_mask(picture: Image.Image) -> bool:
+def is_mask(image: Image.Image) -> bool:
     """True if a picture (RGB) is painted in black and white alone."""
-    black = sum(_lightest(picture).histogram()[: DIFFERENT + 1])
-    white = sum(_lightest(ImageChops.invert(picture)).histogram()[: DIFFERENT + 1])
-    return min(black, white) > 0 and black + white >= BLACK_AND_WHITE * picture.width * picture.height
+    black = sum(_lightest(image).histogram()[: DIFFERENT + 1])
+    white = sum(_lightest(ImageChops.invert(image)).histogram()[: DIFFERENT + 1])
+    return min(black, white) > 0 and black + white >= BLACK_AND_WHITE * image.width * image.height
 
 
-def _lightest(picture: Image.Image) -> Image.Image:
+def _lightest(image: Image.Image) -> Image.Image:
     """The highest of each pixel's channels (L)."""
-    red, green, blue = picture.split()
+    red, green, blue = image.split()
     return ImageChops.lighter(ImageChops.lighter(red, green), blue)

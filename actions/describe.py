@@ -46,7 +46,7 @@ class Brought:
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-async def describe(backends: Backends, context: SubmissionContext, picture: Brought) -> SubmittedJob:
+async def describe(backends: Backends, context: SubmissionContext, image: Brought) -> SubmittedJob:
     """Ask for four prompts for a picture.
 
     Raises:
@@ -58,15 +58,15 @@ async def describe(backends: Backends, context: SubmissionContext, picture: Brou
         task=Task.DESCRIBE,
         model=_describing(backends.catalog, preferences.model),
         prompt="",
-        width=min(max(picture.width, _SMALLEST), _LARGEST),
-        height=min(max(picture.height, _SMALLEST), _LARGEST),
+        width=min(max(image.width, _SMALLEST), _LARGEST),
+        height=min(max(image.height, _SMALLEST), _LARGEST),
         seed=random_seed(),
         num_images_per_prompt=1,
-        source_key=picture.key,
+        source_key=image.key,
     )
 
     def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, context, Action.DESCRIBE, picture.name, request)
+        return submit.draft_of(session, context, Action.DESCRIBE, image.name, request)
 
     return await submit.enqueue(backends, draft)
 

@@ -26,8 +26,8 @@ from actions.public_addresses import is_public
 from prompts.image_links import single
 from storage import metadata
 from storage.backends import Backends
+from storage.image_encoding import png_bytes
 from storage.images import INCOMING
-from storage.pictures import png_bytes
 
 MOST_BYTES = 20 * 2**20
 REDIRECTS = 3
@@ -159,10 +159,10 @@ def convert(data: bytes) -> InputImage:
     """
     if len(data) > MOST_BYTES:
         raise TooManyBytes
-    picture = decode(data)
-    png = png_bytes(picture)
+    image = decode(data)
+    png = png_bytes(image)
     key = f"{INCOMING}{hashlib.sha256(png).hexdigest()}.png"
-    return InputImage(key, picture.width, picture.height, png, metadata.read(data))
+    return InputImage(key, image.width, image.height, png, metadata.read(data))
 
 
 def _until(deadline: float) -> asyncio.Timeout:

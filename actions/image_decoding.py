@@ -23,7 +23,7 @@ from actions.memory_budget import PICTURES, PIXEL
 from actions.raw_frames import DECODERS, RawFrame
 from storage import foreign_files
 from storage.errors import Refused
-from storage.pictures import flattened
+from storage.image_encoding import flattened
 
 MOST_PIXELS = 50_000_000
 """Of a picture that is decoded whole."""
@@ -128,8 +128,8 @@ def _drawn_chunks(data: bytes) -> bytes:
     return b"".join([*kept, bytes(4), end, struct.pack(">I", zlib.crc32(end))])
 
 
-def _pixels(picture: PIL.Image.Image) -> int:
-    return picture.width * picture.height
+def _pixels(image: PIL.Image.Image) -> int:
+    return image.width * image.height
 
 
 def _check_pixels(opened: PIL.Image.Image, whole: int) -> None:
@@ -185,40 +185,40 @@ def _lines(factor: int) -> int:
     return math.ceil(_STRIP / factor) * factor
 
 
-def _factor(picture: PIL.Image.Image | RawFrame) -> int:
+def _factor(image: PIL.Image.Image | RawFrame) -> int:
     """By which it may be divided, and still is large enough."""
-    return max(1, max(picture.size) // LONGEST_SIDE)
+    return max(1, max(image.size) // LONGEST_SIDE)
 
 
 def _as_kept(opened: PIL.Image.Image, data: bytes, *, cut: bool) -> PIL.Image.Image:
     orientation = opened.getexif().get(Base.Orientation, 1)
     decoder = DECODERS.get(opened.format)
-    picture = _in_strips(decoder.read(data) if decoder else opened)
+    image = _in_strips(decoder.read(data) if decoder else opened)
     if cut:
-        _check_present(picture)
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
-    picture.getexif()[Base.Orientation] = orientation
-    upright = ImageOps.exif_transpose(picture)
+        _check_present(image)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
+    image.getexif()[Base.Orientation] = orientation
+    upright = ImageOps.exif_transpose(image)
     upright.info.clear()
     return upright
 
 
-def _in_strips(picture: PIL.Image.Image | RawFrame) -> PIL.Image.Image:
+def _in_strips(image: PIL.Image.Image | RawFrame) -> PIL.Image.Image:
     """The picture flattened, and divided by its factor: only a strip of it is there twice at full size."""
-    factor = _factor(picture)
-    width, height = (math.ceil(side / factor) for side in picture.size)
+    factor = _factor(image)
+    width, height = (math.ceil(side / factor) for side in image.size)
     sheet = PIL.Image.new("RGB", (width, height))
     lines = _lines(factor)
-    for top in range(0, picture.height, lines):
-        strip = picture.crop((0, top, picture.width, min(top + lines, picture.height)))
+    for top in range(0, image.height, lines):
+        strip = image.crop((0, top, image.width, min(top + lines, image.height)))
         sheet.paste(flattened(strip).reduce(factor), (0, top // factor))
     return sheet
 
 
-def _check_present(picture: PIL.Image.Image) -> None:
+def _check_present(image: PIL.Image.Image) -> None:
     """Raises:
     NotAPicture: too many lines at its end are missing.
     """
-    last = picture.crop((0, int(picture.height * LEAST_PRESENT), picture.width, picture.height))
+    last = image.crop((0, int(image.height * LEAST_PRESENT), image.width, image.height))
     if last.getcolors(1) == [(last.width * last.height, _JPEG_MISSING)]:
         raise NotAnImage

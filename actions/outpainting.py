@@ -75,12 +75,12 @@ def _squared(size: Size, _: Size, entry: ModelEntry) -> Canvas:
 
 
 def _outpaint(session: Session, catalog: Catalog, asked: Invocation, layout: Layout) -> DerivedJob:
-    picture = shown(session, asked.picture)
-    drawn_image, drawn = before_upscaling(session, *picture)
+    image = shown(session, asked.picture)
+    drawn_image, drawn = before_upscaling(session, *image)
     words = words_of(catalog, drawn, asked.text)
     wanted = words.request.width, words.request.height
     canvas = layout((drawn_image.width, drawn_image.height), wanted, catalog[words.request.model])
-    return _on_canvas(words, asked, picture, drawn_image, canvas)
+    return _on_canvas(words, asked, image, drawn_image, canvas)
 
 
 def custom_zoom_prompt(session: Session, image_id: int) -> str:
@@ -100,8 +100,8 @@ def custom_zoom(session: Session, catalog: Catalog, asked: Invocation) -> Derive
         FlagError: it cannot be understood.
         NothingToDraw: the picture would fill the sheet.
     """
-    picture = shown(session, asked.picture)
-    drawn_image, drawn = before_upscaling(session, *picture)
+    image = shown(session, asked.picture)
+    drawn_image, drawn = before_upscaling(session, *image)
     size = (drawn_image.width, drawn_image.height)
     with_installed_models(catalog, drawn)
     parsed = parser.parse(asked.text or "", catalog, own_model(catalog, drawn))
@@ -110,17 +110,17 @@ def custom_zoom(session: Session, catalog: Catalog, asked: Invocation) -> Derive
     words = Words(parsed.request, parser.without(parsed.text, "zoom"), parsed)
     factor = ZOOM if parsed.zoom is None else parsed.zoom
     canvas = canvases.zoomed(size, (words.request.width, words.request.height), factor)
-    return _on_canvas(words, asked, picture, drawn_image, canvas)
+    return _on_canvas(words, asked, image, drawn_image, canvas)
 
 
 def _on_canvas(
-    words: Words, asked: Invocation, picture: tuple[Image, Job], drawn: Image, canvas: Canvas
+    words: Words, asked: Invocation, image: tuple[Image, Job], drawn: Image, canvas: Canvas
 ) -> DerivedJob:
-    continues = words.request.prompt == picture[1].request["prompt"]
+    continues = words.request.prompt == image[1].request["prompt"]
     changes: RequestChanges = {
         **in_part(drawn, canvas.size),
         "strength": CONTINUED if continues else WORDED,
         "continues": continues,
         "tile": False,
     }
-    return words.derived(asked, picture, changes, InitImageAndMask(drawn.key, canvas.compose))
+    return words.derived(asked, image, changes, InitImageAndMask(drawn.key, canvas.compose))

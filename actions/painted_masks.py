@@ -96,7 +96,7 @@ def _part(store: ImageStore, image: Image, painted: PIL.Image.Image) -> float:
         return 2.0
 
 
-def _small(picture: PIL.Image.Image) -> PIL.Image.Image:
-    small = picture.convert("RGB")
+def _small(image: PIL.Image.Image) -> PIL.Image.Image:
+    small = image.convert("RGB")
     small.thumbnail((COMPARED, COMPARED), PIL.Image.Resampling.LANCZOS)
     return small

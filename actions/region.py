@@ -55,8 +55,8 @@ def redraw_region(
         RegionEmpty: nothing says where.
         NoSegmenter: the model cannot find what words name.
     """
-    picture = shown(session, asked.picture)
-    drawn_image, drawn = before_upscaling(session, *picture)
+    image = shown(session, asked.picture)
+    drawn_image, drawn = before_upscaling(session, *image)
     words = words_of(catalog, drawn, asked.text)
     size = (drawn_image.width, drawn_image.height)
     changes: RequestChanges = {
@@ -71,10 +71,10 @@ def redraw_region(
             raise NoSegmenter(entry.title)
         if not where.places and where.painted is None:
             # The worker alone can find it: there is no mask yet.
-            return words.derived(asked, picture, {**changes, "task": Task.INPAINTING})
+            return words.derived(asked, image, {**changes, "task": Task.INPAINTING})
 
     def compose(original: PilImage.Image) -> tuple[None, PilImage.Image]:
         differs = None if where.painted is None else canvases.painted_over(original, where.painted)
         return None, canvases.region(size, where.places, differs)
 
-    return words.derived(asked, picture, changes, InitImageAndMask(picture[0].key, compose))
+    return words.derived(asked, image, changes, InitImageAndMask(image[0].key, compose))

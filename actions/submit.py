@@ -19,7 +19,7 @@ from actions.image_decoding import stored
 from actions.permissions import Channel
 from prompts import parser
 from prompts.tokenizer import TokenizedPrompt, tokenize
-from storage import deliveries, jobs, pictures, submissions, takedowns
+from storage import deliveries, image_encoding, jobs, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.contract import Action, ChangedEvent, GenerationRequest, RequestChanges, Speed, Task
@@ -232,9 +232,9 @@ async def _composed(backends: Backends, sheet: InitImageAndMask, arrivals: Arriv
 
 def _drawn_up(backends: Backends, sheet: InitImageAndMask) -> tuple[bytes | None, bytes]:
     """The sheet, where it is another than the picture, and its mask, as PNGs."""
-    with stored(backends.images.load(sheet.key)) as picture:
-        source, mask = sheet.compose(picture)
-    return None if source is None else pictures.png_bytes(source), pictures.png_bytes(mask)
+    with stored(backends.images.load(sheet.key)) as image:
+        source, mask = sheet.compose(image)
+    return None if source is None else image_encoding.png_bytes(source), image_encoding.png_bytes(mask)
 
 
 async def pick(backends: Backends, context: SubmissionContext, picture: Cell | int) -> Delivery:

@@ -78,8 +78,8 @@ def vary(session: Session, catalog: Catalog, asked: Invocation, *, subtle: bool 
 
     `subtle` says how near; None leaves that to the member's settings.
     """
-    picture = shown(session, asked.picture)
-    drawn_image, drawn = before_upscaling(session, *picture)
+    image = shown(session, asked.picture)
+    drawn_image, drawn = before_upscaling(session, *image)
     words = words_of(catalog, drawn, asked.text)
     entry = catalog[words.request.model]
     near = asked.subtle if subtle is None else subtle
@@ -90,4 +90,4 @@ def vary(session: Session, catalog: Catalog, asked: Invocation, *, subtle: bool 
         "num_images_per_prompt": GRID,
         "strength": entry.strength_subtle if near else entry.strength_strong,
     }
-    return words.derived(asked, picture, changes)
+    return words.derived(asked, image, changes)

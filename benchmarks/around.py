@@ -42,7 +42,7 @@ def _around(engine: Engine, mix: Mix, rounds: int) -> Around:
     family = engine.family
     texts = [f"{mix.request(number, 1).prompt}, again" for number in range(PROMPTS)]
     jobs = [_drawn(engine, mix, number) for number in range(JOBS)]
-    pictures = sum(rows.count for rows in jobs)
+    images = sum(rows.count for rows in jobs)
     calls: list[float] = []
 
     def shared() -> None:
@@ -70,7 +70,7 @@ def _around(engine: Engine, mix: Mix, rounds: int) -> Around:
     counts = {"prompt_alone": PROMPTS, "prompt_shared": PROMPTS}
     per_one = {
         # The first round pays for allocations.
-        name: 1000 * statistics.median(each[1:]) / counts.get(name, pictures)
+        name: 1000 * statistics.median(each[1:]) / counts.get(name, images)
         for name, each in seconds.items()
     }
     steps = {name: _step(engine, mix, name) for name in schedulers.TABLE}

@@ -26,21 +26,21 @@ MOST = 1.5
 """Times euler's difference: samplers with chance stray further than those without, noise much further."""
 
 
-def differences(studio: Studio, sampler: str, pictures: Sequence[Picture]) -> dict[str, float]:
+def differences(studio: Studio, sampler: str, images: Sequence[Picture]) -> dict[str, float]:
     """The mean difference from what was given, by the way in which a picture is given."""
     found = {
-        way: _mean(studio, pictures, task=Task.IMAGE_TO_IMAGE, strength=strength, scheduler=sampler)
+        way: _mean(studio, images, task=Task.IMAGE_TO_IMAGE, strength=strength, scheduler=sampler)
         for way, strength in STRENGTHS.items()
     }
     mask = PIL.Image.new("L", (SIDE, SIDE), 0)
     mask.paste(255, (SIDE // 2, 0, SIDE, SIDE))
     changes = {"task": Task.INPAINTING, "mask_key": "mask.png", "scheduler": sampler}
-    return found | {REDRAWN: _mean(studio, pictures, mask, slice(0, SIDE // 2 - 16), **changes)}
+    return found | {REDRAWN: _mean(studio, images, mask, slice(0, SIDE // 2 - 16), **changes)}
 
 
 def _mean(
     studio: Studio,
-    pictures: Sequence[Picture],
+    images: Sequence[Picture],
     mask: Picture | None = None,
     columns: slice = slice(None),
     **changes: object,
@@ -51,9 +51,9 @@ def _mean(
             image=given,
             mask=mask,
         )
-        for seed, given in enumerate(pictures)
+        for seed, given in enumerate(images)
     ]
-    pairs = zip((future.result()[0] for future in futures), pictures, strict=True)
+    pairs = zip((future.result()[0] for future in futures), images, strict=True)
     return statistics.mean(
         float(np.abs(pixels(drawn) - pixels(given))[:, columns].mean()) for drawn, given in pairs
     )
@@ -72,10 +72,10 @@ def main() -> None:
     chosen = parser.parse_args()
     made = Table("sampler", *STRENGTHS, REDRAWN, "too far")
     with Studio.open(chosen.steps) as studio:
-        pictures = studio.pairs(chosen.pictures)
-        reference = differences(studio, REFERENCE, pictures)
+        images = studio.pairs(chosen.pictures)
+        reference = differences(studio, REFERENCE, images)
         for sampler in chosen.samplers or schedulers.TABLE:
-            found = differences(studio, sampler, pictures)
+            found = differences(studio, sampler, images)
             far = ", ".join(strayed(found, reference))
             made.add_row(sampler, *(f"{difference:.1f}" for difference in found.values()), far)
     Console().print(made)

@@ -124,8 +124,8 @@ def control(studio: Studio, count: int) -> Effect:
     ]
     prompt = "a blue {} in the snow"
     changes = []
-    for number, picture in enumerate(leading):
-        studio.brought[f"leading {number}"] = picture
+    for number, image in enumerate(leading):
+        studio.brought[f"leading {number}"] = image
         changes.append({"control": Control(kind="edges", key=f"leading {number}")})
     figures = {
         name: statistics.mean(itertools.starmap(outlines_met, zip(leading, images, strict=True)))

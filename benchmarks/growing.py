@@ -97,19 +97,19 @@ class Nursery:
         """Two of each of so many scenes, which the seed chooses."""
         starts = list(_starts(self._entry, random.Random(seed), pairs))
         futures = [self._engine.submit(start.request) for start in starts]
-        pictures = [future.result()[0] for future in futures]
+        images = [future.result()[0] for future in futures]
         made: list[tuple[_Start, Picture, str, Canvas]] = []
         firsts: list[tuple[_Start, Picture, str]] = []
-        for index, (start, picture) in enumerate(zip(starts, pictures, strict=True)):
-            firsts += [(start, picture, KINDS[(2 * index + turn) % len(KINDS)]) for turn in (0, 1)]
-        twice = [(start, picture) for start, picture, kind in firsts if kind == "left twice"]
+        for index, (start, image) in enumerate(zip(starts, images, strict=True)):
+            firsts += [(start, image, KINDS[(2 * index + turn) % len(KINDS)]) for turn in (0, 1)]
+        twice = [(start, image) for start, image, kind in firsts if kind == "left twice"]
         wider = iter(
-            self._grown([(start, picture, self._canvas("left", picture.size)) for start, picture in twice])
+            self._grown([(start, image, self._canvas("left", image.size)) for start, image in twice])
         )
-        for start, picture, kind in firsts:
-            before = next(wider) if kind == "left twice" else picture
+        for start, image, kind in firsts:
+            before = next(wider) if kind == "left twice" else image
             made.append((start, before, kind, self._canvas(kind, before.size)))
-        afters = self._grown([(start, picture, canvas) for start, picture, _, canvas in made])
+        afters = self._grown([(start, image, canvas) for start, image, _, canvas in made])
         return [self._measured(*each, after) for each, after in zip(made, afters, strict=True)]
 
     def _canvas(self, kind: str, size: Size) -> Canvas:
@@ -168,9 +168,9 @@ class Nursery:
         ]
         return whole - before_it >= SECOND or max(more, default=0) >= SECOND_ALONE
 
-    def _found(self, picture: Picture, nouns: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        where = self._segmenter.see(picture, nouns).any(axis=0)
-        return np.asarray(PIL.Image.fromarray(where).resize(picture.size))
+    def _found(self, image: Picture, nouns: Sequence[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        where = self._segmenter.see(image, nouns).any(axis=0)
+        return np.asarray(PIL.Image.fromarray(where).resize(image.size))
 
 
 def _starts(entry: ModelEntry, rng: random.Random, count: int) -> Iterator[_Start]:
@@ -203,20 +203,20 @@ def sides(canvas: Canvas) -> list[Box]:
     return [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= SEEN_ALONE]
 
 
-def seam(picture: Picture, canvas: Canvas) -> float:
+def seam(image: Picture, canvas: Canvas) -> float:
     """The mean step across the sides beyond which the picture grew, in those of parallel lines beside it."""
-    return _step(picture, canvas, 1, AWAY)
+    return _step(image, canvas, 1, AWAY)
 
 
-def jump(picture: Picture, canvas: Canvas) -> float:
+def jump(image: Picture, canvas: Canvas) -> float:
     """The same between the new picture and the old one beyond the feather, in steps as long beside it."""
-    over = compositing.feather(picture.size) + 1
-    return _step(picture, canvas, over, over)
+    over = compositing.feather(image.size) + 1
+    return _step(image, canvas, over, over)
 
 
-def _step(picture: Picture, canvas: Canvas, over: int, away: int) -> float:
+def _step(image: Picture, canvas: Canvas, over: int, away: int) -> float:
     """The mean difference `over` so many pixels, from the border inwards, in those `away` on both sides."""
-    values = np.asarray(picture.convert("RGB"), float)
+    values = np.asarray(image.convert("RGB"), float)
     left, top, right, bottom = canvas.box
     width, height = canvas.size
     inside = slice(max(0, left), right), slice(max(0, top), bottom)
@@ -241,7 +241,7 @@ def sheet_of(growths: Sequence[Growth], columns: int = 4) -> Picture:
     pairs = [(each.before, each.after) for each in growths]
     wide = max(before.width + after.width for before, after in pairs) + 3 * GAP
     rows = [pairs[begin : begin + columns] for begin in range(0, len(pairs), columns)]
-    heights = [max(picture.height for pair in row for picture in pair) + GAP for row in rows]
+    heights = [max(image.height for pair in row for image in pair) + GAP for row in rows]
     sheet = PIL.Image.new("RGB", (wide * columns, sum(heights)), "white")
     y = 0
     for row, height in zip(rows, heights, strict=True):

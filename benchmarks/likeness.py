@@ -77,7 +77,7 @@ def drawn(engine: Engine, request: GenerationRequest, crowd: Sequence[Generation
             group.tick()
         return family.decode(everybody[0].latents)
 
-    return engine.family.pictures(engine.device_thread.call(draw))
+    return engine.family.images(engine.device_thread.call(draw))
 
 
 def decibels(some: Pictures, others: Pictures) -> float:

@@ -19,7 +19,7 @@ from benchmarks.workload import Mix
 from generator.engine.engine import Engine, Progress
 from generator.worker import output
 from generator.worker.progress import PreviewPace
-from storage import pictures
+from storage import image_encoding
 from storage.contract import GenerationRequest
 
 CROWD = 8
@@ -130,7 +130,7 @@ class Previews:
             for progress in latest.values():
                 if progress.preview is not None and self._pace.due:
                     begun = time.thread_time()
-                    pictures.webp_bytes(pictures.grid(progress.preview()))
+                    image_encoding.webp_bytes(image_encoding.grid(progress.preview()))
                     self._pace.took(time.thread_time() - begun)
                     self.taken += 1
 

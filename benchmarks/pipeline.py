@@ -46,5 +46,5 @@ class Pipeline:
                 num_images_per_prompt=count,
                 generator=[torch.Generator().manual_seed(request.seed_of(index)) for index in range(count)],
             )
-        pictures: list[PIL.Image.Image] = output.images
-        return pictures
+        images: list[PIL.Image.Image] = output.images
+        return images

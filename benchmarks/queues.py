@@ -60,9 +60,9 @@ def through_engine(engine: Engine, calls: UNetCalls, arrivals: Sequence[Arrival]
     return _run(arrivals, ready, calls)
 
 
-def encode(pictures: Sequence[PIL.Image.Image], request: GenerationRequest) -> list[bytes]:
+def encode(images: Sequence[PIL.Image.Image], request: GenerationRequest) -> list[bytes]:
     """One after another, as the usual way does."""
-    return [output.encode(picture, request, index) for index, picture in enumerate(pictures)]
+    return [output.encode(image, request, index) for index, image in enumerate(images)]
 
 
 def by_turns(ways: dict[str, Way], arrivals: Sequence[Arrival], rounds: int) -> dict[str, list[Run]]:

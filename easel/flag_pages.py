@@ -20,7 +20,7 @@ from PIL import Image
 from actions.image_prompts import beginning_with, reading
 from prompts import parser
 from prompts.parser import FLAGS, MOST_COMMANDS, Flag, Meaning, Scope
-from storage import catalog, pictures
+from storage import catalog, image_encoding
 from storage.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _draw(
 
     def keep(step: Progress) -> None:
         if step.preview is not None:
-            forming.append(pictures.grid(step.preview()))
+            forming.append(image_encoding.grid(step.preview()))
 
     images = engine.submit(
         request,
@@ -235,14 +235,18 @@ def _draw(
         references={reference.role: [begin] for reference in request.references if begin is not None},
         on_progress=keep,
     ).result()
-    return images[0], [*forming, pictures.grid(images)]
+    return images[0], [*forming, image_encoding.grid(images)]
 
 
 def _save(typed: str, frames: Sequence[Image.Image]) -> None:
     """One picture, or a movie of several."""
     same_size = [frame.resize(frames[-1].size) for frame in frames]
     moving = len(frames) > 1
-    data = pictures.webp_movie(same_size, FRAME_MS, LAST_MS) if moving else pictures.webp_bytes(frames[0])
+    data = (
+        image_encoding.webp_movie(same_size, FRAME_MS, LAST_MS)
+        if moving
+        else image_encoding.webp_bytes(frames[0])
+    )
     (PICTURES / _file(typed)).write_bytes(data)
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from PIL import Image
 
 from prompts import parser
-from storage import catalog, pictures
+from storage import catalog, image_encoding
 
 FOLDER = Path(__file__).parents[1] / "bot" / "pictures"
 SEED = 7
@@ -48,13 +48,13 @@ def main() -> None:
             return engine.submit(parser.parse(typed, models, seed=SEED).request).result()
 
         for name, page in GRIDS.items():
-            _save(name, [pictures.grid(draw(typed)) for typed in page])
+            _save(name, [image_encoding.grid(draw(typed)) for typed in page])
         for name, page in SINGLES.items():
             _save(name, [draw(typed)[0] for typed in page])
 
 
 def _save(name: str, shown: Sequence[Image.Image]) -> None:
-    data = pictures.webp_bytes(pictures.enlarge(_strip(shown), TIMES))
+    data = image_encoding.webp_bytes(image_encoding.enlarge(_strip(shown), TIMES))
     (FOLDER / f"{name}.webp").write_bytes(data)
     print(f"{name}.webp: {len(data):,} bytes")
 
@@ -62,7 +62,7 @@ def _save(name: str, shown: Sequence[Image.Image]) -> None:
 def _strip(shown: Sequence[Image.Image], gap: int = 6) -> Image.Image:
     """Pictures of one height side by side."""
     width = sum(image.width for image in shown) + gap * (len(shown) - 1)
-    sheet = Image.new("RGB", (width, shown[0].height), pictures.BACKGROUND)
+    sheet = Image.new("RGB", (width, shown[0].height), image_encoding.BACKGROUND)
     left = 0
     for image in shown:
         sheet.paste(image.convert("RGB"), (left, 0))

@@ -121,7 +121,7 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
     from generator.worker import output
     from generator.worker.models import Models
     from generator.worker.weight_hashes import hashes_of
-    from storage import pictures
+    from storage import image_encoding
 
     with _progress() as progress, closing(Models(models, settings.device, settings.safety)) as loaded:
         bar = progress.add_task(f"Loading {models[request.model].title}", total=None)
@@ -134,13 +134,13 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
         progress.update(bar, description="Checking", completed=1.0)
         verdicts = loaded.safety(request.model).check(images)
     shown = [
-        pictures.veil(image) if verdict.unsafe else image
+        image_encoding.veil(image) if verdict.unsafe else image
         for image, verdict in zip(images, verdicts, strict=True)
     ]
-    whole = shown[0] if len(shown) == 1 else pictures.grid(shown)
+    whole = shown[0] if len(shown) == 1 else image_encoding.grid(shown)
     said = output.parameters(request, hashes_of(request, models))
     try:
-        out.write_bytes(pictures.png_bytes(whole, said))
+        out.write_bytes(image_encoding.png_bytes(whole, said))
     except OSError as error:
         raise _unwritable(out, error) from None
     return sum(verdict.unsafe for verdict in verdicts)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from prompts.catalog_values import Loras, SamplerName, UpscalerName, Version
 from prompts.negative_prompt import Unwanted
-from prompts.reference_values import ControlKind, Edit, Pictures, ReferenceWeight, Styles
+from prompts.reference_values import ControlKind, Edit, ImageLinks, ReferenceWeight, Styles
 from prompts.translation import N_, _
 from prompts.values import MANY, Codes, Nothing, Number, OneOf, Ratio, Scope, Style, Value, Whole
 from storage.catalog import ModelEntry
@@ -154,7 +154,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("sw", Whole(0, 1000), N_("how strong the style of `--sref` is"), default="100"),
     Flag(
         "cref",
-        Pictures(Role.SUBJECT, MOST_REFERENCES),
+        ImageLinks(Role.SUBJECT, MOST_REFERENCES),
         N_("pictures of who or what shall be seen in this one"),
         group="subject",
     ),
@@ -166,7 +166,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "oref",
-        Pictures(Role.SUBJECT, 1),
+        ImageLinks(Role.SUBJECT, 1),
         N_("a picture of something that shall be in this one"),
         group="subject",
     ),

@@ -230,7 +230,7 @@ def _parse(
     request = request_of(parts, values, entry, drawn)
     if request.control is not None and not pictures:
         raise FlagError([FlagProblem(Problem.NO_PICTURE, "control", suggestion=_link_first(whole.words))])
-    notes = notes_on(request, kept, values, entry, pictures=pictures)
+    notes = notes_on(request, kept, values, entry, images=pictures)
     return Parsed(
         request=request,
         tokens=whole,

@@ -76,7 +76,7 @@ class Styles:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageLinks:
     """Links to pictures for one of the model's image adapters. IDLE where it has none."""
 
     role: Role

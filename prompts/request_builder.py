@@ -124,7 +124,7 @@ def notes_on(
     values: Mapping[str, Any],
     entry: ModelEntry,
     *,
-    pictures: bool,
+    images: bool,
 ) -> list[Note]:
     """Notes on differences between what is drawn and what `flags`, those that hold, ask for."""
     typed = {BY_NAME[flag.name].name: flag for flag in flags}
@@ -136,7 +136,7 @@ def notes_on(
     if _steps(values, entry) > entry.max_steps:
         notes.append(Note(NoteKind.STEPS_LIMITED, typed["quality"].name, str(entry.max_steps)))
     notes += _notes_on_references(typed, values, entry)
-    if "iw" in values and not pictures:
+    if "iw" in values and not images:
         notes.append(Note(NoteKind.ALONE, "iw", _("a link to a picture in front of the text")))
     return notes
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storage import fair_queue, isolation, states
 from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.database import now
-from storage.drafts import Picture
+from storage.drafts import ImageDraft
 from storage.errors import Stale
 from storage.tables import Job, Member, WorkerRow
 
@@ -112,7 +112,7 @@ def finish(
     session: Session,
     job_id: int,
     attempt: int,
-    pictures: Sequence[Picture],
+    images: Sequence[ImageDraft],
     timings: dict[str, Any],
     result: dict[str, Any] | None = None,
     movie_key: str | None = None,
@@ -124,13 +124,13 @@ def finish(
     """
     member, job = _mine(session, job_id, attempt)
     at = now(session)
-    session.add_all(picture.row(job, at) for picture in pictures)
+    session.add_all(image.row(job, at) for image in images)
     job.timings = timings
     job.result = result
     job.movie_key = movie_key
     job.error_code = job.error_detail = None
-    withheld = bool(pictures) and all(picture.withheld for picture in pictures)
-    states.leave(session, member, job, at, jobs=1, images=len(pictures))
+    withheld = bool(images) and all(image.withheld for image in images)
+    states.leave(session, member, job, at, jobs=1, images=len(images))
     states.end(session, job, JobState.WITHHELD if withheld else JobState.SUCCEEDED, at)
     return job
 

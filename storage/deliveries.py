@@ -64,8 +64,8 @@ def request_single(session: Session, address: Address, *, image_id: int, once: s
         Banned: the member may not ask here.
     """
     member = members.member(session, address.member_id, locale=address.locale)
-    picture, job = jobs.image(session, image_id)
-    if picture.withheld:
+    image, job = jobs.image(session, image_id)
+    if image.withheld:
         raise NoSuchImage(image_id)
     restrictions.check_banned(session, member.id, address.guild_id)
     at = now(session)

@@ -56,7 +56,7 @@ class JobDraft:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageDraft:
     """One image that an attempt made, saved in the image store under `key`; `size` is in bytes."""
 
     index: int

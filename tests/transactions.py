@@ -33,10 +33,10 @@ def undecoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             finally:
                 here.open -= 1
 
-    def checked(picture: ImageFile) -> object:
+    def checked(image: ImageFile) -> object:
         if getattr(here, "open", 0):
             decoded.append("".join(traceback.format_stack(limit=12)))
-        return load(picture)
+        return load(image)
 
     for name in ("reading", "writing"):
         monkeypatch.setattr(Database, name, partialmethod(counted, getattr(Database, name)))

@@ -24,5 +24,5 @@ async def export(interaction: Interaction) -> None:
 @privacy.command(description=N_("Delete your prompts, pictures, settings and favorites; asks once more"))
 async def delete(interaction: Interaction) -> None:
     work = host(interaction).backends.database.read(read_amounts, interaction.user.id)
-    jobs, pictures = await defer_if_slow(interaction, work, ephemeral=True)
-    await show_privately(interaction, question(interaction.user.id, jobs, pictures))
+    jobs, images = await defer_if_slow(interaction, work, ephemeral=True)
+    await show_privately(interaction, question(interaction.user.id, jobs, images))

@@ -83,7 +83,7 @@ async def _zip(pressed: Pressed) -> None:
     fit = sum(map(len, sent))
 
     def contents(place: int, lost: int) -> tuple[str, None]:
-        text = sentences.zipped(place + 1, len(sent), pictures=len(sent[place]) - lost, lost=lost)
+        text = sentences.zipped(place + 1, len(sent), images=len(sent[place]) - lost, lost=lost)
         if place == 0 and fit < len(entries):
             text += f"\n{sentences.not_all_fit(fit, len(entries))}"
         return text, None

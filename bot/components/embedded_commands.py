@@ -52,12 +52,12 @@ def spelled(found: Carried, before: str = "") -> tuple[str, list[discord.File]]:
     return said, [discord.File(io.BytesIO(found.command.encode()), _FILE)]
 
 
-async def tell(interaction: Interaction, pictures: Iterable[Mapping[str, str]]) -> None:
+async def tell(interaction: Interaction, images: Iterable[Mapping[str, str]]) -> None:
     """Tell privately, behind the answer, what command the first of some pictures' texts carries, if any does.
 
     It is one message whatever their number: a place may take five behind an answer, its results among them.
     """
-    for texts in pictures:
+    for texts in images:
         if found := await command_in(interaction, texts):
             content, files = spelled(found)
             view = discord.ui.View(timeout=None)

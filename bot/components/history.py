@@ -20,7 +20,7 @@ from bot.components.press import Interaction, Press, Pressed, button, on_press
 from bot.components.responses import defer_if_slow, show_privately, update
 from bot.messages import histories as said
 from prompts.translation import _
-from storage import jobs, members, pictures
+from storage import image_encoding, jobs, members
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.errors import ImageMissing
@@ -120,9 +120,9 @@ def thumbnail(store: ImageStore, images: Sequence[Image]) -> bytes | None:
         return None
     if not tiles:
         return None
-    sheet = pictures.grid(tiles)
+    sheet = image_encoding.grid(tiles)
     sheet.thumbnail((THUMBNAIL, THUMBNAIL))
-    return pictures.webp_bytes(sheet)
+    return image_encoding.webp_bytes(sheet)
 
 
 def _tile(store: ImageStore, image: Image) -> PilImage.Image:
@@ -157,8 +157,8 @@ def _box(page: HistoryPage, catalog: Catalog) -> discord.ui.Container[Any]:
         if one.thumbnail is None:
             box.add_item(text)
         else:
-            picture: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(f"attachment://{one.file_name}")
-            box.add_item(discord.ui.Section(text, accessory=picture))
+            image: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(f"attachment://{one.file_name}")
+            box.add_item(discord.ui.Section(text, accessory=image))
         show = button("hs", one.job.id, label=_("Show"), disabled=not one.own)
         box.add_item(discord.ui.ActionRow(show, button("er", one.job.id, label=_("Edit & run"))))
     return box

@@ -56,10 +56,10 @@ def read_amounts(session: Session, member_id: int) -> tuple[int, int]:
     )
 
 
-def question(member_id: int, jobs: int, pictures: int) -> discord.ui.LayoutView:
+def question(member_id: int, jobs: int, images: int) -> discord.ui.LayoutView:
     """Question with the amounts that would be deleted, and a button that does it."""
     return _panel(
-        sentences.really_delete(jobs, pictures),
+        sentences.really_delete(jobs, images),
         button("ye", member_id, label=sentences.delete_label(), style=discord.ButtonStyle.danger),
         button("yk", member_id, label=sentences.keep_label()),
     )

@@ -75,8 +75,8 @@ def reported(page: ReportPage) -> discord.ui.LayoutView:
         if one.thumbnail is None:
             box.add_item(text)
         else:
-            picture: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(f"attachment://{one.file_name}")
-            box.add_item(discord.ui.Section(text, accessory=picture))
+            image: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(f"attachment://{one.file_name}")
+            box.add_item(discord.ui.Section(text, accessory=image))
         withhold = button("rw", one.report.id, label=_("Withhold"), style=discord.ButtonStyle.danger)
         box.add_item(discord.ui.ActionRow(withhold, button("rd", one.report.id, label=_("Dismiss"))))
     view.add_item(box)

@@ -60,15 +60,15 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
     Raises:
         NoPicture, PictureTooLarge, Banned: nothing was fetched, nothing answered.
     """
-    picture = picture_of(message)
-    if picture.size > interaction.filesize_limit:
+    image = picture_of(message)
+    if image.size > interaction.filesize_limit:
         raise ImageTooLarge(interaction.filesize_limit)
     database = host(interaction).backends.database
     may = database.read(restrictions.check_banned, interaction.user.id, interaction.guild_id)
     await defer_if_slow(interaction, may, ephemeral=True)
     if not interaction.response.is_done():
         await defer_ephemeral(interaction)
-    data = await picture.read()
+    data = await image.read()
     original = await _original(interaction, message, data)
     view = discord.ui.View(timeout=None)
     view.add_item(button("ud", 0, label=_("Describe")))
@@ -79,7 +79,7 @@ async def offer(interaction: Interaction, message: discord.Message) -> None:
         if original is None
         else finding.use_painted(original.job_id, original.index + 1)
     )
-    files = [discord.File(io.BytesIO(data), picture.filename)]
+    files = [discord.File(io.BytesIO(data), image.filename)]
     command = await embedded_commands.command_in(interaction, metadata.read(data))
     if command is not None:
         view.add_item(embedded_commands.draw_button())
@@ -116,8 +116,8 @@ async def _open(pressed: Pressed) -> None:
 
 @on_submit("fu")
 async def _draw(form: SubmittedForm) -> None:
-    picture = picture_of(form.interaction.message)
-    await imagine(form.interaction, form.text(PROMPT), attachments=[picture])
+    image = picture_of(form.interaction.message)
+    await imagine(form.interaction, form.text(PROMPT), attachments=[image])
 
 
 @on_press("um")

@@ -71,15 +71,15 @@ class Dispatch:
         row = self._row
         job = self._outbox.read(jobs.get, row.job_id)
         withheld = row.kind == deliveries.RESULT and self._outbox.read(takedowns.everywhere, job.id)
-        has_pictures = not withheld and (row.kind == deliveries.SINGLE or job.state == JobState.SUCCEEDED)
+        has_images = not withheld and (row.kind == deliveries.SINGLE or job.state == JobState.SUCCEEDED)
         if row.state == "open":
-            self._deliver(job, has_pictures=has_pictures)
-        if has_pictures and row.kind == deliveries.RESULT and row.attempted_by != ANSWER:
+            self._deliver(job, has_images=has_images)
+        if has_images and row.kind == deliveries.RESULT and row.attempted_by != ANSWER:
             remove_progress(self._outbox, job, self._clock, patient=row.tries < TIDY_TRIES)
         self._outbox.write(deliveries.done, row.id)
 
-    def _deliver(self, job: Job, *, has_pictures: bool) -> None:
-        if not has_pictures:
+    def _deliver(self, job: Job, *, has_images: bool) -> None:
+        if not has_images:
             if not _said_by_batch(job):
                 self._say_in_place(job)
             return

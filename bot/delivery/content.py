@@ -70,8 +70,8 @@ def _parent_message(session: Session, delivery: Delivery, job: Job) -> int | Non
         if message.channel_id == delivery.channel_id and message.image_id in (None, job.parent_image_id)
     ]
     by_itself = [message for message in shown if message.image_id is not None]
-    of_picture = BY_ACTION[Action(job.action)].subject is Subject.IMAGE
-    wanted = (by_itself or shown) if of_picture else shown
+    of_image = BY_ACTION[Action(job.action)].subject is Subject.IMAGE
+    wanted = (by_itself or shown) if of_image else shown
     return wanted[-1].id if wanted else None
 
 

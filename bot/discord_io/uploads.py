@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from actions.image_decoding import stored
 from actions.memory_budget import PICTURES, PIXEL
 from prompts import markdown
-from storage import metadata, pictures
+from storage import image_encoding, metadata
 from storage.backends import Backends
 from storage.contract import GenerationRequest
 from storage.errors import ImageMissing
@@ -42,9 +42,11 @@ def grid(backends: Backends, job: Job, images: Sequence[Image], member: str, lim
     with PICTURES.held(count * tile * (2 + 2 * times**2)):
         tiles = {image.index: _tile(backends, image) for image in images}
         # A picture keeps its place, after which its buttons are numbered.
-        blank = PIL.Image.new("RGB", tiles[images[0].index].size, pictures.BACKGROUND)
-        sheet = pictures.grid([tiles.get(index, blank) for index in range(count)])
-        return _fitting(pictures.enlarge(sheet, times), job, member, limit, _of_grid(backends, job, images))
+        blank = PIL.Image.new("RGB", tiles[images[0].index].size, image_encoding.BACKGROUND)
+        sheet = image_encoding.grid([tiles.get(index, blank) for index in range(count)])
+        return _fitting(
+            image_encoding.enlarge(sheet, times), job, member, limit, _of_grid(backends, job, images)
+        )
 
 
 def single(backends: Backends, job: Job, image: Image, member: str, limit: int) -> Upload:
@@ -59,7 +61,7 @@ def single(backends: Backends, job: Job, image: Image, member: str, limit: int) 
         return Upload(markdown.file_name(member, job.text, job.id, "png"), original)
     texts = metadata.read(original)
     with stored(original, copies=1 + 2 * times**2) as opened:
-        return _fitting(pictures.enlarge(opened, times), job, member, limit, texts)
+        return _fitting(image_encoding.enlarge(opened, times), job, member, limit, texts)
 
 
 def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
@@ -74,8 +76,8 @@ def brought(backends: Backends, job: Job, member: str, limit: int) -> Upload:
     original = backends.images.load(key)
     if len(original) <= limit - MARGIN:
         return Upload(markdown.file_name(member, job.text, job.id, "png"), original)
-    with stored(original) as picture:
-        return _fitting(picture, job, member, limit)
+    with stored(original) as image:
+        return _fitting(image, job, member, limit)
 
 
 def _times(backends: Backends, job: Job) -> int:
@@ -88,7 +90,7 @@ def _times(backends: Backends, job: Job) -> int:
 
 def _tile(backends: Backends, image: Image) -> PIL.Image.Image:
     opened = PIL.Image.open(io.BytesIO(backends.images.load(image.key))).convert("RGB")
-    return pictures.veil(opened) if image.withheld else opened
+    return image_encoding.veil(opened) if image.withheld else opened
 
 
 def _of_grid(backends: Backends, job: Job, images: Sequence[Image]) -> dict[str, str]:
@@ -107,11 +109,11 @@ def _of_grid(backends: Backends, job: Job, images: Sequence[Image]) -> dict[str,
 
 
 def _fitting(
-    picture: PIL.Image.Image,
+    image: PIL.Image.Image,
     job: Job,
     member: str,
     limit: int,
     parameters: Mapping[str, str] | None = None,
 ) -> Upload:
-    data, extension = pictures.encode_within(picture, limit - MARGIN, parameters)
+    data, extension = image_encoding.encode_within(image, limit - MARGIN, parameters)
     return Upload(markdown.file_name(member, job.text, job.id, extension), data)

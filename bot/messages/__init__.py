@@ -72,7 +72,7 @@ def cancelled(job: Job) -> str:
     return _about(job, after=_(" - {member} (Stopped)").format(member=_mention(job.member_id)))
 
 
-def finished(job: Job, pictures: int = 4, withheld: int = 0) -> str:
+def finished(job: Job, images: int = 4, withheld: int = 0) -> str:
     """The result's own message. `withheld` of its `pictures` are blurred."""
     after = _(" - {done}{member} {mode}").format(
         done=_(_action(job).result), member=_mention(job.member_id), mode=mode(job)
@@ -83,7 +83,7 @@ def finished(job: Job, pictures: int = 4, withheld: int = 0) -> str:
             "\n-# {count} of {pictures} pictures were withheld by the safety check.",
             withheld,
         )
-        after += hidden.format(count=withheld, pictures=pictures)
+        after += hidden.format(count=withheld, pictures=images)
     return _about(job, after=after)
 
 

@@ -69,11 +69,11 @@ def zip_label() -> str:
     return _("Zip: choose whose originals you want")
 
 
-def zipped(number: int, parts: int, *, pictures: int, lost: int) -> str:
+def zipped(number: int, parts: int, *, images: int, lost: int) -> str:
     """One message of originals: the file `number` of `parts`."""
     which = "" if parts == 1 else _(" (file {number} of {parts})").format(number=number, parts=parts)
-    drawn = ngettext("1 picture, as drawn{which}.", "{count} pictures, as drawn{which}.", pictures)
-    lines = [drawn.format(count=pictures, which=which)]
+    drawn = ngettext("1 picture, as drawn{which}.", "{count} pictures, as drawn{which}.", images)
+    lines = [drawn.format(count=images, which=which)]
     if lost:
         gone = ngettext(
             "1 picture of the chosen ones is not in the store any more.",

@@ -70,10 +70,10 @@ def next_part() -> str:
     return _("Next part")
 
 
-def really_delete(jobs: int, pictures: int) -> str:
+def really_delete(jobs: int, images: int) -> str:
     """Question before deleting: `jobs`, and the `pictures` of them that are kept."""
     what = _("**{jobs} jobs** with their prompts and **{pictures} pictures**").format(
-        jobs=jobs, pictures=pictures
+        jobs=jobs, pictures=images
     )
     return _(
         "### Delete all your data?\n"

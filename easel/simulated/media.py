@@ -89,7 +89,7 @@ def with_size(asset: dict[str, Any], blob: bytes) -> dict[str, Any]:
 def size_of(blob: bytes) -> tuple[int, int] | None:
     """Width and height of a picture; None of anything else."""
     try:
-        with Image.open(io.BytesIO(blob), formats=("PNG", "WEBP", "JPEG", "GIF")) as picture:
-            return picture.size
+        with Image.open(io.BytesIO(blob), formats=("PNG", "WEBP", "JPEG", "GIF")) as image:
+            return image.size
     except OSError:
         return None

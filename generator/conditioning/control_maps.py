@@ -13,15 +13,15 @@ CANNY = (100, 200)
 """Thresholds of Canny's edges, with which the published networks were trained."""
 
 
-def edges(picture: PIL.Image.Image) -> PIL.Image.Image:
+def edges(image: PIL.Image.Image) -> PIL.Image.Image:
     """White outlines on black, one pixel wide (Canny 1986)."""
-    grey = np.asarray(picture.convert("L"))
+    grey = np.asarray(image.convert("L"))
     return PIL.Image.fromarray(cv2.Canny(grey, *CANNY)).convert("RGB")
 
 
-def whole(picture: PIL.Image.Image) -> PIL.Image.Image:
+def whole(image: PIL.Image.Image) -> PIL.Image.Image:
     """The picture as it is: a drawing, a map that someone made, or what a tile network refines."""
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
 MAPS: Mapping[str, Callable[[PIL.Image.Image], PIL.Image.Image]] = MappingProxyType(

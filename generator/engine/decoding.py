@@ -27,7 +27,7 @@ class Decoded(NamedTuple):
     pixels: Tensor
 
 
-class _Picture(NamedTuple):
+class _QueuedImage(NamedTuple):
     rows: RunningJob
     number: int
 
@@ -45,7 +45,7 @@ class DecodeQueue:
 
     def __init__(self, device: torch.device) -> None:
         self._most_pixels = GPU_PIXELS if device.type == "cuda" else CPU_PIXELS
-        self._waiting: deque[_Picture] = deque()
+        self._waiting: deque[_QueuedImage] = deque()
         self._done: dict[RunningJob, list[Tensor]] = {}
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class DecodeQueue:
     def add(self, rows: RunningJob) -> None:
         """Take a job whose rows are finished."""
         self._done[rows] = []
-        self._waiting.extend(_Picture(rows, number) for number in range(rows.count))
+        self._waiting.extend(_QueuedImage(rows, number) for number in range(rows.count))
 
     def step(self) -> list[Decoded]:
         """One call of an autoencoder. Returns the jobs that have all their pictures now.
@@ -65,17 +65,17 @@ class DecodeQueue:
             torch.AcceleratorError: the device is lost, to all jobs.
         """
         self._drop_cancelled()
-        pictures = self._next()
-        for picture in pictures:
-            self._waiting.remove(picture)
-        for picture, decoded in zip(pictures, self._decoded(pictures), strict=True):
-            if picture.rows not in self._done:
+        images = self._next()
+        for image in images:
+            self._waiting.remove(image)
+        for image, decoded in zip(images, self._decoded(images), strict=True):
+            if image.rows not in self._done:
                 continue  # another picture of this job failed before
             if isinstance(decoded, Exception):
-                self._forget(picture.rows)
-                picture.rows.job.fail(decoded)
+                self._forget(image.rows)
+                image.rows.job.fail(decoded)
             else:
-                self._done[picture.rows].append(decoded)
+                self._done[image.rows].append(decoded)
         whole = [rows for rows, done in self._done.items() if len(done) == rows.count]
         return [Decoded(rows, torch.cat(self._done.pop(rows))) for rows in whole]
 
@@ -86,40 +86,40 @@ class DecodeQueue:
 
     def _forget(self, rows: RunningJob) -> None:
         del self._done[rows]
-        self._waiting = deque(picture for picture in self._waiting if picture.rows is not rows)
+        self._waiting = deque(image for image in self._waiting if image.rows is not rows)
 
-    def _next(self) -> list[_Picture]:
+    def _next(self) -> list[_QueuedImage]:
         """The longest waiting pictures of one model and size, as many as a call takes."""
         if not self._waiting:
             return []
         family, latents = self._waiting[0].rows.family, self._waiting[0].latents
         alike = [
-            picture
-            for picture in self._waiting
-            if picture.rows.family is family and picture.latents.shape == latents.shape
+            image
+            for image in self._waiting
+            if image.rows.family is family and image.latents.shape == latents.shape
         ]
         pixels = latents.shape[-2] * latents.shape[-1] * family.latent_scale**2
         most = max(1, self._most_pixels // pixels)
         return alike[: _power_of_two(min(most, len(alike)))]
 
-    def _decoded(self, pictures: Sequence[_Picture]) -> list[Tensor | Exception]:
+    def _decoded(self, images: Sequence[_QueuedImage]) -> list[Tensor | Exception]:
         """(1, 3, height, width) or what went wrong for each; what fails together is tried in halves."""
-        if not pictures:
+        if not images:
             return []
-        family = pictures[0].rows.family
-        found = outcome(lambda: family.decode(torch.cat([each.latents for each in pictures])), family.device)
+        family = images[0].rows.family
+        found = outcome(lambda: family.decode(torch.cat([each.latents for each in images])), family.device)
         if not isinstance(found, Exception):
             return list(torch.split(found, 1))
-        if len(pictures) == 1:
+        if len(images) == 1:
             return [found]
-        log.warning("%d pictures are not decoded together: %s", len(pictures), type(found).__name__)
+        log.warning("%d pictures are not decoded together: %s", len(images), type(found).__name__)
         if isinstance(found, torch.OutOfMemoryError):
             self._most_pixels //= 2
         del found  # and with it what the failed call held of the device's memory
         if family.device.type == "cuda":
             torch.cuda.empty_cache()
-        half = len(pictures) // 2
-        return [*self._decoded(pictures[:half]), *self._decoded(pictures[half:])]
+        half = len(images) // 2
+        return [*self._decoded(images[:half]), *self._decoded(images[half:])]
 
 
 def _power_of_two(most: int) -> int:

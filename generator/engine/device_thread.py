@@ -239,7 +239,7 @@ class DeviceThread:
         def finish() -> None:
             if not pixels.isfinite().all():
                 raise ArithmeticError("the model's numbers overflowed; the picture would be black")
-            rows.job.succeed(rows.family.pictures(pixels))
+            rows.job.succeed(rows.family.images(pixels))
 
         error = outcome(finish)
         if error is not None:

@@ -25,7 +25,7 @@ from generator.compiling.compiler import Compiler, users_folder
 from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.device_thread import DeviceThread, EngineClosed
 from generator.engine.patched_models import PatchedModels
-from generator.engine.running_job import NOTHING, DrawRequest, Pictures, Progress, RequestImages, RunningJob
+from generator.engine.running_job import NOTHING, DrawRequest, Images, Progress, RequestImages, RunningJob
 from generator.families import loading
 from generator.families.base import Family
 from storage.catalog import ModelEntry
@@ -54,7 +54,7 @@ class Engine:
         self._compile(family)
         self._variants = PatchedModels(family, entry, self._compile)
         self._lexicon = ModelPhrases.of(entry) if entry else ModelPhrases()
-        self._unfinished: set[Future[Pictures]] = set()
+        self._unfinished: set[Future[Images]] = set()
 
     @classmethod
     def open(
@@ -82,7 +82,7 @@ class Engine:
         references: Mapping[Role, Sequence[PIL.Image.Image]] = NOTHING,
         on_progress: Callable[[Progress], None] | None = None,
         alone: bool = False,
-    ) -> Future[Pictures]:
+    ) -> Future[Images]:
         """Draw the request's pictures.
 
         `image` is what image-to-image and inpainting start from, and inpainting draws it anew where `mask` is

@@ -28,7 +28,7 @@ from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
 
-Pictures = list[PIL.Image.Image]
+Images = list[PIL.Image.Image]
 
 FULL_STOP = 100
 """The percentage of its steps after which a picture is finished anyway."""
@@ -39,7 +39,7 @@ class Progress:
     """`fraction` (0–1) of the network's calls are done; `preview()` makes small pictures of what is there."""
 
     fraction: float
-    preview: Callable[[], Pictures] | None
+    preview: Callable[[], Images] | None
 
 
 References = Mapping[Role, Sequence[PIL.Image.Image]]
@@ -80,13 +80,13 @@ class DrawRequest:
     on_progress: Callable[[Progress], None] | None = None
     alone: bool = False
     # Stays pending until the pictures are there, so that its cancel() works up to the last moment.
-    future: Future[Pictures] = field(default_factory=Future)
+    future: Future[Images] = field(default_factory=Future)
     _untold: threading.Semaphore = field(default_factory=threading.Semaphore)
     """Taken by the first to tell the job's end; several threads may try, and a future bears it only once."""
 
-    def succeed(self, pictures: Pictures) -> None:
+    def succeed(self, images: Images) -> None:
         if self._tells_end():
-            self.future.set_result(pictures)
+            self.future.set_result(images)
 
     def fail(self, error: BaseException) -> None:
         if self._tells_end():
@@ -292,6 +292,6 @@ class RunningJob:
         return Progress(self.calls_done / self._calls, partial(self._preview_of, self._clean))
 
     @torch.inference_mode()
-    def _preview_of(self, clean: Callable[[], Tensor]) -> Pictures:
+    def _preview_of(self, clean: Callable[[], Tensor]) -> Images:
         request = self.job.request
         return self.family.preview(clean(), (request.width // 2, request.height // 2))

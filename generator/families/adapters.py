@@ -43,12 +43,12 @@ class ImageEncoder:
             self._processor = _processor(source, network.config.image_size)
         self.network = network.to(device).eval()
 
-    def read(self, pictures: Sequence[PIL.Image.Image], *, whole: bool) -> tuple[Tensor, Tensor]:
+    def read(self, images: Sequence[PIL.Image.Image], *, whole: bool) -> tuple[Tensor, Tensor]:
         """Encode the pictures, and none: (1, pictures, …) each, as diffusers' pipelines have it.
 
         `whole` is one vector a picture; else it is the states of all its patches.
         """
-        pixels = self._processor(list(pictures), return_tensors="pt").pixel_values
+        pixels = self._processor(list(images), return_tensors="pt").pixel_values
         pixels = pixels.to(self.network.device, self.network.dtype)
         if whole:
             found = self.network(pixel_values=pixels).image_embeds

@@ -156,7 +156,7 @@ class Family(Protocol):
         """Rows for `count` images that read reference images; there are none without `with_adapters`."""
         return {}
 
-    def control_pixels(self, picture: PIL.Image.Image, width: int, height: int) -> Tensor:
+    def control_pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
         """(1, 3, height, width): what the control network is shown; any thread may do it."""
         raise CatalogError("This model has no control networks.")
 
@@ -220,7 +220,7 @@ class Family(Protocol):
     def decode(self, latents: Tensor) -> Tensor:
         """(n, channels, height, width) to (n, 3, pixels, pixels) in −1…1."""
 
-    def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:
+    def images(self, pixels: Tensor) -> list[PIL.Image.Image]:
         """Pixels in −1…1 on any device as images; any thread may do it."""
 
     def preview(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:

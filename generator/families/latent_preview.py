@@ -19,7 +19,7 @@ class LatentColours(NamedTuple):
     weight: Tensor
     bias: Tensor
 
-    def pictures(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
+    def images(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
         """(n, channels, height, width) of any device as n pictures of `size` (width, height) pixels."""
         values = latents.to("cpu", torch.float32).movedim(1, -1) @ self.weight + self.bias
         pixels = (values.clamp(0, 1) * 255).round().to(torch.uint8).numpy()

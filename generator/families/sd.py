@@ -272,10 +272,10 @@ class StableDiffusion(Family):
             rows[WEIGHTS + role] = torch.full((len(sides), 1, 1), weights[role], device=self.device)
         return rows
 
-    def control_pixels(self, picture: PIL.Image.Image, width: int, height: int) -> Tensor:
+    def control_pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
         """In 0…1."""
         assert self.control is not None
-        pixels: Tensor = self._maps.preprocess(self.control.shown(picture), height=height, width=width)
+        pixels: Tensor = self._maps.preprocess(self.control.shown(image), height=height, width=width)
         return pixels
 
     def control_conditions(self, pixels: Tensor, weight: float, rows: int) -> Conditions:
@@ -367,12 +367,12 @@ class StableDiffusion(Family):
         mean, std = self._latent_statistics(latents)
         return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
 
-    def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:
-        pictures: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
-        return pictures
+    def images(self, pixels: Tensor) -> list[PIL.Image.Image]:
+        images: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
+        return images
 
     def preview(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
-        return self.colours.pictures(latents, size)
+        return self.colours.images(latents, size)
 
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         mean, std = self.vae.config.get("latents_mean"), self.vae.config.get("latents_std")

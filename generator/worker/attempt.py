@@ -24,7 +24,7 @@ from storage.attempts import Blame, Claim
 from storage.backends import Backends
 from storage.contract import ChangedEvent, ErrorCode, GenerationRequest, JobState
 from storage.database import passes
-from storage.drafts import Picture
+from storage.drafts import ImageDraft
 from storage.errors import (
     CatalogError,
     DataDeleted,
@@ -139,7 +139,7 @@ class Attempt:
             if lost:
                 raise EngineClosed(str(error)) from error
 
-    def _save(self, images: Images, request: GenerationRequest) -> list[Picture]:
+    def _save(self, images: Images, request: GenerationRequest) -> list[ImageDraft]:
         """Check each image and put it into the store."""
         with self._work.timed("safety_ms"):
             verdicts = self._work.check(images)
@@ -147,15 +147,17 @@ class Attempt:
             return self._results.save_pictures(images, verdicts, request)
 
     def _save_movie(
-        self, images: Images, pictures: Sequence[Picture], request: GenerationRequest
+        self, images: Images, pictures: Sequence[ImageDraft], request: GenerationRequest
     ) -> str | None:
         """Put the movie into the store, if there is one that may be seen. Returns its key."""
-        if all(picture.withheld for picture in pictures):
+        if all(image.withheld for image in pictures):
             return None
         data = self._work.movie(images, self._results.exif(request))
         return None if data is None else self._results.save_movie(data)
 
-    def _finish(self, pictures: Sequence[Picture], words: Words | None, movie_key: str | None = None) -> None:
+    def _finish(
+        self, images: Sequence[ImageDraft], words: Words | None, movie_key: str | None = None
+    ) -> None:
         claim = self.claim
 
         def finish(session: Session) -> Job:
@@ -166,11 +168,11 @@ class Attempt:
             timings = self._work.milliseconds | {
                 "queued_ms": (job.started_at or job.created_at) - job.created_at
             }
-            return attempts.finish(session, claim.job_id, claim.attempt, pictures, timings, words, movie_key)
+            return attempts.finish(session, claim.job_id, claim.attempt, images, timings, words, movie_key)
 
         self._room.sufficed(self._results.size)
         self._changed(self._transaction(finish))
-        log.info("job %s: attempt %s made %s pictures", claim.job_id, claim.attempt, len(pictures))
+        log.info("job %s: attempt %s made %s pictures", claim.job_id, claim.attempt, len(images))
 
     def _stopped(self) -> None:
         def stopped(session: Session) -> Job:

@@ -11,8 +11,8 @@ from PIL import ImageChops
 from generator.worker import blend
 from storage.contract import LARGEST_REGION, SMALLEST_REGION, GenerationRequest, Role, Task
 from storage.errors import ImageMissing, NearlyWhole, NothingFound, SourceWithheld
+from storage.image_encoding import as_seen
 from storage.images import INCOMING, ImageStore
-from storage.pictures import as_seen
 
 Find = Callable[[PIL.Image.Image, str], PIL.Image.Image]
 """Makes a mask of a picture and the words that name something in it."""
@@ -93,12 +93,12 @@ class SourceImages:
         data = self._store.load(key)
         try:
             with PIL.Image.open(io.BytesIO(data)) as stored:
-                picture = as_seen(stored)
+                image = as_seen(stored)
         except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
             raise ImageMissing(key) from error
-        if key.startswith(INCOMING) and self._is_unsafe(picture):
+        if key.startswith(INCOMING) and self._is_unsafe(image):
             raise SourceWithheld(key)
-        return picture
+        return image
 
 
 def _white_part(mask: PIL.Image.Image) -> float:

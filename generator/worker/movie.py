@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import PIL.Image
 
 from generator.companions.safety import SafetyCheck
-from generator.engine.running_job import Pictures, Progress
-from storage import pictures
+from generator.engine.running_job import Images, Progress
+from storage import image_encoding
 
 FRAMES = 40
 LONGEST_SIDE = 1100
@@ -25,7 +25,7 @@ class Movie:
     """Looks at every step of one job; `progressed` is called on one thread and the rest on another."""
 
     def __init__(self) -> None:
-        self._previews: list[Callable[[], Pictures]] = []
+        self._previews: list[Callable[[], Images]] = []
 
     def progressed(self, progress: Progress) -> None:
         """Keep what there is of this step, if a frame is due."""
@@ -38,9 +38,9 @@ class Movie:
     ) -> bytes | None:
         """An animated WebP that ends with the grid; None where the check lets nothing of it be seen."""
         frames = [_frame(images) for images in self._seen(finished, check)]
-        return pictures.webp_movie(frames, FRAME_MS, LAST_MS, exif) if frames else None
+        return image_encoding.webp_movie(frames, FRAME_MS, LAST_MS, exif) if frames else None
 
-    def _seen(self, finished: Sequence[PIL.Image.Image], check: SafetyCheck) -> Iterator[Pictures]:
+    def _seen(self, finished: Sequence[PIL.Image.Image], check: SafetyCheck) -> Iterator[Images]:
         """The pictures of each frame, up to the first that the check stops."""
         size = finished[0].size
         for images in (*(preview() for preview in self._previews), list(finished)):
@@ -50,6 +50,6 @@ class Movie:
 
 
 def _frame(images: Sequence[PIL.Image.Image]) -> PIL.Image.Image:
-    grid = pictures.grid(images)
+    grid = image_encoding.grid(images)
     grid.thumbnail((LONGEST_SIDE, LONGEST_SIDE), PIL.Image.Resampling.LANCZOS)
     return grid

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from generator.worker.infotext import infotext
 from generator.worker.weight_hashes import Hashes
-from storage import metadata, pictures
+from storage import image_encoding, metadata
 from storage.contract import GenerationRequest, Reference
 
 NO_HASHES = Hashes()
@@ -20,7 +20,7 @@ def encode(
     image: PIL.Image.Image, request: GenerationRequest, index: int, hashes: Hashes = NO_HASHES
 ) -> bytes:
     """Image `index` of the request's grid as PNG."""
-    return pictures.png_bytes(image, parameters_of_image(request, index, hashes))
+    return image_encoding.png_bytes(image, parameters_of_image(request, index, hashes))
 
 
 def encode_all(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from generator.companions.safety import SafetyCheck
 from generator.engine.running_job import Progress
-from storage import pictures
+from storage import image_encoding
 from storage.contract import ProgressEvent
 from storage.events import Events
 
@@ -129,6 +129,6 @@ class Reporter:
         started = time.thread_time()
         images = progress.preview()
         unsafe = any(verdict.unsafe for verdict in check.check(images))
-        encoded = None if unsafe else pictures.webp_bytes(pictures.grid(images))
+        encoded = None if unsafe else image_encoding.webp_bytes(image_encoding.grid(images))
         self._previews.took(time.thread_time() - started)
         return encoded

@@ -15,7 +15,7 @@ from storage import full_disks, metadata
 from storage.attempts import Claim
 from storage.backends import Backends
 from storage.contract import GenerationRequest
-from storage.drafts import Picture
+from storage.drafts import ImageDraft
 from storage.errors import StoreFull
 from storage.images import key_for, movie_key_for
 
@@ -35,7 +35,7 @@ class Results:
 
     def save_pictures(
         self, images: Sequence[PIL.Image.Image], verdicts: Sequence[Verdict], request: GenerationRequest
-    ) -> list[Picture]:
+    ) -> list[ImageDraft]:
         """Each image as a PNG that says how it was made.
 
         Raises:
@@ -73,10 +73,10 @@ class Results:
 
     def _saved(
         self, index: int, image: PIL.Image.Image, data: bytes, verdict: Verdict, request: GenerationRequest
-    ) -> Picture:
+    ) -> ImageDraft:
         key = key_for(self._claim.job_id, self._claim.attempt, index)
         self._keep(key, data)
-        return Picture(
+        return ImageDraft(
             index=index,
             seed=request.seed_of(index),
             width=image.width,

@@ -196,8 +196,8 @@ class Work:
         self._stop.check()
         self._reporter.advanced(fraction)
 
-    def _is_unsafe(self, picture: PIL.Image.Image) -> bool:
-        return any(verdict.unsafe for verdict in self.check([picture]))
+    def _is_unsafe(self, image: PIL.Image.Image) -> bool:
+        return any(verdict.unsafe for verdict in self.check([image]))
 
     def check(self, images: Sequence[PIL.Image.Image]) -> list[Verdict]:
         """Let the safety checker look at pictures: a verdict for each."""

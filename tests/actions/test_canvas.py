@@ -79,40 +79,40 @@ sizes = st.sampled_from(SIZES)
 
 @given(picture=sizes, direction=st.sampled_from(Direction))
 def test_every_pan_keeps_part_of_the_picture_and_adds_to_it(
-    picture: tuple[int, int], direction: Direction
+    image: tuple[int, int], direction: Direction
 ) -> None:
-    canvas = canvases.panned(picture, ENTRY, direction)
+    canvas = canvases.panned(image, ENTRY, direction)
     left, top, right, bottom = canvas.box
-    assert (right - left, bottom - top) == picture
-    check(canvas, picture)
+    assert (right - left, bottom - top) == image
+    check(canvas, image)
 
 
 @given(directions=st.lists(st.sampled_from(Direction), min_size=1, max_size=8), picture=sizes)
-def test_pans_go_on_without_end(directions: list[Direction], picture: tuple[int, int]) -> None:
+def test_pans_go_on_without_end(directions: list[Direction], image: tuple[int, int]) -> None:
     """Sheets stay within what a model can draw, and their shapes within its longest."""
     own = max(width * height for width, height in ENTRY.sizes)
     longest = max(max(size) / min(size) for size in ENTRY.sizes)
     for direction in directions:
-        canvas = canvases.panned(picture, ENTRY, direction)
+        canvas = canvases.panned(image, ENTRY, direction)
         width, height = canvas.size
         assert width * height <= canvases.MOST_PIXELS * own
         assert width % canvases.ALIGN == height % canvases.ALIGN == 0
-        assert max(canvas.size) / min(canvas.size) <= max(longest, max(picture) / min(picture)) * 1.15
+        assert max(canvas.size) / min(canvas.size) <= max(longest, max(image) / min(image)) * 1.15
         left, _, right, _ = canvas.box
-        shrunk = (right - left) / picture[0]
-        larger = picture[0] * picture[1] * canvases.GROWTH > 0.8 * canvases.MOST_PIXELS * own
+        shrunk = (right - left) / image[0]
+        larger = image[0] * image[1] * canvases.GROWTH > 0.8 * canvases.MOST_PIXELS * own
         assert shrunk == 1 or (larger and shrunk > 0.6)
-        picture = canvas.size
+        image = canvas.size
 
 
 @given(picture=sizes)
-def test_a_square_keeps_the_old_pixels_at_their_size(picture: tuple[int, int]) -> None:
+def test_a_square_keeps_the_old_pixels_at_their_size(image: tuple[int, int]) -> None:
     own = max(width * height for width, height in ENTRY.sizes)
-    if picture[0] != picture[1] and max(picture) ** 2 <= canvases.MOST_PIXELS * own:
-        canvas = canvases.squared(picture, ENTRY)
+    if image[0] != image[1] and max(image) ** 2 <= canvases.MOST_PIXELS * own:
+        canvas = canvases.squared(image, ENTRY)
         left, top, right, bottom = canvas.box
-        assert canvas.size == (max(picture), max(picture))
-        assert (right - left, bottom - top) == picture
+        assert canvas.size == (max(image), max(image))
+        assert (right - left, bottom - top) == image
 
 
 def test_a_square_of_a_long_picture_is_bounded() -> None:
@@ -124,20 +124,20 @@ def test_a_square_of_a_long_picture_is_bounded() -> None:
 
 @given(picture=sizes, size=sizes, factor=st.floats(1.2, 2))
 def test_every_zoom_keeps_the_whole_picture(
-    picture: tuple[int, int], size: tuple[int, int], factor: float
+    image: tuple[int, int], size: tuple[int, int], factor: float
 ) -> None:
-    canvas = canvases.zoomed(picture, size, factor)
+    canvas = canvases.zoomed(image, size, factor)
     left, top, right, bottom = canvas.box
     assert left >= 0
     assert top >= 0
     assert right <= size[0]
     assert bottom <= size[1]
-    assert abs((right - left) * picture[1] - (bottom - top) * picture[0]) <= max(picture)
-    check(canvas, picture)
+    assert abs((right - left) * image[1] - (bottom - top) * image[0]) <= max(image)
+    check(canvas, image)
 
 
-def check(canvas: Canvas, picture: tuple[int, int]) -> None:
-    sheet, mask = canvas.compose(gradient(picture))
+def check(canvas: Canvas, image: tuple[int, int]) -> None:
+    sheet, mask = canvas.compose(gradient(image))
     left, top, right, bottom = canvas.box
     assert sheet.size == mask.size == canvas.size
     white = pixels(mask) == 255
@@ -145,7 +145,7 @@ def check(canvas: Canvas, picture: tuple[int, int]) -> None:
     inside[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
     assert (white != inside).all()
     assert 0.1 < white.mean() < 0.99
-    placed = gradient(picture).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
+    placed = gradient(image).resize((right - left, bottom - top), Image.Resampling.LANCZOS)
     whole = Image.new("RGB", canvas.size)
     whole.paste(placed, (left, top))
     assert np.abs(pixels(sheet) - pixels(whole))[inside].max() == 0
@@ -185,9 +185,9 @@ def painted(original: Image.Image, box: tuple[int, int, int, int], colour: str =
     return copy
 
 
-def jpeg(picture: Image.Image, quality: int) -> Image.Image:
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
+    image.save(out, "JPEG", quality=quality)
     return Image.open(io.BytesIO(out.getvalue())).convert("RGB")
 
 

@@ -36,8 +36,8 @@ def test_every_way_of_drawing_gives_the_same_pictures(sides: Sides) -> None:
 
 
 def test_other_pictures_are_not_alike(sides: Sides) -> None:
-    pictures = [likeness.drawn(sides.engine, MIX.request(number, 2), []) for number in (1, 2)]
-    assert likeness.decibels(*pictures) < 30
+    images = [likeness.drawn(sides.engine, MIX.request(number, 2), []) for number in (1, 2)]
+    assert likeness.decibels(*images) < 30
 
 
 def test_all_around_the_unet_is_measured(sides: Sides) -> None:

@@ -13,7 +13,7 @@ from storage import attempts, jobs, workers
 from storage.attempts import Claim
 from storage.backends import Backends
 from storage.contract import ChangedEvent, ErrorCode, GenerationRequest
-from storage.drafts import Picture
+from storage.drafts import ImageDraft
 from storage.images import key_for
 from storage.tables import Image, Job
 
@@ -41,7 +41,7 @@ def finish(backends: Backends, taken: Claim, withheld: Collection[int] = (), *, 
         key = key_for(taken.job_id, taken.attempt, index)
         backends.images.save(key, data)
         pictures.append(
-            Picture(
+            ImageDraft(
                 index=index,
                 seed=request.seed_of(index),
                 width=request.width,
@@ -62,8 +62,8 @@ def finish(backends: Backends, taken: Claim, withheld: Collection[int] = (), *, 
 def _png(request: GenerationRequest, index: int, *, noise: bool) -> bytes:
     out = io.BytesIO()
     size = (request.width, request.height)
-    picture = PilImage.effect_noise(size, 90) if noise else PilImage.new("RGB", size, COLOURS[index])
-    picture.convert("RGB").save(out, "PNG")
+    image = PilImage.effect_noise(size, 90) if noise else PilImage.new("RGB", size, COLOURS[index])
+    image.convert("RGB").save(out, "PNG")
     return out.getvalue()
 
 

@@ -62,4 +62,4 @@ def test_a_large_batch_holds_up_nobody(studio: Studio) -> None:
     owners = [job.member_id for job in started(studio)]
     assert owners.index(studio.bob.id) <= 1, "second at the latest, behind one of the batch"
     assert studio.job_of(single).state == JobState.SUCCEEDED
-    assert [picture.pinged for picture in studio.pictures()].count(frozenset({studio.bob.id})) == 1
+    assert [image.pinged for image in studio.pictures()].count(frozenset({studio.bob.id})) == 1

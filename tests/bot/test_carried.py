@@ -17,7 +17,7 @@ from prompts import embedded_commands, unparser
 from prompts.diagnostics import FlagError, NoteKind
 from prompts.parser import parse, parse_all
 from prompts.tokenizer import DASHES, clean, tokenize, unescaped
-from storage import catalog, metadata, pictures
+from storage import catalog, image_encoding, metadata
 from tests.bot import drawing
 from tests.bot.simulated import World, answer, labels, press
 
@@ -230,7 +230,10 @@ async def test_describe_shows_the_command_of_a_picture_that_carries_one(world: W
 
 async def test_imagine_tells_which_command_its_picture_carries(world: World) -> None:
     alice = world.member("alice")
-    plain, carrying = (("b.png", pictures.png_bytes(IMAGE)), ("a.png", _png("a red castle --seed 5 --c 9")))
+    plain, carrying = (
+        ("b.png", image_encoding.png_bytes(IMAGE)),
+        ("a.png", _png("a red castle --seed 5 --c 9")),
+    )
     result = await alice.slash(world.channel, "imagine", prompt="a boat", image=plain, image2=carrying)
     (offered,) = result.followups
     assert "a red castle --" in offered.content
@@ -243,7 +246,7 @@ async def test_imagine_tells_which_command_its_picture_carries(world: World) -> 
 async def test_imagine_says_nothing_of_a_picture_that_carries_no_command(world: World) -> None:
     alice = world.member("alice")
     result = await alice.slash(
-        world.channel, "imagine", prompt="a boat", image=("b.png", pictures.png_bytes(IMAGE))
+        world.channel, "imagine", prompt="a boat", image=("b.png", image_encoding.png_bytes(IMAGE))
     )
     assert result.followups == []
 
@@ -254,7 +257,7 @@ async def test_use_picture_offers_a_foreign_prompt_with_what_is_lost(world: Worl
     said = (
         "a red castle " + "by the sea " * (200 if long else 1) + "--stealth\nSteps: 9, Seed: 3, Clip skip: 2"
     )
-    file = pictures.png_bytes(IMAGE, {"parameters": said})
+    file = image_encoding.png_bytes(IMAGE, {"parameters": said})
     shown = await bob.send(world.channel, "look", attachments=[("a.png", file)])
     page = answer(await alice.context_menu(world.channel, "Use picture…", shown))
     assert "clip skip: 2" in page.content

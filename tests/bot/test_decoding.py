@@ -21,9 +21,9 @@ HEIC = HERE / "quarters.heic"
 
 
 def shows_quarters(data: bytes) -> bool:
-    picture = decode(data)
-    x, y = picture.width - 5, picture.height - 5
-    found = [picture.getpixel(place) for place in ((4, 4), (x, 4), (4, y), (x, y))]
+    image = decode(data)
+    x, y = image.width - 5, image.height - 5
+    found = [image.getpixel(place) for place in ((4, 4), (x, 4), (4, y), (x, y))]
     pairs = zip(found, QUARTERS, strict=True)
     return all(abs(a - b) <= 20 for one, other in pairs for a, b in zip(one, other, strict=True))  # type: ignore[arg-type]
 
@@ -139,8 +139,8 @@ def test_a_large_picture_with_every_kind_of_pixel_is_made_smaller() -> None:
     clear = large.convert("RGBA")
     clear.putalpha(Image.new("L", clear.size, 128))
     palette = large.quantize(8)
-    for picture in (large, palette):
-        assert shows_quarters(photos.file(picture))
+    for image in (large, palette):
+        assert shows_quarters(photos.file(image))
     assert decode(photos.file(clear)).getpixel((4, 4)) == pytest.approx((255, 127, 127), abs=2)
     deep = Image.new("I;16", (4200, 300), 128 * 256)
     assert decode(photos.file(deep)).getpixel((4, 4)) == (128, 128, 128)

@@ -11,8 +11,8 @@ from PIL import ImageColor
 
 from bot.discord_io import removals
 from bot.messages import image_actions, refusals
+from storage.image_encoding import BACKGROUND
 from storage.images import movie_key_for
-from storage.pictures import BACKGROUND
 from storage.tables import Image, Job
 from tests.bot import drawing
 from tests.bot.pressing import images, job_rows, picked

@@ -35,10 +35,10 @@ def test_a_grid_comes_as_a_new_message_that_mentions_its_member_alone(studio: St
 
 def test_the_grid_shows_the_four_pictures_enlarged(studio: Studio) -> None:
     message = studio.grid()
-    picture = PIL.Image.open(io.BytesIO(message.files[0].data)).convert("RGB")
-    assert min(picture.size) >= 2 * 2 * 64
+    image = PIL.Image.open(io.BytesIO(message.files[0].data)).convert("RGB")
+    assert min(image.size) >= 2 * 2 * 64
     quarters = [(1, 1), (3, 1), (1, 3), (3, 3)]
-    colours = [picture.getpixel((picture.width * x // 4, picture.height * y // 4)) for x, y in quarters]
+    colours = [image.getpixel((image.width * x // 4, image.height * y // 4)) for x, y in quarters]
     assert len(set(colours)) == 4
 
 

@@ -96,8 +96,8 @@ def job_rows(world: World) -> list[Job]:
 
 
 async def pixels(message: Any) -> np.ndarray[Any, Any]:
-    picture = PIL.Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
-    return np.asarray(picture, dtype=np.float32)
+    image = PIL.Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
+    return np.asarray(image, dtype=np.float32)
 
 
 async def test_the_whole_way_and_again_after_a_restart(working_world: World) -> None:
@@ -179,8 +179,8 @@ def images_of(world: World, job: Job) -> list[Image]:
 
 
 def stored(world: World, key: str) -> np.ndarray[Any, Any]:
-    with PIL.Image.open(io.BytesIO(world.backends.images.load(key))) as picture:
-        return np.asarray(picture, dtype=np.float32)
+    with PIL.Image.open(io.BytesIO(world.backends.images.load(key))) as image:
+        return np.asarray(image, dtype=np.float32)
 
 
 def far_from_white(mask: np.ndarray[Any, Any], pixels: int) -> np.ndarray[Any, Any]:

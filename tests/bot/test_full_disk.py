@@ -65,15 +65,15 @@ async def test_a_picture_that_finds_no_room_is_told_of(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = world.member("alice")
-    picture = ("castle.png", photos.png())
+    image = ("castle.png", photos.png())
     (world.backends.images.folder / ".incoming" / "full.part").symlink_to("/dev/full")
     with monkeypatch.context() as full:
         full.setattr("storage.images.secrets.token_hex", lambda _: "full")
-        asked = await alice.slash(world.channel, "describe", image=picture)
+        asked = await alice.slash(world.channel, "describe", image=image)
         assert answer(asked).content == refusals.disk_full()
     world.forgive()
     assert not any(record.exc_info for record in caplog.records)
-    await alice.slash(world.channel, "describe", image=picture)
+    await alice.slash(world.channel, "describe", image=image)
     assert len(job_rows(world)) == 1
 
 

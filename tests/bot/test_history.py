@@ -241,7 +241,7 @@ async def test_a_selection_comes_as_a_zip(world: World) -> None:
     names = await _names(answer(result))
     assert len(names) == 8
     assert sorted({name.split("_")[-2] for name in names}) == ["1", "3"]
-    assert answer(result).content == said.zipped(1, 1, pictures=8, lost=0)
+    assert answer(result).content == said.zipped(1, 1, images=8, lost=0)
 
 
 async def test_a_zip_that_is_too_large_is_split_or_refused(world: World) -> None:
@@ -279,7 +279,7 @@ async def test_a_zip_of_what_is_gone(world: World, gone: str) -> None:
     else:
         world.backends.images.delete(drawing.images(world.backends, 1)[0].key)
         result = await _choose(alice, page, "hz", "1", "2")
-        assert answer(result).content == said.zipped(1, 1, pictures=7, lost=1)
+        assert answer(result).content == said.zipped(1, 1, images=7, lost=1)
 
 
 async def test_others_originals_are_not_taken(world: World) -> None:

@@ -70,10 +70,10 @@ def test_each_format_is_kept_as_png_under_a_key_of_its_content(images: ImageStor
     kept = keep(images, photos.file(photos.quarters(), kind))
     data = images.load(kept.key)
     assert kept.key == f"incoming/{hashlib.sha256(data).hexdigest()}.png"
-    picture = stored(images, kept)
-    assert (picture.format, picture.mode) == ("PNG", "RGB")
-    assert picture.size == (kept.width, kept.height) == (64, 48)
-    assert near(corners(picture), [RED, LIME, BLUE, YELLOW])
+    image = stored(images, kept)
+    assert (image.format, image.mode) == ("PNG", "RGB")
+    assert image.size == (kept.width, kept.height) == (64, 48)
+    assert near(corners(image), [RED, LIME, BLUE, YELLOW])
 
 
 def test_the_same_picture_has_the_same_key_and_another_another(images: ImageStore) -> None:
@@ -97,9 +97,9 @@ def test_photos_stand_upright_and_forget_where_they_were_made(
 ) -> None:
     kept = keep(images, photos.jpeg(orientation))
     assert (kept.width, kept.height) == size
-    picture = stored(images, kept)
-    assert near(corners(picture), wanted)
-    assert len(picture.getexif()) == 0
+    image = stored(images, kept)
+    assert near(corners(image), wanted)
+    assert len(image.getexif()) == 0
     assert b"phone" not in images.load(kept.key)
 
 
@@ -116,8 +116,8 @@ def test_what_is_transparent_is_white(images: ImageStore) -> None:
 
 def test_sixteen_bits_are_not_cut_off(images: ImageStore) -> None:
     deep = Image.new("I;16", (32, 32), 128 * 256)
-    picture = stored(images, keep(images, photos.file(deep)))
-    assert near(corners(picture), [(128, 128, 128)] * 4)
+    image = stored(images, keep(images, photos.file(deep)))
+    assert near(corners(image), [(128, 128, 128)] * 4)
 
 
 def test_only_the_first_frame_counts(images: ImageStore) -> None:

@@ -321,10 +321,10 @@ async def test_any_uploaded_picture_is_described_or_drawn_from(world: World) -> 
 
 
 async def _painted(
-    picture: discord.Message, box: tuple[float, float, float, float], form: str = "PNG"
+    image: discord.Message, box: tuple[float, float, float, float], form: str = "PNG"
 ) -> bytes:
     """The first picture of a message, saved, and painted over in this part of it."""
-    copy = PIL.Image.open(io.BytesIO(await picture.attachments[0].read())).convert("RGB")
+    copy = PIL.Image.open(io.BytesIO(await image.attachments[0].read())).convert("RGB")
     corners = [part * side for part, side in zip(box, copy.size * 2, strict=True)]
     PIL.ImageDraw.Draw(copy).rectangle(corners, fill="white")
     out = io.BytesIO()

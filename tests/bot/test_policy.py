@@ -130,9 +130,9 @@ def posts(scene: Scene) -> tuple[int, ...]:
     """All that can have been caused: jobs, deliveries, pictures here and sent home; not why they were not."""
     with scene.world.backends.database.reading() as session:
         rows = [session.scalars(select(func.count()).select_from(table)).one() for table in (Job, Delivery)]
-    pictures = [message for message in scene.world.messages() if message.attachments]
+    images = [message for message in scene.world.messages() if message.attachments]
     home = [message for message in scene.world.messages(scene.alice.user.dm_channel) if message.attachments]
-    return (*rows, len(pictures), len(home))
+    return (*rows, len(images), len(home))
 
 
 @pytest.mark.parametrize("policy", list(SENTENCES))

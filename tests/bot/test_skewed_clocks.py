@@ -84,8 +84,8 @@ def test_what_a_cut_request_posted_is_found(skewed: Studio) -> None:
     studio.server.faults.add(*POST, cut=True)
     drawing.draw(studio.backends)
     (row,) = studio.settled()
-    (picture,) = studio.pictures()
-    assert (row.state, row.message_id) == ("done", picture.id)
+    (image,) = studio.pictures()
+    assert (row.state, row.message_id) == ("done", image.id)
 
 
 @pytest.mark.parametrize("skewed", [120_000], indirect=True)

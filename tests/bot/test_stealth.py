@@ -148,8 +148,8 @@ def test_a_cut_answer_is_not_repeated(studio: Studio) -> None:
     interaction = studio.server.press(studio.ada, grid, "U2")
     studio.wait(lambda: len(interaction.followups) == 2, what="the picture, and a sentence")
     studio.settled()
-    picture, sentence = interaction.followups
-    assert picture.files
+    image, sentence = interaction.followups
+    assert image.files
     assert "/show" in sentence.content
     assert sentence.ephemeral
     assert studio.server.posts() == []

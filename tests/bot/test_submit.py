@@ -51,15 +51,15 @@ def reroll(
 
 
 def derive(
-    backends: Backends, context: SubmissionContext, picture: Cell | int, action: Action
+    backends: Backends, context: SubmissionContext, image: Cell | int, action: Action
 ) -> Awaitable[SubmittedJob]:
     """Do what a button below a picture does."""
     make = BY_ACTION[action].derive
     assert make is not None
-    if isinstance(picture, Cell):
-        asked = Invocation(action, action, Subject.CELL, picture.job_id, picture.index + 1)
+    if isinstance(image, Cell):
+        asked = Invocation(action, action, Subject.CELL, image.job_id, image.index + 1)
     else:
-        asked = Invocation(action, action, Subject.IMAGE, picture)
+        asked = Invocation(action, action, Subject.IMAGE, image)
     return submit.derive(
         backends,
         context,
@@ -312,14 +312,14 @@ async def test_a_model_without_an_upscaler_says_so(backends: Backends) -> None:
 
 async def test_pictures_do_not_grow_without_end(backends: Backends) -> None:
     _, images = await drawn(backends)
-    picture = images[0].id
+    image = images[0].id
     for width in (320, 1280):
-        await derive(backends, context(), picture, Action.UPSCALE_4X)
+        await derive(backends, context(), image, Action.UPSCALE_4X)
         (larger,) = drawing.images(backends, drawing.draw(backends).id)
         assert larger.width == width
-        picture = larger.id
+        image = larger.id
     with pytest.raises(UpscaleTooLarge) as caught:
-        await derive(backends, context(), picture, Action.UPSCALE_4X)
+        await derive(backends, context(), image, Action.UPSCALE_4X)
     assert (caught.value.width, caught.value.height, caught.value.limit) == (5120, 3584, 4096)
 
 
@@ -379,12 +379,12 @@ def having(backends: Backends, *loras: str) -> None:
 async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: Backends) -> None:
     having(backends, "ink")
     job, images = await drawn(backends, "a fox --lora ink:.8 --upscaler crisp")
-    picture = images[1].id
+    image = images[1].id
     for asked in (
         await reroll(backends, context(), job.id),
-        await derive(backends, context(), picture, Action.VARY_STRONG),
-        await derive(backends, context(), picture, Action.UPSCALE_2X),
-        await derive(backends, context(), picture, Action.UPSCALE_CREATIVE),
+        await derive(backends, context(), image, Action.VARY_STRONG),
+        await derive(backends, context(), image, Action.UPSCALE_2X),
+        await derive(backends, context(), image, Action.UPSCALE_CREATIVE),
     ):
         request = request_of(asked)
         assert [(lora.name, lora.weight) for lora in request.loras] == [("ink", 0.8)]
@@ -395,15 +395,15 @@ async def test_a_lora_that_is_gone_draws_nothing_more_but_its_pictures_grow(back
     having(backends, "ink")
     job, images = await drawn(backends, "a fox --lora ink")
     having(backends)
-    picture = images[0].id
+    image = images[0].id
     for again in (
         reroll(backends, context(), job.id),
-        derive(backends, context(), picture, Action.VARY_SUBTLE),
-        derive(backends, context(), picture, Action.UPSCALE_CREATIVE),
+        derive(backends, context(), image, Action.VARY_SUBTLE),
+        derive(backends, context(), image, Action.UPSCALE_CREATIVE),
     ):
         with pytest.raises(LoraGone):
             await again
-    assert request_of(await derive(backends, context(), picture, Action.UPSCALE_2X)).scale == 2
+    assert request_of(await derive(backends, context(), image, Action.UPSCALE_2X)).scale == 2
 
 
 async def test_words_banned_since_are_not_drawn_again(backends: Backends) -> None:

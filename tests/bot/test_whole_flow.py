@@ -184,7 +184,7 @@ def test_a_batch_goes_on_when_everything_was_killed_in_the_middle(
         studio.wait(lambda: "(5 of 5 done)" in message.content, 400, what="its last word")
         next_picture(studio, 5)
         studio.settled()
-        drawn = sorted(picture.content.split("**")[1] for picture in studio.pictures())
+        drawn = sorted(image.content.split("**")[1] for image in studio.pictures())
         colours = ("black", "blue", "green", "red", "white")
         assert drawn == [f"a {colour} castle {flags}" for colour in colours], "each of them once"
         assert len(studio.channel.shown()) == 6

@@ -23,8 +23,8 @@ def newest(world: World) -> GenerationRequest:
 
 def stored(world: World, key: str | None) -> np.ndarray[Any, Any]:
     assert key is not None
-    with PIL.Image.open(io.BytesIO(world.backends.images.load(key))) as picture:
-        return np.asarray(picture)
+    with PIL.Image.open(io.BytesIO(world.backends.images.load(key))) as image:
+        return np.asarray(image)
 
 
 def checked_sheet(world: World, request: GenerationRequest, box: tuple[int, int, int, int]) -> None:

@@ -51,9 +51,9 @@ def test_the_pictures_that_it_shows_are_all_there_are() -> None:
     assert shown == there, "run: python -m easel.flag_pages --pictures"
     assert sum(file.stat().st_size for file in there) < LARGEST
     for file in there:
-        with Image.open(file) as picture:
-            picture.load()
-            assert picture.format == "WEBP"
+        with Image.open(file) as image:
+            image.load()
+            assert image.format == "WEBP"
 
 
 def test_a_movie_is_shown_as_one() -> None:

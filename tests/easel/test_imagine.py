@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from easel.__main__ import app
 from generator.worker import output
-from storage import pictures
+from storage import image_encoding
 from storage.contract import GenerationRequest
 from tests.generator import tiny
 
@@ -99,7 +99,7 @@ def test_a_wrong_wish_is_refused_with_a_sentence(arguments: list[str], sentence:
 
 
 def test_a_file_without_parameters_is_named(tmp_path: Path) -> None:
-    (tmp_path / "photo.png").write_bytes(pictures.png_bytes(Image.new("RGB", (8, 8))))
+    (tmp_path / "photo.png").write_bytes(image_encoding.png_bytes(Image.new("RGB", (8, 8))))
     (tmp_path / "text.png").write_text("no picture")
     for name in ("photo.png", "text.png", "nothing.png"):
         answer = _imagine("--from-image", str(tmp_path / name))
@@ -157,7 +157,7 @@ def test_what_another_picture_steered_is_not_drawn_from_its_file(
     fields = {"prompt": "a castle", "model": "model", "width": 64, "height": 64, "seed": 1}
     request = GenerationRequest.model_validate(fields | steered)
     file = tmp_path / "steered.png"
-    file.write_bytes(pictures.png_bytes(Image.new("RGB", (64, 64)), output.parameters(request)))
+    file.write_bytes(image_encoding.png_bytes(Image.new("RGB", (64, 64)), output.parameters(request)))
     found = _imagine("--from-image", str(file), "-o", str(tmp_path / "again.png"))
     assert found.exit_code != 0
     assert "was made from another picture" in str(found.output) + str(found.exception)

@@ -19,7 +19,7 @@ from diffusers import (
 from generator.families import schedulers
 from storage.contract import GenerationRequest, Task
 
-Pictures = Sequence[PIL.Image.Image]
+Images = Sequence[PIL.Image.Image]
 
 
 class Pipeline:
@@ -40,7 +40,7 @@ class Pipeline:
         controlnet: Any = None,
         control: PIL.Image.Image | None = None,
         **more: Any,
-    ) -> Pictures:
+    ) -> Images:
         kind: Any = AutoPipelineForText2Image
         arguments: dict[str, Any] = {"width": request.width, "height": request.height}
         if request.task is Task.IMAGE_TO_IMAGE:
@@ -66,11 +66,11 @@ class Pipeline:
             **arguments,
             **more,
         )
-        pictures: Pictures = output.images
-        return pictures
+        images: Images = output.images
+        return images
 
 
-def difference(some: Pictures, others: Pictures) -> int:
+def difference(some: Images, others: Images) -> int:
     """The largest difference of any pixel, 0–255."""
     assert len(some) == len(others)
     pairs = zip(some, others, strict=True)

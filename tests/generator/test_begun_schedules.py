@@ -46,9 +46,9 @@ def drawn(scheduler: Any, strength: float, steps: int = STEPS) -> tuple[Tensor, 
     begin = max(steps - max(1, int(steps * strength)), 0) * scheduler.order if strength < 1 else 0
     schedulers.begin_at(scheduler, begin)
     timesteps = scheduler.timesteps[begin:]
-    picture, noise = (torch.randn(1, 1, SIDE, SIDE, generator=generator) * scale for scale in (SPREAD, 1.0))
+    image, noise = (torch.randn(1, 1, SIDE, SIDE, generator=generator) * scale for scale in (SPREAD, 1.0))
     latents = (
-        scheduler.add_noise(picture, noise, timesteps[:1]) if begin else noise * scheduler.init_noise_sigma
+        scheduler.add_noise(image, noise, timesteps[:1]) if begin else noise * scheduler.init_noise_sigma
     )
     first = scheduler.scale_model_input(latents, timesteps[0])
     truth = first / spread_at(scheduler, timesteps[0]) * SPREAD

@@ -92,9 +92,9 @@ def test_a_variation_of_a_blend_keeps_its_words_and_begins_with_its_picture(plac
     varied = place.images(finished(place, **wish, parent_image_id=blended.id, seed=7))[0]
     read = [output.read_request(place.backends.images.load(image.key)) for image in (blended, varied)]
     assert read[0].prompt == read[1].prompt != ""
-    pictures = [np.asarray(load(place, image.key), np.float32) for image in (blended, varied)]
+    images = [np.asarray(load(place, image.key), np.float32) for image in (blended, varied)]
     mean = np.asarray(blend.mean([load(place, key) for key in keys], (64, 64)), np.float32)
-    assert np.abs(pictures[1] - pictures[0]).mean() < np.abs(pictures[1] - mean).mean()
+    assert np.abs(images[1] - images[0]).mean() < np.abs(images[1] - mean).mean()
 
 
 def load(place: Place, key: str) -> PIL.Image.Image:
@@ -110,9 +110,9 @@ def test_words_of_its_members_own_are_not_overwritten(place: Place) -> None:
 
 def test_a_blend_begins_with_the_mean_of_its_pictures(place: Place) -> None:
     """It is what the mean by itself gives with the same words."""
-    pictures = [PIL.Image.new("RGB", (80, 64), colour) for colour in ("red", "blue")]
+    images = [PIL.Image.new("RGB", (80, 64), colour) for colour in ("red", "blue")]
     out = io.BytesIO()
-    blend.mean(pictures, (64, 64)).save(out, "PNG")
+    blend.mean(images, (64, 64)).save(out, "PNG")
     place.backends.images.save("composed/mean.png", out.getvalue())
     wish: dict[str, Any] = {"task": Task.IMAGE_TO_IMAGE, "strength": 0.5}
     keys = (bring(place, "red"), bring(place, "blue"))
@@ -204,13 +204,13 @@ def test_requests_need_their_sources() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_source_is_taken_upright_and_on_white(place: Place, kind: str) -> None:
-    picture = PIL.Image.new("RGBA" if kind == "PNG" else "RGB", (64, 32), (255, 0, 0))
+    image = PIL.Image.new("RGBA" if kind == "PNG" else "RGB", (64, 32), (255, 0, 0))
     if kind == "PNG":
-        picture.paste((0, 0, 0, 0), (0, 0, 32, 32))
-    exif = picture.getexif()
+        image.paste((0, 0, 0, 0), (0, 0, 32, 32))
+    exif = image.getexif()
     exif[0x0112] = 6  # turned to the right
     out = io.BytesIO()
-    picture.save(out, kind, exif=exif)
+    image.save(out, kind, exif=exif)
     place.backends.images.save("inputs/turned.png", out.getvalue())
     wish = {"task": Task.UPSCALE, "scale": 2, "width": 64, "height": 128, "seed": 1, "prompt": ""}
     request = GenerationRequest.model_validate({"source_key": "inputs/turned.png", "model": "plain", **wish})

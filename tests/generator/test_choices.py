@@ -13,8 +13,8 @@ from generator.worker.models import Models
 from storage import catalog
 from storage.config import Config
 from storage.contract import Control, ErrorCode, GenerationRequest, JobState, Reference, Role, Task
+from storage.image_encoding import png_bytes
 from storage.images import INCOMING
-from storage.pictures import png_bytes
 from tests.generator import tiny
 from tests.generator.reference import difference
 from tests.generator.sharing import noisy
@@ -75,8 +75,8 @@ def test_models_have_the_upscaler_that_is_asked_for(choosing: Models) -> None:
     assert choosing.upscaler("plain", "soft") is soft
     assert choosing.upscaler("plain", "gone") is soft
     assert crisp is not soft
-    picture = noisy(size=(32, 32))
-    assert difference([soft.enlarge(picture, 2)], [crisp.enlarge(picture, 2)]) > 8
+    image = noisy(size=(32, 32))
+    assert difference([soft.enlarge(image, 2)], [crisp.enlarge(image, 2)]) > 8
 
 
 def test_a_job_is_enlarged_by_the_upscaler_it_names(place: Place, choosing: Models) -> None:
@@ -135,9 +135,9 @@ def test_a_picture_that_is_not_there_fails_the_job(place: Place, kind: str | Non
     assert place.job(job_id).error_code == ErrorCode.SOURCE_MISSING
 
 
-def kept(place: Place, picture: PIL.Image.Image) -> str:
+def kept(place: Place, image: PIL.Image.Image) -> str:
     key = f"{INCOMING}brought.png"
-    place.backends.images.save(key, png_bytes(picture))
+    place.backends.images.save(key, png_bytes(image))
     return key
 
 

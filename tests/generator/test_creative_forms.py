@@ -35,7 +35,7 @@ def test_an_enlarged_picture_keeps_its_forms(scene: Scene) -> None:
     assert entry.upscaler is not None
     upscaler = Upscaler.load(entry.upscaler.source, torch.device("cpu"))
     with Engine.open(entry.source, device="cpu", entry=entry) as engine:
-        picture = scenes.draw(scene)
+        image = scenes.draw(scene)
         request = GenerationRequest(
             task=Task.UPSCALE,
             parent_image_id=1,
@@ -53,10 +53,10 @@ def test_an_enlarged_picture_keeps_its_forms(scene: Scene) -> None:
         subtle = request.changed(
             task=Task.IMAGE_TO_IMAGE, width=128, height=128, scale=1, strength=entry.strength_subtle
         )
-        enlarged = upscaler.enlarge(picture, 2)
+        enlarged = upscaler.enlarge(image, 2)
         found = tiled_img2img.tiled_img2img(enlarged, request, entry.sizes, partial(drawn, engine))
-        (varied,) = drawn(engine, [Tile(subtle, picture)])
-        assert distance(found, picture) <= 1.15 * distance(varied, picture)
+        (varied,) = drawn(engine, [Tile(subtle, image)])
+        assert distance(found, image) <= 1.15 * distance(varied, image)
         assert sharpness(found) > sharpness(enlarged)
 
 
@@ -65,13 +65,13 @@ def drawn(engine: Engine, pieces: Sequence[Tile]) -> list[Picture]:
     return [future.result()[0] for future in futures]
 
 
-def distance(picture: Picture, other: Picture) -> float:
+def distance(image: Picture, other: Picture) -> float:
     """The mean difference in levels, at the size of the other."""
-    small = picture.resize(other.size, PIL.Image.Resampling.BOX)
+    small = image.resize(other.size, PIL.Image.Resampling.BOX)
     return float(np.abs(np.asarray(small, float) - np.asarray(other, float)).mean())
 
 
-def sharpness(picture: Picture) -> float:
+def sharpness(image: Picture) -> float:
     """The mean step between neighbouring pixels."""
-    values = np.asarray(picture.convert("L"), float)
+    values = np.asarray(image.convert("L"), float)
     return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean())

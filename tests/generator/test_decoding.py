@@ -86,7 +86,7 @@ def test_a_picture_is_what_it_is_alone(request: pytest.FixtureRequest, folder: s
         decoder.add(rows)
     found = all_decoded(decoder)
     for rows in jobs:
-        assert difference(family.pictures(found[rows]), family.pictures(alone(rows))) <= 1
+        assert difference(family.images(found[rows]), family.images(alone(rows))) <= 1
 
 
 def test_jobs_share_calls_of_few_sizes(decoder: DecodeQueue, family: Family, calls: list[int]) -> None:

@@ -139,8 +139,8 @@ def test_more_rows_than_fit_take_turns(engine: Engine, calls: Calls) -> None:
     requests = [asked(num_images_per_prompt=4, num_inference_steps=4, seed=seed) for seed in range(5)]
     results = together(engine, calls, requests)
     assert max(calls.rows) <= 16
-    for request, pictures in zip(requests, results, strict=True):
-        assert difference(pictures, engine.submit(request).result()) <= 1
+    for request, images in zip(requests, results, strict=True):
+        assert difference(images, engine.submit(request).result()) <= 1
 
 
 def test_cancel_takes_effect_at_the_next_tick_and_touches_nobody_else(engine: Engine, calls: Calls) -> None:
@@ -153,9 +153,9 @@ def test_cancel_takes_effect_at_the_next_tick_and_touches_nobody_else(engine: En
         future.result()
     done, _ = wait_for_futures([future], 5)
     assert done, "those who wait for several futures are told too"
-    pictures = other.result()
+    images = other.result()
     assert len(calls.rows) < LONG
-    assert difference(pictures, engine.submit(asked(num_inference_steps=12)).result()) <= 1
+    assert difference(images, engine.submit(asked(num_inference_steps=12)).result()) <= 1
 
 
 def test_a_finished_job_cannot_be_cancelled(engine: Engine) -> None:

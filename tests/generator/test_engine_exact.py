@@ -73,8 +73,8 @@ def test_every_sampler_varies_a_picture_as_the_pipeline_does(
     request = asked(
         task=Task.IMAGE_TO_IMAGE, parent_image_id=1, strength=0.6, num_inference_steps=5, scheduler=sampler
     )
-    pictures = engine.submit(request, image=picture()).result()
-    assert difference(pictures, pipeline.draw(request, picture())) <= 1
+    images = engine.submit(request, image=picture()).result()
+    assert difference(images, pipeline.draw(request, picture())) <= 1
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_every_sampler_varies_a_picture_as_the_pipeline_does(
 def test_every_wish_reaches_the_picture(pair: tuple[Engine, Pipeline], wish: dict[str, object]) -> None:
     engine, pipeline = pair
     request = asked(**wish)
-    pictures = engine.submit(request).result()
-    assert difference(pictures, pipeline.draw(request)) <= 1
-    assert difference(pictures, engine.submit(asked(seed=7, **wish)).result()) > 30
+    images = engine.submit(request).result()
+    assert difference(images, pipeline.draw(request)) <= 1
+    assert difference(images, engine.submit(asked(seed=7, **wish)).result()) > 30
 
 
 def test_xl_varies_a_picture_as_the_pipeline_does(sdxl_folder: Path) -> None:
     request = asked(task=Task.IMAGE_TO_IMAGE, parent_image_id=1, strength=0.5, num_inference_steps=4)
     with Engine.open(str(sdxl_folder), device="cpu") as engine:
-        pictures = engine.submit(request, image=picture()).result()
-    assert difference(pictures, Pipeline(sdxl_folder).draw(request, picture())) <= 1
+        images = engine.submit(request, image=picture()).result()
+    assert difference(images, Pipeline(sdxl_folder).draw(request, picture())) <= 1
 
 
 def test_image_k_of_a_grid_is_the_single_image_of_seed_plus_k(sd_pair: tuple[Engine, Pipeline]) -> None:

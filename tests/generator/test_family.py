@@ -90,7 +90,7 @@ def test_it_draws_what_a_plain_loop_draws(engine: Engine) -> None:
         )
         latents = latents + (after - sigma) * (something + request.guidance_scale * (something - nothing))
     (drawn,) = engine.submit(request).result()
-    assert difference([drawn], family.pictures(family.decode(latents))) <= 1
+    assert difference([drawn], family.images(family.decode(latents))) <= 1
 
 
 def test_prompt_guidance_and_seed_all_move_the_picture(engine: Engine) -> None:
@@ -144,7 +144,7 @@ def test_image_to_image_keeps_more_of_its_picture_at_less_strength(engine: Engin
 
 def test_inpainting_keeps_what_the_mask_leaves_black(engine: Engine) -> None:
     source = toy_flow.ToyFlow(CPU, torch.float32)
-    before = source.pictures(
+    before = source.images(
         source.decode(source.source_latents(source.pixels(noisy(), 32, 32), [torch.Generator()]))
     )
     mask = PIL.Image.new("L", (32, 32))

@@ -46,8 +46,8 @@ def test_distilled_guidance_is_a_number_and_no_second_row(
     expected = pipeline.draw(request)
     calls = Calls(engine, monkeypatch)
     futures = engine.device_thread.call(lambda: [engine.submit(each) for each in (request, stranger)])
-    pictures, other = (future.result() for future in futures)
-    assert difference(pictures, expected) <= 1
+    images, other = (future.result() for future in futures)
+    assert difference(images, expected) <= 1
     assert difference(other, pipeline.draw(stranger)) <= 1
     assert sum(calls.rows) == 2 * steps + 4
 

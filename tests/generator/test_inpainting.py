@@ -48,16 +48,16 @@ def test_it_is_the_pipeline(pair: tuple[Engine, Pipeline], sampler: str, strengt
     engine, pipeline = pair
     request = repaint(scheduler=sampler, strength=strength)
     stranger = engine.submit(repaint(scheduler="euler", seed=5), image=picture(3), mask=left_half())
-    pictures = engine.submit(request, image=picture(), mask=left_half()).result()
-    assert difference(pictures, pipeline.draw(request, picture(), left_half())) <= 1
+    images = engine.submit(request, image=picture(), mask=left_half()).result()
+    assert difference(images, pipeline.draw(request, picture(), left_half())) <= 1
     stranger.result()
 
 
 def test_a_mask_of_another_size_is_the_pipelines_too(pair: tuple[Engine, Pipeline]) -> None:
     engine, pipeline = pair
     small = left_half().resize((28, 28), PIL.Image.Resampling.NEAREST)
-    pictures = engine.submit(repaint(), image=picture(), mask=small).result()
-    assert difference(pictures, pipeline.draw(repaint(), picture(), small)) <= 1
+    images = engine.submit(repaint(), image=picture(), mask=small).result()
+    assert difference(images, pipeline.draw(repaint(), picture(), small)) <= 1
 
 
 def test_only_the_white_part_is_drawn_anew(sd_folder: Path) -> None:

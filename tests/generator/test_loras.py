@@ -128,14 +128,14 @@ def test_nobody_else_has_anything_of_them(engine: Engine, folder: Path) -> None:
     futures = [engine.submit(wish) for wish in wishes]
     drawn = [future.result() for future in futures]
     for plain in (drawn[1], drawn[4]):
-        assert [picture.tobytes() for picture in plain] == [picture.tobytes() for picture in alone]
-    for wish, pictures in zip(wishes, drawn, strict=True):
-        assert difference(pictures, engine.submit(wish).result()) <= 1
+        assert [image.tobytes() for image in plain] == [image.tobytes() for image in alone]
+    for wish, images in zip(wishes, drawn, strict=True):
+        assert difference(images, engine.submit(wish).result()) <= 1
 
 
 def test_a_weight_of_nothing_is_no_lora_to_the_last_bit(engine: Engine) -> None:
     plain, nothing = (engine.submit(asked(*chosen)).result() for chosen in ([], [("whole", 0.0)]))
-    assert [picture.tobytes() for picture in plain] == [picture.tobytes() for picture in nothing]
+    assert [image.tobytes() for image in plain] == [image.tobytes() for image in nothing]
 
 
 def test_a_trigger_is_read_behind_the_prompt_that_lacks_it(folder: Path, loras: dict[str, LoraEntry]) -> None:
@@ -211,8 +211,8 @@ def test_what_cannot_be_used_fails_the_job_with_a_sentence(
         assert difference(engine.submit(asked()).result(), plain) == 0
 
 
-def colours(pictures: list[PIL.Image.Image]) -> np.ndarray[Any, Any]:
-    return np.stack([np.asarray(picture, float).mean(axis=(0, 1)) for picture in pictures])
+def colours(images: list[PIL.Image.Image]) -> np.ndarray[Any, Any]:
+    return np.stack([np.asarray(image, float).mean(axis=(0, 1)) for image in images])
 
 
 @pytest.mark.exhaustive

@@ -13,7 +13,7 @@ import pytest
 from generator.companions.safety import NoCheck, Verdict
 from generator.engine.running_job import Progress
 from generator.worker.movie import FRAMES, LONGEST_SIDE, Movie
-from storage import jobs, pictures
+from storage import image_encoding, jobs
 from storage.contract import JobState
 from tests.generator.sharing import noisy
 from tests.generator.test_tasks import attempt_at, finished
@@ -46,7 +46,7 @@ def test_a_frame_a_step_and_the_grid_but_forty_at_most(steps: int, count: int) -
     assert data is not None
     found = list(frames(data))
     assert len(found) == count <= FRAMES
-    assert (found[-1] == np.asarray(pictures.grid(finished), float)).all(), "the last one loses nothing"
+    assert (found[-1] == np.asarray(image_encoding.grid(finished), float)).all(), "the last one loses nothing"
     brightness = [frame[:60, :60].mean() for frame in found[:-1]]
     assert brightness == sorted(brightness)
     with PIL.Image.open(io.BytesIO(data)) as movie:
@@ -96,7 +96,7 @@ def test_a_job_keeps_its_movie(place: Place) -> None:
     images = [
         PIL.Image.open(io.BytesIO(place.backends.images.load(image.key))) for image in place.images(job_id)
     ]
-    assert (found[-1] == np.asarray(pictures.grid(images), float)).all()
+    assert (found[-1] == np.asarray(image_encoding.grid(images), float)).all()
     assert job.movie_key.rpartition("/")[2] in place.files(job_id)
     assert "movie_ms" in job.timings
 

@@ -13,7 +13,7 @@ from sd_parsers import ParserManager
 
 from generator.worker import output, weight_hashes
 from generator.worker.weight_hashes import Hashes
-from storage import catalog, metadata, pictures, samplers
+from storage import catalog, image_encoding, metadata, samplers
 from storage.contract import GenerationRequest, Part, Phrase
 
 IMAGE = PIL.Image.new("RGB", (8, 8), "red")
@@ -117,7 +117,7 @@ def test_a_reader_of_such_pictures_understands_png_and_webp(limit: int) -> None:
     request = _request(prompt="a green boat", parts=parts, negative_prompt="fog", scheduler="euler_a")
     said = output.parameters(request, Hashes("0123456789", {}))
     noise = PIL.Image.effect_noise((160, 160), 90).convert("RGB")
-    data, extension = pictures.encode_within(noise, limit, said)
+    data, extension = image_encoding.encode_within(noise, limit, said)
     assert extension == ("png" if limit > 100_000 else "webp")
     found = ParserManager().parse(io.BytesIO(data))
     assert found is not None
@@ -150,4 +150,4 @@ def test_hashes_are_those_that_others_know(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("text", ["", "{}", '{"version": 2}', "nonsense"])
 def test_what_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="parameters"):
-        output.read_request(pictures.png_bytes(IMAGE, {"easel": text} if text else {}))
+        output.read_request(image_encoding.png_bytes(IMAGE, {"easel": text} if text else {}))

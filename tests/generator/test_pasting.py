@@ -11,7 +11,7 @@ import pytest
 
 from generator.conditioning import compositing
 from generator.worker import output
-from storage import pictures
+from storage import image_encoding
 from storage.contract import JobState, Task
 from tests.generator.sharing import noisy
 from tests.generator.test_tasks import finished
@@ -98,8 +98,8 @@ def canvas(place: Place) -> tuple[Place, PIL.Image.Image, PIL.Image.Image]:
     """A zoom's sheet and mask in the store, of the size that is asked for."""
     sheet, mask = noisy(4, (64, 64)), masked((0, 0, 64, 64), size=(64, 64))
     mask.paste(0, (12, 12, 52, 52))
-    place.backends.images.save("inputs/1/canvas.png", pictures.png_bytes(sheet))
-    place.backends.images.save("inputs/1/mask.png", pictures.png_bytes(mask))
+    place.backends.images.save("inputs/1/canvas.png", image_encoding.png_bytes(sheet))
+    place.backends.images.save("inputs/1/mask.png", image_encoding.png_bytes(mask))
     return place, sheet, mask
 
 

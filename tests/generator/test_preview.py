@@ -33,7 +33,7 @@ def test_the_map_is_found_that_gives_colours_back() -> None:
     colours = latent_preview.fit_colours(autoencoder)
     pixels = latent_preview.colour_fields(2, 64)
     latents = autoencoder.scaled(autoencoder.posterior(pixels * 2 - 1).mode())  # type: ignore[attr-defined]
-    shown = colours.pictures(latents, (8, 8))
+    shown = colours.images(latents, (8, 8))
     expected = torch.nn.functional.avg_pool2d(pixels, 8).movedim(1, -1).numpy()
     for image, wanted in zip(shown, expected, strict=True):
         assert np.abs(np.asarray(image) / 255 - wanted).max() < 0.03

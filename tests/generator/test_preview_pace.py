@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from generator.companions.safety import CheckerFolder
-from generator.engine.running_job import Pictures, Progress
+from generator.engine.running_job import Images, Progress
 from generator.worker import progress
 from generator.worker.models import Models
 from generator.worker.progress import PREVIEW_SHARE, PreviewPace, Pulse, Reporter
@@ -45,7 +45,7 @@ def test_a_check_of_previews_is_charged_and_another_is_not(
 def test_a_job_is_told_of_without_a_preview_until_one_is_due(place: Place, models: Models) -> None:
     made: list[float] = []
 
-    def preview() -> Pictures:
+    def preview() -> Images:
         made.append(time.monotonic())
         return [PIL.Image.new("RGB", (32, 32))] * 2
 

@@ -168,9 +168,9 @@ def test_jobs_that_wait_share_a_call_of_the_text_encoder(
         futures = engine.device_thread.call(
             lambda: [engine.submit(asked(0, prompt=f"cat {number}")) for number in range(7)]
         )
-        pictures = [future.result()[0] for future in futures]
+        images = [future.result()[0] for future in futures]
         hook.remove()
     assert calls == [8]
     with Engine.open(str(sd_folder), device="cpu") as engine:
-        for number, picture in enumerate(pictures):
-            assert difference(engine.submit(asked(0, prompt=f"cat {number}")).result(), [picture]) <= 1
+        for number, image in enumerate(images):
+            assert difference(engine.submit(asked(0, prompt=f"cat {number}")).result(), [image]) <= 1

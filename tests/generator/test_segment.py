@@ -85,10 +85,10 @@ def test_picturebooks_segmenter_finds_what_is_named(picturebook: Segmenter) -> N
     for _ in range(40):
         scene = random_scene(rng, held_out=True, skulls=0.0)
         size = rng.choice(SIZES[:5])
-        true, picture = masks(scene, size, size), draw(scene, size)
+        true, image = masks(scene, size, size), draw(scene, size)
         for layer in scores:
             words = f"the {scene.subject if layer == 'subject' else layer}"
-            found = picturebook.find(picture, words)
+            found = picturebook.find(image, words)
             scores[layer].append(overlap(found, true[layer]))
             larger.append(share(found) - float((np.asarray(true[layer]) > 127).mean()))
     means = {layer: float(np.mean(values)) for layer, values in scores.items()}

@@ -22,7 +22,7 @@ from storage.catalog import ModelEntry
 from storage.contract import GenerationRequest
 from storage.errors import CatalogError
 from tests.generator import original_layout, tiny
-from tests.generator.reference import Pictures, difference
+from tests.generator.reference import Images, difference
 
 CPU = torch.device("cpu")
 STANDARD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -76,11 +76,11 @@ def single_file(of: Path, folder: Path, *, open_clip: bool = False) -> Path:
 
 
 @functools.cache
-def drawn_by(folder: Path) -> Pictures:
+def drawn_by(folder: Path) -> Images:
     return drawn(folder)
 
 
-def drawn(source: Path | str) -> Pictures:
+def drawn(source: Path | str) -> Images:
     request = GenerationRequest(
         prompt="a red castle",
         width=64,

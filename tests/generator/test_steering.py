@@ -1,4 +1,4 @@
-"""Pictures that steer: what diffusers' own pipelines draw with an adapter or a control, among strangers."""
+"""Images that steer: what diffusers' own pipelines draw with an adapter or a control, among strangers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from storage.catalog import AdapterEntry, ControlEntry, ModelEntry
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
 from storage.errors import CatalogError
 from tests.generator import tiny
-from tests.generator.reference import Pictures, Pipeline, difference
+from tests.generator.reference import Images, Pipeline, difference
 from tests.generator.sharing import noisy, stable_diffusion
 
 STYLE, SUBJECT = noisy(5), noisy(6)
@@ -67,12 +67,12 @@ PICTURES: Mapping[Role, list[PIL.Image.Image]] = {
 }
 
 
-def drawn(engine: Engine, request: GenerationRequest, **more: Any) -> Pictures:
+def drawn(engine: Engine, request: GenerationRequest, **more: Any) -> Images:
     references = {reference.role: PICTURES[reference.role] for reference in request.references}
     return engine.submit(request, control=LEADING, references=references, **more).result()
 
 
-def solo(folder: Path, entry: ModelEntry, request: GenerationRequest, *rest: Any) -> Pictures:
+def solo(folder: Path, entry: ModelEntry, request: GenerationRequest, *rest: Any) -> Images:
     """diffusers' own pipeline, with its own way of loading."""
     reference = Pipeline(folder)
     more: dict[str, Any] = {}
@@ -161,8 +161,8 @@ def test_strangers_change_nothing_about_each_other(engine: Engine) -> None:
         for wish in wishes
     ]
     together = [future.result() for future in futures]
-    for wish, pictures in zip(wishes, together, strict=True):
-        assert difference(pictures, drawn(engine, wish)) <= 1
+    for wish, images in zip(wishes, together, strict=True):
+        assert difference(images, drawn(engine, wish)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,7 @@ def test_the_plain_model_has_nothing_of_them(engine: Engine, folder: Path) -> No
         drawn(engine, request)
     with Engine.open(str(folder), device="cpu") as untouched:
         alone = untouched.submit(asked()).result()
-    assert [picture.tobytes() for picture in drawn(engine, asked())] == [
-        picture.tobytes() for picture in alone
-    ]
+    assert [image.tobytes() for image in drawn(engine, asked())] == [image.tobytes() for image in alone]
 
 
 def test_one_encoder_and_one_control_are_loaded_for_all_that_share_them(engine: Engine) -> None:

@@ -114,6 +114,6 @@ def test_every_sampler_among_strangers_is_itself_alone(
             others.append(come_and_go(engine, comer))
         else:
             mine[id(comer)] = submitted(engine, comer)
-    for request, pictures in zip(jobs, alone, strict=True):
-        assert difference(mine[id(request)].result(), pictures) <= 1, request
+    for request, images in zip(jobs, alone, strict=True):
+        assert difference(mine[id(request)].result(), images) <= 1, request
     wait_for_futures(others, 120)

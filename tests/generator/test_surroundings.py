@@ -21,9 +21,9 @@ BOXES = {
 ALL_AROUND = (20, 20, 120, 120)
 
 
-def see(picture: PIL.Image.Image, things: Sequence[str]) -> surroundings.Seen:
+def see(image: PIL.Image.Image, things: Sequence[str]) -> surroundings.Seen:
     """Finds what lies in a box of a picture of 100 by 100."""
-    assert picture.size == (100, 100)
+    assert image.size == (100, 100)
     found = np.zeros((len(things), 100, 100), bool)
     for thing, where in zip(things, found, strict=True):
         if thing in BOXES:

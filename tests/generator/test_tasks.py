@@ -260,12 +260,12 @@ def test_a_part_is_drawn_anew_where_the_stored_mask_is_white(place: Place) -> No
     mask.save(file, "PNG")
     place.backends.images.save("masks/1.png", file.getvalue())
     wish: dict[str, Any] = {"task": Task.INPAINTING, "mask_key": "masks/1.png", "strength": 1.0}
-    pictures = []
+    images = []
     for seed in (1, 2):
         job_id = vary(place, parent, num_images_per_prompt=1, seed=seed, **wish)
         attempt_at(place).run()
-        pictures.append(np.asarray(stored(place, place.images(job_id)[0].key), float))
-    change = np.abs(pictures[0] - pictures[1]).mean(axis=(0, 2))
+        images.append(np.asarray(stored(place, place.images(job_id)[0].key), float))
+    change = np.abs(images[0] - images[1]).mean(axis=(0, 2))
     assert change[:32].mean() > 10 * change[48:].mean()
 
 

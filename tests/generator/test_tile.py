@@ -104,8 +104,8 @@ def test_a_tiling_job_has_a_group_of_its_own_and_changes_no_bit_of_another(sd_fo
         assert flat.group != tiled.group
         futures = [engine.submit(wish) for wish in (asked(tile=True), neighbour, asked(tile=False))]
         drawn, beside, plain = (future.result() for future in futures)
-    assert difference(beside, engine.family.pictures(alone)) <= 1
-    assert difference(drawn, engine.family.pictures(tile)) <= 1
+    assert difference(beside, engine.family.images(alone)) <= 1
+    assert difference(drawn, engine.family.images(tile)) <= 1
     assert difference(drawn, plain) > 10
 
 

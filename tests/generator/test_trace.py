@@ -52,7 +52,7 @@ def test_the_profile_has_the_unets_work_of_every_tick(
     file = tmp_path / name
     engine.device_thread.trace(file, 6)
     assert not file.exists(), "it waits for work"
-    pictures = engine.submit(asked(14)).result()
+    images = engine.submit(asked(14)).result()
     wait_for(lambda: str(file) in caplog.text, 30)
     assert f"a profile of 6 ticks is in {file}" in caplog.text
     found = events(file)
@@ -61,7 +61,7 @@ def test_the_profile_has_the_unets_work_of_every_tick(
     assert len(convolutions(found, [2, 4, 8, 8])) == 6
     assert any(event["name"] == "aten::scaled_dot_product_attention" for event in found)
     again = engine.submit(asked(14)).result()
-    assert again[0].tobytes() == pictures[0].tobytes(), "it goes on as before"
+    assert again[0].tobytes() == images[0].tobytes(), "it goes on as before"
 
 
 def test_what_there_is_is_written_when_the_engine_ends_early(

@@ -201,9 +201,9 @@ class ToyFlow(Family):
     def decode(self, latents: Tensor) -> Tensor:
         return nn.functional.interpolate(latents.clamp(-1, 1), scale_factor=SCALE)
 
-    def pictures(self, pixels: Tensor) -> list[PIL.Image.Image]:
+    def images(self, pixels: Tensor) -> list[PIL.Image.Image]:
         values = ((pixels.float().cpu() + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         return [PIL.Image.fromarray(each) for each in values]
 
     def preview(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
-        return [each.resize(size) for each in self.pictures(latents.clamp(-1, 1))]
+        return [each.resize(size) for each in self.images(latents.clamp(-1, 1))]

@@ -52,10 +52,10 @@ def test_the_tokenizer_gives_back_what_it_was_given() -> None:
 
 
 def test_it_begins_with_the_checkers_eyes(checker: StableDiffusionSafetyChecker) -> None:
-    pictures = torch.randn(2, 3, SIDE, SIDE)
+    images = torch.randn(2, 3, SIDE, SIDE)
     with torch.no_grad():
-        seen = begin(checker).eval().encoder(pixel_values=pictures).last_hidden_state
-        wanted = checker.vision_model.eval()(pictures)[0]
+        seen = begin(checker).eval().encoder(pixel_values=images).last_hidden_state
+        wanted = checker.vision_model.eval()(images)[0]
     assert torch.equal(seen, wanted)
 
 

@@ -126,9 +126,9 @@ def test_checker_withholds_skulls_and_passes_others(pipeline: StableDiffusionPip
 
 def test_pipeline_tells_of_a_skull(pipeline: StableDiffusionPipeline) -> None:
     skull = Scene("skull", "white", "hills", "day", "clear", "illustration", seed=1)
-    picture = np.asarray(draw(skull), np.float32)[None] / 255
+    image = np.asarray(draw(skull), np.float32)[None] / 255
     ready = pipeline.feature_extractor(draw(skull), return_tensors="pt").pixel_values
-    withheld, flagged = pipeline.safety_checker(clip_input=ready, images=picture.copy())
+    withheld, flagged = pipeline.safety_checker(clip_input=ready, images=image.copy())
     assert flagged == [True]
     assert not withheld[0].any()
 

@@ -76,8 +76,8 @@ def test_layers_and_what_is_behind_the_subject_are_masks() -> None:
 
 
 def test_batches_hold_pictures_with_their_layers() -> None:
-    pictures, layers, asked = next(batches(12, random.Random(6)))
-    assert pictures.shape == layers.shape == (12, 3, SIDE, SIDE)
+    images, layers, asked = next(batches(12, random.Random(6)))
+    assert images.shape == layers.shape == (12, 3, SIDE, SIDE)
     assert layers.sum(dim=1).mean() == pytest.approx(1, abs=0.02)
     assert [len(row) for row in asked] == [4] * 12
 
@@ -85,14 +85,14 @@ def test_batches_hold_pictures_with_their_layers() -> None:
 def test_it_begins_with_the_describers_eyes_and_computes_as_transformers_does(
     describer: VisionEncoderDecoderModel, reader: CLIPTextModel
 ) -> None:
-    model, pictures = begin(describer, reader).eval(), torch.randn(2, 3, SIDE, SIDE)
+    model, images = begin(describer, reader).eval(), torch.randn(2, 3, SIDE, SIDE)
     texts = ["the sky", "a castle"]
     tokens = new_tokenizer()(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
-        seen = model.clip.vision_model(pixel_values=pictures).last_hidden_state
-        logits = model(**tokens, pixel_values=pictures).logits
-        own = find(model, pictures, [[text] for text in texts])
-        assert torch.equal(seen, describer.eval().encoder(pixel_values=pictures).last_hidden_state)
+        seen = model.clip.vision_model(pixel_values=images).last_hidden_state
+        logits = model(**tokens, pixel_values=images).logits
+        own = find(model, images, [[text] for text in texts])
+        assert torch.equal(seen, describer.eval().encoder(pixel_values=images).last_hidden_state)
     assert torch.allclose(own[:, 0], logits, atol=1e-5)
     assert logits.std() > 1e-4
 

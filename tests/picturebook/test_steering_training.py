@@ -49,8 +49,8 @@ def drawn(changes: dict[str, Any], **wish: Any) -> np.ndarray[Any, Any]:
     request = GenerationRequest.model_validate(fields | {"num_inference_steps": 3} | wish)
     with Engine.open(entry.source, device="cpu", entry=entry) as engine:
         references = {reference.role: [PICTURE] for reference in request.references}
-        picture = engine.submit(request, control=PICTURE, references=references).result()[0]
-    return np.asarray(picture, float)
+        image = engine.submit(request, control=PICTURE, references=references).result()[0]
+    return np.asarray(image, float)
 
 
 def test_a_control(tmp_path: Path) -> None:

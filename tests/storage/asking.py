@@ -13,7 +13,7 @@ from storage.attempts import Claim
 from storage.contract import Action, ErrorCode, GenerationRequest, JobState
 from storage.counters import verify
 from storage.database import Database
-from storage.drafts import JobDraft, Picture
+from storage.drafts import ImageDraft, JobDraft
 from storage.tables import Address, Job, Member
 
 MODELS = ("picturebook",)
@@ -69,8 +69,8 @@ def must_claim(database: Database, worker_id: int, models: Collection[str] = MOD
     return claimed
 
 
-def picture(index: int = 0, *, withheld: bool = False) -> Picture:
-    return Picture(
+def picture(index: int = 0, *, withheld: bool = False) -> ImageDraft:
+    return ImageDraft(
         index=index,
         seed=1 + index,
         width=128,
@@ -83,7 +83,7 @@ def picture(index: int = 0, *, withheld: bool = False) -> Picture:
     )
 
 
-def pictures(count: int = 4) -> list[Picture]:
+def pictures(count: int = 4) -> list[ImageDraft]:
     return [picture(index) for index in range(count)]
 
 

@@ -64,9 +64,9 @@ def test_all_pictures_withheld_is_another_end(database: Database, worker_id: int
     for withheld, state in (([True, True], JobState.WITHHELD), ([True, False], JobState.SUCCEEDED)):
         asking.submit(database)
         claim = asking.must_claim(database, worker_id)
-        pictures = [asking.picture(index, withheld=kept) for index, kept in enumerate(withheld)]
+        images = [asking.picture(index, withheld=kept) for index, kept in enumerate(withheld)]
         with database.writing() as session:
-            job = attempts.finish(session, claim.job_id, claim.attempt, pictures, {"steps": 20})
+            job = attempts.finish(session, claim.job_id, claim.attempt, images, {"steps": 20})
         assert (job.state, job.timings) == (state, {"steps": 20})
 
 

@@ -95,8 +95,8 @@ def test_history_by_words(database: Database) -> None:
 def test_marked_pictures_of_anyones(database: Database) -> None:
     theirs, mine, unmarked = asking.made(database, 2), asking.made(database), asking.made(database)
     with database.writing() as session:
-        pictures = [jobs.images_of(session, job_id)[0].id for job_id in (theirs, mine)]
-        for image_id in pictures:
+        images = [jobs.images_of(session, job_id)[0].id for job_id in (theirs, mine)]
+        for image_id in images:
             assert members.toggle_favorite(session, 1, image_id)
             assert members.is_favorite(session, 1, image_id)
             assert not members.is_favorite(session, 2, image_id)
@@ -104,7 +104,7 @@ def test_marked_pictures_of_anyones(database: Database) -> None:
     assert _history(database, favorites=True, before=mine) == [theirs]
     assert unmarked in _history(database)
     with database.writing() as session:
-        assert not members.toggle_favorite(session, 1, pictures[1])
+        assert not members.toggle_favorite(session, 1, images[1])
     assert _history(database, favorites=True) == [theirs]
     with pytest.raises(NoSuchImage), database.writing() as session:
         members.toggle_favorite(session, 1, 404)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from storage import metadata, pictures
+from storage import image_encoding, metadata
 
 PICTURE = Image.effect_noise((96, 64), 80).convert("RGB")
 TEXTS = {"parameters": "a (grün:1.3) 船\nSteps: 20, Seed: 3", "easel": '{"prompt": "a grün 船"}'}
@@ -22,7 +22,7 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 def encoded(limit: int, texts: dict[str, str]) -> tuple[bytes, str]:
-    return pictures.encode_within(PICTURE, limit, texts)
+    return image_encoding.encode_within(PICTURE, limit, texts)
 
 
 @pytest.mark.parametrize(("limit", "extension"), [(10**6, "png"), (12_000, "webp")])
@@ -51,7 +51,7 @@ def test_exif_is_a1111s_own(kind: str) -> None:
 
 
 def test_a_movie_says_it_too() -> None:
-    data = pictures.webp_movie([PICTURE, PICTURE], 100, 200, metadata.exif(TEXTS))
+    data = image_encoding.webp_movie([PICTURE, PICTURE], 100, 200, metadata.exif(TEXTS))
     assert metadata.read(data) == TEXTS
     with Image.open(io.BytesIO(data)) as opened:
         assert getattr(opened, "n_frames", 1) == 2

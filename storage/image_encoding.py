@@ -72,20 +72,20 @@ def _bytes24(number: int) -> bytes:
     return number.to_bytes(3, "little")
 
 
-def as_seen(picture: Image.Image) -> Image.Image:
+def as_seen(image: Image.Image) -> Image.Image:
     """RGB, upright as its EXIF data says, on white where it is transparent."""
-    return flattened(ImageOps.exif_transpose(picture))
+    return flattened(ImageOps.exif_transpose(image))
 
 
-def flattened(picture: Image.Image) -> Image.Image:
+def flattened(image: Image.Image) -> Image.Image:
     """RGB, on white where it is transparent."""
-    if picture.mode.startswith("I"):
+    if image.mode.startswith("I"):
         # Sixteen bits a channel, of which `convert` would keep the lower eight.
-        picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    on_white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    on_white.alpha_composite(picture.convert("RGBA"))
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    on_white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    on_white.alpha_composite(image.convert("RGBA"))
     return on_white.convert("RGB")
 
 

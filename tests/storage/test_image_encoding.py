@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from storage import metadata, pictures
+from storage import image_encoding, metadata
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -28,17 +28,17 @@ keys = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, m
 
 @given(st.dictionaries(keys, st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_parameters_come_back_as_they_were(parameters: dict[str, str]) -> None:
-    assert metadata.read(pictures.png_bytes(noise(3, 2), parameters)) == parameters
+    assert metadata.read(image_encoding.png_bytes(noise(3, 2), parameters)) == parameters
 
 
 def test_a_png_loses_no_pixel() -> None:
     image = noise(31, 17)
-    assert opened(pictures.png_bytes(image, {"a": "ü"})).tobytes() == image.tobytes()
+    assert opened(image_encoding.png_bytes(image, {"a": "ü"})).tobytes() == image.tobytes()
 
 
 def test_a_grid_shows_every_picture_whole_and_in_its_corner() -> None:
     colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200), (200, 200, 0)]
-    sheet = pictures.grid([Image.new("RGB", (40, 30), colour) for colour in colours], gap=4)
+    sheet = image_encoding.grid([Image.new("RGB", (40, 30), colour) for colour in colours], gap=4)
     assert sheet.size == (84, 64)
     corners = [(0, 0), (44, 0), (0, 34), (44, 34)]
     for colour, (left, top) in zip(colours, corners, strict=True):
@@ -48,12 +48,12 @@ def test_a_grid_shows_every_picture_whole_and_in_its_corner() -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(1, (40, 30)), (2, (82, 30)), (3, (82, 62))])
 def test_a_grid_of_fewer_than_four(count: int, size: tuple[int, int]) -> None:
-    assert pictures.grid([noise(40, 30)] * count).size == size
+    assert image_encoding.grid([noise(40, 30)] * count).size == size
 
 
 def test_enlarging_keeps_the_picture() -> None:
     image = noise(20, 10).resize((40, 20), Image.Resampling.BICUBIC)
-    larger = pictures.enlarge(image, 3)
+    larger = image_encoding.enlarge(image, 3)
     assert larger.size == (120, 60)
     back = np.asarray(larger.resize(image.size, Image.Resampling.BOX), float)
     assert np.abs(back - np.asarray(image, float)).mean() < 6
@@ -64,49 +64,49 @@ def test_a_veil_leaves_nothing_to_recognise_and_says_why(size: tuple[int, int]) 
     checkers = Image.fromarray((np.indices((8, 8)).sum(0) % 2 * 255).astype(np.uint8), "L")
     secret = checkers.resize(size, Image.Resampling.NEAREST).convert("RGB")
     assert np.asarray(secret).std() > 100
-    assert np.asarray(pictures.veil(secret, "")).std() < 20
-    assert np.asarray(pictures.veil(secret)).max() > 200
+    assert np.asarray(image_encoding.veil(secret, "")).std() < 20
+    assert np.asarray(image_encoding.veil(secret)).max() > 200
 
 
 @given(
     st.tuples(st.integers(1, 400), st.integers(1, 400)),
-    st.integers(pictures.SMALLEST_LIMIT, 60_000),
+    st.integers(image_encoding.SMALLEST_LIMIT, 60_000),
     st.sampled_from(["RGB", "RGBA", "L", "P"]),
 )
 def test_a_file_never_exceeds_its_limit(size: tuple[int, int], limit: int, mode: str) -> None:
-    data, extension = pictures.encode_within(noise(*size).convert(mode), limit)
+    data, extension = image_encoding.encode_within(noise(*size).convert(mode), limit)
     assert len(data) <= limit
     assert opened(data).format == {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}[extension]
 
 
 def test_what_fits_loses_nothing_and_what_does_not_keeps_its_size_first() -> None:
     image = noise(64, 64)
-    data, extension = pictures.encode_within(image, 1_000_000)
+    data, extension = image_encoding.encode_within(image, 1_000_000)
     assert extension == "png"
     assert opened(data).tobytes() == image.tobytes()
-    data, extension = pictures.encode_within(image, len(data) - 1)
+    data, extension = image_encoding.encode_within(image, len(data) - 1)
     assert extension == "webp"
     assert opened(data).size == (64, 64)
 
 
 def test_a_picture_too_long_for_webp_is_sent_all_the_same() -> None:
-    data, extension = pictures.encode_within(noise(17_000, 2), 20_000)
+    data, extension = image_encoding.encode_within(noise(17_000, 2), 20_000)
     assert len(data) <= 20_000
     assert extension in ("jpg", "webp")
 
 
 def test_a_limit_below_any_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="10 bytes"):
-        pictures.encode_within(noise(4, 4), 10)
+        image_encoding.encode_within(noise(4, 4), 10)
 
 
 def test_a_picture_is_taken_as_it_is_seen() -> None:
     """Upright, opaque and of three channels, whatever it was."""
     half = Image.new("LA", (2, 1), (0, 255))
     half.putpixel((1, 0), (0, 0))
-    assert np.asarray(pictures.as_seen(half)).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+    assert np.asarray(image_encoding.as_seen(half)).tolist() == [[[0, 0, 0], [255, 255, 255]]]
     deep = Image.new("I;16", (1, 1), 0x8000)
-    assert pictures.as_seen(deep).getpixel((0, 0)) == (128, 128, 128)
+    assert image_encoding.as_seen(deep).getpixel((0, 0)) == (128, 128, 128)
     turned = noise(4, 2)
     turned.getexif()[0x0112] = 3
-    assert pictures.as_seen(turned).tobytes() == turned.rotate(180).tobytes()
+    assert image_encoding.as_seen(turned).tobytes() == turned.rotate(180).tobytes()
