@@ -13,7 +13,8 @@ from enum import Enum
 
 from PIL import Image, ImageChops, ImageFilter
 
-from storage.catalog import ModelEntry, Size
+from storage.catalog_model import ModelEntry
+from storage.catalog_values import Size
 from storage.contract import LARGEST_REGION, SMALLEST_REGION
 from storage.errors import Refused
 

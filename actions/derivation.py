@@ -21,7 +21,8 @@ from prompts import parser, request_builder
 from prompts.parser import BY_NAME, Note, NoteKind
 from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from storage import jobs
-from storage.catalog import Catalog, Size
+from storage.catalog import Catalog
+from storage.catalog_values import Size
 from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Task
 from storage.errors import NoSuchImage, Refused
 from storage.tables import Image, Job

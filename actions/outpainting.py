@@ -29,7 +29,9 @@ from actions.derivation import (
     words_of,
 )
 from prompts import parser
-from storage.catalog import Catalog, ModelEntry, Size
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
+from storage.catalog_values import Size
 from storage.contract import RequestChanges
 from storage.errors import Refused
 from storage.tables import Image, Job

@@ -14,7 +14,7 @@ from actions import canvas
 from actions.image_decoding import stored
 from storage import deliveries, jobs
 from storage.backends import Backends
-from storage.catalog import Size
+from storage.catalog_values import Size
 from storage.contract import LARGEST_REGION, SMALLEST_REGION
 from storage.errors import ImageMissing, Refused
 from storage.images import ImageStore

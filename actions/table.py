@@ -17,7 +17,8 @@ from actions.canvas import Direction
 from actions.derivation import DerivedJob, Invocation, Subject
 from actions.upscale import CREATIVITY, LARGEST_SIDE, upscale
 from prompts.translation import N_
-from storage.catalog import Catalog, Size
+from storage.catalog import Catalog
+from storage.catalog_values import Size
 from storage.contract import Action
 
 Derive = Callable[[Session, Catalog, Invocation], DerivedJob]

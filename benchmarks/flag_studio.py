@@ -18,7 +18,7 @@ from generator.conditioning.control_maps import edges
 from generator.engine.engine import Engine
 from picturebook.judge import ATTRIBUTES, Judge
 from storage import catalog
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest
 
 SUBJECTS = ("castle", "house", "boat", "tree", "cat", "rocket", "mushroom", "balloon")

@@ -35,7 +35,8 @@ from generator.conditioning import compositing, surroundings
 from generator.engine.engine import Engine
 from picturebook import captions, scenes, words
 from storage import catalog
-from storage.catalog import ModelEntry, Size
+from storage.catalog_model import ModelEntry
+from storage.catalog_values import Size
 from storage.contract import GenerationRequest, RequestChanges, Task
 
 Picture = PIL.Image.Image

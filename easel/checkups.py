@@ -23,7 +23,7 @@ from easel import logs, start
 from easel.invitation import invitation
 from easel.models import missing_files
 from storage import catalog, secret_key, stores
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.config import Config
 from storage.database import Database
 from storage.errors import CatalogError, ConfigError

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from storage.catalog import PICKLED
+from storage.catalog_values import PICKLED
 from storage.errors import CatalogError
 
 NAMES = {"pytorch_model": "model"}

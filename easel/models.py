@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 
 from easel import model_folders, start, weight_files, weight_fits
-from storage import catalog
-from storage.catalog import Catalog, ModelEntry
+from storage import catalog, catalog_values
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
 from storage.contract import Control, Lora, Reference, RequestChanges
 from storage.errors import CatalogError
 
@@ -102,7 +103,7 @@ def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
     source = Path(entry.source)
     if source.is_dir():
         yield from model_folders.faults_of_model(source, entry.family)
-    elif catalog.names_a_file(entry.source):
+    elif catalog_values.names_a_file(entry.source):
         if not source.is_file():
             yield f"{source} does not exist"
             return
@@ -162,7 +163,7 @@ def _titled(title: str, faults: Iterable[str]) -> Iterator[str]:
 def _on_disk(source: str, judge: Callable[[Path], Iterator[str]], file: str | None = None) -> Iterator[str]:
     """Problem of a source, where it is no Hugging Face id; `judge` looks into a folder."""
     place = Path(source, file or "")
-    if not Path(source).exists() and not catalog.names_a_file(source):
+    if not Path(source).exists() and not catalog_values.names_a_file(source):
         return
     if not place.exists():
         yield f"{place} does not exist"

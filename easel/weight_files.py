@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from storage.catalog import PICKLED
+from storage.catalog_values import PICKLED
 
 INDEX = ".index.json"
 LONGEST_HEADER = 100 * 2**20

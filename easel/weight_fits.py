@@ -9,7 +9,7 @@ from typing import Any
 
 from easel.weight_files import INDEX, LOADED, read_json, shapes
 from storage import foreign_files
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.foreign_files import DamagedFile
 
 KINDS = ("UNet2DConditionModel", "AutoencoderKL", "ControlNetModel")

@@ -13,7 +13,7 @@ from typing import Any
 from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError
 
-from storage.catalog import PICKLED
+from storage.catalog_values import PICKLED
 
 UNREADABLE = (
     *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, ImportError),

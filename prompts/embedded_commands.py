@@ -16,7 +16,8 @@ from prompts.infotext import Infotext
 from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.values import WrongValue
 from storage import metadata
-from storage.catalog import Catalog, plain_name
+from storage.catalog import Catalog
+from storage.catalog_values import plain_name
 from storage.contract import GenerationRequest, Task
 
 

@@ -18,7 +18,7 @@ from prompts.negative_prompt import Unwanted
 from prompts.reference_values import ControlKind, Edit, ImageLinks, ReferenceWeight, Styles
 from prompts.translation import N_, _
 from prompts.values import MANY, Codes, Nothing, Number, OneOf, Ratio, Scope, Style, Value, Whole
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
 
 

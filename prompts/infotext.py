@@ -20,7 +20,8 @@ from prompts.flags import BY_NAME
 from prompts.tokenizer import QUOTED, TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.values import plain_value
 from storage import samplers
-from storage.catalog import Catalog, plain_name
+from storage.catalog import Catalog
+from storage.catalog_values import plain_name
 from storage.contract import SEED_SPACE
 
 _NAMES = {

@@ -15,7 +15,7 @@ from prompts.image_links import ImageLink
 from prompts.negative_prompt import joined
 from prompts.tokenizer import TypedFlag
 from prompts.translation import _
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Lora, Part, Role
 
 SNAP_TOLERANCE = 1.03

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import SEED_SPACE
 
 MIX = 2

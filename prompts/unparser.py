@@ -11,7 +11,8 @@ from prompts.flags import FLAGS
 from prompts.normalizer import settled
 from prompts.permutations import permutations
 from prompts.tokenizer import DASHES, TokenizedPrompt, TypedFlag, tokenize
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 
 _ACTS = re.compile(rf"[{{}}():<]|^(?<!\\)(?=[{re.escape(DASHES)}])")

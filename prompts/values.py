@@ -12,7 +12,9 @@ from fractions import Fraction
 from typing import Protocol
 
 from prompts.translation import _
-from storage.catalog import Catalog, ModelEntry, plain_name
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
+from storage.catalog_values import plain_name
 
 _LONGEST_VALUE = 400
 MOST_NAMES = 24

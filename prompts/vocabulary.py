@@ -6,7 +6,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest
 from storage.vocabulary import has, words_in
 

@@ -20,7 +20,7 @@ from easel.demo import FIRST_PROMPT
 from easel.invitation import PERMISSIONS, invitation
 from prompts.flags import BY_NAME
 from storage import config
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.config import Config
 
 ROOT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from generator import pretrained
 from generator.families.auxiliary import Companion, OnDevice, here, reading
 from generator.families.sources import index, is_single_file
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)

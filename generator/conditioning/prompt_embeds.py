@@ -11,7 +11,7 @@ import torch
 
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import SEED_SPACE, GenerationRequest, Phrase
 
 FULL = 1000

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from storage.catalog import Size
+from storage.catalog_values import Size
 from storage.contract import GenerationRequest, Task
 
 LARGEST = 2

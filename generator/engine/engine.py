@@ -28,7 +28,7 @@ from generator.engine.patched_models import PatchedModels
 from generator.engine.running_job import NOTHING, DrawRequest, Images, Progress, RequestImages, RunningJob
 from generator.families import loading
 from generator.families.base import Family
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Role
 from storage.errors import CatalogError, SamplerUnavailable
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 
 from generator.families.base import Family, WeightedLora
-from storage.catalog import AdapterEntry, ControlEntry, ModelEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Lora, Role
 from storage.errors import CatalogError
 

@@ -20,7 +20,7 @@ from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.auxiliary import reading
 from generator.families.weight_sharing import clone_sharing_weights
-from storage.catalog import AdapterEntry
+from storage.catalog_companions import AdapterEntry
 from storage.errors import CatalogError
 
 # It says of every UNet that none of its modules has to stay in full precision.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
-from storage.catalog import AdapterEntry, ControlEntry, LoraEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry, LoraEntry
 from storage.contract import Role
 from storage.errors import CatalogError
 

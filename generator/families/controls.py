@@ -14,7 +14,7 @@ from generator import pretrained
 from generator.conditioning.control_maps import MAPS
 from generator.families.auxiliary import reading
 from generator.families.tiling import circular
-from storage.catalog import ControlEntry
+from storage.catalog_companions import ControlEntry
 
 
 class ControlNetwork(torch.nn.Module):

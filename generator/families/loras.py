@@ -15,7 +15,7 @@ from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.base import WeightedLora
 from generator.families.weight_sharing import clone_sharing_weights
-from storage.catalog import LoraEntry
+from storage.catalog_companions import LoraEntry
 from storage.errors import CatalogError
 
 ADAPTER = "added"

@@ -26,7 +26,7 @@ from generator.families.loras import TEXT_ENCODERS, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
-from storage.catalog import AdapterEntry, ControlEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry
 from storage.contract import Role
 
 MASK = "mask and masked picture"

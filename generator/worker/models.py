@@ -26,7 +26,9 @@ from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
 from generator.worker.progress import PreviewPace
-from storage.catalog import Catalog, CompanionEntry, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_companions import CompanionEntry
+from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)

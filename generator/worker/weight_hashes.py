@@ -18,7 +18,8 @@ from pathlib import Path
 import platformdirs
 
 from storage import model_families
-from storage.catalog import Catalog, LoraEntry
+from storage.catalog import Catalog
+from storage.catalog_companions import LoraEntry
 from storage.contract import GenerationRequest
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from hypothesis import strategies as some
 from easel.models import missing_files
 from prompts.parser import parse
 from storage import catalog, samplers
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
 
 BOOK = catalog.shipped_catalog().parent

@@ -25,7 +25,8 @@ from prompts.parser import FlagError
 from storage import jobs, members, moderation, takedowns
 from storage.backends import Backends
 from storage.broker import Tickets
-from storage.catalog import Catalog, CompanionEntry, LoraEntry
+from storage.catalog import Catalog
+from storage.catalog_companions import CompanionEntry, LoraEntry
 from storage.config import Config
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.errors import Banned, DataDeleted, NoSuchImage, NoSuchJob, NotYours, Paused, QueueFull

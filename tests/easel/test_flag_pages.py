@@ -11,7 +11,8 @@ from PIL import Image
 from easel import flag_pages
 from prompts.parser import FLAGS, Flag, Meaning, Scope, parse
 from storage import catalog
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
 from tests.generator import tiny
 
 MODELS = catalog.load()

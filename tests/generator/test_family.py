@@ -24,7 +24,7 @@ from generator.families import loading
 from generator.families.base import Conditions, Family
 from generator.worker.attempt import error_code
 from storage import model_families
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import ErrorCode, GenerationRequest, Lora, Task
 from storage.errors import CatalogError, SamplerUnavailable
 from tests.generator import tiny, toy_flow

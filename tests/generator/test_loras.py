@@ -17,7 +17,8 @@ from generator.engine.patched_models import MOST, PatchedModels
 from generator.families import loading
 from generator.families.base import WeightedLora
 from storage import catalog
-from storage.catalog import LoraEntry, ModelEntry
+from storage.catalog_companions import LoraEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Lora, Task
 from storage.errors import CatalogError
 from tests.generator import tiny

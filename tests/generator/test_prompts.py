@@ -13,7 +13,7 @@ from generator.conditioning.tokens import Text
 from generator.engine.engine import Engine
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest
 from tests.generator.reference import difference
 from tests.generator.sharing import stable_diffusion

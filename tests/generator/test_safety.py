@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from generator.companions.safety import CheckerFolder, checker_source
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
 from tests.generator import tiny
 

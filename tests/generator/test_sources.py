@@ -18,7 +18,7 @@ from generator.engine.engine import Engine
 from generator.families import loading
 from generator.worker.models import Models
 from storage import catalog
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest
 from storage.errors import CatalogError
 from tests.generator import original_layout, tiny

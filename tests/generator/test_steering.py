@@ -15,7 +15,8 @@ from transformers import CLIPVisionModelWithProjection
 from generator.conditioning.control_maps import edges
 from generator.engine.engine import Engine
 from generator.families import loading
-from storage.catalog import AdapterEntry, ControlEntry, ModelEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role, Task
 from storage.errors import CatalogError
 from tests.generator import tiny

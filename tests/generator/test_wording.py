@@ -15,7 +15,7 @@ from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.sd import StableDiffusion
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 from tests.generator.reference import Pipeline, difference
 from tests.generator.sharing import drawn_together, stable_diffusion

@@ -50,7 +50,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.swin2sr.image_processing_pil_swin2sr import Swin2SRImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from storage.catalog import AdapterEntry, ControlEntry, LoraEntry, ModelEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry, LoraEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import Role
 
 WIDTH = 16

@@ -24,7 +24,7 @@ from picturebook.lora_training import train_lora
 from picturebook.scenes import Scene, draw
 from picturebook.train import HERE, exported
 from storage import catalog
-from storage.catalog import AdapterEntry, ControlEntry, LoraEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry, LoraEntry
 from storage.contract import Control, GenerationRequest, Lora, Reference, Role
 
 STEPS = 2

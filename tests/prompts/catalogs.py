@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.catalog import AdapterEntry, Catalog, CompanionEntry, ControlEntry, LoraEntry, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_companions import AdapterEntry, CompanionEntry, ControlEntry, LoraEntry
+from storage.catalog_model import ModelEntry
 from storage.contract import Role
 
 SIZES = (

@@ -19,7 +19,8 @@ from prompts.parser import (
 )
 from prompts.values import Scope
 from storage import model_families, samplers
-from storage.catalog import Catalog, ModelEntry
+from storage.catalog import Catalog
+from storage.catalog_model import ModelEntry
 from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()

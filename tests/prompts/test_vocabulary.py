@@ -8,7 +8,7 @@ import pytest
 
 from prompts.parser import parse
 from prompts.vocabulary import MOST_NAMED, examples, nearest_known, unknown_words
-from storage.catalog import ModelEntry
+from storage.catalog_model import ModelEntry
 from tests.prompts.catalogs import catalog
 
 KNOWN = "a castle cottage red green hill hills on the fox 8 bit pixel art watercolor starry night"
