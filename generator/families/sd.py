@@ -18,9 +18,10 @@ from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
 from generator.families import adapters, pipelines
 from generator.families.adapters import ImageEncoder
 from generator.families.auxiliary import weights_bytes
-from generator.families.base import Conditions, Denoising, Family, WeightedLora
+from generator.families.base import Conditions, Denoising, WeightedLora
 from generator.families.controls import ControlNetwork
 from generator.families.denoising import DiffusionDenoising
+from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import LatentColours, fit_colours
 from generator.families.loras import TEXT_ENCODERS, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
@@ -48,7 +49,7 @@ class ImageAdapter(NamedTuple):
     encoder: ImageEncoder
 
 
-class StableDiffusion(Family):
+class StableDiffusion(LatentImages):
     """A `UNet2DConditionModel` that reads one CLIP text encoder, with its autoencoder."""
 
     samplers = tuple(TABLE)
@@ -73,7 +74,7 @@ class StableDiffusion(Family):
         self.dtype = dtype
         self._pipeline = pipeline
         self.unet = pipeline.unet.to(device)
-        self.vae = pipeline.vae.to(device)
+        self._take_autoencoder(pipeline.vae.to(device))
         if dtype == torch.float16 and self.upcasts_vae and self.vae.config.get("force_upcast", False):
             self.vae.to(torch.float32)
         if device.type == "cuda":
@@ -86,17 +87,7 @@ class StableDiffusion(Family):
         self.control: ControlNetwork | None = None
         self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
         """Module that `predict` calls: the networks themselves, or something quicker that does the same."""
-        self.decoder: Callable[[Tensor], Tensor] = VaeDecoder(self.vae)
-        """The same for `decode`."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
-        self.latent_scale: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        self._images = VaeImageProcessor(vae_scale_factor=self.latent_scale)
-        self._masks = VaeImageProcessor(
-            vae_scale_factor=self.latent_scale,
-            do_normalize=False,
-            do_binarize=False,
-            do_convert_grayscale=True,
-        )
         self._maps = VaeImageProcessor(
             vae_scale_factor=self.latent_scale, do_normalize=False, do_convert_rgb=True
         )
@@ -317,11 +308,6 @@ class StableDiffusion(Family):
         made.append(self.decode(noise))
         return all(bool(each.isfinite().all()) for each in made)
 
-    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        if width % self.latent_scale or height % self.latent_scale:
-            raise ValueError(f"{width}×{height} is not a multiple of {self.latent_scale} pixels")
-        return (self.vae.config.latent_channels, height // self.latent_scale, width // self.latent_scale)
-
     @property
     def native_side(self) -> int:  # type: ignore[override]  # told by the network
         """Pixels a side of what the UNet was trained on; 512 where its configuration tells none."""
@@ -333,53 +319,6 @@ class StableDiffusion(Family):
         """True if the UNet was made for inpainting: mask and masked picture are channels of its input."""
         latent_channels: int = self.vae.config.latent_channels
         return bool(self.unet.config.in_channels == 2 * latent_channels + 1)
-
-    def pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """As diffusers' image-to-image pipelines prepare it."""
-        pixels: Tensor = self._images.preprocess(image.convert("RGB"), height=height, width=width)
-        return pixels
-
-    def mask(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
-        """(1, 1, height, width): 1 where the mask is white, 0 where it is black, between where it is grey.
-
-        Without grey it is diffusers' at any size: what is between after it was resized becomes either.
-        """
-        grey = image.convert("L")
-        mask: Tensor = self._masks.preprocess(grey, height=height, width=width)
-        return mask if any(grey.histogram()[1:-1]) else mask.ge(0.5).to(mask.dtype)
-
-    def source_latents(self, pixels: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
-        posterior = self.posterior(pixels)
-        return self.scaled(torch.cat([posterior.sample(rng) for rng in rngs]))
-
-    def posterior(self, pixels: Tensor) -> Any:
-        """The distribution of latents of one picture; draw from it and hand the draw to `scaled`."""
-        return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
-
-    def scaled(self, latents: Tensor) -> Tensor:
-        """The VAE's latents as the UNet wants them."""
-        mean, std = self._latent_statistics(latents)
-        scaled: Tensor = (latents - mean) * self.vae.config.scaling_factor / std
-        return scaled.to(self.dtype)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        latents = latents.to(self.vae.dtype)
-        mean, std = self._latent_statistics(latents)
-        return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
-
-    def images(self, pixels: Tensor) -> list[PIL.Image.Image]:
-        images: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
-        return images
-
-    def preview(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
-        return self.colours.images(latents, size)
-
-    def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
-        mean, std = self.vae.config.get("latents_mean"), self.vae.config.get("latents_std")
-        if mean is None or std is None:
-            return 0.0, 1.0
-        shape = (1, -1, 1, 1)
-        return latents.new_tensor(mean).view(shape), latents.new_tensor(std).view(shape)
 
 
 def _denoiser_of(family: StableDiffusion) -> Denoiser:
