@@ -18,13 +18,15 @@ from sqlalchemy.orm import Session
 
 from actions.image_prompts import Keys, known
 from prompts import parser, request_builder
-from prompts.parser import BY_NAME, Note, NoteKind
+from prompts.parser import BY_NAME, FlagError, Note, NoteKind, Scope
+from prompts.precedence import unsupported
 from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from storage import jobs
 from storage.catalog import Catalog
 from storage.catalog_values import Size
 from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Task
 from storage.errors import NoSuchImage, Refused
+from storage.model_families import Feature
 from storage.tables import Image, Job
 
 Compose = Callable[[PilImage.Image], tuple[PilImage.Image | None, PilImage.Image]]
@@ -235,7 +237,7 @@ def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     """The job's words with another seed, or the changed ones in their place.
 
     Raises:
-        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
+        ModelGone, LoraGone, ReferenceGone: what drew it is not installed any more.
         FlagError: the changed ones cannot be understood.
     """
     request, before = with_installed_models(catalog, job), unseeded(job)
@@ -268,7 +270,8 @@ def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -
     A sampler that the model's family cannot run any more becomes the model's own.
 
     Raises:
-        ModelGone, LoraGone, SteeringGone
+        ModelGone, LoraGone, ReferenceGone
+        FlagError: the model's family cannot draw pictures that tile.
     """
     request = request_of(job)
     if request.model not in catalog.models:
@@ -280,6 +283,8 @@ def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -
     unread = any(reference.role not in entry.adapters for reference in request.references)
     if redrawn and (unread or (request.control is not None and request.control.kind not in entry.controls)):
         raise ReferenceGone
+    if redrawn and request.tile and Feature.TILING not in entry.features:
+        raise FlagError([unsupported("tile", Feature.TILING, Scope(catalog, entry))], job.text)
     if redrawn and request.scheduler not in entry.samplers:
         return request.changed(scheduler=entry.scheduler)
     return request

@@ -42,7 +42,7 @@ def upscale(
 
     Raises:
         NoUpscaler: the model has none.
-        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
+        ModelGone, LoraGone, ReferenceGone: what drew it is not installed any more.
         UpscaleTooLarge: beyond LARGEST_SIDE.
     """
     image, job = shown(session, asked.picture)
