@@ -29,7 +29,7 @@ ANSWER_MS = 1_000
 
 
 class DeliveryError(Exception):
-    """Why a try at a delivery posted no message; `DeliveryWorker` does something else for each class."""
+    """A try at a delivery that posted no message; what follows from each class is up to `DeliveryWorker`."""
 
 
 class RetryLater(DeliveryError):

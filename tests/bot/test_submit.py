@@ -167,6 +167,26 @@ async def test_a_members_settings_hold_and_are_shown(backends: Backends) -> None
     assert (await submit.imagine(backends, context(BOB), "a fox")).job.text == "a fox"
 
 
+@pytest.mark.parametrize(
+    ("text", "speed", "stealth"),
+    [("a fox", "relax", True), ("a fox --public --turbo", "turbo", False)],
+)
+async def test_settings_that_change_before_a_job_is_written_hold(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch, text: str, speed: str, stealth: bool
+) -> None:
+    """Who chooses stealth and asks for pictures at once, however slow the database is, has none in public."""
+    await backends.database.write(members.member, ADA)
+    write = backends.database.write
+
+    async def later(*arguments: Any) -> Any:
+        await write(lambda session: members.change_settings(session, ADA, stealth=True, speed="relax"))
+        return await write(*arguments)
+
+    monkeypatch.setattr(backends.database, "write", later)
+    asked = await submit.imagine(backends, context(), text)
+    assert (asked.job.speed, asked.job.stealth) == (speed, stealth)
+
+
 async def test_a_member_is_told_privately_what_had_no_meaning(backends: Backends) -> None:
     asked = await submit.imagine(backends, context(), "a fox --hd")
     assert told(backends, asked) == ["`--hd` has no meaning here and changed nothing."]
