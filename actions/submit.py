@@ -203,7 +203,7 @@ async def derive(
         request = what.request.changed(**composed)
         if what.parsed is not None:
             request = image_prompts.reading(what.parsed, request, keys)
-        made = draft_of(context, what.action, what.text, request)
+        made = draft_of(context, what.action, what.prompt, request)
         return replace(
             made,
             parent_job_id=what.parent_job_id,

@@ -179,13 +179,12 @@ def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:
     return tuple(dict.fromkeys(note for each in parsed for note in each.notes))
 
 
-def without(text: str, *names: str) -> str:
-    """A stored prompt without the flags of these names, by whichever alias they stand there."""
-    divided = tokenize(text)
+def without(prompt: TokenizedPrompt, *names: str) -> TokenizedPrompt:
+    """The prompt without the flags of these names, by whichever alias they stand there."""
     kept = tuple(
-        flag for flag in divided.flags if flag.name not in BY_NAME or BY_NAME[flag.name].name not in names
+        flag for flag in prompt.flags if flag.name not in BY_NAME or BY_NAME[flag.name].name not in names
     )
-    return str(TokenizedPrompt(divided.text, kept))
+    return TokenizedPrompt(prompt.text, kept)
 
 
 @contextmanager
