@@ -12,7 +12,7 @@ from actions import submit
 from actions.found_prompts import NoWords
 from actions.submit import SubmissionContext, SubmittedJob
 from prompts import parser, vocabulary
-from prompts.normalizer import settled
+from prompts.pasted.normalizer import settled
 from storage import jobs
 from storage.backends import Backends
 from storage.contract import Action, Task

@@ -14,8 +14,8 @@ from enum import IntEnum, auto
 from typing import Any
 
 from prompts.diagnostics import FlagProblem, Note, NoteKind
-from prompts.flag_cleanup import tidied
 from prompts.flags import BY_NAME, FLAGS, Flag, Meaning
+from prompts.pasted.flag_cleanup import tidied
 from prompts.preferences import Preferences
 from prompts.reference_values import RANDOM_CODE
 from prompts.style_codes import random_code
