@@ -55,10 +55,9 @@ async def propose(
     most = backends.config.batch_jobs
 
     def made(session: Session) -> list[JobDraft]:
-        return _checked(
-            session,
-            [submit.draft_of(session, context, Action.IMAGINE, one.tokens, one.request) for one in parsed],
-        )
+        settings = submit.settings_of(session, context.member_id)
+        drafts = [submit.draft_of(context, Action.IMAGINE, one.tokens, one.request) for one in parsed]
+        return _checked(session, [draft.in_mode_of(settings) for draft in drafts])
 
     def write(session: Session, drafts: Sequence[JobDraft]) -> Batch:
         _checked(session, drafts)
@@ -79,16 +78,16 @@ async def confirm(backends: Backends, context: SubmissionContext, batch_id: int)
     submit.check_place(backends, context)
     most = backends.config.batch_jobs
 
-    def draft(session: Session, stored: dict[str, Any]) -> JobDraft:
+    def draft(stored: dict[str, Any]) -> JobDraft:
         request = GenerationRequest.model_validate(stored["request"])
         if request.model not in backends.catalog.models:
             raise ModelGone(request.model)
-        made = submit.draft_of(session, context, Action.IMAGINE, stored["text"], request)
+        made = submit.draft_of(context, Action.IMAGINE, stored["text"], request)
         return replace(made, speed=Speed(stored["speed"]), stealth=stored["stealth"])
 
     def made(session: Session) -> list[JobDraft]:
         planned = batches.own(session, batch_id, context.member_id).planned
-        return _checked(session, [draft(session, stored) for stored in planned])
+        return _checked(session, [draft(stored) for stored in planned])
 
     def write(session: Session, drafts: Sequence[JobDraft]) -> Confirmation:
         batches.own(session, batch_id, context.member_id)
@@ -130,6 +129,6 @@ def _planned(draft: JobDraft) -> dict[str, Any]:
     return {
         "text": draft.text,
         "request": draft.request.model_dump(mode="json"),
-        "speed": draft.speed.value,
-        "stealth": draft.stealth,
+        "speed": (draft.speed or Speed.FAST).value,
+        "stealth": bool(draft.stealth),
     }

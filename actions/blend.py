@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-
-from sqlalchemy.orm import Session
+from functools import partial
 
 from actions import submit
 from actions.describe import Brought, NoDescriber
@@ -14,7 +13,6 @@ from actions.submit import SubmissionContext, SubmittedJob
 from prompts import parser
 from storage.backends import Backends
 from storage.contract import MOST_BLENDED, Action, Task
-from storage.drafts import JobDraft
 from storage.errors import Refused
 
 BLEND_STRENGTH = 0.85
@@ -53,10 +51,8 @@ async def blend(
         strength=BLEND_STRENGTH,
     )
 
-    def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, context, Action.BLEND, parsed.tokens, request)
-
-    asked = await submit.enqueue(backends, draft)
+    draft = partial(submit.draft_of, context, Action.BLEND, parsed.tokens, request)
+    asked = await submit.enqueue(backends, lambda _: draft())
     # Its words are names of files, which no model is asked to know.
     return replace(asked, understood=(replace(parsed, request=request, unknown_words=()),))
 

@@ -18,17 +18,21 @@ from sqlalchemy.orm import Session
 
 from actions.image_prompts import Keys, known
 from prompts import parser, request_builder
-from prompts.parser import BY_NAME, Note, NoteKind
+from prompts.parser import BY_NAME, FlagError, Note, NoteKind, Scope
+from prompts.precedence import unsupported
 from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from storage import jobs
 from storage.catalog import Catalog
 from storage.catalog_values import Size
 from storage.contract import GRID, SEED_SPACE, Action, GenerationRequest, RequestChanges, Task
 from storage.errors import NoSuchImage, Refused
+from storage.model_families import Feature
 from storage.tables import Image, Job
 
 Compose = Callable[[PilImage.Image], tuple[PilImage.Image | None, PilImage.Image]]
 
+
+NO_PROMPT = TokenizedPrompt("")
 
 _WITHOUT_SOURCE: Final[RequestChanges] = {
     "source_key": None,
@@ -94,7 +98,7 @@ class InitImageAndMask:
 @dataclass(frozen=True)
 class DerivedJob:
     action: Action
-    text: str
+    prompt: TokenizedPrompt
     request: GenerationRequest
     parent_job_id: int
     parent_image_id: int | None = None
@@ -140,13 +144,13 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Words:
-    """Request and text of a derived job: the parent's words with another seed, or the member's own."""
+    """Request and prompt of a derived job: the parent's words with another seed, or the member's own."""
 
     request: GenerationRequest
-    text: str
+    prompt: TokenizedPrompt
     parsed: parser.Parsed | None = None
     known: Keys = field(default_factory=dict)
-    before: str = ""
+    before: TokenizedPrompt = NO_PROMPT
     """The parent's prompt, where this is a changed one."""
 
     def derived(
@@ -163,7 +167,7 @@ class Words:
         true = self.of_shape((request.width, request.height))
         return DerivedJob(
             asked.action if self.parsed is None else asked.remixed,
-            true.text,
+            true.prompt,
             request,
             job.id,
             image.id,
@@ -178,26 +182,26 @@ class Words:
         asked = self.request.width, self.request.height
         if asked[0] * size[1] == asked[1] * size[0]:
             return self
-        text = shaped(self.text, size)
+        prompt = shaped(self.prompt, size)
         if self.parsed is None:
-            return replace(self, text=text)
+            return replace(self, prompt=prompt)
         notes = tuple(note for note in self.parsed.notes if note.kind is not NoteKind.SNAPPED)
-        typed = _ratios(self.text)
+        typed = _ratios(self.prompt)
         if typed and typed != _ratios(self.before):
             notes += (Note(NoteKind.SHAPE_FIXED, typed[-1].name, request_builder.shape(*size)),)
-        return replace(self, text=text, parsed=replace(self.parsed, notes=notes))
+        return replace(self, prompt=prompt, parsed=replace(self.parsed, notes=notes))
 
 
-def _ratios(text: str) -> list[TypedFlag]:
-    return [flag for flag in tokenize(text).flags if flag.name in BY_NAME["ar"].names]
+def _ratios(prompt: TokenizedPrompt) -> list[TypedFlag]:
+    return [flag for flag in prompt.flags if flag.name in BY_NAME["ar"].names]
 
 
-def shaped(text: str, size: Size) -> str:
+def shaped(prompt: TokenizedPrompt, size: Size) -> TokenizedPrompt:
     """The prompt with the ratio of this size."""
-    divided = tokenize(parser.without(text, "ar"))
+    unshaped = parser.without(prompt, "ar")
     shared = math.gcd(*size)
     ratio = TypedFlag("ar", f"{size[0] // shared}:{size[1] // shared}")
-    return str(TokenizedPrompt(divided.text, (*divided.flags, ratio)))
+    return TokenizedPrompt(unshaped.text, (*unshaped.flags, ratio))
 
 
 def shown(session: Session, picture: Cell | int) -> tuple[Image, Job]:
@@ -226,23 +230,23 @@ def prompt_of(session: Session, asked: Invocation) -> str:
         NoSuchJob, NoSuchImage, PictureWithheld
     """
     if asked.subject is Subject.JOB:
-        return unseeded(drawn_job(session, asked.id))
+        return str(unseeded(drawn_job(session, asked.id)))
     _, drawn = before_upscaling(session, *shown(session, asked.picture))
-    return unseeded(drawn)
+    return str(unseeded(drawn))
 
 
 def words_of(catalog: Catalog, job: Job, text: str | None) -> Words:
     """The job's words with another seed, or the changed ones in their place.
 
     Raises:
-        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
+        ModelGone, LoraGone, ReferenceGone: what drew it is not installed any more.
         FlagError: the changed ones cannot be understood.
     """
     request, before = with_installed_models(catalog, job), unseeded(job)
-    if text is None or clean(text) == clean(before):
+    if text is None or clean(text) == clean(str(before)):
         return Words(request.changed(seed=random_seed()), before)
     parsed = parser.parse(text, catalog, own_model(catalog, job), attached=leading(request) is not None)
-    return Words(parsed.request, parsed.text, parsed, known(request), before)
+    return Words(parsed.request, parsed.tokens, parsed, known(request), before)
 
 
 def own_model(catalog: Catalog, job: Job) -> parser.Preferences:
@@ -268,7 +272,8 @@ def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -
     A sampler that the model's family cannot run any more becomes the model's own.
 
     Raises:
-        ModelGone, LoraGone, SteeringGone
+        ModelGone, LoraGone, ReferenceGone
+        FlagError: the model's family cannot draw pictures that tile.
     """
     request = request_of(job)
     if request.model not in catalog.models:
@@ -280,6 +285,8 @@ def with_installed_models(catalog: Catalog, job: Job, *, redrawn: bool = True) -
     unread = any(reference.role not in entry.adapters for reference in request.references)
     if redrawn and (unread or (request.control is not None and request.control.kind not in entry.controls)):
         raise ReferenceGone
+    if redrawn and request.tile and Feature.TILING not in entry.features:
+        raise FlagError([unsupported("tile", Feature.TILING, Scope(catalog, entry))], job.text)
     if redrawn and request.scheduler not in entry.samplers:
         return request.changed(scheduler=entry.scheduler)
     return request
@@ -292,9 +299,9 @@ def before_upscaling(session: Session, image: Image, job: Job) -> tuple[Image, J
     return image, job
 
 
-def unseeded(job: Job) -> str:
+def unseeded(job: Job) -> TokenizedPrompt:
     """The parent's prompt without its seed, which does not hold for the new pictures."""
-    return parser.without(job.text, *parser.SEED_FLAGS)
+    return parser.without(tokenize(job.text), *parser.SEED_FLAGS)
 
 
 def random_seed() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -65,10 +66,8 @@ async def describe(backends: Backends, context: SubmissionContext, image: Brough
         source_key=image.key,
     )
 
-    def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, context, Action.DESCRIBE, image.name, request)
-
-    return await submit.enqueue(backends, draft)
+    draft = partial(submit.draft_of, context, Action.DESCRIBE, image.name, request)
+    return await submit.enqueue(backends, lambda _: draft())
 
 
 async def describe_again(backends: Backends, context: SubmissionContext, job_id: int) -> SubmittedJob:
@@ -86,8 +85,8 @@ async def describe_again(backends: Backends, context: SubmissionContext, job_id:
         request = GenerationRequest.model_validate(job.request)
         model = _describing(backends.catalog, request.model)
         fresh = request.changed(model=model, seed=random_seed())
-        again = submit.draft_of(session, context, Action.DESCRIBE, job.text, fresh)
-        return replace(again, parent_job_id=job.id, stealth=again.stealth or job.stealth)
+        again = submit.draft_of(context, Action.DESCRIBE, job.text, fresh)
+        return replace(again, parent_job_id=job.id, stealth=job.stealth or again.stealth)
 
     return await submit.enqueue(backends, draft)
 

@@ -109,7 +109,7 @@ def custom_zoom(session: Session, catalog: Catalog, asked: Invocation) -> Derive
     parsed = parser.parse(asked.text or "", catalog, own_model(catalog, drawn))
     # Elsewhere the flag has no meaning, and its writer is told.
     parsed = replace(parsed, notes=tuple(note for note in parsed.notes if note.flag != "zoom"))
-    words = Words(parsed.request, parser.without(parsed.text, "zoom"), parsed)
+    words = Words(parsed.request, parser.without(parsed.tokens, "zoom"), parsed)
     factor = ZOOM if parsed.zoom is None else parsed.zoom
     canvas = canvases.zoomed(size, (words.request.width, words.request.height), factor)
     return _on_canvas(words, asked, image, drawn_image, canvas)

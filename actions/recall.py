@@ -7,7 +7,7 @@ import re
 from sqlalchemy.orm import Session
 
 from prompts.flags import BY_NAME
-from prompts.normalizer import read
+from prompts.pasted.normalizer import read
 from prompts.tokenizer import TokenizedPrompt, tokenize
 from storage import prompts
 from storage.errors import Refused

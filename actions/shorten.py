@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -11,11 +12,10 @@ from actions import submit
 from actions.found_prompts import NoWords
 from actions.submit import SubmissionContext, SubmittedJob
 from prompts import parser, vocabulary
-from prompts.normalizer import settled
+from prompts.pasted.normalizer import settled
 from storage import jobs
 from storage.backends import Backends
 from storage.contract import Action, Task
-from storage.drafts import JobDraft
 from storage.errors import Refused
 from storage.tables import Job
 
@@ -66,10 +66,8 @@ async def shorten(backends: Backends, context: SubmissionContext, text: str) -> 
         raise NothingKnown(entry.title, known, vocabulary.offers_of(entry))
     request = parsed.request.changed(task=Task.SHORTEN, parts=(), num_images_per_prompt=1)
 
-    def draft(session: Session) -> JobDraft:
-        return submit.draft_of(session, context, Action.SHORTEN, typed, request)
-
-    return replace(await submit.enqueue(backends, draft), understood=(parsed,))
+    draft = partial(submit.draft_of, context, Action.SHORTEN, typed, request)
+    return replace(await submit.enqueue(backends, lambda _: draft()), understood=(parsed,))
 
 
 def weights(session: Session, job_id: int, member_id: int) -> list[tuple[str, float]]:

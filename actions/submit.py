@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from sqlalchemy.orm import Session
 
@@ -165,11 +165,11 @@ async def draw(
     """
 
     def draft(session: Session) -> JobDraft:
-        made = draft_of(session, context, Action.IMAGINE, parsed.tokens, parsed.request)
+        made = draft_of(context, Action.IMAGINE, parsed.tokens, parsed.request)
         if found is None:
             return made
         parent = jobs.seen(session, found.job_id, context.member_id)
-        stealth = made.stealth or parent.stealth
+        stealth = parent.stealth or made.stealth
         return replace(made, parent_job_id=parent.id, parent_index=found.index, stealth=stealth)
 
     asked = await enqueue(backends, draft)
@@ -199,23 +199,23 @@ async def derive(
     if missing or what.sheet is not None:
         await check_asker(backends, context)
 
-    def draft(session: Session, composed: RequestChanges) -> JobDraft:
+    def draft(composed: RequestChanges) -> JobDraft:
         request = what.request.changed(**composed)
         if what.parsed is not None:
             request = image_prompts.reading(what.parsed, request, keys)
-        made = draft_of(session, context, what.action, what.text, request)
+        made = draft_of(context, what.action, what.prompt, request)
         return replace(
             made,
             parent_job_id=what.parent_job_id,
             parent_image_id=what.parent_image_id,
             parent_index=what.parent_index,
-            stealth=made.stealth or parent.stealth,
+            stealth=parent.stealth or made.stealth,
         )
 
     async with arrivals:
         keys.update(await arrivals.fetch(missing))
         composed = {} if what.sheet is None else await _composed(backends, what.sheet, arrivals)
-        asked = await enqueue(backends, lambda session: draft(session, composed))
+        asked = await enqueue(backends, lambda _: draft(composed))
     if what.parsed is None:
         return asked
     return replace(asked, understood=(what.parsed,))
@@ -281,12 +281,15 @@ async def check_asker(backends: Backends, context: SubmissionContext) -> None:
 
 
 def preferences_of(session: Session, member_id: int) -> parser.Preferences:
+    return parser.Preferences.of(settings_of(session, member_id))
+
+
+def settings_of(session: Session, member_id: int) -> dict[str, Any]:
     member = session.get(Member, member_id)
-    return parser.Preferences.of(member.settings if member else {})
+    return member.settings if member else {}
 
 
 def draft_of(
-    session: Session,
     context: SubmissionContext,
     action: Action,
     prompt: TokenizedPrompt | str,
@@ -294,7 +297,7 @@ def draft_of(
 ) -> JobDraft:
     """The draft of a job's row; whether it may be written, `check_draft` says."""
     tokens = tokenize(prompt) if isinstance(prompt, str) else prompt
-    speed, stealth = _mode(tokens, preferences_of(session, context.member_id))
+    speed, stealth = _mode(tokens)
     return JobDraft(
         address=context.address,
         member_name=context.member_name,
@@ -309,12 +312,11 @@ def draft_of(
     )
 
 
-def _mode(tokens: TokenizedPrompt, preferences: parser.Preferences) -> tuple[Speed, bool]:
-    """Speed and stealth of the job: as its text says, or else the member's settings."""
+def _mode(tokens: TokenizedPrompt) -> tuple[Speed | None, bool | None]:
+    """Speed and stealth as the text says; None where it says nothing."""
     said = {flag.name for flag in tokens.flags}
-    speed = next((speed for speed in Speed if speed in said), Speed(preferences.speed or Speed.FAST))
-    stealth = "stealth" in said or (bool(preferences.stealth) and "public" not in said)
-    return speed, stealth
+    speed = next((speed for speed in Speed if speed in said), None)
+    return speed, True if "stealth" in said else False if "public" in said else None
 
 
 def check_draft(session: Session, draft: JobDraft) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from actions.derivation import DerivedJob, Invocation, Words, shown, with_installed_models
+from prompts.tokenizer import tokenize
 from storage.catalog import Catalog
 from storage.contract import RequestChanges, Task
 from storage.errors import Refused
@@ -42,7 +43,7 @@ def upscale(
 
     Raises:
         NoUpscaler: the model has none.
-        ModelGone, LoraGone, SteeringGone: what drew it is not installed any more.
+        ModelGone, LoraGone, ReferenceGone: what drew it is not installed any more.
         UpscaleTooLarge: beyond LARGEST_SIDE.
     """
     image, job = shown(session, asked.picture)
@@ -63,4 +64,4 @@ def upscale(
         "scale": scale,
         "creativity": creativity,
     }
-    return Words(request, job.text).derived(asked, (image, job), changes)
+    return Words(request, tokenize(job.text)).derived(asked, (image, job), changes)

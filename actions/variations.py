@@ -27,11 +27,11 @@ def reroll(session: Session, catalog: Catalog, asked: Invocation) -> DerivedJob:
     words = words_of(catalog, job, asked.text)
     request = words.request
     if words.parsed is not None:
-        request = _begun_alike(request, request_of(job), words.text)
+        request = _begun_alike(request, request_of(job), str(words.prompt))
         words = words.of_shape((request.width, request.height))
     return DerivedJob(
         asked.action,
-        words.text,
+        words.prompt,
         request,
         job.id,
         asked.n,

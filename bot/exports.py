@@ -21,7 +21,8 @@ from bot.components.press import button
 from bot.database_outage import Outage, reason
 from bot.discord_io import posting
 from bot.discord_io.client_loop import Requests
-from bot.discord_io.posting import FAILURES, HANDOVER_MS, TRANSIENT, OutgoingMessage, ProgressPlace
+from bot.discord_io.failures import DiscordFailure
+from bot.discord_io.posting import HANDOVER_MS, OutgoingMessage, ProgressPlace
 from bot.export_archives import ExportArchive, parcels
 from bot.messages import privacy as sentences
 from prompts.translation import spoken
@@ -178,7 +179,8 @@ class Exports:
         """Through the command's answer while its token lives, or else by direct message.
 
         Raises:
-            Unreachable
+            MemberUnreachable
+            DiscordFailure: it may succeed in a while.
         """
         following = parcel.next_after
         view = None if following is None else lambda: _next(following)
@@ -187,19 +189,18 @@ class Exports:
         if token is not None and clock.until(row.token_expires_at or 0) > HANDOVER_MS:
             try:
                 self._answer(token, outgoing, first=parcel.place == 0)
-            except FAILURES as error:
-                if posting.failure(error) in TRANSIENT:
+            except DiscordFailure as failure:
+                if failure.transient:
                     raise
             else:
                 return
         try:
-            channel_id = self._requests.wait(posting.open_dm(self._client, row.member_id))
             nonce = f"x{row.id}-{parcel.place}"
-            self._requests.wait(posting.post(self._client, channel_id, None, outgoing, nonce))
-        except FAILURES as error:
-            if posting.failure(error) in TRANSIENT:
+            self._requests.wait(posting.post_directly(self._client, outgoing, nonce))
+        except DiscordFailure as failure:
+            if failure.transient:
                 raise
-            raise MemberUnreachable(str(error)) from error
+            raise MemberUnreachable(str(failure)) from failure
 
     def _answer(self, token: str, outgoing: OutgoingMessage, *, first: bool) -> None:
         """The first archive takes the place of what was said at once: a change may be repeated."""
@@ -215,7 +216,7 @@ class Exports:
     def _tell_failure(self, row: Export, clock: Clock) -> None:
         try:
             self._send(row, ExportArchive(row.sent, sentences.export_failed(row.id)), clock)
-        except (MemberUnreachable, *FAILURES) as error:
+        except (MemberUnreachable, DiscordFailure) as error:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
 
 

@@ -20,7 +20,8 @@ from bot.components.press import telling
 from bot.components.retract import RetractionSubject, retract
 from bot.components.send_to_dm import send_home
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, only
+from bot.discord_io.failures import FAILURES
+from bot.discord_io.posting import only
 from prompts.translation import speak
 from storage.backends import Backends
 from storage.errors import Banned, NoSuchMessage, NotYours
@@ -87,8 +88,7 @@ async def _tell_directly(
 ) -> None:
     outgoing = posting.OutgoingMessage(sentence, reaction.user_id)
     try:
-        channel_id = await posting.open_dm(client, reaction.user_id)
-        await posting.post(client, channel_id, None, outgoing, secrets.token_hex(12))
+        await posting.post_directly(client, outgoing, secrets.token_hex(12))
     except FAILURES as error:
         log.info("member %s could not be told: %s", reaction.user_id, error)
 

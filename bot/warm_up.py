@@ -45,7 +45,7 @@ def rehearse(backends: Backends) -> None:
 
 
 def _write(session: Session, context: SubmissionContext, parsed: parser.Parsed) -> None:
-    draft = submit.draft_of(session, context, Action.IMAGINE, parsed.tokens, parsed.request)
+    draft = submit.draft_of(context, Action.IMAGINE, parsed.tokens, parsed.request)
     submit.check_draft(session, draft)
     submission = submissions.submit(session, draft)
     jobs.set_progress_message(session, submission.job.id, _NOBODY)

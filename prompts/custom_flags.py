@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from prompts.diagnostics import FlagError, FlagProblem, refuse, refuse_many
 from prompts.flags import BY_NAME
-from prompts.normalizer import read, settled
+from prompts.pasted.normalizer import read, settled
 from prompts.permutations import permutations
 from prompts.precedence import GivenFlag, Source, choose
 from prompts.tokenizer import DASHES, TypedFlag, clean

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from prompts import infotext, parser, unparser
-from prompts.infotext import Infotext
+from prompts import parser, unparser
+from prompts.pasted import infotext
+from prompts.pasted.infotext import Infotext
 from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.values import WrongValue
 from storage import metadata

@@ -20,6 +20,7 @@ from prompts.translation import N_, _
 from prompts.values import MANY, Codes, Nothing, Number, OneOf, Ratio, Scope, Style, Value, Whole
 from storage.catalog_model import ModelEntry
 from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
+from storage.model_families import Feature
 
 
 class Meaning(Enum):
@@ -43,6 +44,8 @@ class Flag:
     """The value that changes nothing; None where leaving the flag out is the only way to that."""
     field: str | None = None
     """Field of the request that takes the value as it is; others are in `request_builder`."""
+    needs: Feature | None = None
+    """Ability of the model's family without which it is refused."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,6 +58,10 @@ class Flag:
     def neutral(self, entry: ModelEntry) -> str | None:
         """The value that changes nothing, for one model."""
         return self.default(entry) if callable(self.default) else self.default
+
+    def works_with(self, entry: ModelEntry) -> bool:
+        """True if it works, and the model can do what it asks for."""
+        return self.meaning is Meaning.WORKS and (self.needs is None or self.needs in entry.features)
 
 
 def _noted(names: str, value: Value, of: str = "") -> Flag:
@@ -148,6 +155,7 @@ FLAGS: tuple[Flag, ...] = (
         Nothing(),
         N_("a picture whose opposite edges meet, to be laid out as a pattern"),
         field="tile",
+        needs=Feature.TILING,
     ),
     Flag("iw", Number(0, 3), N_("how much the picture before the text weighs"), default="1"),
     Flag("sref", Styles(), N_("a style by its code or by a picture; `random` draws one"), repeats=True),
@@ -229,11 +237,11 @@ BY_NAME: Mapping[str, Flag] = MappingProxyType({name: flag for flag in FLAGS for
 
 
 def help_lines(scope: Scope, longest: float = math.inf) -> list[str]:
-    """One line for each flag that works: its names, what it does and what it takes, for one model.
+    """One line for each flag that works with the model: its names, what it does and what it takes.
 
     A line of more than `longest` characters leaves out what the flag takes.
     """
-    return [_help_line(flag, scope, longest) for flag in FLAGS if flag.meaning is Meaning.WORKS]
+    return [_help_line(flag, scope, longest) for flag in FLAGS if flag.works_with(scope.entry)]
 
 
 def _help_line(flag: Flag, scope: Scope, longest: float) -> str:

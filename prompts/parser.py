@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import MappingProxyType
 
-from prompts import infotext, vocabulary, weights
+from prompts import vocabulary, weights
 from prompts.custom_flags import LONGEST_SUFFIX, MOST_OPTIONS, check_option, check_suffix
 from prompts.diagnostics import MOST_COMMANDS, FlagError, FlagProblem, Note, NoteKind, refuse, refuse_many
 from prompts.flags import BY_NAME, FLAGS, Flag, Meaning, help_lines
 from prompts.image_links import ImageLink
-from prompts.normalizer import read, settled
+from prompts.pasted import infotext
+from prompts.pasted.normalizer import read, settled
 from prompts.permutations import permutations
 from prompts.precedence import choose, gather, scope_of
 from prompts.preferences import Preferences
@@ -179,13 +180,12 @@ def all_notes(parsed: Sequence[Parsed]) -> tuple[Note, ...]:
     return tuple(dict.fromkeys(note for each in parsed for note in each.notes))
 
 
-def without(text: str, *names: str) -> str:
-    """A stored prompt without the flags of these names, by whichever alias they stand there."""
-    divided = tokenize(text)
+def without(prompt: TokenizedPrompt, *names: str) -> TokenizedPrompt:
+    """The prompt without the flags of these names, by whichever alias they stand there."""
     kept = tuple(
-        flag for flag in divided.flags if flag.name not in BY_NAME or BY_NAME[flag.name].name not in names
+        flag for flag in prompt.flags if flag.name not in BY_NAME or BY_NAME[flag.name].name not in names
     )
-    return str(TokenizedPrompt(divided.text, kept))
+    return TokenizedPrompt(prompt.text, kept)
 
 
 @contextmanager

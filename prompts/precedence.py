@@ -14,8 +14,8 @@ from enum import IntEnum, auto
 from typing import Any
 
 from prompts.diagnostics import FlagProblem, Note, NoteKind
-from prompts.flag_cleanup import tidied
 from prompts.flags import BY_NAME, FLAGS, Flag, Meaning
+from prompts.pasted.flag_cleanup import tidied
 from prompts.preferences import Preferences
 from prompts.reference_values import RANDOM_CODE
 from prompts.style_codes import random_code
@@ -23,6 +23,7 @@ from prompts.tokenizer import TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.translation import _
 from prompts.values import IDLE, Problem, Scope, WrongValue
 from storage.catalog import Catalog
+from storage.model_families import Feature
 
 
 class Source(IntEnum):
@@ -146,6 +147,9 @@ def _take(
         expected = flag.value.expected(choice.scope)
         _reject(choice, each, FlagProblem(wrong.problem, each.flag.name, wrong.given, expected, suggestion))
         return
+    if flag.needs is not None and not flag.works_with(choice.scope.entry):
+        _reject(choice, each, unsupported(each.flag.name, flag.needs, choice.scope))
+        return
     holder = holders.get(flag.decides)
     if value is IDLE or flag.meaning is Meaning.NOTED:
         _note_idle(choice, each, flag)
@@ -205,6 +209,13 @@ def _reject(choice: ChosenFlags, each: GivenFlag, fault: FlagProblem) -> None:
     else:
         kind = NoteKind.SUFFIX_UNUSABLE if each.source is Source.SUFFIX else NoteKind.SETTING_UNUSABLE
         choice.notes.append(Note(kind, each.flag.name, each.flag.value))
+
+
+def unsupported(name: str, feature: Feature, scope: Scope) -> FlagProblem:
+    """A flag that the model's family cannot follow, with the models whose families can."""
+    able = [entry.name for entry in scope.catalog.models.values() if feature in entry.features]
+    suggestion = f"--model {able[0]}" if able else None
+    return FlagProblem(Problem.UNSUPPORTED, name, scope.entry.title, suggestion=suggestion)
 
 
 _WORKING_NAMES = [name for flag in FLAGS if flag.meaning is Meaning.WORKS for name in flag.names]

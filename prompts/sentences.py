@@ -81,6 +81,11 @@ def _fault(fault: FlagProblem) -> str:
         if meant:
             said = _("Unrecognized parameter: {name}. Did you mean {meant}? It takes {expected}.")
         return said.format(name=name, meant=meant, expected=fault.expected)
+    if fault.problem is Problem.UNSUPPORTED:
+        said = _("{model} cannot do {name}, and no other model here can: leave it out.")
+        if meant:
+            said = _("{model} cannot do {name}: leave it out, or choose a model that can, such as {meant}.")
+        return said.format(name=name, meant=meant, model=fault.given)
     return _(_WRONG[fault.problem]).format(
         name=name,
         expected=fault.expected,

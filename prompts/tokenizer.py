@@ -1,8 +1,8 @@
 """Tokens of a typed line: links to pictures, the text, then the flags with their values as typed.
 
 The grammar is Midjourney's: flags stand at the end, begin with `--` and last until the next flag. Which flags
-there are is not known here, nor in what forms people paste them: `prompts/normalizer.py` makes such lines of
-those.
+there are is not known here, nor in what forms people paste them: `prompts/pasted/normalizer.py` makes such
+lines of those.
 `<lora:name:weight>` in the text, as other programs write it, is the flag `--lora name:weight`.
 """
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from prompts import near_flags, request_builder, style_codes, weights
+from prompts import request_builder, style_codes, weights
 from prompts.flags import FLAGS
-from prompts.normalizer import settled
+from prompts.pasted import near_flags
+from prompts.pasted.normalizer import settled
 from prompts.permutations import permutations
 from prompts.tokenizer import DASHES, TokenizedPrompt, TypedFlag, tokenize
 from storage.catalog import Catalog

@@ -28,6 +28,7 @@ class Problem(Enum):
     MISSING = auto()
     WRONG = auto()
     SURPLUS = auto()
+    UNSUPPORTED = auto()
     EMPTY = auto()
     TOO_LONG = auto()
     TOO_MANY = auto()

@@ -24,6 +24,7 @@ from storage.catalog_values import (
     sourced,
 )
 from storage.contract import Role
+from storage.model_families import Feature, ModelFamily
 from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.vocabulary import has, words_in
 
@@ -127,12 +128,24 @@ class ModelEntry(CatalogTable):
                 )
         for key in ("upscalers", "loras", "controls"):
             refuse_alike(getattr(self, key), key)
+        for feature in (Feature.LORAS, Feature.CONTROLS, Feature.ADAPTERS):
+            if getattr(self, feature) and feature not in self.features:
+                raise ValueError(f"{feature}: this kind of model takes none")
         return self
 
-    @cached_property
+    @property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that the model can be drawn with."""
-        return model_families.FAMILIES[model_families.of_folder(self.source) or self.family].samplers
+        return self._family.samplers
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """Abilities of the model's family that not every family has."""
+        return self._family.features
+
+    @cached_property
+    def _family(self) -> ModelFamily:
+        return model_families.FAMILIES[model_families.of_folder(self.source) or self.family]
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from storage import brought
@@ -27,12 +28,19 @@ class JobDraft:
     parent_index: int | None = None
     interaction_id: int | None = None
     press: str | None = None
-    speed: Speed = Speed.FAST
-    stealth: bool = False
+    speed: Speed | None = None
+    stealth: bool | None = None
+    """Of both None where the text says nothing, until `in_mode_of`."""
+
+    def in_mode_of(self, settings: Mapping[str, Any]) -> JobDraft:
+        """The draft with speed and stealth of a member's settings where its text says nothing of them."""
+        chosen = next((speed for speed in Speed if speed == settings.get("speed")), Speed.FAST)
+        stealth = bool(settings.get("stealth")) if self.stealth is None else self.stealth
+        return replace(self, speed=self.speed or chosen, stealth=stealth)
 
     def row(self, at: int) -> Job:
         """The job's row, waiting since `at` (epoch milliseconds)."""
-        request = self.request
+        request, speed = self.request, self.speed or Speed.FAST
         stored = request.model_dump(mode="json")
         return Job(
             **self.address.columns_of(Job, at),
@@ -49,9 +57,9 @@ class JobDraft:
             created_at=at,
             interaction_id=self.interaction_id,
             press=self.press,
-            speed=self.speed.value,
-            priority=self.speed.priority,
-            stealth=self.stealth,
+            speed=speed.value,
+            priority=speed.priority,
+            stealth=bool(self.stealth),
         )
 
 

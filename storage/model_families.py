@@ -5,10 +5,21 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from storage import samplers
+
+
+class Feature(StrEnum):
+    """Abilities that not every family has; the last three are named like the catalog's tables of them."""
+
+    TILING = "tiling"
+    """Images whose opposite edges meet."""
+    LORAS = "loras"
+    CONTROLS = "controls"
+    ADAPTERS = "adapters"
 
 
 class ModelFamily(NamedTuple):
@@ -22,13 +33,21 @@ class ModelFamily(NamedTuple):
     """Regular expression for diffusers' names of its pipelines, by which a model's folder is known."""
     denoiser: str = "transformer"
     """Folder of the network whose weights' hash names a model elsewhere."""
+    features: frozenset[Feature] = frozenset()
+    """Abilities that it has beyond drawing; its class overrides the method of each."""
 
 
 FAMILIES: dict[str, ModelFamily] = {
     "sd": ModelFamily(
-        "generator.families.sd:StableDiffusion", samplers.NAMES, r"StableDiffusion(?!3)(?!.*XL).*", "unet"
+        "generator.families.sd:StableDiffusion",
+        samplers.NAMES,
+        r"StableDiffusion(?!3)(?!.*XL).*",
+        "unet",
+        frozenset(Feature),
     ),
-    "sdxl": ModelFamily("generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet"),
+    "sdxl": ModelFamily(
+        "generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet", frozenset(Feature)
+    ),
 }
 
 

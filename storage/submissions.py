@@ -29,6 +29,9 @@ class Submission:
 def submit(session: Session, draft: JobDraft) -> Submission:
     """Write a job that waits for a worker, or find the one that this interaction or press made before.
 
+    Speed and stealth that the draft leaves open are those of the member's settings, whose row is locked here:
+    who chose stealth a moment ago has nothing drawn in public.
+
     Raises:
         Banned, Paused, QueueFull: nothing was written.
     """
@@ -38,7 +41,7 @@ def submit(session: Session, draft: JobDraft) -> Submission:
     if existing is not None:
         return Submission(existing, jobs.ahead(session, existing.id), fresh=False)
     may_ask(session, member, draft.address.guild_id)
-    job = draft.row(at)
+    job = draft.in_mode_of(member.settings).row(at)
     session.add(job)
     restrictions.add_waiting(session, member, 1)
     session.flush()

@@ -8,8 +8,8 @@ from enum import Enum, auto
 import discord
 from sqlalchemy.orm import Session
 
-from bot.discord_io import posting, removals
-from bot.discord_io.posting import FAILURES, Failure, ProgressPlace
+from bot.discord_io import removals
+from bot.discord_io.posting import ProgressPlace
 from storage import batches, deliveries, jobs, states
 from storage.backends import Backends
 from storage.contract import CancelEvent, ChangedEvent, JobState
@@ -66,7 +66,8 @@ async def retract(
     stay = []
     if subject.job.state == JobState.SUCCEEDED:
         stay = await removals.remove(client, backends, subject.job.id, subject.image_id)
-    gone = not stay and await _delete(client, ProgressPlace(None, channel_id, message_id))
+    place = ProgressPlace(None, channel_id, message_id)
+    gone = not stay and await removals.delete_message(client, place, subject.job.id)
     return Retraction.DELETED if gone else Retraction.MESSAGE_STAYS
 
 
@@ -75,11 +76,3 @@ async def _stop(backends: Backends, job_ids: list[int]) -> None:
         job = await backends.database.read(jobs.get, job_id)
         backends.events.publish(CancelEvent(job_id=job_id))
         backends.events.publish(ChangedEvent(job_id=job_id, sequence=job.sequence))
-
-
-async def _delete(client: discord.Client, place: ProgressPlace) -> bool:
-    try:
-        await posting.delete(client, place)
-    except FAILURES as error:
-        return posting.failure(error) is Failure.NO_MESSAGE
-    return True

@@ -9,6 +9,7 @@ import discord
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot.discord_io.failures import DiscordFailure
 from bot.discord_io.posting import OutgoingMessage
 from storage.tables import Batch, Delivery, Job, Message
 
@@ -60,7 +61,7 @@ def _parts(components: Iterable[object]) -> Iterable[object]:
 async def find(
     client: discord.Client, channel_id: int, outgoing: OutgoingMessage, since_ms: int
 ) -> list[int]:
-    """Own messages since a time (epoch milliseconds) that are this letter, oldest first.
+    """Own messages since a time (epoch milliseconds) that are this one, oldest first.
 
     Raises:
         CannotLook: without permission to read the channel's history, where "no messages" says nothing.
@@ -70,6 +71,8 @@ async def find(
 
 async def search(client: discord.Client, channel_id: int, marks: Marks, since_ms: int) -> list[int]:
     """Own messages since a time (epoch milliseconds) that have these marks, oldest first.
+
+    There are none in a channel that is gone.
 
     Raises:
         CannotLook: see `find`.
@@ -88,6 +91,10 @@ async def search(client: discord.Client, channel_id: int, marks: Marks, since_ms
             await _may_read(channel, after)
     except discord.Forbidden as error:
         raise CannotLook from error
+    except discord.NotFound as error:
+        if not DiscordFailure(error).place_is_gone:
+            raise
+        return []
     return found
 
 

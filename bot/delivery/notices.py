@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
 
-from bot.delivery.outcomes import Outbox, RetryLater, places
+from bot.delivery.outcomes import Outbox, change_progress, places
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, OutgoingMessage
+from bot.discord_io.failures import DiscordFailure
+from bot.discord_io.posting import OutgoingMessage
 from storage.clock import Clock
 from storage.tables import Delivery, Job
 
@@ -23,37 +27,32 @@ class Notices:
         """Put it in the progress's place; False where that cannot be reached.
 
         Raises:
-            Later: it can be in a while.
+            DiscordFailure: it can be in a while.
         """
         self._outbox.board.close(job.id)
-        for place in places(job, self._clock):
-            try:
-                self._outbox.request(posting.edit(self._outbox.client, place, sentence))
-            except FAILURES as error:
-                if posting.failure(error) in TRANSIENT:
-                    raise RetryLater(str(error)) from error
-            else:
-                return True
-        return False
+        edit = partial(posting.edit, self._outbox.client, content=sentence)
+        return change_progress(self._outbox, places(job, self._clock), edit, _raise_transient)
 
     def privately(self, sentence: str) -> None:
-        """As long as it can be said where the delivery was asked for."""
+        """Say it as long as it can be said where the delivery was asked for."""
         row = self._row
         if row.interaction_token is None or self._clock.until(row.token_expires_at or 0) <= 0:
             return
         outgoing = OutgoingMessage(sentence, row.member_id)
-        work = posting.follow_up(self._outbox.client, row.interaction_token, outgoing, ephemeral=True)
-        try:
-            self._outbox.request(work)
-        except FAILURES as error:
-            log.info("job %s: its member could not be told: %s", row.job_id, error)
+        self._try(posting.follow_up(self._outbox.client, row.interaction_token, outgoing, ephemeral=True))
 
     def by_direct_message(self, sentence: str) -> None:
-        """The last way to say something: by direct message."""
-        row, client = self._row, self._outbox.client
-        outgoing, nonce = OutgoingMessage(sentence, row.member_id), f"easel:{row.id}:home"
+        """Say it by direct message, the last way to say something."""
+        outgoing = OutgoingMessage(sentence, self._row.member_id)
+        self._try(posting.post_directly(self._outbox.client, outgoing, f"easel:{self._row.id}:home"))
+
+    def _try(self, request: Coroutine[Any, Any, object]) -> None:
         try:
-            channel_id = self._outbox.request(posting.open_dm(client, row.member_id))
-            self._outbox.request(posting.post(client, channel_id, None, outgoing, nonce))
-        except FAILURES as error:
-            log.info("job %s: its member could not be told: %s", row.job_id, error)
+            self._outbox.request(request)
+        except DiscordFailure as failure:
+            log.info("job %s: its member could not be told: %s", self._row.job_id, failure)
+
+
+def _raise_transient(failure: DiscordFailure) -> None:
+    if failure.transient:
+        raise failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -11,7 +11,8 @@ import discord
 from bot import messages
 from bot.delivery.progress import ProgressBoard
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, ProgressPlace
+from bot.discord_io.failures import DiscordFailure
+from bot.discord_io.posting import ProgressPlace
 from storage import takedowns
 from storage.backends import Backends
 from storage.clock import Clock
@@ -21,11 +22,14 @@ from storage.tables import Job
 T = TypeVar("T")
 R = TypeVar("R")
 
+ProgressChange = Callable[[ProgressPlace], Coroutine[Any, Any, object]]
+"""A request that changes the progress message in a place."""
+
 ANSWER_MS = 1_000
 
 
 class DeliveryError(Exception):
-    """A try that came to no message; its class says what `DeliveryWorker` does about it."""
+    """A try at a delivery that posted no message; what follows from each class is up to `DeliveryWorker`."""
 
 
 class RetryLater(DeliveryError):
@@ -55,7 +59,11 @@ class FileTooLarge(DeliveryError):
 
 class Request(Protocol):
     def __call__(self, work: Coroutine[Any, Any, T], /) -> T:
-        """Await a request to Discord, from a thread."""
+        """Await a request to Discord, from a thread.
+
+        Raises:
+            DiscordFailure: the try is repeated later where nobody knows better.
+        """
 
 
 @dataclass(frozen=True)
@@ -82,10 +90,10 @@ def places(job: Job, clock: Clock) -> list[ProgressPlace]:
     return list(dict.fromkeys(place for place in found if place is not None))
 
 
-def check(error: BaseException, job: Job, clock: Clock, *, refused: bool = True) -> None:
-    """Raise Later where the progress message can be reached in a while."""
-    if posting.failure(error) in TRANSIENT:
-        raise RetryLater(str(error), refused=refused) from error
+def check(failure: DiscordFailure, job: Job, clock: Clock, *, refused: bool = True) -> None:
+    """Raise RetryLater where the progress message can be reached in a while."""
+    if failure.transient:
+        raise RetryLater(str(failure), refused=refused) from failure
     answered = job.progress_message_id is not None
     if not answered and clock.since(job.created_at) < posting.ANSWERED_WITHIN_MS:
         raise RetryLater("the command is not answered yet", ANSWER_MS, refused=refused)
@@ -99,32 +107,42 @@ def sentence(outbox: Outbox, job: Job) -> str:
 
 
 def remove_progress(outbox: Outbox, job: Job, clock: Clock, *, patient: bool) -> None:
-    """Delete the progress message; `patient`: raise Later where that can be done in a while."""
-    _change_progress(outbox, job, clock, lambda place: posting.delete(outbox.client, place), patient=patient)
+    """Delete the progress message; `patient`: raise RetryLater where that can be done in a while."""
+    _tidy_progress(outbox, job, clock, lambda place: posting.delete(outbox.client, place), patient=patient)
 
 
 def strip_progress(outbox: Outbox, job: Job, clock: Clock, *, patient: bool) -> None:
     """Leave the sentence alone in the progress message, without the picture that it kept."""
     said = sentence(outbox, job)
-    _change_progress(
+    _tidy_progress(
         outbox, job, clock, lambda place: posting.edit(outbox.client, place, said), patient=patient
     )
 
 
-def _change_progress(
-    outbox: Outbox,
-    job: Job,
-    clock: Clock,
-    change: Callable[[ProgressPlace], Coroutine[Any, Any, object]],
-    *,
-    patient: bool,
-) -> None:
+def _tidy_progress(outbox: Outbox, job: Job, clock: Clock, change: ProgressChange, *, patient: bool) -> None:
+    def on_failure(failure: DiscordFailure) -> None:
+        if patient:
+            check(failure, job, clock)
+
     outbox.board.close(job.id)
-    for place in places(job, clock):
+    change_progress(outbox, places(job, clock), change, on_failure)
+
+
+def change_progress(
+    outbox: Outbox,
+    places: Iterable[ProgressPlace],
+    change: ProgressChange,
+    on_failure: Callable[[DiscordFailure], None],
+) -> bool:
+    """Change the progress message in the first place where it can be reached; False where there is none.
+
+    `on_failure` hears of each place where it cannot be, and may raise.
+    """
+    for place in places:
         try:
             outbox.request(change(place))
-        except FAILURES as error:
-            if patient:
-                check(error, job, clock)
+        except DiscordFailure as failure:
+            on_failure(failure)
         else:
-            return
+            return True
+    return False

@@ -25,7 +25,7 @@ from bot.delivery import progress_messages
 from bot.delivery.progress_messages import Said, Told
 from bot.discord_io import posting
 from bot.discord_io.client_loop import ClientLoop
-from bot.discord_io.posting import Failure
+from bot.discord_io.failures import DiscordFailure, Failure, classified
 from bot.discord_io.uploads import Upload
 from prompts.translation import speak
 from storage import batches, jobs
@@ -275,14 +275,15 @@ class ProgressBoard:
         upload = None
         if said.preview is not None and not said.keeps_files(shown):
             upload = Upload(f"preview_{row.id}.webp", said.preview)
-        return await posting.edit(
-            self._client,
-            told.place,
-            said.content,
-            view=None if said.last else told.buttons,
-            upload=upload,
-            keep_files=said.keeps_files(shown),
-        )
+        with classified():
+            return await posting.edit(
+                self._client,
+                told.place,
+                said.content,
+                view=None if said.last else told.buttons,
+                upload=upload,
+                keep_files=said.keeps_files(shown),
+            )
 
     def _edited(self, line: Line, told: Told, future: Future[int]) -> None:
         """On the client's loop, when an edit has ended: nothing here may wait."""
@@ -308,18 +309,17 @@ class ProgressBoard:
         """Note why an edit failed; returns the seconds to wait before the next."""
         row, place = told.row, told.place
         name = f"{line.subject.table.__name__.lower()} {row.id}"
-        if not isinstance(error, posting.FAILURES):
+        if not isinstance(error, DiscordFailure):
             log.error("%s: its progress could not be shown", name, exc_info=error)
             return BACK_OFF_S
-        problem = posting.failure(error)
         log.info("%s: its progress could not be shown: %s", name, error)
-        if problem is Failure.EXPIRED and not told.unanswered:
+        if error.kind is Failure.EXPIRED and not told.unanswered:
             self._later(progress_messages.either(row, jobs.forget_token, batches.forget_token), row.id)
             line.changed = True
-        elif problem in posting.TRANSIENT or told.unanswered:
+        elif error.transient or told.unanswered:
             line.changed = True
             return EVERY_S if told.unanswered else BACK_OFF_S
-        elif place.token is None or problem is Failure.NO_MESSAGE or told.said.last:
+        elif place.token is None or error.kind is Failure.NO_MESSAGE or told.said.last:
             self._give_up(line)
         return EVERY_S
 

@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from bot import components
 from bot.delivery import find_posted
-from bot.delivery.attempt import GIVE_UP_MS, HELD_UP_MS, NONCE_MS, TIDY_TRIES, nonce_of
+from bot.delivery.at_most_once import NONCE_MS, nonce_of
+from bot.delivery.attempt import GIVE_UP_MS, HELD_UP_MS, TIDY_TRIES
 from bot.delivery.find_posted import CannotLook, Marks
 from bot.delivery.outcomes import Outbox, RetryLater, remove_progress, strip_progress
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, TRANSIENT, Failure, OutgoingMessage, ProgressPlace
+from bot.discord_io.failures import DiscordFailure, Failure
+from bot.discord_io.posting import OutgoingMessage, ProgressPlace
 from storage import deliveries, tables
 from storage.clock import Clock
 from storage.contract import Action, JobState
@@ -30,7 +32,7 @@ UNUSED = Used()
 
 
 class Withdrawal:
-    """One try at it, on a thread. Raises Later."""
+    """One try at it, on a thread. Raises RetryLater, DiscordFailure."""
 
     def __init__(self, outbox: Outbox, row: tables.Delivery, clock: Clock) -> None:
         self._outbox, self._row, self._clock = outbox, row, clock
@@ -69,24 +71,13 @@ class Withdrawal:
             self._held_up("the channel's history cannot be read")
             log.warning("job %s: what delivery %s has perhaps posted may not be looked for", job.id, row.id)
             return []
-        except FAILURES as error:
-            if posting.failure(error) is not Failure.NO_PLACE:
-                raise RetryLater(str(error)) from error
-            if not posting.place_is_gone(error):
-                self._held_up(str(error))
-            return []
         return self._outbox.read(deliveries.unknown, found)
 
     def _by_nonce(self, channel_id: int) -> int:
         """The message of an attempt whose nonce Discord still knows; where there is none, another."""
-        row = self._row
-        posted = posting.post(
-            self._outbox.client, channel_id, row.guild_id, OutgoingMessage("…", row.member_id), nonce_of(row)
-        )
-        try:
-            return self._outbox.request(posted)
-        except FAILURES as error:
-            raise RetryLater(str(error)) from error
+        row, client = self._row, self._outbox.client
+        outgoing = OutgoingMessage("…", row.member_id)
+        return self._outbox.request(posting.post(client, channel_id, row.guild_id, outgoing, nonce_of(row)))
 
     def _delete(self, message_id: int) -> None:
         row = self._row
@@ -101,13 +92,12 @@ class Withdrawal:
         for place in ways:
             try:
                 self._outbox.request(posting.delete(self._outbox.client, place))
-            except FAILURES as error:
-                problem = posting.failure(error)
-                if problem in TRANSIENT:
-                    raise RetryLater(str(error)) from error
-                if problem is Failure.NO_MESSAGE or posting.place_is_gone(error):
+            except DiscordFailure as failure:
+                if failure.transient:
+                    raise
+                if failure.kind is Failure.NO_MESSAGE or failure.place_is_gone:
                     return
-                refused = refused or (str(error) if place.token is None else None)
+                refused = refused or (str(failure) if place.token is None else None)
             else:
                 return
         if refused is not None:
@@ -115,7 +105,7 @@ class Withdrawal:
         log.warning("job %s: message %s stays, though its pictures were taken away", row.job_id, message_id)
 
     def _held_up(self, reason: str) -> None:
-        """Raise Later for about a day; its tries count from when the pictures were taken away."""
+        """Raise RetryLater for about a day; its tries count from when the pictures were taken away."""
         if self._row.tries < HELD_UP_TRIES:
             raise RetryLater(reason, HELD_UP_MS)
 

@@ -22,6 +22,7 @@ from bot.delivery.outcomes import Outbox, Redirected, RetryLater, Undeliverable
 from bot.delivery.progress import ProgressBoard
 from bot.delivery.withdrawals import Withdrawal
 from bot.discord_io.client_loop import Requests
+from bot.discord_io.failures import DiscordFailure
 from prompts.translation import spoken
 from storage import deliveries, tables
 from storage.backends import Backends
@@ -150,9 +151,10 @@ class DeliveryWorker:
         try:
             kind(self._outbox, row, clock).run()
         except RetryLater as wait:
-            delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** min(row.tries, 10))
-            log.info("job %s: delivery %s waits %s ms: %s", row.job_id, row.id, delay_ms, wait)
-            self._write(deliveries.later, row.id, str(wait), delay_ms, refused=wait.refused)
+            self._retry_later(row, wait)
+            return
+        except DiscordFailure as failure:
+            self._retry_later(row, RetryLater(str(failure)))
             return
         except Redirected as reason:
             log.info("job %s: delivery %s goes to direct messages: %s", row.job_id, row.id, reason)
@@ -174,6 +176,11 @@ class DeliveryWorker:
             self._failed(row, f"{type(error).__name__}: {error}")
             return
         self._board.forget(row.job_id)
+
+    def _retry_later(self, row: tables.Delivery, wait: RetryLater) -> None:
+        delay_ms = wait.delay_ms or min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** min(row.tries, 10))
+        log.info("job %s: delivery %s waits %s ms: %s", row.job_id, row.id, delay_ms, wait)
+        self._write(deliveries.later, row.id, str(wait), delay_ms, refused=wait.refused)
 
     def _failed(self, row: tables.Delivery, error: str) -> None:
         """Try again a few times, the last with a sentence in the pictures' place."""

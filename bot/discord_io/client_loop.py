@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
+from bot.discord_io.failures import classified
 from prompts.translation import current_locale, speak
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class Requests:
 
         Raises:
             CancelledError: they were stopped.
-            TimeoutError: it took longer than `REQUEST_S`.
+            DiscordFailure: it failed, or took longer than `REQUEST_S`.
         """
         with self._lock:
             if self._stopping:
@@ -64,7 +65,8 @@ class Requests:
             future = self._loop.run(work)
             self._waited_for.add(future)
         try:
-            return future.result(REQUEST_S)
+            with classified():
+                return future.result(REQUEST_S)
         finally:
             future.cancel()
             with self._lock:

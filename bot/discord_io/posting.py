@@ -1,21 +1,17 @@
-"""The requests that write a job's messages, and what their failures mean."""
+"""The requests that write a job's messages."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import TypeVar, cast
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-import aiohttp
 import discord
 
 from bot.discord_io.uploads import Upload
 from storage.clock import Clock
 from storage.tables import Batch, Job
-
-T = TypeVar("T")
 
 MakeView = Callable[[], discord.ui.View | discord.ui.LayoutView]
 
@@ -35,74 +31,7 @@ HANDOVER_MS = 120_000
 ANSWERED_WITHIN_MS = 15_000
 """A job may be finished before its command is answered; so long its progress message is waited for."""
 
-_UNKNOWN_WEBHOOK = 10015
-_DEAD_TOKEN = frozenset({50027, _UNKNOWN_WEBHOOK, 10062, 40094})
-"""Expired, unknown; or it has posted as many messages as it may."""
-_UNKNOWN_MESSAGE = 10008
-_NO_PLACE = frozenset({10003, 10004, 10013, 50001, 50007, 50013, 50083, 160005})
-"""Unknown channel, guild, user; no access, closed DMs, no permission; archived or locked thread."""
-_GONE = frozenset({10003, 10004})
 _NO_REPLIES = 160002
-_TOO_LARGE = 40005
-
-
-class Failure(Enum):
-    """Kinds of failed requests, by what is to be done about them."""
-
-    NO_PLACE = auto()
-    """Nothing can be posted there, and waiting does not help."""
-    NO_REPLY = auto()
-    """It may be posted there, but not as a reply."""
-    EXPIRED = auto()
-    """The interaction's token is dead, or spent."""
-    NO_MESSAGE = auto()
-    """The message it is about was deleted."""
-    TOO_LARGE = auto()
-    LIMITED = auto()
-    """Surely not done; later it may be."""
-    UNCERTAIN = auto()
-    """Discord or the connection broke: it may have been done."""
-    INVALID = auto()
-    """Discord does not understand it, and will not next time."""
-
-
-_KNOWN = {
-    _UNKNOWN_MESSAGE: Failure.NO_MESSAGE,
-    _NO_REPLIES: Failure.NO_REPLY,
-    _TOO_LARGE: Failure.TOO_LARGE,
-}
-TRANSIENT = frozenset({Failure.LIMITED, Failure.UNCERTAIN})
-FAILURES = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError)
-
-
-def failure(error: BaseException) -> Failure:
-    """Kind of failure of an exception of FAILURES."""
-    if isinstance(error, discord.RateLimited | aiohttp.ClientConnectorError):
-        return Failure.LIMITED
-    if not isinstance(error, discord.HTTPException) or error.status >= 500:
-        return Failure.UNCERTAIN
-    if error.status == 429:
-        return Failure.LIMITED
-    if error.code in _DEAD_TOKEN:
-        return Failure.EXPIRED
-    if error.code in _KNOWN:
-        return _KNOWN[error.code]
-    if error.status == 413:
-        return Failure.TOO_LARGE
-    if error.code in _NO_PLACE or error.status == 403:
-        return Failure.NO_PLACE
-    # 401 without a code is the bot's own token: its operator has to act, and may.
-    return Failure.LIMITED if error.status == 401 else Failure.INVALID
-
-
-def place_is_gone(error: BaseException) -> bool:
-    """True if the channel or guild is there no more, and with it all that was posted."""
-    return isinstance(error, discord.HTTPException) and error.code in _GONE
-
-
-def knows_no_token(error: BaseException) -> bool:
-    """True if Discord knows no such token: no more, or not before its interaction is answered."""
-    return isinstance(error, discord.HTTPException) and error.code == _UNKNOWN_WEBHOOK
 
 
 @dataclass(frozen=True)
@@ -120,7 +49,7 @@ class OutgoingMessage:
 
     @property
     def reference(self) -> str:
-        """The last line, by which a letter without buttons is known again."""
+        """The last line, by which a message without buttons is known again."""
         return self.content.rpartition("\n")[2]
 
 
@@ -185,7 +114,21 @@ def _view(make: MakeView | None) -> discord.ui.View | discord.ui.LayoutView | No
 async def post(
     client: discord.Client, channel_id: int, guild_id: int | None, outgoing: OutgoingMessage, nonce: str
 ) -> int:
-    """Post to a channel; the same nonce within a few minutes makes one message. Returns its id."""
+    """Post to a channel; the same nonce within a few minutes makes one message. Returns its id.
+
+    Where the bot may not reply, it is posted without the reference.
+    """
+    try:
+        return await _post(client, channel_id, guild_id, outgoing, nonce)
+    except discord.HTTPException as error:
+        if error.code != _NO_REPLIES:
+            raise
+    return await _post(client, channel_id, guild_id, replace(outgoing, reply_to=None), nonce)
+
+
+async def _post(
+    client: discord.Client, channel_id: int, guild_id: int | None, outgoing: OutgoingMessage, nonce: str
+) -> int:
     channel = client.get_partial_messageable(channel_id, guild_id=guild_id)
     reference = None
     if outgoing.reply_to is not None:
@@ -231,7 +174,7 @@ async def follow_up(
 
 
 async def fill_in(client: discord.Client, place: ProgressPlace, outgoing: OutgoingMessage) -> int:
-    """Put a letter in the progress message's place. Returns its id."""
+    """Put a message in the progress message's place. Returns its id."""
     return await edit(client, place, outgoing.content or None, view=outgoing.view, upload=outgoing.upload)
 
 
@@ -278,3 +221,8 @@ async def open_dm(client: discord.Client, member_id: int) -> int:
     """The channel of direct messages with a member."""
     channel = await client.create_dm(discord.Object(member_id))
     return channel.id
+
+
+async def post_directly(client: discord.Client, outgoing: OutgoingMessage, nonce: str) -> int:
+    """Post to the direct messages of the member whom it is for. Returns the message's id."""
+    return await post(client, await open_dm(client, outgoing.member_id), None, outgoing, nonce)

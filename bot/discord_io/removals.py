@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.discord_io import posting
-from bot.discord_io.posting import FAILURES, Failure, ProgressPlace
+from bot.discord_io.failures import DiscordFailure, Failure, classified
+from bot.discord_io.posting import ProgressPlace
 from storage import removals
 from storage.backends import Backends
 from storage.clock import Clock
@@ -53,7 +54,9 @@ async def delete_messages(client: discord.Client, messages: Iterable[Message]) -
     return [
         message
         for message in messages
-        if not await _delete(client, ProgressPlace(None, message.channel_id, message.id), message.job_id)
+        if not await delete_message(
+            client, ProgressPlace(None, message.channel_id, message.id), message.job_id
+        )
     ]
 
 
@@ -65,14 +68,15 @@ async def delete_progress(
     for row in under_way:
         place = ProgressPlace.of(row, clock)
         if place is not None:
-            await _delete(client, place, row.id)
+            await delete_message(client, place, row.id)
 
 
-async def _delete(client: discord.Client, place: ProgressPlace, job_id: int) -> bool:
-    """True if the message is gone now."""
+async def delete_message(client: discord.Client, place: ProgressPlace, job_id: int) -> bool:
+    """Try once to delete a message of a job; True if it is gone now."""
     try:
-        await posting.delete(client, place)
-    except FAILURES as error:
-        log.info("job %s: a message stays: %s", job_id, error)
-        return posting.failure(error) is Failure.NO_MESSAGE
+        with classified():
+            await posting.delete(client, place)
+    except DiscordFailure as failure:
+        log.info("job %s: a message stays: %s", job_id, failure)
+        return failure.kind is Failure.NO_MESSAGE
     return True

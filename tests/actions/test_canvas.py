@@ -77,7 +77,7 @@ def test_a_pan_moves_where_the_model_has_no_longer_size(direction: Direction) ->
 sizes = st.sampled_from(SIZES)
 
 
-@given(picture=sizes, direction=st.sampled_from(Direction))
+@given(image=sizes, direction=st.sampled_from(Direction))
 def test_every_pan_keeps_part_of_the_picture_and_adds_to_it(
     image: tuple[int, int], direction: Direction
 ) -> None:
@@ -87,7 +87,7 @@ def test_every_pan_keeps_part_of_the_picture_and_adds_to_it(
     check(canvas, image)
 
 
-@given(directions=st.lists(st.sampled_from(Direction), min_size=1, max_size=8), picture=sizes)
+@given(directions=st.lists(st.sampled_from(Direction), min_size=1, max_size=8), image=sizes)
 def test_pans_go_on_without_end(directions: list[Direction], image: tuple[int, int]) -> None:
     """Sheets stay within what a model can draw, and their shapes within its longest."""
     own = max(width * height for width, height in ENTRY.sizes)
@@ -105,7 +105,7 @@ def test_pans_go_on_without_end(directions: list[Direction], image: tuple[int, i
         image = canvas.size
 
 
-@given(picture=sizes)
+@given(image=sizes)
 def test_a_square_keeps_the_old_pixels_at_their_size(image: tuple[int, int]) -> None:
     own = max(width * height for width, height in ENTRY.sizes)
     if image[0] != image[1] and max(image) ** 2 <= canvases.MOST_PIXELS * own:
@@ -122,7 +122,7 @@ def test_a_square_of_a_long_picture_is_bounded() -> None:
     assert right - left == canvas.size[0] < 256
 
 
-@given(picture=sizes, size=sizes, factor=st.floats(1.2, 2))
+@given(image=sizes, size=sizes, factor=st.floats(1.2, 2))
 def test_every_zoom_keeps_the_whole_picture(
     image: tuple[int, int], size: tuple[int, int], factor: float
 ) -> None:

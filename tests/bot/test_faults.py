@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bot.delivery import attempt, worker
+from bot.delivery import at_most_once, worker
 from storage import attempts, deliveries
 from storage.attempts import Claim
 from storage.contract import ErrorCode
@@ -174,7 +174,7 @@ def test_without_the_history_a_nonce_keeps_it_single(studio: Studio) -> None:
 def test_without_history_and_nonce_the_member_is_told_where_to_look(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "NONCE_MS", 0)
+    monkeypatch.setattr(at_most_once, "NONCE_MS", 0)
     studio.channel.nonce_memory_s = 0
     interaction = studio.imagine()
     studio.channel.bot_permissions &= ~READ_MESSAGE_HISTORY
@@ -231,7 +231,7 @@ def test_two_bots_on_one_database_post_each_result_once(studio: Studio) -> None:
 def test_a_delivery_that_discord_never_takes_is_given_up(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "INVALID_TRIES", 1)
+    monkeypatch.setattr(at_most_once, "INVALID_TRIES", 1)
     studio.server.faults.add(*POST, refusal=Refusal(400, 50035, "Invalid Form Body"), times=9)
     interaction = studio.imagine()
     drawing.draw(studio.backends)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from actions import submit, variations
+from actions import outpainting, submit, variations
 from actions.derivation import DerivedJob, ImageWithheld, Invocation, LoraGone, ModelGone, Subject
 from actions.input_images import InputImages
 from actions.permissions import MissingPermissions, NotAgeRestricted, Permission
@@ -165,6 +165,26 @@ async def test_a_members_settings_hold_and_are_shown(backends: Backends) -> None
     assert asked.job.text == "a fox --ar 3:2 --stylize 0"
     assert request_of(asked).stylize == 0
     assert (await submit.imagine(backends, context(BOB), "a fox")).job.text == "a fox"
+
+
+@pytest.mark.parametrize(
+    ("text", "speed", "stealth"),
+    [("a fox", "relax", True), ("a fox --public --turbo", "turbo", False)],
+)
+async def test_settings_that_change_before_a_job_is_written_hold(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch, text: str, speed: str, stealth: bool
+) -> None:
+    """Who chooses stealth and asks for pictures at once, however slow the database is, has none in public."""
+    await backends.database.write(members.member, ADA)
+    write = backends.database.write
+
+    async def later(*arguments: Any) -> Any:
+        await write(lambda session: members.change_settings(session, ADA, stealth=True, speed="relax"))
+        return await write(*arguments)
+
+    monkeypatch.setattr(backends.database, "write", later)
+    asked = await submit.imagine(backends, context(), text)
+    assert (asked.job.speed, asked.job.stealth) == (speed, stealth)
 
 
 async def test_a_member_is_told_privately_what_had_no_meaning(backends: Backends) -> None:
@@ -513,13 +533,32 @@ async def test_a_prompt_is_tokenized_once_a_command(
     assert len(tokenized) == 2
 
 
-async def test_a_derived_job_tokenizes_its_parents_text_and_its_own_once_each(
-    backends: Backends, tokenized: list[str]
+@pytest.mark.parametrize(
+    ("action", "text", "count"),
+    [
+        (Action.REROLL, None, 1),
+        (Action.REROLL, "a blue castle --ar 3:2", 2),
+        (Action.VARY, None, 1),
+        (Action.UPSCALE_2X, None, 1),
+        (Action.PAN_LEFT, None, 1),
+        (Action.PAN_LEFT, "a blue castle --ar 2:3", 2),
+        (Action.ZOOM_CUSTOM, "a blue castle --ar 2:3 --zoom 1.5", 1),
+    ],
+)
+async def test_a_derived_job_tokenizes_its_parents_text_and_its_own_at_most_once_each(
+    backends: Backends, tokenized: list[str], action: Action, text: str | None, count: int
 ) -> None:
-    job, _ = await drawn(backends)
+    """Also where its shape is another than its words say."""
+    job, images = await drawn(backends)
+    row = BY_ACTION[action]
+    make = row.derive or outpainting.custom_zoom
+    subject = {Subject.JOB: (job.id, None), Subject.CELL: (job.id, 3), Subject.IMAGE: (images[2].id, None)}
+    asked = row.invocation(*subject[row.subject], text)
     tokenized.clear()
-    await reroll(backends, context(BOB), job.id)
-    assert len(tokenized) == 2
-    tokenized.clear()
-    await derive(backends, context(BOB), Cell(job.id, 2), Action.VARY)
-    assert len(tokenized) == 2
+    await submit.derive(
+        backends,
+        context(BOB),
+        lambda session, catalog: make(session, catalog, asked),
+        InputImages(backends, BOB),
+    )
+    assert len(tokenized) == count

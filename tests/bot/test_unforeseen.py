@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot import database_outage
 from bot.database_outage import Outage
-from bot.delivery import attempt, content, progress, worker
+from bot.delivery import at_most_once, attempt, content, progress, worker
 from bot.delivery.progress import ProgressBoard
 from storage.database import Database
 from tests.bot import drawing
@@ -70,7 +70,7 @@ def test_what_never_passes_ends(studio: Studio, monkeypatch: pytest.MonkeyPatch)
     def broken(*_: Any) -> Any:
         raise ValueError("broken for good")
 
-    monkeypatch.setattr(attempt.Dispatch, "_send", broken)
+    monkeypatch.setattr(at_most_once.AtMostOncePost, "_send", broken)
     studio.imagine()
     drawing.draw(studio.backends)
     (row,) = studio.settled()

@@ -17,22 +17,36 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
+from actions import derivation
 from generator.companions.shorten import Shortener
 from generator.engine.engine import Engine, Progress
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
 from generator.families.base import Conditions, Family
 from generator.worker.attempt import error_code
+from prompts import parser, sentences
+from prompts.diagnostics import NoteKind
+from prompts.preferences import Preferences
+from prompts.values import Problem
 from storage import model_families
+from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
-from storage.contract import ErrorCode, GenerationRequest, Lora, Task
+from storage.contract import ErrorCode, GenerationRequest, Task
 from storage.errors import CatalogError, SamplerUnavailable
+from storage.model_families import Feature
+from storage.tables import Job
 from tests.generator import tiny, toy_flow
 from tests.generator.reference import difference
 from tests.generator.sharing import noisy
 
 CPU = torch.device("cpu")
 REPOSITORY = Path(__file__).parents[2]
+METHODS = {
+    Feature.TILING: "tiling",
+    Feature.LORAS: "with_loras",
+    Feature.CONTROLS: "with_control",
+    Feature.ADAPTERS: "with_adapters",
+}
 INNARDS = {"unet", "alphas_cumprod", "prediction_type", "StableDiffusion", "StableDiffusionXL"}
 
 
@@ -187,15 +201,110 @@ def test_words_of_its_prompts_are_weighed(engine: Engine) -> None:
     assert len({weight for _, weight in shortened.weights}) > 3
 
 
-def test_what_it_cannot_do_is_refused(engine: Engine, folder: Path) -> None:
-    entry = ModelEntry(
-        name="m", title="M", source=str(folder), sizes=((32, 32),), family="toy", loras={"ink": "x"}
-    )
-    with Engine.open(str(folder), device="cpu", entry=entry) as other:
-        future = other.submit(asked(loras=(Lora(name="ink", weight=1.0),)))
-        assert "takes no LoRAs" in str(future.exception())
+def test_what_it_cannot_do_is_refused_by_the_engine(engine: Engine) -> None:
     with pytest.raises(CatalogError, match="tile"):
         engine.submit(asked(tile=True)).result()
+
+
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("loras", {"ink": "ink.safetensors"}),
+        ("controls", {"depth": {"source": "depth"}}),
+        ("adapters", {"style": {"source": "style.safetensors", "image_encoder": "eye"}}),
+    ],
+)
+def test_a_catalog_lists_nothing_that_it_cannot_do(key: str, table: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{key}: this kind of model takes none"):
+        _entry("toy", **{key: table})
+    assert getattr(_entry("sd", **{key: table}), key)
+
+
+def test_what_it_cannot_do_is_refused_at_the_prompt() -> None:
+    toy, able = _entry("toy"), _entry("sd")
+    alone, beside = Catalog(default="toy", models={"toy": toy}), _beside(toy, able)
+    with pytest.raises(parser.FlagError) as refused:
+        parser.parse("a red castle --tile", beside)
+    assert refused.value.problem is Problem.UNSUPPORTED
+    assert sentences.flag_problems(refused.value.faults) == (
+        "TOY cannot do `--tile`: leave it out, or choose a model that can, such as `--model sd`."
+    )
+    assert parser.parse("a red castle --tile --model sd", beside).request.tile
+    with pytest.raises(parser.FlagError) as refused:
+        parser.parse("a red castle --tile", alone)
+    assert sentences.flag_problems(refused.value.faults) == (
+        "TOY cannot do `--tile`, and no other model here can: leave it out."
+    )
+    parsed = parser.parse("a red castle", beside, Preferences(suffix="--tile"))
+    assert not parsed.request.tile
+    assert [note.kind for note in parsed.notes] == [NoteKind.SUFFIX_UNUSABLE]
+    assert "--tile" not in parsed.text
+
+
+def test_help_has_no_flag_that_it_cannot_follow() -> None:
+    toy, able = _entry("toy"), _entry("sd")
+    shown = {
+        entry.name: [
+            line for line in parser.help_lines(parser.Scope(_beside(toy, able), entry)) if "--tile" in line
+        ]
+        for entry in (toy, able)
+    }
+    assert shown["toy"] == []
+    assert len(shown["sd"]) == 1
+
+
+def test_a_job_that_tiles_is_not_drawn_again_by_a_model_that_cannot() -> None:
+    job = _job("a red castle --tile", model="toy", tile=True)
+    with pytest.raises(parser.FlagError) as refused:
+        derivation.with_installed_models(_beside(_entry("toy")), job)
+    assert (refused.value.problem, refused.value.echo) == (Problem.UNSUPPORTED, "a red castle --tile")
+    assert derivation.with_installed_models(_beside(_entry("toy")), job, redrawn=False).tile
+
+
+def test_a_job_is_drawn_again_by_a_sampler_that_its_model_runs() -> None:
+    """Its model's name stood for a model of another family when it was drawn."""
+    job, catalog = _job("a red castle", model="toy", scheduler="heun"), _beside(_entry("toy"))
+    assert derivation.with_installed_models(catalog, job).scheduler == "euler"
+    assert derivation.with_installed_models(catalog, job, redrawn=False).scheduler == "heun"
+    job = _job("a red castle", model="sd", scheduler="heun")
+    assert derivation.with_installed_models(_beside(_entry("sd")), job).scheduler == "heun"
+
+
+def test_a_pasted_sampler_that_it_does_not_run_is_lost_and_said() -> None:
+    pasted = "a red castle\nSteps: 20, Sampler: Heun, CFG scale: 7, Seed: 5, Size: 32x32"
+    toy, able = (parser.parse(pasted, _beside(_entry(family))) for family in ("toy", "sd"))
+    assert (toy.request.scheduler, able.request.scheduler) == ("euler", "heun")
+    lost = {note.kind: note.detail for note in toy.notes}
+    assert "Heun" in lost[NoteKind.VALUES_LOST]
+    assert NoteKind.VALUES_LOST not in {note.kind for note in able.notes}
+
+
+def test_a_folder_says_by_which_sampler_it_draws(folder: Path, tmp_path: Path) -> None:
+    """The family is the folder's, whatever the catalog says, and so is the sampler where it says none."""
+    assert _entry("sd", source=str(folder)).scheduler == "euler"
+    assert _entry("toy", source=str(tiny.make_sd(tmp_path / "sd"))).scheduler == "ddim"
+    assert _entry("toy").scheduler == "euler"
+    assert _entry("sd").scheduler == "ddim"
+    with pytest.raises(ValueError, match="scheduler: ddim is none of those"):
+        _entry("sd", source=str(folder), scheduler="ddim")
+
+
+def _entry(family: str, **more: Any) -> ModelEntry:
+    fields = {"name": family, "title": family.upper(), "source": "nowhere", "sizes": ((32, 32),)}
+    return ModelEntry.model_validate({**fields, "family": family, **more})
+
+
+def _beside(*entries: ModelEntry) -> Catalog:
+    return Catalog(default=entries[0].name, models={entry.name: entry for entry in entries})
+
+
+def _help(*entries: ModelEntry) -> str:
+    return "\n".join(parser.help_lines(parser.Scope(_beside(*entries), entries[0])))
+
+
+def _job(text: str, **wish: Any) -> Job:
+    request = asked(**wish)
+    return Job(model=request.model, request=request.model_dump(mode="json"), text=text)
 
 
 @pytest.mark.parametrize("sampler", ["heun", "nonsense"])
@@ -220,6 +329,10 @@ def test_the_registry_says_of_a_family_what_its_class_says(name: str) -> None:
     kind = pkgutil.resolve_name(line.code)
     assert Family in kind.__mro__
     assert tuple(kind.samplers) == line.samplers
+    overridden = {
+        each for each, method in METHODS.items() if getattr(kind, method) is not getattr(Family, method)
+    }
+    assert overridden == line.features
 
 
 @pytest.mark.parametrize("room", ["engine", "worker", "companions"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as some
 from generator.companions.shorten import STEPS, WINDOW, Shortener, shorter
 from generator.families import loading
 from storage import catalog
+from tests.generator import tiny
 
 CPU = torch.device("cpu")
 
@@ -143,3 +145,18 @@ def test_shorter_prompts_are_of_the_words_in_order_and_ever_shorter(weighed: lis
     for text in prompts:
         left = iter(" ".join(words))
         assert all(letter in left for letter in text)
+
+
+@pytest.mark.parametrize(("told", "side"), [(None, 512), (8, 64), ([8, 16], 128)])
+def test_words_are_weighed_at_the_size_that_the_unet_tells(
+    tmp_path: Path, told: int | list[int] | None, side: int
+) -> None:
+    """Converted checkpoints tell none."""
+    folder = tiny.make_sd(tmp_path / "model", checker=False)
+    config = folder / "unet" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "sample_size": told}))
+    family = loading.load(str(folder), CPU)
+    assert family.native_side == side
+    weights = dict(Shortener(family).shorten("red fox").weights)
+    assert weights.keys() == {"red", "fox"}
+    assert max(weights.values()) == 1

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompts.normalizer import read
 from prompts.parser import FlagError, parse, parse_all
+from prompts.pasted.normalizer import read
 from prompts.sentences import hints
 from storage.contract import Lora
 from tests.prompts.catalogs import catalog

@@ -17,6 +17,7 @@ from prompts.parser import (
     parse,
     parse_all,
 )
+from prompts.tokenizer import tokenize
 from prompts.values import Scope
 from storage import model_families, samplers
 from storage.catalog import Catalog
@@ -358,8 +359,9 @@ def test_settings_are_read_from_a_members_row() -> None:
 
 
 def test_a_seed_is_taken_out_of_a_stored_prompt() -> None:
-    assert parser.without("a fox --seed 5 --ar 3:2", "seed") == "a fox --ar 3:2"
-    assert parser.without('says "--seed 5" --s 5', "seed", "stylize") == 'says "--seed 5"'
+    assert str(parser.without(tokenize("a fox --seed 5 --ar 3:2"), "seed")) == "a fox --ar 3:2"
+    quoted = tokenize('says "--seed 5" --s 5')
+    assert str(parser.without(quoted, "seed", "stylize")) == 'says "--seed 5"'
 
 
 def test_the_table_is_sound() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 
-from prompts import chatter
+from prompts.pasted import chatter
 
 _ENTITIES = {
     "&#8211;": "–", "&#8212;": "—", "&ndash;": "–", "&mdash;": "—", "&minus;": "−", "&#45;": "-",

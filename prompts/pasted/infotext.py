@@ -2,7 +2,7 @@
 and a line of values, on one line or several, and ComfyUI's graph.
 
 Only what is certain is read: at least two values that A1111 writes, at the text's end, in lines or between
-commas or bars; or one of them behind a label (`prompts/labelled_prompts.py`).
+commas or bars; or one of them behind a label (`prompts/pasted/labelled_prompts.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prompts import labelled_prompts
 from prompts.diagnostics import Note, NoteKind
 from prompts.flags import BY_NAME
+from prompts.pasted import labelled_prompts
 from prompts.tokenizer import QUOTED, TokenizedPrompt, TypedFlag, clean, tokenize
 from prompts.values import plain_value
 from storage import samplers

@@ -11,13 +11,13 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from prompts.diagnostics import Note, NoteKind
-from prompts.flag_aliases import FOREIGN
-from prompts.flag_cleanup import tidied
 from prompts.flags import BY_NAME
-from prompts.labelled_prompts import labelled, settings_in
-from prompts.near_flags import marked
+from prompts.pasted.flag_aliases import FOREIGN
+from prompts.pasted.flag_cleanup import tidied
+from prompts.pasted.labelled_prompts import labelled, settings_in
+from prompts.pasted.near_flags import marked
+from prompts.pasted.unwrapping import unwrapped
 from prompts.tokenizer import QUOTED, TokenizedPrompt, clean, tokenize
-from prompts.unwrapping import unwrapped
 
 _QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
 _FLAG_WITHIN = re.compile(r"(?<![\w-])(?:--|[—–])(?P<name>[A-Za-z]+)(?: [\w:.]+)?")

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from prompts.diagnostics import Note, NoteKind
-from prompts.flag_aliases import FOREIGN
 from prompts.flags import BY_NAME, Meaning
+from prompts.pasted.flag_aliases import FOREIGN
 from prompts.tokenizer import DASHES, QUOTED
 from prompts.values import plain_value
 

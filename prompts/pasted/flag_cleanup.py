@@ -8,8 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from prompts.diagnostics import Note, NoteKind
-from prompts.flag_aliases import COUNTS, ELSEWHERE_ALONE, FOREIGN, RANDOM, SIDES
 from prompts.flags import BY_NAME, Flag
+from prompts.pasted.flag_aliases import COUNTS, ELSEWHERE_ALONE, FOREIGN, RANDOM, SIDES
 from prompts.tokenizer import TypedFlag
 from prompts.values import plain_list, plain_value
 from storage import samplers
