@@ -8,14 +8,14 @@ import re
 from sqlalchemy.orm import Session
 
 from actions.submit import FoundPrompt
-from prompts.tokenizer import tokenize
+from prompts.tokenizer import CLOSING, OPENING, tokenize
 from storage import deliveries, jobs
 from storage.contract import Action, GenerationRequest
 from storage.errors import Refused
 from storage.tables import Job
 
 RATIOS = ("1:1", "5:4", "4:3", "3:2", "16:9", "2:1", "3:1", "4:1")
-_NOT_IN_WORDS = re.compile(r"[{}\[\]\\]|-{2,}|—|:{2,}")
+_NOT_IN_WORDS = re.compile(rf"[{OPENING}{CLOSING}\[\]\\]|-{{2,}}|—|:{{2,}}")
 
 
 class NoWords(Refused):

@@ -10,9 +10,9 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from prompts.tokenizer import SEPARATORS
+from prompts.tokenizer import CLOSING, OPENING, SEPARATORS
 
-_MARK = re.compile(rf"\\.|[{{}}{SEPARATORS}]", re.DOTALL)
+_MARK = re.compile(rf"\\.|[{OPENING}{CLOSING}{SEPARATORS}]", re.DOTALL)
 _ESCAPED = re.compile(rf"\\([{SEPARATORS}])")
 
 
@@ -81,11 +81,11 @@ def permutations(text: str) -> Permutations:
     outside = _Braces(-1)
     opened = [outside]
     for mark in _MARK.finditer(text):
-        if mark[0] == "{":
+        if mark[0] in OPENING:
             opened.append(_Braces(mark.start()))
         elif mark[0] in SEPARATORS:
             opened[-1].next_item(mark.start())
-        elif mark[0] == "}" and len(opened) > 1:
+        elif mark[0] in CLOSING and len(opened) > 1:
             braces = opened.pop()
             if braces.commas:
                 sets[braces.start] = (*braces.commas, mark.start())

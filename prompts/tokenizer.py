@@ -38,7 +38,9 @@ DASHES = "-‐‑‒–—―⸺⸻−﹘﹣－ーｰ─━"
 """Signs that phones, pages and input methods write for the dashes before a flag's name."""
 SEPARATORS = ",，、"
 """Signs between the items of a list."""
-_ESCAPE = re.compile(rf"\\(?=[{re.escape(DASHES)}{SEPARATORS}{{}}():<])")
+OPENING, CLOSING = "{｛", "}｝"
+"""Braces around a set of permutations."""
+_ESCAPE = re.compile(rf"\\(?=[{re.escape(DASHES)}{SEPARATORS}{OPENING}{CLOSING}():<])")
 _ADAPTER = re.compile(
     r"(?<!\\)<(?:lora|lyco|hypernet):\s*([^:<>]*[^:<>\s])\s*(?::\s*([^\s:<>]*)[^<>]*)?>", re.IGNORECASE
 )

@@ -11,12 +11,13 @@ from prompts.flags import FLAGS
 from prompts.pasted import near_flags
 from prompts.pasted.normalizer import settled
 from prompts.permutations import permutations
-from prompts.tokenizer import DASHES, TokenizedPrompt, TypedFlag, tokenize
+from prompts.tokenizer import CLOSING, DASHES, OPENING, TokenizedPrompt, TypedFlag, tokenize
 from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase
 
-_ACTS = re.compile(rf"[{{}}():<]|^(?<!\\)(?=[{re.escape(DASHES)}])")
+_BRACE = f"[{OPENING}{CLOSING}]"
+_ACTS = re.compile(rf"{_BRACE}|[():<]|^(?<!\\)(?=[{re.escape(DASHES)}])")
 _LINK_IN_FRONT = re.compile(r"^(?:\s*<?https?://)+", re.IGNORECASE)
 
 
@@ -34,7 +35,7 @@ def command(request: GenerationRequest, catalog: Catalog) -> str:
 def literal(text: str) -> str:
     """Words of somebody else's: with their weights, but no flag, set, part or link among them."""
     unlinked = _LINK_IN_FRONT.sub("", text)
-    without = re.sub(r"(?<!\\)([{}])|(?<!\\)(?=::)", r"\\\1", near_flags.escaped(unlinked))
+    without = re.sub(rf"(?<!\\)({_BRACE})|(?<!\\)(?=::)", r"\\\1", near_flags.escaped(unlinked))
     return without if not tokenize(without).images else without.replace("://", " ")
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage import fair_queue, isolation, states
+from storage import fair_queue, isolation, removals, states
 from storage.contract import ErrorCode, GenerationRequest, JobState
 from storage.database import now
 from storage.drafts import ImageDraft
@@ -119,6 +119,8 @@ def finish(
 ) -> Job:
     """The attempt made its pictures: succeeded, or withheld when all of them are. Words are the `result`.
 
+    A movie that shows a picture which was deleted meanwhile is not taken: delete it if the job has none then.
+
     Raises:
         Stale: the attempt is not the job's any more; delete the pictures.
     """
@@ -127,7 +129,7 @@ def finish(
     session.add_all(image.row(job, at) for image in images)
     job.timings = timings
     job.result = result
-    job.movie_key = movie_key
+    job.movie_key = None if movie_key is None or removals.shows_deleted(session, job) else movie_key
     job.error_code = job.error_detail = None
     withheld = bool(images) and all(image.withheld for image in images)
     states.leave(session, member, job, at, jobs=1, images=len(images))

@@ -172,23 +172,25 @@ def _of_exif(body: bytes) -> dict[str, str]:
             comment, note = details.get(ExifTags.Base.UserComment), details.get(ExifTags.Base.MakerNote)
     except DamagedFile:
         return {}
-    own = _note(note)
-    texts = {PARAMETERS: _comment(comment, ours=bool(own)), EASEL: own}
+    texts = {PARAMETERS: _comment(comment, body.removeprefix(_EXIF)[:2]), EASEL: _note(note)}
     return {name: text for name, text in texts.items() if text}
 
 
-def _comment(value: object, *, ours: bool) -> str:
+def _comment(value: object, byte_order: bytes) -> str:
     if not isinstance(value, bytes) or len(value) > LONGEST:
         return ""
     if value.startswith(_UNICODE):
-        text = value[len(_UNICODE) :]
-        return text.decode("utf-16-be" if ours else _byte_order(text), "replace").strip("\0")
+        text = value.removeprefix(_UNICODE)
+        return text.decode(_encoding(text, byte_order), "replace").strip("\0")
     return value.removeprefix(_ASCII).removeprefix(bytes(8)).decode("utf-8", "replace").strip("\0")
 
 
-def _byte_order(text: bytes) -> str:
-    """Big-endian as A1111 and Easel write it; others write the other one, in which ASCII ends with zeros."""
-    return "utf-16-be" if text[::2].count(0) >= text[1::2].count(0) else "utf-16-le"
+def _encoding(text: bytes, byte_order: bytes) -> str:
+    """Big-endian in a big-endian directory, as A1111 writes and the standard has it. In a little-endian one
+    programs write either.
+    """
+    big = byte_order == b"MM" or text[::2].count(0) >= text[1::2].count(0)
+    return "utf-16-be" if big else "utf-16-le"
 
 
 def _note(value: object) -> str:

@@ -60,16 +60,13 @@ async def describe(interaction: Interaction, source: discord.Attachment | str) -
     backends, context = host(interaction).backends, context_of(interaction)
     given = source if isinstance(source, str) else AttachedFile(source)
 
-    async def work() -> tuple[SubmittedJob, Brought]:
+    async def work() -> tuple[SubmittedJob, Sequence[Brought]]:
         await submit.check_asker(backends, context)
         async with InputImages(backends, context.member_id) as arrivals:
-            (brought,) = await _brought(arrivals, [given])
-            return await actions.describe.describe(backends, context, brought), brought
+            brought = await _brought(arrivals, [given])
+            return await actions.describe.describe(backends, context, *brought), brought
 
-    asked, brought = await defer_if_slow(interaction, work())
-    await announce(interaction, asked)
-    if asked.fresh:
-        await embedded_commands.tell(interaction, [brought.texts])
+    await _announce(interaction, *await defer_if_slow(interaction, work()))
 
 
 async def blend(interaction: Interaction, images: Sequence[discord.Attachment], dimensions: str) -> None:
@@ -80,13 +77,20 @@ async def blend(interaction: Interaction, images: Sequence[discord.Attachment], 
     """
     backends, context = host(interaction).backends, context_of(interaction)
 
-    async def work() -> SubmittedJob:
+    async def work() -> tuple[SubmittedJob, Sequence[Brought]]:
         await submit.check_asker(backends, context)
         async with InputImages(backends, context.member_id) as arrivals:
             brought = await _brought(arrivals, [AttachedFile(image) for image in images])
-            return await actions.blend.blend(backends, context, brought, dimensions)
+            return await actions.blend.blend(backends, context, brought, dimensions), brought
 
-    await announce(interaction, await defer_if_slow(interaction, work()))
+    await _announce(interaction, *await defer_if_slow(interaction, work()))
+
+
+async def _announce(interaction: Interaction, asked: SubmittedJob, brought: Sequence[Brought]) -> None:
+    """Answer with the job, and privately with the command that one of its pictures carries."""
+    await announce(interaction, asked)
+    if asked.fresh:
+        await embedded_commands.tell(interaction, [one.texts for one in brought])
 
 
 async def _brought(arrivals: InputImages, sources: Sequence[File | str]) -> list[Brought]:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable
 
 import discord
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.discord_io import posting
@@ -16,7 +15,7 @@ from bot.discord_io.posting import ProgressPlace
 from storage import removals
 from storage.backends import Backends
 from storage.clock import Clock
-from storage.removals import Remains
+from storage.removals import Removed
 from storage.tables import Batch, Image, Job, Message
 
 log = logging.getLogger(__name__)
@@ -32,21 +31,19 @@ async def remove(
     Raises:
         NoSuchJob: there is none.
     """
-    shown, key, remains = await backends.database.write(_remove, job_id, image_id)
+    removed, key = await backends.database.write(_remove, job_id, image_id)
     if key is None:
         await asyncio.to_thread(backends.images.delete_job, job_id)
     else:
         await asyncio.to_thread(backends.images.delete, key)
-    await asyncio.to_thread(remains.delete, backends)
-    return await delete_messages(client, shown)
+    await asyncio.to_thread(removed.remains.delete, backends)
+    return await delete_messages(client, removed.messages)
 
 
-def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[list[Message], str | None, Remains]:
-    """The messages; the key of one picture's file; what was made of the pictures and shows them."""
-    shown = removals.remove(session, job_id, image_id)
-    taken = select(Image.id).where(Image.job_id == job_id if image_id is None else Image.id == image_id)
-    key = None if image_id is None else session.get_one(Image, image_id).key
-    return shown, key, removals.forget_made_of(session, taken)
+def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[Removed, str | None]:
+    """What is removed, and the key of one picture's file."""
+    removed = removals.remove(session, job_id, image_id)
+    return removed, None if image_id is None else session.get_one(Image, image_id).key
 
 
 async def delete_messages(client: discord.Client, messages: Iterable[Message]) -> list[Message]:

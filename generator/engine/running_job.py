@@ -285,8 +285,15 @@ class RunningJob:
             drawn = self.denoising.step(output, self.latents, call)
         self.latents = drawn.to(self.family.dtype)
         if self._mask is not None:
-            ahead = (self.calls_left - 1) / self._calls
-            self.latents = self._mask.keep(self.latents, self.denoising, following, ahead)
+            self.latents = self._mask.keep(self.latents, self.denoising, following, self._ahead())
+
+    def _ahead(self) -> float:
+        """The part of the steps that comes behind the one that is being taken.
+
+        Between a step's two calls nothing joins in: the second goes from where the first did.
+        """
+        steps, order = math.ceil(self._calls / self.denoising.order), self.denoising.order
+        return 1 - math.ceil((self.calls_done + 1) / order) / steps
 
     def progress(self) -> Progress:
         return Progress(self.calls_done / self._calls, partial(self._preview_of, self._clean))

@@ -171,7 +171,10 @@ class Attempt:
             return attempts.finish(session, claim.job_id, claim.attempt, images, timings, words, movie_key)
 
         self._room.sufficed(self._results.size)
-        self._changed(self._transaction(finish))
+        finished = self._transaction(finish)
+        if movie_key != finished.movie_key:
+            self._results.drop_movie()
+        self._changed(finished)
         log.info("job %s: attempt %s made %s pictures", claim.job_id, claim.attempt, len(images))
 
     def _stopped(self) -> None:

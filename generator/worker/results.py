@@ -29,6 +29,7 @@ class Results:
         self._store = backends.images
         self._catalog = backends.catalog
         self._claim = claim
+        self._movie_key = movie_key_for(claim.job_id, claim.attempt)
         self._keys: list[str] = []
         self.size = 0
         """Bytes of all that was saved, or was to be."""
@@ -59,17 +60,23 @@ class Results:
             OSError: it cannot be written to for another reason.
         """
         self.size += len(data)
-        key = movie_key_for(self._claim.job_id, self._claim.attempt)
-        self._keep(key, data)
-        return key
+        self._keep(self._movie_key, data)
+        return self._movie_key
 
     def drop(self) -> None:
         """Delete what was saved: nobody will ever ask for it."""
         for key in self._keys:
-            try:
-                self._store.delete(key)
-            except OSError:
-                log.warning("job %s: could not delete %s", self._claim.job_id, key, exc_info=True)
+            self._delete(key)
+
+    def drop_movie(self) -> None:
+        """Delete the movie alone: it shows what was deleted while it was made."""
+        self._delete(self._movie_key)
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._store.delete(key)
+        except OSError:
+            log.warning("job %s: could not delete %s", self._claim.job_id, key, exc_info=True)
 
     def _saved(
         self, index: int, image: PIL.Image.Image, data: bytes, verdict: Verdict, request: GenerationRequest

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from prompts.diagnostics import Note, NoteKind
 from prompts.flags import BY_NAME, Meaning
 from prompts.pasted.flag_aliases import FOREIGN
-from prompts.tokenizer import DASHES, QUOTED
+from prompts.tokenizer import CLOSING, DASHES, OPENING, QUOTED
 from prompts.values import plain_value
 
 _LONG = "—―⸺⸻"
@@ -157,7 +157,7 @@ def _is_certain(mark: _Mark) -> bool:
 def _takes(name: str, value: str) -> bool:
     """True if what stands behind a name is what its flag takes, and nothing more."""
     flag = BY_NAME.get(FOREIGN.get(name, name)) or BY_NAME.get(name)
-    if flag is None or "{" in value or "}" in value:
+    if flag is None or any(brace in value for brace in OPENING + CLOSING):
         return flag is not None and flag.value.form != ""
     plain = plain_value(value)
     form = flag.value.form

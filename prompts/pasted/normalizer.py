@@ -17,7 +17,7 @@ from prompts.pasted.flag_cleanup import tidied
 from prompts.pasted.labelled_prompts import labelled, settings_in
 from prompts.pasted.near_flags import marked
 from prompts.pasted.unwrapping import unwrapped
-from prompts.tokenizer import QUOTED, TokenizedPrompt, clean, tokenize
+from prompts.tokenizer import CLOSING, OPENING, QUOTED, SEPARATORS, TokenizedPrompt, clean, tokenize
 
 _QUOTED_FLAG = re.compile(rf"(?P<quoted> {QUOTED} )", re.VERBOSE)
 _FLAG_WITHIN = re.compile(r"(?<![\w-])(?:--|[—–])(?P<name>[A-Za-z]+)(?: [\w:.]+)?")
@@ -39,8 +39,10 @@ _UNDASHED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """Text that would be a flag elsewhere, or with two dashes: `Aspect ratio: 16:9`, `[no text]`."""
-_BRACED = re.compile(r"(?P<open>[{｛]{2,10})(?P<words>[^{}｛｝()\[\],，、:\\]+)[}｝]{2,10}")
-_SINGLE = re.compile(r"(?<!\\)\{[^{},，、]*\}")
+_BRACED = re.compile(
+    rf"(?P<open>[{OPENING}]{{2,10}})(?P<words>[^{OPENING}{CLOSING}{SEPARATORS}()\[\]:\\]+)[{CLOSING}]{{2,10}}"
+)
+_SINGLE = re.compile(rf"(?<!\\)[{OPENING}][^{OPENING}{CLOSING}{SEPARATORS}]*[{CLOSING}]")
 _PER_BRACE = 1.05
 """What a pair of braces is worth in the programs that weigh by them."""
 _BREAK = re.compile(r"[\s,.;]*(?<![\w\\'\"])BREAK(?![\w'\"])[\s,.;]*")

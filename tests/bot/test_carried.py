@@ -133,7 +133,7 @@ def test_a_graph_that_is_not_certain_is_none(graph: str) -> None:
 hostile = st.lists(
     st.one_of(
         st.sampled_from(
-            ["--ar 3:2", "—chaos 9", "--stealth", "{a, b}", "a::2", "::", "https://a.example/b.png", "\\", "\\{", '"', "(", ")",
+            ["--ar 3:2", "—chaos 9", "--stealth", "{a, b}", "｛红，蓝｝", "a::2", "::", "https://a.example/b.png", "\\", "\\{", '"', "(", ")",
              ":1.3)", "<lora:x:1>", "<lora:blueprint:.5>", "--", "\u200b", "@everyone", "Steps: 1, Seed: 2", "Negative prompt:"]
         ),
         st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
@@ -241,6 +241,28 @@ async def test_imagine_tells_which_command_its_picture_carries(world: World) -> 
     await press(alice, offered, "Imagine its prompt")
     again = drawing.claim(world.backends).request
     assert (again.prompt, again.chaos, again.seed) == ("a red castle", 9, 5)
+
+
+async def test_blend_tells_which_command_one_of_its_pictures_carries(world: World) -> None:
+    alice = world.member("alice")
+    plain, carrying = (
+        ("b.png", image_encoding.png_bytes(IMAGE)),
+        ("a.png", _png("a red castle --seed 5 --c 9")),
+    )
+    result = await alice.slash(world.channel, "blend", image1=plain, image2=carrying)
+    (offered,) = result.followups
+    assert "a red castle --" in offered.content
+    assert drawing.claim(world.backends).request.prompt == ""
+    await press(alice, offered, "Imagine its prompt")
+    again = drawing.claim(world.backends).request
+    assert (again.prompt, again.chaos, again.seed) == ("a red castle", 9, 5)
+
+
+async def test_blend_says_nothing_of_pictures_that_carry_no_command(world: World) -> None:
+    plain = image_encoding.png_bytes(IMAGE), image_encoding.png_bytes(PIL.Image.new("RGB", (8, 8), "blue"))
+    given = {f"image{place}": (f"{place}.png", data) for place, data in enumerate(plain, 1)}
+    result = await world.member("alice").slash(world.channel, "blend", **given)
+    assert result.followups == []
 
 
 async def test_imagine_says_nothing_of_a_picture_that_carries_no_command(world: World) -> None:

@@ -134,7 +134,7 @@ def test_one_picture_of_several(studio: Studio) -> None:
     studio.server.press(studio.bob, grid, "U2")
     studio.picture(2)
     with studio.backends.database.writing() as session:
-        assert removals.remove(session, job_id, images[1].id) == []
+        assert removals.remove(session, job_id, images[1].id).messages == []
     studio.settled()
     assert studio.channel.shown() == [grid]
 
@@ -163,8 +163,12 @@ def test_whoever_took_it_down_may_die_before_its_messages_are_deleted(studio: St
     studio.grid()
     job_id = studio.deliveries()[0].job_id
     refusal = studio.server.faults.add(*DELETE, refusal=missing_permissions())
-    how = {"guild": in_the_guild(studio), "everywhere": withhold, "removed": removals.remove}[where]
-    take_down(studio, job_id, how)
+    ways: dict[str, Callable[..., Any]] = {
+        "guild": in_the_guild(studio),
+        "everywhere": withhold,
+        "removed": removals.remove,
+    }
+    take_down(studio, job_id, ways[where])
     studio.wait(lambda: refusal.met, what="a refusal")
     studio.wait(lambda: studio.deliveries()[0].error, what="a pause")
     assert studio.deliveries()[0].state == "withdrawn"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+import torch
+from torch import Tensor
 
 from generator.engine.engine import Engine
+from generator.engine.inpainting import Mask
+from generator.families.base import Denoising
 from storage.contract import GenerationRequest, Task
 from tests.generator.reference import Pipeline, difference
 from tests.generator.test_engine_exact import asked, picture
@@ -87,6 +92,35 @@ def test_what_is_grey_is_drawn_late_and_stays_near_the_old_picture(sd_folder: Pa
             changes.append(change[:, 28:36].mean())
     assert changes == sorted(changes, reverse=True)
     assert changes[0] > changes[1] > changes[2] > changes[3]
+
+
+@pytest.mark.parametrize("stop", [100, 50])
+@pytest.mark.parametrize("sampler", ["euler", "heun", "kdpm2", "kdpm2_a"])
+def test_a_soft_mask_moves_at_whole_steps(
+    sd_folder: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, stop: int
+) -> None:
+    """A step of two calls has one mask for both, and as many are drawn as by a sampler of one call."""
+    drawn_anew: list[int] = []
+    keep = Mask.keep
+
+    def looked_at(mask: Mask, drawn: Tensor, denoising: Denoising, next_call: int, ahead: float) -> Tensor:
+        ones = torch.ones_like(drawn)
+        blank = replace(mask, clean=torch.zeros_like(drawn), noise=torch.zeros_like(drawn))
+        drawn_anew.append(int(keep(blank, ones, denoising, next_call, ahead)[0, 0].count_nonzero()))
+        return keep(mask, drawn, denoising, next_call, ahead)
+
+    monkeypatch.setattr(Mask, "keep", looked_at)
+    ramp = PIL.Image.linear_gradient("L").resize((64, 64))
+    wish = repaint(scheduler=sampler, num_inference_steps=8, stop=stop, strength=1.0)
+    with Engine.open(str(sd_folder), device="cpu") as engine:
+        engine.submit(wish, image=picture(), mask=ramp).result()
+    shrunk = np.asarray(ramp.resize((64, 64)), float)[::8, ::8] / 255
+    steps = 8 * stop // 100
+    by_step = [int((shrunk > 1 - (step + 1) / steps).sum()) for step in range(steps)]
+    calls = 1 if sampler == "euler" else 2
+    expected = [count for count in by_step for _ in range(calls)]
+    assert drawn_anew == (expected[:-1] if calls == 2 and stop == 100 else expected)
+    assert len(set(by_step)) == steps
 
 
 def test_what_lacks_is_said(sd_folder: Path, inpainting_folder: Path) -> None:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from generator.worker import room
 from generator.worker.models import Models
-from storage import attempts, states
+from generator.worker.results import Results
+from storage import attempts, removals, states
 from storage.config import Config
-from storage.contract import CancelEvent, ChangedEvent, ErrorCode, JobState
+from storage.contract import Action, CancelEvent, ChangedEvent, ErrorCode, JobState, Task
 from tests.brokers import OwnBroker, free_port
 from tests.generator.working import LONG, SOME, Place, poisoned, wait_for
 
@@ -134,6 +135,30 @@ def test_a_poison_job_fails_with_a_reason_and_others_go_on(
         job = place.wait(poison)
         assert (job.state, job.error_code, job.attempts) == (JobState.FAILED, ErrorCode.CRASHED, 3)
         assert [place.wait(each).state for each in others] == [JobState.SUCCEEDED] * 2
+
+
+def test_a_movie_of_what_was_deleted_while_it_was_made_is_in_no_file(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_movie = Results.save_movie
+
+    def and_the_picture_goes(results: Results, data: bytes) -> str:
+        with place.backends.database.writing() as session:
+            removals.remove(session, first)
+        return save_movie(results, data)
+
+    with place.working():
+        first = place.ask()
+        place.wait(first)
+        image_id = place.images(first)[0].id
+        shown: dict[str, Any] = {"task": Task.IMAGE_TO_IMAGE, "parent_image_id": image_id, "video": True}
+        kept = place.wait(place.ask(action=Action.VARY_STRONG, **shown))
+        monkeypatch.setattr(Results, "save_movie", and_the_picture_goes)
+        varied = place.wait(place.ask(action=Action.VARY_STRONG, **shown))
+    assert kept.movie_key is not None
+    assert (varied.state, varied.movie_key) == (JobState.SUCCEEDED, None)
+    assert len(place.files(varied.id)) == 4
+    assert len(place.files(kept.id)) == 5
 
 
 def test_a_hung_device_loses_its_jobs(place: Place, config: Config) -> None:

@@ -72,13 +72,15 @@ class Place:
             "num_inference_steps": 2,
             "seed": 2**32 - 2,
         }
+        request = GenerationRequest(**{**fields, **wish})
         draft = JobDraft(
             Address(member, channel_id=900),
             member_name=f"member {member}",
             action=action,
             text="a red castle",
             words="a red castle",
-            request=GenerationRequest(**{**fields, **wish}),
+            request=request,
+            parent_image_id=request.parent_image_id,
         )
         with self.backends.database.writing() as session:
             job_id = submissions.submit(session, draft).job.id

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prompts.parser import FlagError, NoteKind, Preferences, Problem, all_notes, parse, parse_all
+from prompts.permutations import permutations
 from prompts.sentences import flag_problems, hints
+from prompts.tokenizer import tokenize
 from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
@@ -40,6 +46,10 @@ def refused(text: str, preferences: Preferences = NOTHING) -> FlagError:
         ("a fox --no {fog, rain}", ["a fox --no fog", "a fox --no rain"]),
         ("{红，蓝、绿}狐狸", ["红狐狸", "蓝狐狸", "绿狐狸"]),
         ("{红\\，蓝，绿}狐狸", ["红，蓝狐狸", "绿狐狸"]),
+        ("｛红，蓝、绿｝狐狸", ["红狐狸", "蓝狐狸", "绿狐狸"]),
+        ("｛红,{浅，深}蓝} fox", ["红 fox", "浅蓝 fox", "深蓝 fox"]),
+        ("｛红\\，蓝，绿｝狐狸", ["红，蓝狐狸", "绿狐狸"]),
+        ("狐狸 --ar ｛3：2，1：1｝", ["狐狸 --ar 3:2", "狐狸 --ar 1:1"]),
         ("{https://a.example/b.png, } a fox", ["https://a.example/b.png a fox", "a fox"]),
     ],
 )
@@ -52,10 +62,41 @@ def test_a_set_stands_for_each_of_its_items(text: str, alternatives: list[str] |
 
 @pytest.mark.parametrize(
     "text",
-    ["a {fox}", "a {fox, cat", "a fox, cat}", "a } { b", "{}", r"\{a, b\}", r"\{a, b}", "{{a} b"],
+    [
+        "a {fox}",
+        "a {fox, cat",
+        "a fox, cat}",
+        "a } { b",
+        "{}",
+        r"\{a, b\}",
+        r"\{a, b}",
+        "{{a} b",
+        "｛狐狸｝",
+        "｛红，蓝",
+        r"\｛红，蓝｝",
+        r"｛红，蓝\｝",
+        "红，蓝｝",
+    ],
 )
 def test_other_braces_are_text(text: str) -> None:
     assert texts(text) == [text]
+
+
+_ASCII = str.maketrans("｛｝，、", "{},,")
+
+
+@given(st.text("{}｛｝,，、\\ab", max_size=14))
+def test_chinese_signs_mean_what_the_others_do(text: str) -> None:
+    found, plain = permutations(text), permutations(text.translate(_ASCII))
+    assert found.count == plain.count
+    assert [each.translate(_ASCII) for each in found.texts()] == plain.texts()
+
+
+@given(st.text("｛｝{}，、,红蓝", max_size=12))
+def test_escaped_braces_are_no_set(text: str) -> None:
+    escaped = re.sub("[{}｛｝]", r"\\\g<0>", text)
+    assert permutations(escaped).texts() == [escaped]
+    assert tokenize(escaped).prompt == text
 
 
 def test_what_becomes_a_set_by_mistake_stays_escaped() -> None:

@@ -11,7 +11,7 @@ import piexif.helper
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from storage import image_encoding, metadata
@@ -27,7 +27,7 @@ def encoded(limit: int, texts: dict[str, str]) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize(("limit", "extension"), [(10**6, "png"), (12_000, "webp")])
 @given(parameters=words, own=words)
-@example(parameters="Ā", own="0")
+@example(parameters="一", own="0")  # U+4E00: of its two bytes the second is zero
 def test_every_kind_of_file_gives_back_what_it_was_given(
     limit: int, extension: str, parameters: str, own: str
 ) -> None:
@@ -48,6 +48,17 @@ def test_exif_is_a1111s_own(kind: str) -> None:
     theirs = {"Exif": {piexif.ExifIFD.UserComment: piexif.helper.UserComment.dump("a 船", "unicode")}}
     out = io.BytesIO()
     PICTURE.save(out, kind, exif=piexif.dump(theirs))
+    assert metadata.read(out.getvalue()) == {"parameters": "a 船"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_in_a_little_endian_directory_either_is_read(encoding: str) -> None:
+    exif = Image.Exif()
+    exif.endian = "<"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"UNICODE\0" + "a 船".encode(encoding)
+    out = io.BytesIO()
+    PICTURE.save(out, "JPEG", exif=exif.tobytes())
+    assert out.getvalue().count(b"Exif\0\0II") == 1
     assert metadata.read(out.getvalue()) == {"parameters": "a 船"}
 
 

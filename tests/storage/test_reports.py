@@ -118,12 +118,12 @@ def test_removing_one_picture_leaves_the_others(database: Database) -> None:
     job_id = _made(database, 11, 12)
     with database.writing() as session:
         first = jobs.images_of(session, job_id)[0].id
-        assert [message.id for message in removals.remove(session, job_id, first)] == [12]
+        assert [message.id for message in removals.remove(session, job_id, first).messages] == [12]
     with database.writing() as session:
         assert [image.index for image in jobs.images_of(session, job_id)] == [1, 2, 3]
-        assert [message.id for message in removals.remove(session, job_id)] == [11]
+        assert [message.id for message in removals.remove(session, job_id).messages] == [11]
         assert jobs.images_of(session, job_id) == []
-        assert removals.remove(session, job_id) == []
+        assert removals.remove(session, job_id).messages == []
         with pytest.raises(NoSuchJob):
             removals.remove(session, 404)
 
