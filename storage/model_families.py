@@ -29,6 +29,11 @@ FAMILIES: dict[str, ModelFamily] = {
         "generator.families.sd:StableDiffusion", samplers.NAMES, r"StableDiffusion(?!3)(?!.*XL).*", "unet"
     ),
     "sdxl": ModelFamily("generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet"),
+    "zimage": ModelFamily(
+        "generator.families.zimage:ZImage",
+        ("euler", "heun", "dpm++2m", "dpm++2m_sde", "unipc", "lcm"),
+        r"ZImage.*",
+    ),
 }
 
 

@@ -20,6 +20,8 @@ class LatentImages(Family):
 
     vae: Any
     latent_scale: int
+    patch = 1
+    """Latents along one side of what the network takes for one token."""
     decoder: Callable[[Tensor], Tensor]
     """Module that `decode` calls: the autoencoder's own, or something quicker that does the same."""
     colours: LatentColours
@@ -37,8 +39,9 @@ class LatentImages(Family):
         )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        if width % self.latent_scale or height % self.latent_scale:
-            raise ValueError(f"{width}×{height} is not a multiple of {self.latent_scale} pixels")
+        step = self.latent_scale * self.patch
+        if width % step or height % step:
+            raise ValueError(f"{width}×{height} is not a multiple of {step} pixels")
         return (self.vae.config.latent_channels, height // self.latent_scale, width // self.latent_scale)
 
     def pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
@@ -64,7 +67,7 @@ class LatentImages(Family):
         return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
 
     def scaled(self, latents: Tensor) -> Tensor:
-        """The VAE's latents as the UNet wants them."""
+        """The VAE's latents as the denoiser wants them."""
         mean, std = self._latent_statistics(latents)
         scaled: Tensor = (latents - mean) * self.vae.config.scaling_factor / std
         return scaled.to(self.dtype)
@@ -84,6 +87,6 @@ class LatentImages(Family):
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         mean, std = self.vae.config.get("latents_mean"), self.vae.config.get("latents_std")
         if mean is None or std is None:
-            return 0.0, 1.0
+            return self.vae.config.get("shift_factor") or 0.0, 1.0
         shape = (1, -1, 1, 1)
         return latents.new_tensor(mean).view(shape), latents.new_tensor(std).view(shape)
