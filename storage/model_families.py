@@ -24,15 +24,21 @@ class ModelFamily(NamedTuple):
     """Folder of the network whose weights' hash names a model elsewhere."""
 
 
+_FLOW_SAMPLERS = ("euler", "heun", "dpm++2m", "dpm++2m_sde", "unipc", "lcm")
+
 FAMILIES: dict[str, ModelFamily] = {
     "sd": ModelFamily(
         "generator.families.sd:StableDiffusion", samplers.NAMES, r"StableDiffusion(?!3)(?!.*XL).*", "unet"
     ),
     "sdxl": ModelFamily("generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet"),
     "zimage": ModelFamily(
-        "generator.families.zimage:ZImage",
-        ("euler", "heun", "dpm++2m", "dpm++2m_sde", "unipc", "lcm"),
-        r"ZImage.*",
+        "generator.families.zimage:ZImage", _FLOW_SAMPLERS, r"ZImage(Img2Img|Inpaint)?Pipeline"
+    ),
+    "flux2_klein": ModelFamily(
+        "generator.families.flux2_klein:Flux2Klein", _FLOW_SAMPLERS, r"Flux2Klein(Inpaint)?Pipeline"
+    ),
+    "qwen_image": ModelFamily(
+        "generator.families.qwen_image:QwenImage", _FLOW_SAMPLERS, r"QwenImage(Img2Img|Inpaint)?Pipeline"
     ),
 }
 

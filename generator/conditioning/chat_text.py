@@ -1,4 +1,4 @@
-"""Prompts as a language model reads them: a message of the user's in the tokenizer's chat template."""
+"""Prompts as a language model reads them: a message of the user's, within a template."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ class ChatTokens(NamedTuple):
     emphasis: list[float]
 
 
-def chat_tokens(tokenizer: Any, text: Text, most: int) -> ChatTokens:
+def template_of(tokenizer: Any, *, thinking: bool) -> str:
+    """The tokenizer's own template of one message, with `{}` in the prompt's place."""
+    message = [{"role": "user", "content": _HERE}]
+    found: str = tokenizer.apply_chat_template(
+        message, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
+    )
+    return found.replace(_HERE, "{}")
+
+
+def chat_tokens(tokenizer: Any, template: str, text: Text, most: int) -> ChatTokens:
     """At most so many tokens; those of the template are not emphasised.
 
     What looks like the tokenizer's own marks within the text is text like any other.
     """
-    message = [{"role": "user", "content": _HERE}]
-    template = tokenizer.apply_chat_template(
-        message, tokenize=False, add_generation_prompt=True, enable_thinking=True
-    )
-    before, _, after = template.partition(_HERE)
+    before, _, after = template.partition("{}")
     opening, closing = (tokenizer(each, add_special_tokens=False).input_ids for each in (before, after))
     ids, emphasis = _content(tokenizer, text)
     whole = [*opening, *ids, *closing]
