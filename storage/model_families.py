@@ -37,6 +37,8 @@ class ModelFamily(NamedTuple):
     """Abilities that it has beyond drawing; its class overrides the method of each."""
 
 
+_FLOW_SAMPLERS = ("euler", "heun", "dpm++2m", "dpm++2m_sde", "unipc", "lcm")
+
 FAMILIES: dict[str, ModelFamily] = {
     "sd": ModelFamily(
         "generator.families.sd:StableDiffusion",
@@ -47,6 +49,15 @@ FAMILIES: dict[str, ModelFamily] = {
     ),
     "sdxl": ModelFamily(
         "generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet", frozenset(Feature)
+    ),
+    "zimage": ModelFamily(
+        "generator.families.zimage:ZImage", _FLOW_SAMPLERS, r"ZImage(Img2Img|Inpaint)?Pipeline"
+    ),
+    "flux2_klein": ModelFamily(
+        "generator.families.flux2_klein:Flux2Klein", _FLOW_SAMPLERS, r"Flux2Klein(Inpaint)?Pipeline"
+    ),
+    "qwen_image": ModelFamily(
+        "generator.families.qwen_image:QwenImage", _FLOW_SAMPLERS, r"QwenImage(Img2Img|Inpaint)?Pipeline"
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -70,7 +71,7 @@ class PromptCache:
         if missing == 0:
             return embedding
         empty = self[""].tokens
-        filler = empty.repeat(1, missing // empty.shape[1], 1)
+        filler = empty.repeat(1, math.ceil(missing / empty.shape[1]), 1)[:, :missing]
         return embedding._replace(tokens=torch.cat([embedding.tokens, filler], dim=1))
 
     def towards(self, embedding: Embedding, other: Embedding, weight: float) -> Embedding:

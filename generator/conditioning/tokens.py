@@ -46,7 +46,7 @@ def tokenize(tokenizer: Any, text: Text) -> Tokens:
     """The text's tokens in chunks of the tokenizer's length, start and end included; at least one chunk."""
     tokens: list[_Token] = []
     whole = ""
-    for phrase in _phrases(text):
+    for phrase in phrases_of(text):
         # Neither padding nor truncation: they would be kept by the tokenizer, which threads may share.
         # What looks like the tokenizer's own marks is text like any other.
         found = tokenizer(
@@ -82,7 +82,7 @@ def _chunks(tokens: list[_Token], text: str, most: int) -> Iterator[list[_Token]
     yield tokens
 
 
-def _phrases(text: Text) -> list[Phrase]:
+def phrases_of(text: Text) -> list[Phrase]:
     """Phrases of one emphasis that follow each other are one: a word may be cut where they meet."""
     if isinstance(text, str):
         return [Phrase(text=text)]
@@ -130,3 +130,14 @@ def emphasize(states: Tensor, emphasis: Tensor) -> Tensor:
     weighted = states * emphasis.to(states.device, states.dtype)[..., None]
     before, after = (each.abs().mean(dim=(1, 2), keepdim=True) for each in (states, weighted))
     return weighted * (before / after)
+
+
+def emphasize_apart(states: Tensor, emphasis: Tensor) -> Tensor:
+    """One encoder's (1, tokens, width) for networks that normalise each token, so that its size says nothing.
+
+    How far each token is from the mean of all is multiplied by its emphasis, (1, tokens).
+    """
+    if bool((emphasis == 1).all()):
+        return states
+    mean = states.mean(dim=1, keepdim=True)
+    return mean + (states - mean) * emphasis.to(states.device, states.dtype)[..., None]

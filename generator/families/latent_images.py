@@ -20,6 +20,8 @@ class LatentImages(Family):
 
     vae: Any
     latent_scale: int
+    patch = 1
+    """Latents along one side of what the network takes for one token."""
     decoder: Callable[[Tensor], Tensor]
     """Module that `decode` calls: the autoencoder's own, or something quicker that does the same."""
     colours: LatentColours
@@ -27,7 +29,10 @@ class LatentImages(Family):
     def _take_autoencoder(self, vae: Any) -> None:
         self.vae = vae
         self.decoder = VaeDecoder(vae)
-        self.latent_scale = 2 ** (len(vae.config.block_out_channels) - 1)
+        self._take_processors(2 ** (len(vae.config.block_out_channels) - 1))
+
+    def _take_processors(self, latent_scale: int) -> None:
+        self.latent_scale = latent_scale
         self._images = VaeImageProcessor(vae_scale_factor=self.latent_scale)
         self._masks = VaeImageProcessor(
             vae_scale_factor=self.latent_scale,
@@ -37,9 +42,14 @@ class LatentImages(Family):
         )
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
-        if width % self.latent_scale or height % self.latent_scale:
-            raise ValueError(f"{width}×{height} is not a multiple of {self.latent_scale} pixels")
-        return (self.vae.config.latent_channels, height // self.latent_scale, width // self.latent_scale)
+        step = self.latent_scale * self.patch
+        if width % step or height % step:
+            raise ValueError(f"{width}×{height} is not a multiple of {step} pixels")
+        return (self.latent_channels, height // self.latent_scale, width // self.latent_scale)
+
+    @property
+    def latent_channels(self) -> int:
+        return int(self.vae.config.latent_channels)
 
     def pixels(self, image: PIL.Image.Image, width: int, height: int) -> Tensor:
         """As diffusers' image-to-image pipelines prepare it."""
@@ -64,15 +74,15 @@ class LatentImages(Family):
         return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist
 
     def scaled(self, latents: Tensor) -> Tensor:
-        """The VAE's latents as the UNet wants them."""
+        """The VAE's latents as the denoiser wants them."""
         mean, std = self._latent_statistics(latents)
-        scaled: Tensor = (latents - mean) * self.vae.config.scaling_factor / std
+        scaled: Tensor = (latents - mean) * self._scaling_factor / std
         return scaled.to(self.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
         latents = latents.to(self.vae.dtype)
         mean, std = self._latent_statistics(latents)
-        return self.decoder(latents * std / self.vae.config.scaling_factor + mean)
+        return self.decoder(latents * std / self._scaling_factor + mean)
 
     def images(self, pixels: Tensor) -> list[PIL.Image.Image]:
         images: list[PIL.Image.Image] = self._images.postprocess(pixels, output_type="pil")
@@ -81,9 +91,14 @@ class LatentImages(Family):
     def preview(self, latents: Tensor, size: tuple[int, int]) -> list[PIL.Image.Image]:
         return self.colours.images(latents, size)
 
+    @property
+    def _scaling_factor(self) -> float:
+        """1 for autoencoders that have statistics alone."""
+        return float(self.vae.config.get("scaling_factor", 1.0))
+
     def _latent_statistics(self, latents: Tensor) -> tuple[Tensor | float, Tensor | float]:
         mean, std = self.vae.config.get("latents_mean"), self.vae.config.get("latents_std")
         if mean is None or std is None:
-            return 0.0, 1.0
+            return self.vae.config.get("shift_factor") or 0.0, 1.0
         shape = (1, -1, 1, 1)
         return latents.new_tensor(mean).view(shape), latents.new_tensor(std).view(shape)

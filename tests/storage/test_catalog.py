@@ -204,7 +204,7 @@ def test_a_folder_that_says_its_family_needs_no_other_word_for_it(tmp_path: Path
     [
         (['family = "few"', 'scheduler = "ddim"'], "ddim is none of .*heun, euler"),
         (['family = "sdlx"'], "no family 'sdlx': did you mean 'sdxl'"),
-        (['family = "flux"'], "no family 'flux': there are sd, sdxl, few"),
+        (['family = "flux"'], "no family 'flux': there are sd, sdxl, zimage, flux2_klein, qwen_image, few"),
     ],
 )
 def test_a_family_or_sampler_that_is_none_is_told(tmp_path: Path, lines: list[str], said: str) -> None:

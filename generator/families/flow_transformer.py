@@ -1,0 +1,112 @@
+"""Families of flow matching: a transformer that reads a language model's states, with its autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from generator import pretrained
+from generator.conditioning import ragged
+from generator.conditioning.prompts import Embedding, PromptCache
+from generator.conditioning.tokens import Text
+from generator.families import flow_matching
+from generator.families.auxiliary import weights_bytes
+from generator.families.base import Conditions, Denoising
+from generator.families.flow_matching import FlowDenoising
+from generator.families.latent_images import LatentImages
+from generator.families.latent_preview import fit_colours
+
+
+class FlowTransformer(LatentImages):
+    """The part that such families share. Texts of any length share a call."""
+
+    samplers = tuple(flow_matching.TABLE)
+    native_side = 1024
+    pipeline_class: Any
+    keeps_float32 = False
+    """True if latents are in float32 between two calls, whatever the networks' precision."""
+
+    @classmethod
+    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
+        """In bfloat16 in place of float16, in which these networks overflow."""
+        precision = torch.bfloat16 if dtype is torch.float16 else dtype
+        return cls(pretrained.network(cls.pipeline_class, source, dtype=precision), device)
+
+    def __init__(self, pipeline: Any, device: torch.device) -> None:
+        self.device = device
+        self.transformer = pipeline.transformer.to(device).eval()
+        self.text_encoder = pipeline.text_encoder.to(device).eval()
+        self.tokenizer = pipeline.tokenizer
+        self.dtype = torch.float32 if self.keeps_float32 else self.transformer.dtype
+        self._pipeline = pipeline
+        self._scheduler_config = pipeline.scheduler.config
+        self._take_autoencoder(pipeline.vae.to(device).eval())
+        self.colours = fit_colours(self)
+        self.prompts = self.negatives = PromptCache(self.encode)
+
+    @property
+    def modules(self) -> Sequence[torch.nn.Module]:
+        return (self.transformer, self.vae, self.text_encoder)
+
+    @property
+    def size_bytes(self) -> int:
+        return weights_bytes(*self.modules)
+
+    def work_per_row(self, latent_pixels: int) -> float:
+        weights: int = sum(weight.numel() for weight in self.transformer.parameters())
+        return latent_pixels * weights
+
+    def replace_networks(self, quicker: Callable[[Any], Any]) -> None:
+        """The decoder alone: the transformer's texts are of another length at every call."""
+        self.decoder = quicker(self.decoder)
+
+    def encode(self, texts: Sequence[Text]) -> list[Embedding]:
+        """Each by itself, so that none is filled up to another's length."""
+        return [Embedding(self._encoded(text).to(self.transformer.dtype)) for text in texts]
+
+    def _encoded(self, text: Text) -> Tensor:
+        """(1, tokens, width)."""
+        raise NotImplementedError
+
+    def is_guided(self, guidance_scale: float) -> bool:
+        return guidance_scale > 1
+
+    def conditions(
+        self,
+        positive: Sequence[Embedding],
+        negative: Sequence[Embedding],
+        *,
+        size: tuple[int, int],
+        guidance_scale: float,
+    ) -> Conditions:
+        del size, guidance_scale
+        return ragged.stacked([each.tokens for each in (*negative, *positive)])
+
+    def batch_key(self, shape: Sequence[int], conditions: Conditions) -> Hashable:
+        del conditions
+        return tuple(shape)
+
+    def joined(self, conditions: Sequence[Conditions]) -> Conditions:
+        return ragged.joined(conditions)
+
+    def denoising(
+        self,
+        sampler: str,
+        steps: int,
+        *,
+        size: tuple[int, int],
+        strength: float | None,
+        rngs: list[torch.Generator],
+    ) -> Denoising:
+        _, height, width = self.latent_shape(*size)
+        mu = self._shift(height * width // self.patch**2, steps)
+        scheduler = flow_matching.scheduler_of(sampler, self._scheduler_config, steps, mu)
+        return FlowDenoising(scheduler, steps, strength=strength, rngs=rngs)
+
+    def _shift(self, tokens: int, steps: int) -> float:
+        """The schedule's μ for an image of so many tokens."""
+        del steps
+        return flow_matching.linear_shift(tokens, self._scheduler_config)
