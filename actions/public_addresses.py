@@ -40,7 +40,7 @@ _IPV4_SPECIAL = tuple(
     )
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
-"""How a network that has only IPv6 reaches IPv4 (RFC 6052): the last 32 bits are the address that counts."""
+"""Prefix for IPv4 in a network that has only IPv6 (RFC 6052): the last 32 bits are the address."""
 
 
 def is_public(address: str) -> bool:

@@ -158,7 +158,7 @@ def _read(studio: Studio, role: Role, number: int) -> dict[str, Any]:
 
 
 def _seen(studio: Studio, images: Sequence[Picture], attribute: str) -> float:
-    """How surely each picture shows what the scene of its number has."""
+    """Mean likelihood that each image shows what the scene of its number has."""
     return statistics.mean(
         studio.likelihoods([image], attribute, getattr(_scene(number), attribute))[0]
         for number, image in enumerate(images)

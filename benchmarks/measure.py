@@ -145,7 +145,7 @@ def _compiled_calls(engine: Engine) -> list[CompiledCall]:
 
 
 def _job_seconds(sides: Sides, mix: Mix) -> float:
-    """What the pipeline takes for a typical job."""
+    """Seconds that the pipeline takes for a typical job."""
     clock = Stopwatch()
     sides.pipeline.draw(mix.typical())
     return clock.read().wall

@@ -22,7 +22,7 @@ class Call(NamedTuple):
 
 
 class _DeviceTimes(NamedTuple):
-    """What the device's clock says of a call, once it has finished."""
+    """Times of a finished call by the device's clock."""
 
     begun: Callable[[], float]
     seconds: Callable[[], float]
@@ -85,7 +85,7 @@ class UNetCalls:
         taken.append(time.perf_counter() - started)
 
     def _moment(self, event: torch.cuda.Event) -> float:
-        """When the GPU passed it, by another event whose moment both clocks know."""
+        """The moment at which the GPU passed it, by another event whose moment both clocks know."""
         now = self._event()
         now.record(torch.cuda.current_stream(self._device))
         now.synchronize()

@@ -21,7 +21,7 @@ T = TypeVar("T")
 PARTS, PARTS_BY_TOKEN = 10, 4
 """Archives in one answer; where only the member installed Easel, Discord takes five messages."""
 ROWS = 2000
-LETTERS = 4_000_000
+CHARACTERS = 4_000_000
 """Rows, or characters, of one JSON file."""
 
 
@@ -136,7 +136,7 @@ def _texts(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         lines.append(json.dumps(row, ensure_ascii=False))
         length += len(lines[-1])
-        if len(lines) == ROWS or length > LETTERS:
+        if len(lines) == ROWS or length > CHARACTERS:
             yield _array(lines)
             lines, length = [], 0
     if lines:

@@ -9,30 +9,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 import discord
-from sqlalchemy.orm import Session
 
 from bot.components.press import button
-from bot.database_outage import Outage, reason
+from bot.database_outage import Outage
 from bot.discord_io import posting
 from bot.discord_io.client_loop import Requests
 from bot.discord_io.failures import DiscordFailure
 from bot.discord_io.posting import HANDOVER_MS, OutgoingMessage, ProgressPlace
 from bot.export_archives import ExportArchive, parcels
+from bot.held_rows import HeldRows
 from bot.messages import privacy as sentences
-from prompts.translation import spoken
 from storage import exports
 from storage.backends import Backends
 from storage.clock import Clock
 from storage.database import passes
 from storage.errors import Stale
 from storage.monotonic import monotonic
-from storage.supervision import supervised
 from storage.tables import Export
 
 log = logging.getLogger(__name__)
@@ -58,12 +55,9 @@ class Exports:
     def __init__(self, client: discord.Client, backends: Backends) -> None:
         self._client = client
         self._backends = backends
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="export")
-        self._under_way: set[int] = set()
+        self._rows = HeldRows("export", THREADS, self._take, self._hold, self._try_while_alive)
         self._requests = Requests()
-        self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._renewed = 0.0
         self._thread = threading.Thread(target=self._run, name="exports", daemon=True)
 
     def start(self) -> None:
@@ -75,7 +69,7 @@ class Exports:
         """Stop; what is under way is found again at the next start. Blocks for a moment."""
         self._stopping.set()
         self._requests.stop()
-        self._pool.shutdown(cancel_futures=True)
+        self._rows.stop()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -83,50 +77,27 @@ class Exports:
         outage = Outage("exports")
         while not self._stopping.wait(outage.wait_s or POLL_S):
             with outage.turn():
-                self._hold()
-                self._take()
+                self._rows.turn(RENEW_S)
 
-    def _hold(self) -> None:
+    def _hold(self, export_ids: Collection[int]) -> None:
         """Keep those under way from other bots: a request may take longer than what was theirs so far."""
-        with self._lock:
-            mine = set(self._under_way)
-        if not mine or monotonic() - self._renewed < RENEW_S:
-            return
-        for export_id in mine:
+        for export_id in export_ids:
             with contextlib.suppress(Stale):
                 self._write(exports.hold, export_id, HOLD_MS)
-        self._renewed = monotonic()
 
-    def _take(self) -> None:
-        with self._lock:
-            free = THREADS - len(self._under_way)
-        if free <= 0:
-            return
+    def _take(self, limit: int) -> tuple[Sequence[Export], Clock] | None:
         with self._backends.database.reading() as session:
             if not exports.is_due(session):
-                return
-        rows, clock = self._write(_take, free)
-        for row in rows:
-            with self._lock:
-                if row.id in self._under_way or self._stopping.is_set():
-                    continue
-                self._under_way.add(row.id)
-            self._pool.submit(self._hand_over, row, clock)
+                return None
+        with self._backends.database.writing() as session:
+            return exports.take(session, limit, HOLD_MS), Clock.read(session)
 
     def _write(self, change: Callable[..., T], *args: Any) -> T:
         with self._backends.database.writing() as session:
             return change(session, *args)
 
-    def _hand_over(self, row: Export, clock: Clock) -> None:
-        """One try at one export, on a thread of the pool."""
-        try:
-            with supervised(partial(_unnoted, row)), spoken(row.locale):
-                self._try_while_alive(row, clock)
-        finally:
-            with self._lock:
-                self._under_way.discard(row.id)
-
     def _try_while_alive(self, row: Export, clock: Clock) -> None:
+        """One try at one export."""
         try:
             self._try(row, clock)
         except CancelledError:
@@ -162,7 +133,7 @@ class Exports:
         self._write(exports.end, row.id)
 
     def _alive(self, row: Export) -> Callable[[], None]:
-        """What is called between two pages: keeps others away, and ends it when the bot ends."""
+        """A function to call between two pages: it keeps others away, and ends the try when the bot ends."""
         renewed = monotonic()
 
         def go_on() -> None:
@@ -220,20 +191,7 @@ class Exports:
             log.warning("export %s: member %s was not told: %s", row.id, row.member_id, error)
 
 
-def _unnoted(row: Export, error: Exception) -> None:
-    """Leave the export to be taken again after its hold: the database is away, or its end was not written."""
-    if passes(error):
-        log.warning("export %s waits for the database: %s", row.id, reason(error))
-    else:
-        log.error("export %s failed", row.id, exc_info=error)
-
-
 def _next(after: int) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     view.add_item(button("yp", after, label=sentences.next_part()))
     return view
-
-
-def _take(session: Session, most: int) -> tuple[Sequence[Export], Clock]:
-    """Exports that are due, and the clock by which they are dated."""
-    return exports.take(session, most, HOLD_MS), Clock.read(session)

@@ -30,7 +30,7 @@ from storage.takedowns import TakenDown
 
 log = logging.getLogger(__name__)
 
-Deed = Callable[[discord.Client, Backends, discord.RawReactionActionEvent], Awaitable[object]]
+Effect = Callable[[discord.Client, Backends, discord.RawReactionActionEvent], Awaitable[object]]
 
 TOLD_S = 30.0
 """For so long a failure is told in the channel: direct messages may be what failed."""
@@ -40,14 +40,14 @@ ABOUT_THE_MEMBER = (Banned, ForbiddenWords, TakenDown)
 
 async def react(client: discord.Client, backends: Backends, reaction: discord.RawReactionActionEvent) -> None:
     """Do what a reaction means; nothing where the message is about no job of whoever reacted."""
-    deed = _DEEDS.get(reaction.emoji.name.replace("\ufe0f", ""))
+    effect = _EFFECTS.get(reaction.emoji.name.replace("\ufe0f", ""))
     own = client.user is not None and reaction.user_id == client.user.id
-    if deed is None or own:
+    if effect is None or own:
         return
     speak(await backends.database.read(_locale, reaction.user_id))
     async with telling(partial(_explain, client, reaction)):
         with suppress(NoSuchMessage, NotYours):
-            await deed(client, backends, reaction)
+            await effect(client, backends, reaction)
 
 
 async def _explain(
@@ -80,7 +80,7 @@ async def _retract(
     await retract(client, backends, reaction.user_id, reaction.channel_id, reaction.message_id)
 
 
-_DEEDS: dict[str, Deed] = {"✉": _send_home, "❌": _retract}
+_EFFECTS: dict[str, Effect] = {"✉": _send_home, "❌": _retract}
 
 
 async def _tell_directly(

@@ -291,7 +291,7 @@ def room(settings: Config) -> Iterator[Finding]:
 
 
 def _read(settings: Config, query: Callable[[Session], T]) -> T | None:
-    """What the database says; None where it cannot be asked, which `database` tells of."""
+    """Ask the database; None where it cannot be asked, which `database` tells of."""
     try:
         with start.reachable(settings), closing(Database(settings.database)) as opened:
             if opened.check():

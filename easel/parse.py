@@ -48,7 +48,7 @@ def parse(
 
 
 def _prompt(parsed: Parsed) -> dict[str, Any]:
-    """What a request does not hold: the text as it is shown, and how its job is queued and seen."""
+    """All that a request does not hold: the text as it is shown, and how its job is queued and seen."""
     return {
         "text": parsed.text,
         "command": parsed.command,

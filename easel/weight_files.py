@@ -103,7 +103,7 @@ def _reason(file: Path) -> str | None:
 
 
 def _end(tensor: dict[str, Any]) -> int:
-    """Where a tensor's numbers end, behind the header.
+    """Offset behind the header at which a tensor's numbers end.
 
     Raises:
         ValueError, TypeError, KeyError: they are not as many as its shape tells.

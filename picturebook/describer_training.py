@@ -25,7 +25,7 @@ FRESH = 8
 
 _SUBJECTS = {**words.SUBJECTS, **words.FORBIDDEN}
 _UNSAID = {"day": 0.5, "clear": 0.7, "illustration": 0.3}
-"""How often a description leaves out what is meant where nothing is said."""
+"""Shares of descriptions that leave out what is meant where nothing is said."""
 
 
 def description(scene: Scene, rng: random.Random) -> str:

@@ -11,20 +11,20 @@ from prompts.translation import _
 from prompts.values import Problem, Scope, WrongValue
 from storage.contract import Part, Phrase
 
-Unwished = tuple[Part, ...]
+Negative = tuple[Part, ...]
 """Parts that one `--no` names; none where all of it weighs 0."""
 
 
 @dataclass(frozen=True)
 class Unwanted:
-    """Things with commas between them. The value holds one `Unwished`, for several to be joined."""
+    """Things with commas between them. The value holds one `Negative`, for several to be joined."""
 
     form: str = "A, B"
 
     def expected(self, scope: Scope) -> str:  # noqa: ARG002
         return _("words with commas between them")
 
-    def read(self, typed: str, scope: Scope) -> tuple[Unwished]:  # noqa: ARG002
+    def read(self, typed: str, scope: Scope) -> tuple[Negative]:  # noqa: ARG002
         named = items(typed)
         if not named:
             raise WrongValue(Problem.MISSING, typed)
@@ -35,7 +35,7 @@ class Unwanted:
         return (weights.shared(tuple(part for part in parts if part.weight)),)
 
 
-def joined(typed: Iterable[Unwished]) -> Unwished:
+def joined(typed: Iterable[Negative]) -> Negative:
     """Several values of `--no` as one list, beside which multi-prompts stand by their own weights."""
     named = [parts for parts in typed if parts]
     lists = [parts[0].phrases for parts in named if len(parts) == 1]

@@ -18,7 +18,7 @@ from storage.contract import Part, Phrase, weight_sum
 HEAVIEST = 100
 STRONGEST = 10
 _BETWEEN = f" {SEPARATORS}"
-"""What stands between things, and goes with one that is left out."""
+"""Signs between things, which go with one that is left out."""
 
 _NUMBER = r"(?:[0-9]{1,9}\.?[0-9]{0,9}|\.[0-9]{1,9})"
 _SEPARATOR = re.compile(

@@ -80,7 +80,7 @@ def request_again(session: Session, address: Address, *, job_id: int, once: str)
 
 
 def announce(session: Session, job: Job, at: int) -> None:
-    """A job has ended: its member must hear of it, in their direct messages too where they wish so."""
+    """A job has ended: its member must hear of it, in their direct messages too where they want that."""
     _add(session, job.address, job, at, kind=RESULT, once=f"result:{job.id}")
     if job.state == JobState.SUCCEEDED and _wants_copy(session, job):
         # Its channel is found when it is sent; the token only serves to say that it could not be.

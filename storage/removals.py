@@ -16,7 +16,7 @@ from storage.images import COMPOSED
 from storage.tables import RUNNING, Bringing, Delivery, Image, Job, JobImage, Message
 
 _ENLARGEMENTS = [action for action in Action if action.enlarges]
-"""What shows the same picture: what is drawn around such a copy is drawn around the picture itself."""
+"""Actions whose results show the same picture: more around such a copy is drawn around the picture itself."""
 
 
 @dataclass(frozen=True)

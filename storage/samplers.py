@@ -65,7 +65,7 @@ LEVELS = frozenset(
 _KARRAS = "Karras"
 _LEVELS_OF_ITS_OWN = ("", "automatic")
 _PLAIN_LEVELS = ("uniform", "normal")
-"""What A1111 and ComfyUI call the noise levels that the model was trained with."""
+"""Names of A1111 and ComfyUI for the noise levels that the model was trained with."""
 
 
 def elsewhere(name: str) -> tuple[str, str]:

@@ -59,7 +59,7 @@ class Sweep:
         return len(seen) == MOST
 
     def _let_go(self) -> None:
-        """What was brought a day ago belongs to the jobs that it became part of, or to nobody."""
+        """Release what was brought a day ago: it belongs to the jobs that it became part of, or to nobody."""
         with self._backends.database.reading() as session:
             over = brought.outlived(session, MOST)
         if over:

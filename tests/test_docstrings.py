@@ -1,4 +1,4 @@
-"""Docstrings say what a thing is or does: none of a public name begins with a question word."""
+"""Docstrings say what a thing is or does: none begins with a question word."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_public_docstring_begins_with_a_question_word(package: str) -> None:
+def test_no_docstring_begins_with_a_question_word(package: str) -> None:
     documented = [
         (f"{path.relative_to(ROOT)}: {name}", docstring)
         for path in sorted((ROOT / package).rglob("*.py"))
-        for name, docstring in _public(ast.parse(path.read_text(encoding="utf-8")))
+        for name, docstring in _documented(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert documented
     questions = [
@@ -36,18 +36,17 @@ def test_no_public_docstring_begins_with_a_question_word(package: str) -> None:
     assert not questions, "\n".join(questions)
 
 
-def _public(node: ast.Module | Named, name: str = "the module") -> Iterator[tuple[str, str]]:
-    """Docstrings of a module and all that is public in it, constants and attributes too, by their names."""
+def _documented(node: ast.Module | Named, name: str = "the module") -> Iterator[tuple[str, str]]:
+    """Docstrings of a module and all that is in it, constants and attributes too, by their names."""
     if docstring := ast.get_docstring(node):
         yield name, docstring
     for inner in ast.iter_child_nodes(node):
-        if isinstance(inner, Named) and (not inner.name.startswith("_") or inner.name.endswith("__")):
-            yield from _public(inner, inner.name)
+        if isinstance(inner, Named):
+            yield from _documented(inner, inner.name)
     for before, after in itertools.pairwise(node.body):
         if (text := _text(after)) and isinstance(before, ast.Assign | ast.AnnAssign):
-            target = ast.unparse(before.target if isinstance(before, ast.AnnAssign) else before.targets[0])
-            if not target.removeprefix("self.").startswith("_"):
-                yield f"{name}: {target}", text
+            target = before.target if isinstance(before, ast.AnnAssign) else before.targets[0]
+            yield f"{name}: {ast.unparse(target)}", text
 
 
 def _text(node: ast.stmt) -> str:

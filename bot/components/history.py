@@ -18,7 +18,7 @@ from bot.components.history_search import DAYS, KINDS, Search, model_number
 from bot.components.jump_links import jump_url
 from bot.components.press import Interaction, Press, Pressed, button, on_press
 from bot.components.responses import defer_if_slow, show_privately, update
-from bot.messages import histories as said
+from bot.messages import histories
 from prompts.translation import _
 from storage import image_encoding, jobs, members
 from storage.backends import Backends
@@ -145,15 +145,15 @@ def history(page: HistoryPage, catalog: Catalog) -> discord.ui.LayoutView:
 def _box(page: HistoryPage, catalog: Catalog) -> discord.ui.Container[Any]:
     wanted = page.wanted
     entry = catalog.models.get(wanted.model_name(catalog) or "")
-    title = said.title(
+    title = histories.title(
         wanted.words,
         favorites=wanted.favorites,
-        filters=said.filters(wanted.kind, wanted.days, None if entry is None else entry.title),
+        filters=histories.filters(wanted.kind, wanted.days, None if entry is None else entry.title),
         empty=not page.entries,
     )
     box: discord.ui.Container[Any] = discord.ui.Container(discord.ui.TextDisplay(title))
     for one in page.entries:
-        text: discord.ui.TextDisplay[Any] = discord.ui.TextDisplay(said.entry(one.job, one.jump_url))
+        text: discord.ui.TextDisplay[Any] = discord.ui.TextDisplay(histories.entry(one.job, one.jump_url))
         if one.thumbnail is None:
             box.add_item(text)
         else:
@@ -167,10 +167,11 @@ def _box(page: HistoryPage, catalog: Catalog) -> discord.ui.Container[Any]:
 def _filters(wanted: Search, catalog: Catalog) -> Press:
     """The menu of filters; its `custom_id` says which are on."""
     options = [
-        discord.SelectOption(label=said.kind(kind), value=kind, default=kind == wanted.kind) for kind in KINDS
+        discord.SelectOption(label=histories.kind(kind), value=kind, default=kind == wanted.kind)
+        for kind in KINDS
     ]
     options += [
-        discord.SelectOption(label=said.days(days), value=str(days), default=days == wanted.days)
+        discord.SelectOption(label=histories.days(days), value=str(days), default=days == wanted.days)
         for days in DAYS
     ]
     if len(catalog.models) > 1:
@@ -181,7 +182,7 @@ def _filters(wanted: Search, catalog: Catalog) -> Press:
     options = options[:CHOICES]
     menu: discord.ui.Select[Any] = discord.ui.Select(
         custom_id=str(CustomId("hw", 0, wanted.number, wanted.words)),
-        placeholder=said.filter_label(),
+        placeholder=histories.filter_label(),
         options=options,
         min_values=0,
         max_values=len(options),
@@ -192,11 +193,11 @@ def _filters(wanted: Search, catalog: Catalog) -> Press:
 def _taking(entries: Sequence[HistoryEntry]) -> Press:
     """The menu in which jobs are chosen to be taken away as a ZIP file."""
     options = [
-        discord.SelectOption(label=said.choice(entry.job), value=str(entry.job.id)) for entry in entries
+        discord.SelectOption(label=histories.choice(entry.job), value=str(entry.job.id)) for entry in entries
     ]
     menu: discord.ui.Select[Any] = discord.ui.Select(
         custom_id=str(CustomId("hz", 0)),
-        placeholder=said.zip_label(),
+        placeholder=histories.zip_label(),
         options=options,
         max_values=len(options),
     )

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 import discord
-from sqlalchemy.orm import Session
 
-from bot.database_outage import Outage, reason
+from bot.database_outage import Outage
 from bot.delivery.attempt import UNFORESEEN_TRIES, Dispatch
 from bot.delivery.outcomes import Outbox, Redirected, RetryLater, Undeliverable
 from bot.delivery.progress import ProgressBoard
 from bot.delivery.withdrawals import Withdrawal
 from bot.discord_io.client_loop import Requests
 from bot.discord_io.failures import DiscordFailure
-from prompts.translation import spoken
+from bot.held_rows import HeldRows
 from storage import deliveries, tables
 from storage.backends import Backends
 from storage.clock import Clock
@@ -31,8 +29,6 @@ from storage.contract import ChangedEvent, Event, ProgressEvent
 from storage.database import passes
 from storage.errors import DataDeleted, Stale
 from storage.events import Listener
-from storage.monotonic import monotonic
-from storage.supervision import supervised
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +54,9 @@ class DeliveryWorker:
         self._board = ProgressBoard(client, backends)
         self._requests = Requests()
         self._outbox = Outbox(client, backends, self._board, self._requests.wait)
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
-        self._under_way: set[int] = set()
-        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._renewed = 0.0
+        self._rows = HeldRows("delivery", THREADS, self._take, self._hold, self._try, self._wake.set)
         self._listener: Listener | None = None
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
@@ -85,7 +78,7 @@ class DeliveryWorker:
         self._requests.stop()
         if self._listener is not None:
             self._listener.stop()
-        self._pool.shutdown(cancel_futures=True)
+        self._rows.stop()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -104,8 +97,7 @@ class DeliveryWorker:
         outage = Outage("delivery")
         while not self._stopping.is_set():
             with outage.turn():
-                self._hold()
-                self._take()
+                self._rows.turn(RENEW_S)
             if outage.wait_s:
                 self._stopping.wait(outage.wait_s)
             else:
@@ -116,37 +108,15 @@ class DeliveryWorker:
         with self._backends.database.writing() as session:
             return change(session, *args, **kwargs)
 
-    def _hold(self) -> None:
-        with self._lock:
-            mine = set(self._under_way)
-        if mine and monotonic() - self._renewed > RENEW_S:
-            self._write(deliveries.hold, mine, deliveries.HOLD_MS)
-            self._renewed = monotonic()
+    def _take(self, limit: int) -> tuple[Sequence[tables.Delivery], Clock]:
+        with self._backends.database.writing() as session:
+            return deliveries.take(session, limit, deliveries.HOLD_MS), Clock.read(session)
 
-    def _take(self) -> None:
-        with self._lock:
-            free = THREADS - len(self._under_way)
-        if free <= 0:
-            return
-        rows, clock = self._write(_take, free)
-        for row in rows:
-            with self._lock:
-                if row.id in self._under_way or self._stopping.is_set():
-                    continue
-                self._under_way.add(row.id)
-                self._pool.submit(self._deliver, row, clock)
-
-    def _deliver(self, row: tables.Delivery, clock: Clock) -> None:
-        """One try at one delivery, on a thread of the pool."""
-        try:
-            with supervised(partial(_unnoted, row)), spoken(row.locale):
-                self._try(row, clock)
-        finally:
-            with self._lock:
-                self._under_way.discard(row.id)
-            self._wake.set()
+    def _hold(self, delivery_ids: Collection[int]) -> None:
+        self._write(deliveries.hold, delivery_ids, deliveries.HOLD_MS)
 
     def _try(self, row: tables.Delivery, clock: Clock) -> None:
+        """One try at one delivery."""
         kind = Withdrawal if row.state == deliveries.WITHDRAWN else Dispatch
         try:
             kind(self._outbox, row, clock).run()
@@ -189,18 +159,3 @@ class DeliveryWorker:
             self._write(end, row.id, error)
         else:
             self._write(deliveries.failed, row.id, error, FIRST_DELAY_MS * 2**row.failures)
-
-
-def _unnoted(row: tables.Delivery, error: Exception) -> None:
-    """The row stays as it is, and is taken again when its hold is over."""
-    if passes(error):
-        log.warning("job %s: delivery %s waits for the database: %s", row.job_id, row.id, reason(error))
-    else:
-        log.error(
-            "job %s: delivery %s failed, and that could not be noted", row.job_id, row.id, exc_info=error
-        )
-
-
-def _take(session: Session, limit: int) -> tuple[list[tables.Delivery], Clock]:
-    """Deliveries that are due, and the clock by which they are dated."""
-    return deliveries.take(session, limit, deliveries.HOLD_MS), Clock.read(session)

@@ -17,7 +17,7 @@ MakeView = Callable[[], discord.ui.View | discord.ui.LayoutView]
 
 
 class _Original:
-    """How Discord's addresses name an interaction's first answer; discord.py would quote a string's @."""
+    """Name of an interaction's first answer in Discord's addresses; discord.py would quote a string's @."""
 
     def __str__(self) -> str:
         return "@original"

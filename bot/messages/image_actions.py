@@ -166,20 +166,22 @@ def family(job: Job, ancestors: Sequence[Job], children: Mapping[Action, int]) -
     if len(line) > _ANCESTORS:
         shown = [*shown[:-1], "…", _ancestor(line[-1])]
     parents = [_("Family: {line}").format(line=" ← ".join(shown))] if shown else []
-    made = _(", ").join(f"{count} × {_deed(action)}" for action, count in children.items())
+    made = _(", ").join(f"{count} × {_label(action)}" for action, count in children.items())
     return "\n".join([*parents, _("Made of it: {made}").format(made=made or _("nothing yet"))])
 
 
-def _deed(action: Action) -> str:
+def _label(action: Action) -> str:
     return _(BY_ACTION[action].history) or _("Imagined")
 
 
 def _ancestor(job: Job) -> str:
-    deed = _deed(Action(job.action))
+    action = _label(Action(job.action))
     # What was found in words is no image.
     if job.parent_index is None or job.action == Action.IMAGINE:
-        return _("{deed} (job {id})").format(deed=deed, id=job.id)
-    return _("{deed} of image #{number} (job {id})").format(deed=deed, number=job.parent_index + 1, id=job.id)
+        return _("{action} (job {id})").format(action=action, id=job.id)
+    return _("{action} of image #{number} (job {id})").format(
+        action=action, number=job.parent_index + 1, id=job.id
+    )
 
 
 def command(job: Job) -> str:

@@ -144,7 +144,7 @@ def out_of_time() -> str:
 
 
 def closed_messages() -> str:
-    """Note that a picture could not come by direct message too, as the member wished."""
+    """Note that a picture could not come by direct message too, as the member's settings ask."""
     return _(
         "Your pictures could not be sent to you by direct message: Discord does not let me. Allow "
         "messages from members of this server, or turn it off by `/prefer auto_dm`. `/history` has "

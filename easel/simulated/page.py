@@ -72,7 +72,7 @@ class DemoPage(Preview):
         return await super()._action(context_id, body)
 
     def _finish_action(self, page: _Page, action: _Action, *how: Any, **more: Any) -> dict[str, Any]:
-        """What an action was answered with comes into view: the page scrolls to a new target."""
+        """Bring the answer to an action into view: the page scrolls to a new target."""
         result = super()._finish_action(page, action, *how, **more)
         there = self.env.backend.messages[page.channel_id]
         shown = [int(outcome.get("messageId") or 0) for outcome in action.outcomes]

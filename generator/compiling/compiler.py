@@ -141,7 +141,7 @@ def _config(network: Any) -> dict[str, Any]:
 
 
 def _processors(network: Any) -> list[tuple[str, str, str]]:
-    """What runs in each attention; an adapter's own scale is a number in the code."""
+    """Processors of each attention; an adapter's own scale is a number in the code."""
     processors = sorted(getattr(network, "attn_processors", {}).items())
     return [(name, type(one).__name__, str(getattr(one, "scale", ""))) for name, one in processors]
 

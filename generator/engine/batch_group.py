@@ -96,7 +96,7 @@ class BatchGroup:
         return advanced
 
     def _next_batch(self) -> list[RunningJob]:
-        """Who has the next tick: newcomers first, then those that are nearest to their end.
+        """Jobs of the next tick: newcomers first, then those that are nearest to their end.
 
         So a short job is not held up by long ones, and fewer pictures are under way at a time. A job that
         waits comes slowly nearer all the same: it is never put off for ever.

@@ -42,7 +42,7 @@ class _Span(NamedTuple):
     tell: Tell
 
 
-class CardClock:
+class GpuClock:
     """A GPU computes while its thread prepares the next step: its own events say what it took."""
 
     def __init__(self, device: torch.device) -> None:
@@ -73,4 +73,4 @@ class CardClock:
 
 
 def clock_of(device: torch.device) -> DeviceClock:
-    return CardClock(device) if device.type == "cuda" else CpuClock()
+    return GpuClock(device) if device.type == "cuda" else CpuClock()

@@ -106,7 +106,7 @@ class Engine:
         return job.future
 
     def _compile(self, family: Family) -> None:
-        """What a variant shares with its model is compiled already."""
+        """Compile what a variant does not share with its model, which is compiled already."""
         compiler = self._compiler
         if compiler is None:
             return

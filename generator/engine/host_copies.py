@@ -40,7 +40,7 @@ class UnwaitedCopies(TorchFunctionMode):
 
 
 def _asked(args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-    """Where `Tensor.to` may have been told to go: a device, or the device of another tensor."""
+    """Destination that `Tensor.to` may have been told: a device, or the device of another tensor."""
     return (named.get("device"), named.get("other"), *args[1:2])
 
 

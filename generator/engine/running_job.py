@@ -224,7 +224,7 @@ class RunningJob:
             self._cover(self._mask_pixels, source, noise)
 
     def _steering(self) -> Conditions:
-        """What is read and followed of pictures, in every row."""
+        """Conditions of references and control image, for every row."""
         weights = {reference.role: reference.weight for reference in self.job.request.references}
         steering = self.family.reference_conditions(
             self.job.given.references, weights, self.count, guided=self.guided

@@ -44,11 +44,6 @@ class Trace:
             return self._tick()
         return False
 
-    def end(self) -> None:
-        """Stop, and write what there is."""
-        with supervised(logged(log, "profiling failed")):
-            self._end()
-
     def _tick(self) -> bool:
         if self._seen == 0:
             log.info("profiling %d ticks after %d to warm up", self._wanted, self._warm_up)
@@ -58,10 +53,11 @@ class Trace:
         self._seen += 1
         if self._seen <= self._warm_up + self._wanted:
             return True
-        self._end()
+        self.end()
         return False
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Stop, and write what there is."""
         kept = self._seen - self._warm_up - 1
         if self._seen:
             self._profile.stop()

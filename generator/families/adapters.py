@@ -110,7 +110,7 @@ class RowWeights:
 
 
 class _RowScale:
-    """Where diffusers multiplies what a layer read of an adapter's pictures by a number: one for each row."""
+    """A factor for each row, by which diffusers multiplies what a layer read of an adapter's images."""
 
     def __init__(self, rows: RowWeights, place: int, scale: float) -> None:
         self._rows = rows

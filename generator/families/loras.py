@@ -75,7 +75,7 @@ def _load(pipeline: Any, entry: LoraEntry) -> None:
 
 
 def _own_weights(network: torch.nn.Module) -> None:
-    """What is to be changed is no longer the weight of the network that this is a twin of."""
+    """Give a clone weights of its own where LoRAs change them; the network that it was made of keeps its."""
     for layer in network.modules():
         if isinstance(layer, BaseTunerLayer):
             base: Any = layer.get_base_layer()

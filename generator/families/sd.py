@@ -78,7 +78,7 @@ class StableDiffusion(LatentImages):
         if dtype == torch.float16 and self.upcasts_vae and self.vae.config.get("force_upcast", False):
             self.vae.to(torch.float32)
         if device.type == "cuda":
-            self._suit_card()
+            self._suit_gpu()
         # What no copy of this model uses any more is gone from these by itself.
         self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
         self._controls: WeakValueDictionary[ControlEntry, ControlNetwork] = WeakValueDictionary()
@@ -97,27 +97,27 @@ class StableDiffusion(LatentImages):
         self.colours: LatentColours = fit_colours(self)
 
     def tiling(self) -> Self:
-        twin = copy.copy(self)
-        twin.unet, twin.vae = circular(self.unet), circular(self.vae)
-        twin.control = self.control and self.control.tiling()
-        twin.denoiser, twin.decoder = _denoiser_of(twin), VaeDecoder(twin.vae)
-        return twin
+        clone = copy.copy(self)
+        clone.unet, clone.vae = circular(self.unet), circular(self.vae)
+        clone.control = self.control and self.control.tiling()
+        clone.denoiser, clone.decoder = _denoiser_of(clone), VaeDecoder(clone.vae)
+        return clone
 
     def with_loras(self, loras: Sequence[WeightedLora]) -> Self:
-        twin = copy.copy(self)
-        twin._add(loras)  # noqa: SLF001  one of its own kind
-        return twin
+        clone = copy.copy(self)
+        clone._add(loras)  # noqa: SLF001  one of its own kind
+        return clone
 
     def with_adapters(self, entries: Mapping[Role, AdapterEntry]) -> Self:
         chosen = {role: ImageAdapter(entry, self._encoder(entry)) for role, entry in entries.items()}
-        twin = copy.copy(self)
-        twin._pipeline = adapters.with_adapters(  # noqa: SLF001  one of its own kind
+        clone = copy.copy(self)
+        clone._pipeline = adapters.with_adapters(  # noqa: SLF001  one of its own kind
             self._pipeline, list(entries.values())
         )
-        twin.unet = twin._pipeline.unet  # noqa: SLF001
-        twin.adapters = chosen
-        twin.denoiser = _denoiser_of(twin)
-        return twin
+        clone.unet = clone._pipeline.unet  # noqa: SLF001
+        clone.adapters = chosen
+        clone.denoiser = _denoiser_of(clone)
+        return clone
 
     def _encoder(self, entry: AdapterEntry) -> ImageEncoder:
         encoder = self._encoders.get(entry.image_encoder)
@@ -131,10 +131,10 @@ class StableDiffusion(LatentImages):
         if control is None:
             control = ControlNetwork.load(entry, self.device, self.dtype)
             self._controls[entry] = control
-        twin = copy.copy(self)
-        twin.control = control
-        twin.denoiser = _denoiser_of(twin)
-        return twin
+        clone = copy.copy(self)
+        clone.control = control
+        clone.denoiser = _denoiser_of(clone)
+        return clone
 
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
@@ -156,7 +156,7 @@ class StableDiffusion(LatentImages):
         self.tokenizer = pipeline.tokenizer
         self.text_encoder = pipeline.text_encoder.to(self.device)
 
-    def _suit_card(self) -> None:
+    def _suit_gpu(self) -> None:
         """Tensor cores read channels last, and take the three projections of an attention at once."""
         for module in (self.unet, self.vae):
             module.to(memory_format=torch.channels_last)

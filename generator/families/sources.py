@@ -22,7 +22,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "VAE": ("first_stage_model.", "vae."),
     "text encoder": tuple(_TEXT_ENCODERS),
 }
-"""What the keys of a whole checkpoint begin with, in the layout of the first Stable Diffusion."""
+"""Prefixes of a whole checkpoint's keys, in the layout of the first Stable Diffusion."""
 
 
 def unusable(source: str, reason: str) -> CatalogError:

@@ -10,13 +10,13 @@ from generator.families.weight_sharing import Network, clone_sharing_weights
 
 def circular(network: Network) -> Network:
     """The same network with circular convolutions; the two share their weights."""
-    twin = clone_sharing_weights(network)
-    for layer in twin.modules():
+    clone = clone_sharing_weights(network)
+    for layer in clone.modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.padding not in {(0, 0), "valid"}:
             layer.padding_mode = "circular"
         if isinstance(layer, Downsample2D) and layer.use_conv and layer.padding == 0:
             _wrap_right_and_below(layer)
-    return twin
+    return clone
 
 
 def _wrap_right_and_below(layer: Downsample2D) -> None:

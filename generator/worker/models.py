@@ -189,7 +189,7 @@ class Models:
         return named.source
 
     def _companion(self, kind: type[C], source: str) -> C:
-        """What is at the source, loaded once for all models that name it."""
+        """The companion at a source, loaded once for all models that name it."""
         key = kind, source
         if key not in self._companions:
             with self._loading:
@@ -202,7 +202,7 @@ class Models:
         return found
 
     def _fitted(self, load: Callable[[], T]) -> T:
-        """What `load` brings to the device, where everybody else leaves if it has no memory for both."""
+        """Call `load`; every other model leaves the device if it has no memory for both."""
         try:
             return load()
         except torch.OutOfMemoryError:

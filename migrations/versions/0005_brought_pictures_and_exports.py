@@ -79,7 +79,7 @@ def upgrade() -> None:
 
 
 def _bring_along() -> None:
-    """What proposed batches may be about to use is brought now; older jobs are left to be looked through."""
+    """Note as brought what proposed batches may use; older jobs are left to be looked through."""
     connection = op.get_bind()
     connection.execute(
         sa.text(

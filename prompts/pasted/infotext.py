@@ -107,7 +107,7 @@ def read(text: str) -> Infotext | None:
             rest.append(value)
     if labelled is None:
         return Infotext(words, values=values, rest=tuple(rest)) if len(values) >= _LEAST_VALUES else None
-    return Infotext(_trimmed(labelled.wished), labelled.unwished, values, tuple(rest))
+    return Infotext(_trimmed(labelled.positive), labelled.negative, values, tuple(rest))
 
 
 def _apart(text: str) -> tuple[str, str]:

@@ -41,12 +41,12 @@ def settings_in(words: str) -> str:
 
 @dataclass(frozen=True)
 class Labelled:
-    wished: str
-    unwished: str
+    positive: str
+    negative: str
 
 
 def split(text: str) -> Labelled | None:
-    """Text before the label of unwished things, and behind all of them; None where there is none."""
+    """Text before the label of a negative prompt, and behind all of them; None where there is none."""
     label = next((each for each in _LABEL.finditer(text) if each["negative"]), None)
     if label is None:
         return None
@@ -60,7 +60,7 @@ def split(text: str) -> Labelled | None:
 
 
 def _comma(label: re.Match[str]) -> str:
-    """What stands in a further label's place, for one list of unwished things."""
+    """Put a comma in a further label's place, for one list of the negative prompt."""
     return label[0] if label["negative"] is None else ", "
 
 
@@ -69,9 +69,9 @@ def labelled(text: str) -> tuple[str, tuple[Note, ...]]:
     found = None if _SETTINGS.search(text) else split(text)
     if found is None:
         return text, ()
-    words, rest = found.unwished, ""
+    words, rest = found.negative, ""
     if flag := _FLAG.search(words):
         words, rest = words[: flag.start()].strip(" ,"), words[flag.start() :]
     unwanted = f"--no {words}" if words else ""
     note = (Note(NoteKind.LABEL_READ, "no", " ".join(unwanted.split())),) if unwanted else ()
-    return " ".join(filter(None, [found.wished, unwanted, rest])), note
+    return " ".join(filter(None, [found.positive, unwanted, rest])), note

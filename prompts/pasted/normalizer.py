@@ -44,7 +44,7 @@ _BRACED = re.compile(
 )
 _SINGLE = re.compile(rf"(?<!\\)[{OPENING}][^{OPENING}{CLOSING}{SEPARATORS}]*[{CLOSING}]")
 _PER_BRACE = 1.05
-"""What a pair of braces is worth in the programs that weigh by them."""
+"""Weight of a pair of braces in the programs that weigh by them."""
 _BREAK = re.compile(r"[\s,.;]*(?<![\w\\'\"])BREAK(?![\w'\"])[\s,.;]*")
 _AND = re.compile(r"(?<=[^\s,]\s)AND(?=\s[^\s])")
 _SMALL = re.compile(r"[a-zà-ÿ]{2}")
@@ -100,7 +100,7 @@ def _once(notes: Iterable[Note]) -> tuple[Note, ...]:
 
 
 def _in_quotes(words: str) -> tuple[Note, ...]:
-    """What would be a flag did it not stand in quotes."""
+    """Note on what would be a flag did it not stand in quotes."""
     for quoted in _QUOTED_FLAG.finditer(words):
         for found in _FLAG_WITHIN.finditer(quoted["quoted"]):
             if found["name"].lower() in BY_NAME:
@@ -109,7 +109,7 @@ def _in_quotes(words: str) -> tuple[Note, ...]:
 
 
 def _in_words(words: str) -> tuple[Note, ...]:
-    """What was meant as a flag or a weight elsewhere, and stays words."""
+    """Notes on what was meant as a flag or a weight elsewhere, and stays words."""
     if settings := settings_in(words):
         return (Note(NoteKind.SETTINGS_IN_TEXT, "", settings),)
     named: dict[str, Note] = {}

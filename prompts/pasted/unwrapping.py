@@ -25,7 +25,7 @@ _CHROME = re.compile(
 )
 """Lines that stand round a message in a chat, and rules between parts of a page."""
 _WEIGHED = re.compile(r"\s*Important tokens\s.*?(?=[1-9]\uFE0F?\u20E3)", re.DOTALL | re.IGNORECASE)
-"""What `/shorten` says before its first prompt: the words with marks that show how much each weighs."""
+"""The beginning of `/shorten`'s answer: the words with marks that show how much each weighs."""
 
 _HAS_FLAG = re.compile(r"[-‐‑‒–—―⸺⸻−﹘﹣－ー]\s?[A-Za-zａ-ｚ][\w-]*")
 _FENCE = re.compile(r"\s*(?P<bar>`{1,3})(?:[a-z]{1,10}\n)?(?P<text>[^`].*?)(?P=bar)\s*", re.DOTALL)
@@ -67,7 +67,7 @@ _FRONT = re.compile(
 
 _DREAM = re.compile(r"\s*[!/]dream\b")
 _OF_DREAM = {"s": "steps", "S": "seed", "C": "cfg", "W": "width", "H": "height", "A": "sampler", "n": "count"}
-"""What Stable Diffusion's first bot called its flags, by one letter and one dash."""
+"""Flags of Stable Diffusion's first bot, which had one letter and one dash."""
 _LETTER = re.compile(rf"(?<!\S)-([{''.join(_OF_DREAM)}])(?=[ ]?[\w.])")
 
 _DONE = r"(?:\[?\([^()]*\)\]?(?:\(<?https?://[^\s<>]*>?\))?\s*)*"
@@ -101,7 +101,7 @@ def unwrapped(text: str) -> str:
 
 
 def _of_message(text: str) -> str:
-    """What Midjourney's bot, or this one, says of a job: `**prompt** - @who (fast)`."""
+    """Take the prompt out of a message of Midjourney's bot, or this one: `**prompt** - @who (fast)`."""
     if found := _OF_A_MESSAGE.search(text):
         return found["text"]
     flagged = [match["text"] for match in _BOLD.finditer(text) if " --" in match["text"]]

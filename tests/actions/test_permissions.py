@@ -1,4 +1,4 @@
-"""Where a wish is refused before anything is written."""
+"""Refusals of commands before anything is written."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ FILLED = {
     "because": "原因：吵闹",
     "counts": "已完成 1/4、2 个绘制中",
     "current": "无",
-    "deed": "变化（强烈）",
+    "action": "变化（强烈）",
     "doing": "正在放大 · ",
     "done": "变化（强烈）· ",
     "entries": "2 项正在运行或等待。",

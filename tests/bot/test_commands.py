@@ -276,7 +276,7 @@ async def test_moderators_pause_resume_see_and_stop(world: World) -> None:
     late = await mod.slash(world.channel, "mod cancel", job_id=second.id)
     assert "cancelled already" in answer(late).content
     log = texts(answer(await mod.slash(world.channel, "mod audit")))
-    assert [log.count(deed) for deed in ("cancelled a job of", "paused new jobs", "run again")] == [2, 1, 1]
+    assert [log.count(act) for act in ("cancelled a job of", "paused new jobs", "run again")] == [2, 1, 1]
 
 
 async def test_who_is_no_moderator_may_not(world: World) -> None:

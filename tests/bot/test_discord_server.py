@@ -13,7 +13,7 @@ from discord import app_commands
 from tests.bot.discord_server import Channel, DiscordServer, User
 from tests.bot.discord_server.running import Running
 
-TWIN = {"type": 2, "style": 1, "label": "U1", "custom_id": "a"}
+DOUBLE = {"type": 2, "style": 1, "label": "U1", "custom_id": "a"}
 
 
 class Echo(discord.Client):

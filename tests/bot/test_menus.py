@@ -122,8 +122,8 @@ async def test_dm_results_sends_the_pictures_home(world: World) -> None:
     grid = await _grid(world, alice)
     await world.restart_bot()
     assert await _said(world, alice, "DM Results", grid) == image_actions.sent_home()
-    (letter,) = world.messages(alice.user.dm_channel)
-    assert len(letter.attachments) == 5
+    (message,) = world.messages(alice.user.dm_channel)
+    assert len(message.attachments) == 5
     await alice.slash(world.channel, "imagine", prompt="a blue castle")
     waiting = world.messages()[-1]
     assert "not finished" in await _said(world, alice, "DM Results", waiting)

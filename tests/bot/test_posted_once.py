@@ -132,7 +132,7 @@ def test_two_like_failures_are_both_told(studio: Studio) -> None:
     with studio.backends.database.writing() as session:
         for _ in range(2):
             where: dict[str, Any] = {"guild_id": studio.guild.id, "channel_id": studio.channel.id}
-            submissions.submit(session, draft(studio.ada.id, text="one wish", **where))
+            submissions.submit(session, draft(studio.ada.id, text="a fox", **where))
     for _ in range(2):
         taken = drawing.claim(studio.backends)
         with studio.backends.database.writing() as session:

@@ -291,7 +291,7 @@ async def test_who_deletes_their_data_gets_no_export_of_it(
     question = await alice.slash(world.channel, "privacy delete")
     await press(alice, answer(question), said.delete_label())
     let_go.set()
-    await world.until(lambda: not world.bot.exports._under_way or None)
+    await world.until(lambda: not world.bot.exports._rows or None)
     assert answer(result).content == said.export_begun(continued=False)
     assert result.followups == []
 
@@ -348,7 +348,7 @@ async def test_deleting_leaves_nothing_to_find_press_or_deliver(world: World) ->
         attempts.finish(session, running.job_id, running.attempt, [], {})
     with world.backends.database.reading() as session:
         assert session.scalars(select(Delivery.id).where(Delivery.state == "open")).all() == []
-        # What Bob wished from her picture is his.
+        # What Bob asked for of her picture is his.
         (kept,) = session.scalars(select(Job).where(Job.member_id == bob.id))
         assert kept.state == JobState.QUEUED
 

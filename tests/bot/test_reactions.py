@@ -43,10 +43,10 @@ async def test_an_envelope_sends_the_pictures_home(world: World, emoji: str) -> 
     grid = await _grid(world, alice)
     await world.restart_bot()
     await alice.react(grid, emoji)
-    (letter,) = await world.until(lambda: world.messages(alice.user.dm_channel))
-    assert "a red castle" in letter.content
-    assert "**Job ID**: 1" in letter.content
-    assert len(letter.attachments) == 5
+    (message,) = await world.until(lambda: world.messages(alice.user.dm_channel))
+    assert "a red castle" in message.content
+    assert "**Job ID**: 1" in message.content
+    assert len(message.attachments) == 5
 
 
 async def test_an_envelope_below_one_picture_sends_that_one(world: World) -> None:
@@ -55,8 +55,8 @@ async def test_an_envelope_below_one_picture_sends_that_one(world: World) -> Non
     await press(alice, grid, "U2")
     single = await world.picture(after=grid.id)
     await alice.react(single, "✉️")
-    (letter,) = await world.until(lambda: world.messages(alice.user.dm_channel))
-    assert len(letter.attachments) == 1
+    (message,) = await world.until(lambda: world.messages(alice.user.dm_channel))
+    assert len(message.attachments) == 1
 
 
 async def test_a_cross_stops_what_is_not_finished(world: World) -> None:

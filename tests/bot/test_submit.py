@@ -1,4 +1,4 @@
-"""From wishes to rows, against a real database: what is written, for whom, and what is refused."""
+"""From commands to rows, against a real database: what is written, for whom, and what is refused."""
 
 from __future__ import annotations
 

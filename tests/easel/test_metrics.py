@@ -64,9 +64,9 @@ def test_a_workers_figures_are_what_it_did(place: Place, monkeypatch: pytest.Mon
         before = scrape(place.config)
         assert before["easel_unet_calls_total", ""] == 0
         assert before["easel_jobs_finished_total", "succeeded"] == 0
-        wishes: list[dict[str, Any]] = [{}, {"model": "strict"}, {"scheduler": "no such sampler"}]
-        for wish in wishes:
-            place.wait(place.ask(num_inference_steps=5, num_images_per_prompt=2, **wish))
+        requests: list[dict[str, Any]] = [{}, {"model": "strict"}, {"scheduler": "no such sampler"}]
+        for request in requests:
+            place.wait(place.ask(num_inference_steps=5, num_images_per_prompt=2, **request))
         running = place.ask(num_inference_steps=LONG, num_images_per_prompt=1)
         place.ask(num_inference_steps=LONG, num_images_per_prompt=1)
         waiting = place.ask(num_inference_steps=LONG)

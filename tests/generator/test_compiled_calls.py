@@ -115,7 +115,7 @@ def test_where_compiling_fails_calls_stay_as_they_were(
 def test_what_suits_a_gpu_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
     folder = request.getfixturevalue(request.node.callspec.params["family"])
     suited = stable_diffusion(loading.load(str(folder), CPU))
-    suited._suit_card()
+    suited._suit_gpu()
     assert suited.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     attention = next(module for module in suited.unet.modules() if hasattr(module, "fused_projections"))
     assert attention.fused_projections

@@ -62,7 +62,7 @@ class Small(torch.nn.Module):
 
 
 @pytest.fixture(params=["small", "decoder"])
-def twins(
+def clones(
     request: pytest.FixtureRequest, sd_folder: Path, sd2_folder: Path
 ) -> tuple[torch.nn.Module, torch.nn.Module]:
     """Two parts of one layout and of other weights."""
@@ -85,7 +85,7 @@ class Deadly(torch.nn.Module):
 @pytest.mark.exhaustive
 @pytest.mark.timeout(400)
 def test_one_version_serves_all_rows_and_all_weights_and_workers(
-    twins: tuple[torch.nn.Module, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clones: tuple[torch.nn.Module, torch.nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Path] = []
     compile_ = compiler._compile
@@ -100,7 +100,7 @@ def test_one_version_serves_all_rows_and_all_weights_and_workers(
     left.mkdir()
     for place in (unused, left):
         os.utime(place, (0, 0))
-    part, other = twins
+    part, other = clones
     with ThreadPoolExecutor(2) as workers:
         one, same = workers.map(lambda _: compiled(part, tmp_path, 2), range(2))
     for rows in (2, 4, 8):

@@ -205,10 +205,10 @@ def test_projections_fused_for_a_gpu_are_read_beside_as_well(folder: Path, entry
     words = plain.conditions([plain.prompts["a fox"]] * 2, [], size=(64, 64), guidance_scale=1.0)
     times = torch.full((2,), 500.0)
     one, other = (
-        twin.predict(
-            latents, times, words | twin.reference_conditions(PICTURES, {Role.STYLE: 1.0}, 2, guided=False)
+        clone.predict(
+            latents, times, words | clone.reference_conditions(PICTURES, {Role.STYLE: 1.0}, 2, guided=False)
         )
-        for twin in (family.with_adapters(chosen) for family in (plain, gpu))
+        for clone in (family.with_adapters(chosen) for family in (plain, gpu))
     )
     assert torch.allclose(one, other, atol=1e-4)
     assert not torch.allclose(one, plain.predict(latents, times, words), atol=1e-2)

@@ -84,8 +84,8 @@ def test_pictures_are_encoded_without_border(family: StableDiffusion) -> None:
 
 
 def test_the_weights_are_shared(family: StableDiffusion) -> None:
-    twin = family.tiling()
-    pairs = zip(twin.unet.parameters(), family.unet.parameters(), strict=True)
+    clone = family.tiling()
+    pairs = zip(clone.unet.parameters(), family.unet.parameters(), strict=True)
     assert all(one is other for one, other in pairs)
     assert {layer.padding_mode for layer in family.unet.modules() if hasattr(layer, "padding_mode")} == {
         "zeros"

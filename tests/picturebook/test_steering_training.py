@@ -42,11 +42,11 @@ def parts() -> tuple[AutoencoderKL, CLIPTextModel, UNet2DConditionModel]:
     return exported(AutoencoderKL, "vae").eval(), text_encoder, exported(UNet2DConditionModel, "unet")
 
 
-def drawn(changes: dict[str, Any], **wish: Any) -> np.ndarray[Any, Any]:
+def drawn(changes: dict[str, Any], **overrides: Any) -> np.ndarray[Any, Any]:
     """A picture by the shipped model with these fields of its entry."""
     entry = catalog.load()["picturebook"].model_copy(update=changes)
     fields = {"prompt": "a boat", "width": 128, "height": 128, "seed": 1, "num_images_per_prompt": 1}
-    request = GenerationRequest.model_validate(fields | {"num_inference_steps": 3} | wish)
+    request = GenerationRequest.model_validate(fields | {"num_inference_steps": 3} | overrides)
     with Engine.open(entry.source, device="cpu", entry=entry) as engine:
         references = {reference.role: [PICTURE] for reference in request.references}
         image = engine.submit(request, control=PICTURE, references=references).result()[0]

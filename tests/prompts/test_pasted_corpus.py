@@ -65,9 +65,9 @@ def held(parsed: Parsed) -> dict[str, str]:
 def _is_held(name: str, meant: Any, jobs: list[dict[str, str]]) -> bool:
     """Whether each of the values that were meant is some job's, or all are together."""
     values = {job[name] for job in jobs if name in job}
-    wished = [plain(each) for each in meant] if isinstance(meant, list) else [plain(meant)]
+    wanted = [plain(each) for each in meant] if isinstance(meant, list) else [plain(meant)]
     within = name in ("no", "lora") and any(plain(meant) in value for value in values)
-    return plain(meant) in values or within or set(wished) <= values
+    return plain(meant) in values or within or set(wanted) <= values
 
 
 def lost(line: dict[str, Any], parsed: list[Parsed]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Several jobs of one wish: proposed, confirmed once, counted as one entry, cancelled as a whole."""
+"""Several jobs of one command: proposed, confirmed once, counted as one entry, cancelled as a whole."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ TEXTS = ("a red castle", "a blue castle", "a green castle")
 
 def propose(database: Database, member_id: int = 1, texts: Sequence[str] = TEXTS, **changes: Any) -> int:
     draft = asking.draft(member_id, **{"interaction_token": "question", **changes})
-    wishes = [{"text": one, "request": draft.request.model_dump(mode="json")} for one in texts]
+    planned = [{"text": one, "request": draft.request.model_dump(mode="json")} for one in texts]
     with database.writing() as session:
-        return batches.propose(session, draft, TYPED, wishes, most=MOST).id
+        return batches.propose(session, draft, TYPED, planned, most=MOST).id
 
 
 def confirm(database: Database, batch_id: int, member_id: int = 1, **changes: Any) -> Confirmation:
     facts = {"interaction_token": "answer", "interaction_id": 88, **changes}
 
-    def draft(wish: dict[str, Any]) -> drafts.JobDraft:
-        return asking.draft(member_id, text=wish["text"], **facts)
+    def draft(stored: dict[str, Any]) -> drafts.JobDraft:
+        return asking.draft(member_id, text=stored["text"], **facts)
 
     with database.writing() as session:
         return batches.confirm(session, batch_id, draft, most=MOST)
@@ -74,7 +74,7 @@ def move_back(database: Database, batch_id: int, milliseconds: int) -> None:
 def test_what_is_proposed_has_no_jobs_yet(database: Database) -> None:
     batch = get(database, propose(database, guild_id=7))
     assert (batch.state, batch.size, batch.text, batch.guild_id) == ("proposed", 3, TYPED, 7)
-    assert [wish["text"] for wish in batch.planned] == list(TEXTS)
+    assert [each["text"] for each in batch.planned] == list(TEXTS)
     assert batch.expires_at - batch.created_at == 15 * 60_000
     assert rows(database, Job) == 0
     assert asking.counters(database) == (0, 0)

@@ -24,7 +24,7 @@ from storage.tables import Bringing, Filling, Image, Job, JobImage
 from tests.storage import asking
 
 ADA, BOB = 1, 2
-ALONE, SHARED, MASK, WISHED, REFUSED = (
+ALONE, SHARED, MASK, ASKED, REFUSED = (
     f"{folder}/{name * 64}.png"
     for folder, name in (
         ("incoming", "a"),
@@ -98,16 +98,16 @@ def _key_fields(model: type[BaseModel]) -> Iterator[str]:
 def test_every_field_that_holds_keys_is_read() -> None:
     filled = {
         "source_key": ALONE, "source_keys": (SHARED,), "mask_key": MASK,
-        "references.keys": WISHED, "control.key": REFUSED,
+        "references.keys": ASKED, "control.key": REFUSED,
     }  # fmt: skip
     assert set(_key_fields(GenerationRequest)) == filled.keys()
     request = GenerationRequest(
         task=Task.INPAINTING, prompt="a castle", width=64, height=64, seed=1,
         source_key=ALONE, source_keys=(SHARED,), mask_key=MASK,
-        references=(Reference(role=Role.STYLE, keys=(WISHED,), links=("incoming/f.png",)),),
+        references=(Reference(role=Role.STYLE, keys=(ASKED,), links=("incoming/f.png",)),),
         control=Control(kind="edges", key=REFUSED),
     )  # fmt: skip
-    assert brought.named(request.model_dump(mode="json")) == {ALONE, SHARED, MASK, WISHED, REFUSED}
+    assert brought.named(request.model_dump(mode="json")) == {ALONE, SHARED, MASK, ASKED, REFUSED}
 
 
 def test_a_prompt_names_nothing() -> None:
@@ -119,13 +119,13 @@ def test_a_prompt_names_nothing() -> None:
 def test_a_job_says_what_it_uses(database: Database) -> None:
     first = asking.submit(database, ADA, request=_request(source_keys=(ALONE, SHARED)))
     with database.writing() as session:
-        wish = {"request": _request(source_key=WISHED).model_dump(mode="json")}
-        batch = batches.propose(session, asking.draft(BOB), "{a, b}", [wish], most=80)
+        planned = {"request": _request(source_key=ASKED).model_dump(mode="json")}
+        batch = batches.propose(session, asking.draft(BOB), "{a, b}", [planned], most=80)
     with database.writing() as session:
         batches.confirm(
-            session, batch.id, lambda _: asking.draft(BOB, request=_request(source_key=WISHED)), most=80
+            session, batch.id, lambda _: asking.draft(BOB, request=_request(source_key=ASKED)), most=80
         )
-    assert _uses(database) == {(first, ALONE), (first, SHARED), (first + 1, WISHED)}
+    assert _uses(database) == {(first, ALONE), (first, SHARED), (first + 1, ASKED)}
 
 
 def test_sent_pictures_go_unless_another_needs_them(backends: Backends) -> None:
@@ -134,17 +134,17 @@ def test_sent_pictures_go_unless_another_needs_them(backends: Backends) -> None:
         (ADA, SHARED),
         (BOB, SHARED),
         (ADA, MASK),
-        (ADA, WISHED),
+        (ADA, ASKED),
         (ADA, REFUSED),
     ):
         _bring(backends, member_id, key)
     asking.submit(backends.database, ADA, request=_request(source_key=ALONE, mask_key=MASK))
     asking.submit(backends.database, ADA, request=_request(source_key=SHARED))
     with backends.database.writing() as session:
-        wish = {"request": _request(source_key=WISHED).model_dump(mode="json")}
-        batches.propose(session, asking.draft(ADA), "{a, b}", [wish], most=80)
+        planned = {"request": _request(source_key=ASKED).model_dump(mode="json")}
+        batches.propose(session, asking.draft(ADA), "{a, b}", [planned], most=80)
     privacy.erase(backends, ADA)
-    assert _there(backends, ALONE, MASK, WISHED, REFUSED, SHARED) == [False] * 4 + [True]
+    assert _there(backends, ALONE, MASK, ASKED, REFUSED, SHARED) == [False] * 4 + [True]
     privacy.erase(backends, BOB)
     assert _there(backends, SHARED) == [False]
 
@@ -231,27 +231,27 @@ def test_nothing_is_swept_before_older_jobs_are_looked_through(backends: Backend
 
 def test_what_came_to_nothing_is_let_go(backends: Backends) -> None:
     """But not what somebody else, or another command of the same member's, counts on."""
-    rows = [_bring(backends, ADA, key) for key in (ALONE, SHARED, WISHED, MASK)]
+    rows = [_bring(backends, ADA, key) for key in (ALONE, SHARED, ASKED, MASK)]
     _bring(backends, BOB, SHARED)
-    _bring(backends, ADA, WISHED)
+    _bring(backends, ADA, ASKED)
     asking.submit(backends.database, BOB, request=_request(mask_key=MASK))
     brought.release(backends, rows)
-    assert _there(backends, ALONE, SHARED, WISHED, MASK) == [False, True, True, True]
+    assert _there(backends, ALONE, SHARED, ASKED, MASK) == [False, True, True, True]
 
 
 def test_the_sweep_takes_what_no_row_names(backends: Backends) -> None:
     """Half an hour is not enough: it may be on its way."""
     asking.submit(backends.database, BOB, request=_request(source_key=SHARED))
-    for key in (ALONE, SHARED, WISHED):
+    for key in (ALONE, SHARED, ASKED):
         backends.images.save(key, b"picture")
     _bring(backends, ADA, REFUSED)
     _age(backends, 0.02)
     Sweep(backends).round()
-    assert _there(backends, ALONE, SHARED, WISHED, REFUSED) == [True] * 4
+    assert _there(backends, ALONE, SHARED, ASKED, REFUSED) == [True] * 4
     _age(backends)
     sweep = Sweep(backends)
     assert sweep.round() is False
-    assert _there(backends, ALONE, SHARED, WISHED, REFUSED) == [False, True, False, False]
+    assert _there(backends, ALONE, SHARED, ASKED, REFUSED) == [False, True, False, False]
     assert sweep.deleted == 2, "and one was let go"
 
 

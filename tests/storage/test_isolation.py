@@ -177,11 +177,11 @@ class Fleet:
     def step(self) -> None:
         worker_id = self._data.draw(strategies.sampled_from(sorted(self._workers)), "worker")
         held = self._workers[worker_id]
-        deeds = ["claim", "end", *(["kill"] if self.kills and held else [])]
-        deed = self._data.draw(strategies.sampled_from(deeds), "deed")
-        if deed == "claim" or not held:
+        moves = ["claim", "end", *(["kill"] if self.kills and held else [])]
+        move = self._data.draw(strategies.sampled_from(moves), "move")
+        if move == "claim" or not held:
             self.claim(worker_id)
-        elif deed == "kill":
+        elif move == "kill":
             self.kills -= 1
             self._die(worker_id)
         else:

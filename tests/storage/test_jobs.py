@@ -300,9 +300,9 @@ def test_a_newer_request_waits_for_a_newer_worker(database: Database, worker_id:
 
 def test_the_request_is_written_so_that_it_reads_back(database: Database) -> None:
     news = {"prompt": "Ein „rotes“ Schloß 🏰", "stylize": 1000}
-    wish = asking.draft(seed=2**32 - 1).request.model_copy(update=news)
-    job = asking.get(database, asking.submit(database, request=wish))
-    assert GenerationRequest.model_validate(job.request) == wish
+    request = asking.draft(seed=2**32 - 1).request.model_copy(update=news)
+    job = asking.get(database, asking.submit(database, request=request))
+    assert GenerationRequest.model_validate(job.request) == request
     assert (job.model, job.request_version) == ("picturebook", 1)
 
 

@@ -196,8 +196,8 @@ def test_older_pictures_come_along(empty_url: str) -> None:
         for asked in (request, {"prompt": brought_key}, {}):
             _insert(connection, "jobs", member_id=1, request=asked, state="succeeded", speed="fast")
         for state in ("proposed", "declined"):
-            wish = {"text": "", "request": {"source_key": brought_key}}
-            _insert(connection, "batches", member_id=1, wishes=[wish, wish], state=state, created_at=7)
+            planned = {"text": "", "request": {"source_key": brought_key}}
+            _insert(connection, "batches", member_id=1, wishes=[planned, planned], state=state, created_at=7)
     database.upgrade()
     brought.fill(database)
     with database.reading() as session:

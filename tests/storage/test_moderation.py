@@ -190,7 +190,7 @@ def test_the_guilds_queue(database: Database, worker_id: int) -> None:
         assert [job.id for job in moderation.guild_queue(session, GUILD)] == [first, third, second]
 
 
-def test_every_deed_is_in_the_log(database: Database) -> None:
+def test_every_act_is_in_the_log(database: Database) -> None:
     job_id = asking.submit(database, guild_id=GUILD)
     _ban(database)
     with database.writing() as session:

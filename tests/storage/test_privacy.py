@@ -190,8 +190,8 @@ def test_nothing_of_a_member_is_left(backends: Backends) -> None:
         for image in (_images(database, other)[0], _images(database, 1)[0]):
             members.toggle_favorite(session, ADA, image.id)
         members.toggle_favorite(session, BOB, _images(database, 1)[0].id)
-        wish = asking.draft(ADA, text=SECRET, interaction_token=SECRET)
-        batches.propose(session, wish, f"{{a, b}} {SECRET}", [{"text": SECRET}], most=1)
+        draft = asking.draft(ADA, text=SECRET, interaction_token=SECRET)
+        batches.propose(session, draft, f"{{a, b}} {SECRET}", [{"text": SECRET}], most=1)
         session.get_one(Job, 1).result = {"prompts": [SECRET]}
     if database._writer.dialect.name == "sqlite":
         assert SECRET.encode() in _file(database)

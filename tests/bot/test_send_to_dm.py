@@ -23,10 +23,10 @@ async def test_the_picture_comes_with_prompt_job_and_seed(world: World) -> None:
     result = await press(bob, single, "✉️")
     assert result.ephemeral
     assert answer(result).content == image_actions.sent_home()
-    (letter,) = bob.user.dm_channel.history()
+    (message,) = bob.user.dm_channel.history()
     job, image = job_rows(world)[0], images(world)[1]
-    assert letter.content == f"**a red castle --cfg 3**\n**Job ID**: {job.id}\n**seed** {image.seed}"
-    (file,) = letter.attachments
+    assert message.content == f"**a red castle --cfg 3**\n**Job ID**: {job.id}\n**seed** {image.seed}"
+    (file,) = message.attachments
     assert file.filename == f"alice_a_red_castle_{job.id}.png"
     assert PIL.Image.open(io.BytesIO(await file.read())).convert("RGB").getpixel((0, 0)) == (46, 139, 87)
     assert world.messages()[-1].id == single.id, "nothing more in the channel"
@@ -37,11 +37,11 @@ async def test_of_a_grid_come_the_sheet_and_each_picture(world: World) -> None:
     await drawn(world, alice, withheld={2})
     job = job_rows(world)[0]
     await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
-    (letter,) = alice.user.dm_channel.history()
-    assert [file.filename for file in letter.attachments] == [
+    (message,) = alice.user.dm_channel.history()
+    assert [file.filename for file in message.attachments] == [
         f"alice_a_red_castle_{job.id}{number}.png" for number in ("", "_1", "_2", "_4")
     ]
-    assert f"**seed** {job.request['seed']}" in letter.content
+    assert f"**seed** {job.request['seed']}" in message.content
 
 
 async def test_the_movie_comes_with_it(world: World) -> None:
@@ -52,11 +52,11 @@ async def test_the_movie_comes_with_it(world: World) -> None:
     with world.backends.database.writing() as session:
         jobs.get(session, job_rows(world)[0].id).movie_key = "000000/1/1-movie.webp"
     await press(alice, single, "✉️")
-    (letter,) = alice.user.dm_channel.history()
-    assert [file.filename for file in letter.attachments] == [
+    (message,) = alice.user.dm_channel.history()
+    assert [file.filename for file in message.attachments] == [
         f"alice_a_red_castle_1.{extension}" for extension in ("png", "webp")
     ]
-    assert await letter.attachments[1].read() == movie
+    assert await message.attachments[1].read() == movie
 
 
 async def test_all_files_of_a_letter_fit_one_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +65,9 @@ async def test_all_files_of_a_letter_fit_one_request(world: World, monkeypatch: 
     await alice.slash(world.channel, "imagine", prompt="a red castle")
     job = drawing.finish(world.backends, drawing.claim(world.backends), noise=True)
     await send_home(world.bot, world.backends, alice.id, job.id, asked_in=None)
-    (letter,) = alice.user.dm_channel.history()
-    assert len(letter.attachments) == 5
-    assert sum(file.size for file in letter.attachments) <= 30_000
+    (message,) = alice.user.dm_channel.history()
+    assert len(message.attachments) == 5
+    assert sum(file.size for file in message.attachments) <= 30_000
 
 
 async def test_the_longest_prompt_fits(world: World) -> None:
@@ -76,9 +76,9 @@ async def test_the_longest_prompt_fits(world: World) -> None:
     with world.backends.database.writing() as session:
         jobs.get(session, job_rows(world)[0].id).text = "*" * 4000
     await press(alice, single, "✉️")
-    (letter,) = alice.user.dm_channel.history()
-    assert len(letter.content) <= 2000
-    assert "**seed**" in letter.content
+    (message,) = alice.user.dm_channel.history()
+    assert len(message.content) <= 2000
+    assert "**seed**" in message.content
 
 
 async def test_closed_direct_messages_are_said(world: World) -> None:
