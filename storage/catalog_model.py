@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from storage import model_families
 from storage.catalog_companions import AdapterEntry, CompanionEntry, ControlEntry, LoraEntry
+from storage.catalog_files import ModelFiles
 from storage.catalog_values import (
-    CatalogTable,
     Line,
     Name,
     Size,
@@ -25,13 +25,14 @@ from storage.catalog_values import (
 )
 from storage.contract import Role
 from storage.samplers import NAMES as SAMPLER_NAMES
+from storage.samplers import ZERO_SNR
 from storage.vocabulary import has, words_in
 
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
 
 
-class ModelEntry(CatalogTable):
+class ModelEntry(ModelFiles):
     """One model: where it is, what it may be asked for, and the words that flatter it.
 
     `sizes` are (width, height) in pixels; any ratio a member asks for is snapped to one of them.
@@ -39,10 +40,6 @@ class ModelEntry(CatalogTable):
 
     name: Line
     title: Line
-    source: Source
-    """Folder, single `.safetensors` file or Hugging Face id."""
-    family: Annotated[str, AfterValidator(model_families.known)] = "sd"
-    """Family where the source does not say its own."""
     sizes: tuple[Size, ...] = Field(min_length=1)
     num_inference_steps: Steps = 20
     max_steps: Steps = 100
@@ -132,7 +129,10 @@ class ModelEntry(CatalogTable):
     @cached_property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that the model can be drawn with."""
-        return model_families.FAMILIES[model_families.of_folder(self.source) or self.family].samplers
+        family = model_families.FAMILIES[model_families.of_folder(self.source) or self.family]
+        if not self.ends_in_pure_noise():
+            return family.samplers
+        return tuple(name for name in family.samplers if name in ZERO_SNR)
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""
