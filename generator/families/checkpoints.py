@@ -1,4 +1,4 @@
-"""Single files of weights: what one holds, and which layout describes its networks. NoiseMarkers from headers alone.
+"""Single files of weights: what one holds, and which layout describes its networks. Told from headers alone.
 
 Names of tensors are those of the first Stable Diffusion, which nearly all files that are passed around have.
 """

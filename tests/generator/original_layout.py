@@ -29,7 +29,7 @@ _OPEN_CLIP = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc
 
 
 def write(folder: Path, file: Path, *, open_clip: bool = False, markers: Iterable[str] = ()) -> Path:
-    """All weights of a diffusers folder in one `.safetensors` file, with empty tensors of the names `markers`.
+    """All weights of a diffusers folder in one `.safetensors` file, and empty tensors named `markers`.
 
     With `open_clip` the text encoder is laid out as in Stable Diffusion 2.x, else as in 1.x. XL has both.
     """
