@@ -11,7 +11,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from diffusers.loaders.single_file_utils import SingleFileComponentError
+from diffusers.loaders.single_file_utils import (
+    SingleFileComponentError,
+    create_diffusers_clip_model_from_ldm,
+)
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -31,13 +36,13 @@ HALF = "fp16"
 
 def network(kind: Any, source: str, **how: Any) -> Any:
     """A network or a pipeline from a folder or Hugging Face id."""
-    how |= _variant(Path(source, how.get("subfolder", "")))
+    how |= _variant(_folder(source) / how.get("subfolder", ""))
     return kind.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **how)
 
 
 def diffusers_network(kind: Any, source: str, **how: Any) -> Any:
     """One of diffusers' networks, whose loader knows of no code but its own."""
-    how |= _variant(Path(source, how.get("subfolder", "")))
+    how |= _variant(_folder(source) / how.get("subfolder", ""))
     return kind.from_pretrained(source, use_safetensors=True, **how)
 
 
@@ -61,6 +66,26 @@ def network_of(kind: Any, tensors: dict[str, Tensor], layout: str, folder: str, 
     They are named as in diffusers, or as in the first Stable Diffusion.
     """
     return kind.from_single_file(tensors, config=layout, subfolder=folder, dtype=dtype, use_safetensors=True)
+
+
+def text_encoder_of(
+    kind: Any, tensors: dict[str, Tensor], layout: str, folder: str, dtype: torch.dtype
+) -> Any:
+    """A CLIP text encoder from the tensors of a whole checkpoint, as `network_of`."""
+    return create_diffusers_clip_model_from_ldm(
+        kind, tensors, subfolder=folder, config=layout, torch_dtype=dtype, local_files_only=True
+    )
+
+
+def _folder(source: str) -> Path:
+    """The folder of a source: itself, or where the Hugging Face cache keeps an id."""
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        kept = [try_to_load_from_cache(source, name) for name in ("model_index.json", "config.json")]
+    except HFValidationError:
+        return Path(source)
+    return next((Path(file).parent for file in kept if isinstance(file, str)), Path(source))
 
 
 def _variant(folder: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ class ModelFiles(CatalogTable):
     family: Annotated[str, AfterValidator(model_families.known)] = "sd"
     """Family where the source does not say its own."""
     unet: Source | None = None
-    """A `.safetensors` file whose UNet takes the place of the source's."""
+    """`.safetensors` file, folder or Hugging Face id of a UNet in the place of the source's."""
     vae: Source | None = None
     """`.safetensors` file, folder or Hugging Face id of an autoencoder in the place of the source's."""
     sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")] | None = None
@@ -37,10 +37,8 @@ class ModelFiles(CatalogTable):
 
     @model_validator(mode="after")
     def _files_fit_together(self) -> Self:
-        if self.unet is not None and not self.unet.endswith(".safetensors"):
-            raise ValueError(f"unet: {self.unet} is no .safetensors file")
         if self.sha256 is not None and not self.weights_file.endswith(".safetensors"):
-            raise ValueError("sha256: it is that of a single file, and `source` is none")
+            raise ValueError(f"sha256: it is that of a single file, and {self.weights_file} is none")
         if self.zero_snr and self.prediction_type == "epsilon":
             raise ValueError(
                 "zero_snr: it is for v_prediction: a model of `prediction_type` epsilon finds nothing in pure"

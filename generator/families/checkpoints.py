@@ -20,6 +20,7 @@ LAYOUTS = Path(__file__).with_name("layouts")
 """diffusers folders without weights, one for each kind of checkpoint, that ship with Easel."""
 
 UNET = "model.diffusion_model."
+OLD_CLIP = "cond_stage_model.transformer."
 _BLOCKS = re.compile(
     rf"{re.escape(UNET)}(input_blocks|middle_block|output_blocks|time_embed|label_emb|out)\."
 )
@@ -49,6 +50,8 @@ class Checkpoint:
     inpaints: bool
     told: NoiseMarkers
     unet_tensors: int
+    has_old_names: bool
+    """True if its text encoder's tensors are named as they were in 2022, which diffusers does not know."""
 
     @property
     def family(self) -> str:
@@ -104,7 +107,12 @@ def read(file: str) -> Checkpoint:
     kind = _TEXT_ENCODERS[encoders[0]][0] if encoders else _kind_of_unet(header.shapes)
     channels = names.get(f"{UNET}input_blocks.0.0.weight", (0, 4))[1]
     return Checkpoint(
-        kind, frozenset(parts), channels == _INPAINTING_CHANNELS, noise_levels.of_header(header), len(unet)
+        kind,
+        frozenset(parts),
+        inpaints=channels == _INPAINTING_CHANNELS,
+        told=noise_levels.of_header(header),
+        unet_tensors=len(unet),
+        has_old_names=f"{OLD_CLIP}embeddings.token_embedding.weight" in names,
     )
 
 

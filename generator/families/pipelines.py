@@ -19,7 +19,7 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 def load(kind: Any, files: ModelFiles, device: torch.device, dtype: torch.dtype, **arguments: Any) -> Any:
-    """A pipeline of this class; only what it takes to know its noise is on the device already.
+    """A pipeline of this class, in the machine's own memory; what has to be tried is tried on the device.
 
     Raises:
         CatalogError: its tokenizer lacks its files, its scheduler is of another kind of model, or its files

@@ -12,7 +12,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from generator import pretrained
 from generator.families import checkpoints, clip_vocabulary, part_files
-from generator.families.checkpoints import Checkpoint
+from generator.families.checkpoints import OLD_CLIP, Checkpoint
 from generator.families.sources import layout_beside, unusable
 from storage.catalog_files import ModelFiles
 
@@ -43,6 +43,8 @@ def load(
     parts = arguments | part_files.named(files, str(layout), dtype)
     if layout != beside:
         parts |= {path.name: clip_vocabulary.tokenizer(path) for path in layout.glob("tokenizer*")}
+    if checkpoint.has_old_names:
+        parts["text_encoder"] = _by_old_names(files.source, layout, dtype)
     for name in _networks(layout) - checkpoint.parts - set(parts):
         parts[name] = _from_layout(files.source, name, layout, dtype)
     pipeline = pretrained.whole_file(kind, files.source, dtype=dtype, config=str(layout), **parts)
@@ -67,6 +69,16 @@ def _networks(layout: Path) -> set[str]:
     """Names of a layout's networks that are not its UNet."""
     index = json.loads((layout / "model_index.json").read_text(encoding="utf-8"))
     return {name for name in _NETWORKS if isinstance(index.get(name), list) and index[name][0]}
+
+
+def _by_old_names(source: str, layout: Path, dtype: torch.dtype) -> Any:
+    """The text encoder of a file from when its networks stood in no `text_model` yet."""
+    named = {
+        name.replace(OLD_CLIP, f"{OLD_CLIP}text_model."): tensor
+        for name, tensor in pretrained.weights(source).items()
+        if name.startswith(OLD_CLIP)
+    }
+    return pretrained.text_encoder_of(CLIPTextModel, named, str(layout), "text_encoder", dtype)
 
 
 def _from_layout(source: str, name: str, layout: Path, dtype: torch.dtype) -> Any:
@@ -94,8 +106,9 @@ def _find_prediction(pipeline: Any, device: torch.device) -> None:
 
     The layout is that of v-prediction; if it does not predict v, it is the base model, of smaller pictures.
     """
-    pipeline.unet.to(device)
-    if predicts_noise(pipeline.unet):
+    found = predicts_noise(pipeline.unet.to(device))
+    pipeline.unet.to("cpu")  # where the rest is: what goes to the device when, is not decided here
+    if found:
         base = checkpoints.LAYOUTS / "sd-2-base" / "unet" / "config.json"
         side = json.loads(base.read_text(encoding="utf-8"))["sample_size"]
         pipeline.unet.register_to_config(sample_size=side)

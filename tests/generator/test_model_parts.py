@@ -89,7 +89,10 @@ def test_a_unet_alone_is_drawn_with_over_a_base(
         layout(tmp_path / "base", of=xl_folder)
     expected = Pipeline(xl_folder)
     expected.pipeline.unet = UNet2DConditionModel.from_pretrained(other, subfolder="unet")
-    assert difference(drawn(source, unet=str(unet)), expected.draw(asked())) <= 1
+    drawing = expected.draw(asked())
+    assert difference(drawn(source, unet=str(unet)), drawing) <= 1
+    if base == "folder" and names == "diffusers":
+        assert difference(drawn(source, unet=str(other)), drawing) <= 1
     with pytest.raises(CatalogError, match=r"holds a UNet alone\. Name it with `unet`, and with `source` a"):
         loading.load(str(unet), CPU)
 
@@ -98,12 +101,12 @@ def test_a_unet_of_another_kind_is_refused(sd_folder: Path, xl_folder: Path, tmp
     unet = Path(
         shutil.copy(sd_folder / "unet" / "diffusion_pytorch_model.safetensors", tmp_path / "u.safetensors")
     )
-    with pytest.raises(CatalogError, match=r"u\.safetensors cannot be loaded: its unet does not fit|lacks"):
+    with pytest.raises(CatalogError, match=r"u\.safetensors cannot be loaded: it holds no unet that fits"):
         loading.load(ModelFiles(source=str(xl_folder), unet=str(unet)), CPU)
     vae = Path(
         shutil.copy(sd_folder / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "v.safetensors")
     )
-    with pytest.raises(CatalogError, match=r"v\.safetensors cannot be loaded: it holds no UNet"):
+    with pytest.raises(CatalogError, match=r"v\.safetensors cannot be loaded: it holds no unet that fits"):
         loading.load(ModelFiles(source=str(xl_folder), unet=str(vae)), CPU)
 
 
@@ -126,7 +129,9 @@ def test_a_vae_of_another_kind_is_refused(sd_folder: Path, tmp_path: Path) -> No
     AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4).save_pretrained(
         tmp_path / "taesd"
     )
-    with pytest.raises(CatalogError, match="it is an AutoencoderTiny, and a VAE is to be an AutoencoderKL"):
+    with pytest.raises(
+        CatalogError, match="it is of the class AutoencoderTiny, and `vae` takes AutoencoderKL"
+    ):
         loading.load(ModelFiles(source=str(sd_folder), vae=str(tmp_path / "taesd")), CPU)
     wide = AutoencoderKL(block_out_channels=[8] * 4, norm_num_groups=4, latent_channels=16)
     wide.save_pretrained(tmp_path / "wide")
@@ -184,7 +189,7 @@ def test_a_damaged_file_is_told_by_its_hash(
     file.write_bytes(damaged)
     with pytest.raises(CatalogError, match=f"and the catalog says {right}: it is damaged, or another file"):
         loading.load(entry(file, sha256=right), CPU)
-    with pytest.raises(ValueError, match="sha256: it is that of a single file, and `source` is none"):
+    with pytest.raises(ValueError, match=r"sha256: it is that of a single file, and .*sd is none"):
         entry(sd_folder, sha256=right)
 
 

@@ -223,6 +223,14 @@ def test_the_catalogs_word_on_noise_goes_before_all_others(sd_folder: Path, tmp_
     assert difference(plain, Pipeline(sd_folder).draw(asked())) <= 1
 
 
+def test_the_names_of_the_first_year_are_read(sd_folder: Path, tmp_path: Path) -> None:
+    file = original_layout.write(sd_folder, tmp_path / "mine.safetensors")
+    layout(tmp_path / "mine", of=sd_folder)
+    old = {name.replace(".text_model.", "."): each for name, each in load_file(file).items()}
+    save_file(old, file)
+    assert difference(drawn(file), Pipeline(sd_folder).draw(asked())) <= 1
+
+
 @pytest.mark.parametrize("part", ["input_blocks.1", "output_blocks.0"])
 def test_a_file_that_lacks_tensors_or_has_more_is_refused(sd_folder: Path, tmp_path: Path, part: str) -> None:
     file = original_layout.write(sd_folder, tmp_path / "m.safetensors")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
@@ -207,6 +208,14 @@ def test_an_id_has_its_own_checker_or_the_catalog_names_another(
             assert len(models.safety("bare").check(drawn("tests/bare"))[0].scores) == 17
         finally:
             models.close()
+
+
+def test_an_id_of_half_precision_alone_is_loaded(hub: Hub, tmp_path: Path) -> None:
+    folder = tiny.make_sd(tmp_path / "whole", checker=False)
+    pipeline = DiffusionPipeline.from_pretrained(folder, safety_checker=None).to(dtype=torch.float16)
+    pipeline.save_pretrained(tmp_path / "half", variant="fp16")
+    hub("tests/half", tmp_path / "half")
+    assert difference(drawn("tests/half"), drawn(tmp_path / "half")) == 0
 
 
 @pytest.mark.usefixtures("hub")
