@@ -11,14 +11,22 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.loaders import single_file_utils
 from diffusers.loaders.single_file_utils import CHECKPOINT_KEY_NAMES
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from generator.families import checkpoints, clip_vocabulary
+from generator.families import checkpoints, clip_vocabulary, pipelines
 from generator.families.checkpoints import LAYOUTS
+from generator.families.sd import StableDiffusion
+from storage.catalog_files import ModelFiles
 from tests.generator import header_only, original_layout
 
 NAMES = sorted(folder.name for folder in LAYOUTS.iterdir() if folder.name != "clip")
@@ -58,7 +66,15 @@ def original(name: str) -> dict[str, Tensor]:
         unet = UNet2DConditionModel.from_config(config(name, "unet"))
         vae = AutoencoderKL.from_config(config(name, "vae"))
         encoders = {part: text_encoder(name, part) for part in text_parts(name)}
-        return original_layout.checkpoint(unet, vae, encoders, open_clip=name.startswith("sd-2"))
+        file = original_layout.checkpoint(unet, vae, encoders, open_clip=name.startswith("sd-2"))
+        return {**file, **(last_layer(file) if name.startswith("sd-2") else {})}
+
+
+def last_layer(file: dict[str, Tensor]) -> dict[str, Tensor]:
+    """OpenCLIP's last layer and projection, which are in the files of Stable Diffusion 2, and unused."""
+    begin = "cond_stage_model.model."
+    last = {name.replace(".22.", ".23."): each for name, each in file.items() if ".resblocks.22." in name}
+    return last | {f"{begin}text_projection": torch.empty(1024, 1024), f"{begin}logit_scale": torch.empty(())}
 
 
 def numbers(weights: Any) -> int:
@@ -101,6 +117,30 @@ def test_a_published_checkpoint_fills_its_text_encoders(name: str) -> None:
         plain = {key: each for key, each in plain.items() if not key.endswith("position_ids")}
         assert shapes(plain) == shapes(encoder.state_dict())
         assert numbers(encoder.parameters()) == TEXT_WEIGHTS[encoder.config.hidden_size]
+
+
+PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "sd": (StableDiffusionPipeline, dict(StableDiffusion.load_arguments)),
+    "sdxl": (StableDiffusionXLPipeline, {}),
+    "sdxl-refiner": (StableDiffusionXLImg2ImgPipeline, {}),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sd-1.5", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in NAMES if name != "sd-1.5")],
+)
+def test_a_file_of_full_size_is_loaded(name: str, tmp_path: Path) -> None:
+    """Its numbers are all nought, and take no room."""
+    told = {"modelspec.prediction_type": "v" if name == "sd-2.1-768" else "epsilon"}
+    file = header_only.write(tmp_path / "file.safetensors", shapes(original(name)), told)
+    kind, arguments = PIPELINES.get(name) or PIPELINES[name.partition("-")[0]]
+    files = ModelFiles(source=str(file))
+    pipeline = pipelines.load(kind, files, torch.device("cpu"), torch.float16, **arguments)
+    assert numbers(pipeline.unet.parameters()) == UNET_WEIGHTS.get(name, 2_259_526_660)
+    assert pipeline.unet.config.sample_size == config(name, "unet")["sample_size"]
+    expected = "v_prediction" if name == "sd-2.1-768" else "epsilon"
+    assert pipeline.scheduler.config.prediction_type == expected
 
 
 @pytest.mark.parametrize("name", NAMES)

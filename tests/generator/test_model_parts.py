@@ -69,8 +69,15 @@ def test_a_file_says_which_samplers_it_has(xl_folder: Path, tmp_path: Path) -> N
         entry(file, zero_snr=True, prediction_type="epsilon")
 
 
-@pytest.mark.parametrize("names", ["diffusers", "prefixed", "plain"])
-@pytest.mark.parametrize("base", ["folder", "file"])
+@pytest.mark.parametrize(
+    ("names", "base"),
+    [
+        *[("diffusers", "folder"), ("plain", "file")],
+        pytest.param("prefixed", "folder", marks=pytest.mark.exhaustive),
+        pytest.param("diffusers", "file", marks=pytest.mark.exhaustive),
+        pytest.param("plain", "folder", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_unet_alone_is_drawn_with_over_a_base(
     xl_folder: Path, tmp_path: Path, names: str, base: str
 ) -> None:
