@@ -43,8 +43,6 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
         "from": entry.source,
-        **({"license": entry.license} if entry.license else {}),
-        **({} if entry.nsfw is None else {"nsfw": "yes" if entry.nsfw else "no"}),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from storage import model_families, noise_levels
-from storage.catalog_values import CatalogTable, Line, Source
+from storage.catalog_values import CatalogTable, Source
 
 
 class ModelFiles(CatalogTable):
@@ -31,9 +31,6 @@ class ModelFiles(CatalogTable):
     """diffusers' `guidance_rescale`: part of guidance's contrast that is taken back."""
     clip_skip: Annotated[int, Field(ge=0, le=11)] = 0
     """diffusers' `clip_skip`: last layers of the text encoders that a prompt does not go through."""
-    license: Line | None = None
-    nsfw: bool | None = None
-    """True if it is known to draw what belongs into age-restricted channels; None: nobody says."""
 
     @model_validator(mode="after")
     def _files_fit_together(self) -> Self:

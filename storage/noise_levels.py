@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.weights_header import Header, read
+from storage.weights_header import WeightsHeader, read
 
 V_PREDICTION = "v_prediction"
 
@@ -23,7 +23,7 @@ class NoiseMarkers(NamedTuple):
     zero_snr: bool | None = None
 
 
-def of_header(header: Header) -> NoiseMarkers:
+def of_header(header: WeightsHeader) -> NoiseMarkers:
     """By the marker tensors `v_pred` and `ztsnr`, and by metadata of Stability AI's model specification."""
     spec = header.metadata
     prediction = _PREDICTIONS.get(spec.get("modelspec.prediction_type", "").casefold())

@@ -15,12 +15,12 @@ METADATA = "__metadata__"
 """In a header: what is no tensor."""
 
 
-class Header(NamedTuple):
+class WeightsHeader(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
 
 
-def read(file: Path) -> Header:
+def read(file: Path) -> WeightsHeader:
     """Raises:
     OSError: the file cannot be read.
     ValueError: it does not begin as a `.safetensors` file does.
@@ -36,4 +36,4 @@ def read(file: Path) -> Header:
         shapes = {name: tuple(tensor["shape"]) for name, tensor in tensors.items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ValueError("its header is damaged") from None
-    return Header(shapes, {str(key): str(value) for key, value in metadata.items()})
+    return WeightsHeader(shapes, {str(key): str(value) for key, value in metadata.items()})

@@ -14,7 +14,7 @@ from generator.families import sources
 from generator.families.sources import unusable
 from storage import noise_levels, weights_header
 from storage.noise_levels import V_PREDICTION, NoiseMarkers
-from storage.weights_header import Header
+from storage.weights_header import WeightsHeader
 
 LAYOUTS = Path(__file__).with_name("layouts")
 """diffusers folders without weights, one for each kind of checkpoint, that ship with Easel."""
@@ -66,7 +66,7 @@ class Checkpoint:
         return LAYOUTS / _LAYOUTS[self.kind]
 
 
-def header_of(file: str) -> Header:
+def header_of(file: str) -> WeightsHeader:
     """Header of a file whose weights can be drawn with as far as that tells.
 
     Raises:
@@ -150,7 +150,7 @@ def _kind_of_unet(shapes: dict[str, tuple[int, ...]]) -> str:
     return "sd-2" if len(next(projections, ())) == 2 else "sd-1"
 
 
-def _refuse_edm(file: str, header: Header) -> None:
+def _refuse_edm(file: str, header: WeightsHeader) -> None:
     marked = any(name.startswith(("edm_mean", "edm_std", "edm_vpred")) for name in header.shapes)
     if marked or "edm" in header.metadata.get("modelspec.prediction_type", "").casefold():
         raise unusable(file, EDM)
