@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from inspect import signature
@@ -16,7 +17,9 @@ from transformers import CLIPTextModel
 from generator.engine.engine import Engine
 from generator.families import loading, schedulers
 from generator.families.checkpoints import UNET
+from generator.worker.weight_hashes import hashes_of
 from storage import file_hashes
+from storage.catalog import Catalog
 from storage.catalog_files import ModelFiles
 from storage.errors import CatalogError
 from storage.samplers import ZERO_SNR
@@ -198,6 +201,19 @@ def test_a_damaged_file_is_told_by_its_hash(
         loading.load(entry(file, sha256=right), CPU)
     with pytest.raises(ValueError, match=r"sha256: it is that of a single file, and .*sd is none"):
         entry(sd_folder, sha256=right)
+
+
+def test_pictures_carry_the_hash_of_the_unet_that_drew_them(
+    sd_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_hashes, "_folder", lambda: tmp_path / "hashes")
+    unet = tmp_path / "unet.safetensors"
+    unet.write_bytes(b"weights")
+    named = Catalog(default="m", models={"m": entry(sd_folder, unet=str(unet))})
+    found = hashes_of(asked(model="m"), named).model
+    assert found == hashlib.sha256(b"weights").hexdigest()[:10]
+    plain = Catalog(default="m", models={"m": entry(sd_folder)})
+    assert hashes_of(asked(model="m"), plain).model not in {"", found}
 
 
 @pytest.mark.parametrize("model", ["sd_folder", "xl_folder"])
