@@ -89,6 +89,8 @@ def convert(
 def missing_files(entry: ModelEntry) -> Iterator[str]:
     """Find faults of a model without loading it; a Hugging Face id is taken at its word."""
     yield from _faults_of_source(entry)
+    for part in filter(None, (entry.unet, entry.vae)):
+        yield from _on_disk(part, _faults_of_vae)
     upscalers = (*entry.upscalers.values(), entry.upscaler)
     for source in dict.fromkeys(each.source for each in upscalers if each):
         yield from _on_disk(source, weight_files.faults_of_network)
@@ -117,6 +119,11 @@ def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
         yield "a single file has no safety checker: name one with safety_checker"
     elif source.is_dir() and not (source / "safety_checker").is_dir():
         yield f"{source} has no safety_checker, and the catalog names none"
+
+
+def _faults_of_vae(folder: Path) -> Iterator[str]:
+    inside = folder / "vae"
+    return weight_files.faults_of_network(inside if inside.is_dir() else folder)
 
 
 def _faults_of_checker(folder: Path) -> Iterator[str]:

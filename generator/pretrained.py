@@ -10,8 +10,16 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from diffusers.loaders.single_file_utils import SingleFileComponentError
+import torch
+from diffusers.loaders.single_file_utils import (
+    SingleFileComponentError,
+    create_diffusers_clip_model_from_ldm,
+)
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from storage.catalog_values import PICKLED
 
@@ -22,14 +30,69 @@ UNREADABLE = (
 """Exceptions that the loaders raise at files that are damaged, of another kind or missing."""
 
 
+HALF = "fp16"
+"""diffusers' and transformers' name of the variant of weights whose files end in `.fp16.safetensors`."""
+
+
 def network(kind: Any, source: str, **how: Any) -> Any:
     """A network or a pipeline from a folder or Hugging Face id."""
+    how |= _variant(_folder(source) / how.get("subfolder", ""))
     return kind.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **how)
 
 
 def diffusers_network(kind: Any, source: str, **how: Any) -> Any:
     """One of diffusers' networks, whose loader knows of no code but its own."""
+    how |= _variant(_folder(source) / how.get("subfolder", ""))
     return kind.from_pretrained(source, use_safetensors=True, **how)
+
+
+def configuration(kind: Any, source: str, folder: str) -> dict[str, Any]:
+    """The configuration of one of diffusers' networks; empty where the source has none in this folder."""
+    try:
+        found: dict[str, Any] = kind.load_config(source, subfolder=folder)
+    except OSError:
+        return {}
+    return found
+
+
+def weights(file: str) -> dict[str, Tensor]:
+    """Tensors of a `.safetensors` file by their names."""
+    return load_file(file)
+
+
+def network_of(kind: Any, tensors: dict[str, Tensor], layout: str, folder: str, dtype: torch.dtype) -> Any:
+    """One of diffusers' networks from its tensors, by the configuration in a folder of `layout`.
+
+    They are named as in diffusers, or as in the first Stable Diffusion.
+    """
+    return kind.from_single_file(tensors, config=layout, subfolder=folder, dtype=dtype, use_safetensors=True)
+
+
+def text_encoder_of(
+    kind: Any, tensors: dict[str, Tensor], layout: str, folder: str, dtype: torch.dtype
+) -> Any:
+    """A CLIP text encoder from the tensors of a whole checkpoint, as `network_of`."""
+    return create_diffusers_clip_model_from_ldm(
+        kind, tensors, subfolder=folder, config=layout, torch_dtype=dtype, local_files_only=True
+    )
+
+
+def _folder(source: str) -> Path:
+    """The folder of a source: itself, or where the Hugging Face cache keeps an id."""
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        kept = [try_to_load_from_cache(source, name) for name in ("model_index.json", "config.json")]
+    except HFValidationError:
+        return Path(source)
+    return next((Path(file).parent for file in kept if isinstance(file, str)), Path(source))
+
+
+def _variant(folder: Path) -> dict[str, str]:
+    """The argument that asks for half precision, where a network in a folder has weights in nothing else."""
+    halves = [*folder.glob(f"*.{HALF}.safetensors"), *folder.glob(f"*/*.{HALF}.safetensors")]
+    alone = [half for half in halves if not half.with_name(half.name.replace(f".{HALF}.", ".")).exists()]
+    return {"variant": HALF} if alone else {}
 
 
 def beside(kind: Any, source: str, **how: Any) -> Any:
@@ -58,6 +121,11 @@ def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) ->
 def reason(source: str, error: BaseException) -> str:
     """Reason why a source cannot be loaded, in one sentence."""
     text = str(error).strip()
+    if "meta tensor" in text:
+        return (
+            "it lacks some of the tensors that its configuration asks for: it is a model of another size, or"
+            " a part of one."
+        )
     if "trust_remote_code" in text:
         return (
             "it is of a kind that only code of its own can load, and Easel runs none that comes with a model."
@@ -80,7 +148,8 @@ def reason(source: str, error: BaseException) -> str:
 
 
 def _first_line(text: str, error: BaseException) -> str:
-    return (text or type(error).__name__).splitlines()[0]
+    first = (text or type(error).__name__).splitlines()[0]
+    return first.partition(" If you want to instead overwrite")[0]
 
 
 def _pickled(source: str) -> Path | None:

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from storage import model_families
 from storage.catalog_companions import AdapterEntry, CompanionEntry, ControlEntry, LoraEntry
+from storage.catalog_files import ModelFiles
 from storage.catalog_values import (
-    CatalogTable,
     Line,
     Name,
     Size,
@@ -26,13 +26,14 @@ from storage.catalog_values import (
 from storage.contract import Role
 from storage.model_families import Feature, ModelFamily
 from storage.samplers import NAMES as SAMPLER_NAMES
+from storage.samplers import ZERO_SNR
 from storage.vocabulary import has, words_in
 
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
 
 
-class ModelEntry(CatalogTable):
+class ModelEntry(ModelFiles):
     """One model: where it is, what it may be asked for, and the words that flatter it.
 
     `sizes` are (width, height) in pixels; any ratio a member asks for is snapped to one of them.
@@ -40,10 +41,6 @@ class ModelEntry(CatalogTable):
 
     name: Line
     title: Line
-    source: Source
-    """Folder, single `.safetensors` file or Hugging Face id."""
-    family: Annotated[str, AfterValidator(model_families.known)] = "sd"
-    """Family where the source does not say its own."""
     sizes: tuple[Size, ...] = Field(min_length=1)
     num_inference_steps: Steps = 20
     max_steps: Steps = 100
@@ -136,7 +133,9 @@ class ModelEntry(CatalogTable):
     @property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that the model can be drawn with."""
-        return self._family.samplers
+        if not self.ends_in_pure_noise():
+            return self._family.samplers
+        return tuple(name for name in self._family.samplers if name in ZERO_SNR)
 
     @property
     def features(self) -> frozenset[Feature]:

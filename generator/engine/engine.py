@@ -68,7 +68,8 @@ class Engine:
             CatalogError: it cannot be loaded, or there is no such device.
         """
         chosen = loading.choose_device(device)
-        family = loading.load(str(source), chosen, entry.family if entry else "sd")
+        files = entry.model_copy(update={"source": source}) if entry else source
+        family = loading.load(files, chosen)
         compiler = Compiler(users_folder()) if compiled else None
         return cls(family, DeviceThread(chosen), entry, compiler=compiler)
 

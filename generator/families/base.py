@@ -19,6 +19,7 @@ from torch import Tensor
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
 from storage.catalog_companions import AdapterEntry, ControlEntry, LoraEntry
+from storage.catalog_files import ModelFiles
 from storage.contract import Role
 from storage.errors import CatalogError
 
@@ -94,8 +95,8 @@ class Family(Protocol):
     """Embeddings of texts, by `encode`, and of negative prompts where these differ."""
 
     @classmethod
-    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
-        """Load a folder, a single file or a Hugging Face id.
+    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
+        """Load a folder, a single file or a Hugging Face id, with what the catalog says of it.
 
         Raises:
             CatalogError: what is there cannot be drawn with.

@@ -18,6 +18,11 @@ from generator.families.base import Conditions, Denoising
 from generator.families.flow_matching import FlowDenoising
 from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import fit_colours
+from generator.families.sources import unusable
+from storage.catalog_files import ModelFiles
+
+OF_DIFFUSION = ("unet", "vae", "prediction_type", "zero_snr", "guidance_rescale", "clip_skip")
+"""Keys of the catalog that only families of noise prediction read."""
 
 
 class FlowTransformer(LatentImages):
@@ -30,10 +35,11 @@ class FlowTransformer(LatentImages):
     """True if latents are in float32 between two calls, whatever the networks' precision."""
 
     @classmethod
-    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
+    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
         """In bfloat16 in place of float16, in which these networks overflow."""
+        _refuse_keys(files)
         precision = torch.bfloat16 if dtype is torch.float16 else dtype
-        return cls(pretrained.network(cls.pipeline_class, source, dtype=precision), device)
+        return cls(pretrained.network(cls.pipeline_class, files.source, dtype=precision), device)
 
     def __init__(self, pipeline: Any, device: torch.device) -> None:
         self.device = device
@@ -110,3 +116,10 @@ class FlowTransformer(LatentImages):
         """The schedule's μ for an image of so many tokens."""
         del steps
         return flow_matching.linear_shift(tokens, self._scheduler_config)
+
+
+def _refuse_keys(files: ModelFiles) -> None:
+    named = [key for key in OF_DIFFUSION if getattr(files, key) not in (None, 0, 0.0)]
+    if named:
+        reason = f"`{named[0]}` is for Stable Diffusion, and this is another kind of model: take it out."
+        raise unusable(files.source, reason)

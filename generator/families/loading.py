@@ -7,12 +7,14 @@ import pkgutil
 from pathlib import Path
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
+from generator.families import checkpoints
 from generator.families.base import Family
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
+from storage import file_hashes
+from storage.catalog_files import ModelFiles
 from storage.errors import CatalogError
 from storage.model_families import FAMILIES
 
@@ -47,23 +49,27 @@ def wider_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def load(source: str, device: torch.device, name: str = "sd") -> Family:
-    """Load a diffusers folder, a single `.safetensors` file or a Hugging Face id.
+def load(files: ModelFiles | str, device: torch.device) -> Family:
+    """Load a model; a source alone stands for one of which the catalog says nothing else.
 
-    Each says itself of which family it is; where its pipeline class does not, it is of the family `name`.
+    Each says itself of which family it is; where its pipeline class does not, the catalog does.
 
     Raises:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
     dtype = choose_dtype(device)
-    kind: type[Family] = pkgutil.resolve_name(FAMILIES[family_of(source) or name].code)
+    files = ModelFiles(source=files) if isinstance(files, str) else files
+    source = files.source
+    _check_hash(files)
+    told = checkpoints.family_of(source) if is_single_file(source) else family_of(source)
+    kind: type[Family] = pkgutil.resolve_name(FAMILIES[told or files.family].code)
     try:
-        loaded = kind.load(source, device, dtype)
+        loaded = kind.load(files, device, dtype)
         if dtype is torch.float16 and not loaded.is_sound():
             del loaded  # before the next comes
             wider = wider_dtype(device)
             log.warning("%s overflows in float16: it is drawn with in %s", source, wider)
-            loaded = kind.load(source, device, wider)
+            loaded = kind.load(files, device, wider)
         return loaded  # noqa: TRY300  the second loading raises the same errors
     except OF_THE_DEVICE:
         raise
@@ -85,10 +91,24 @@ def _reason(source: str, error: Exception) -> str:
     layout = layout_beside(source)
     if layout.is_dir():
         return f"{first} (Does the layout in {layout} fit it, with its tokenizer and every config.json?)"
-    if isinstance(error, LocalEntryNotFoundError | HfHubHTTPError):
-        return (
-            "how its networks are laid out is neither in the Hugging Face cache nor to be had from the Hub."
-            f" Put the diffusers folder of such a model beside it as {layout}; it needs no weights"
-            " (docs/operating.md, “A single file”)."
+    return (
+        f"{first} (Its networks are laid out otherwise than those of the kind that it looks like. Put"
+        f" the diffusers folder of the model that it was trained from beside it as {layout}; it needs no"
+        " weights.)"
+    )
+
+
+def _check_hash(files: ModelFiles) -> None:
+    if files.sha256 is None:
+        return
+    file = Path(files.weights_file)
+    try:
+        found = file_hashes.sha256(file)
+    except OSError as error:
+        raise unusable(str(file), f"it cannot be read: {error.strerror}.") from None
+    if found != files.sha256.casefold():
+        raise unusable(
+            str(file),
+            f"its SHA-256 is {found}, and the catalog says {files.sha256.casefold()}: it is damaged, or"
+            " another file. Download it again, or mend `sha256`.",
         )
-    return first

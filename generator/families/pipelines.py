@@ -5,33 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL
 
 from generator import pretrained
-from generator.families.sources import is_single_file, layout_beside, unusable
+from generator.families import checkpoints, part_files, single_files
+from generator.families.sources import is_single_file, unusable
+from storage import noise_levels
+from storage.catalog_files import ModelFiles
+from storage.noise_levels import V_PREDICTION, NoiseMarkers
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 """Prediction types of diffusion models in diffusers' scheduler configs."""
 
 
-def load(kind: Any, source: str, dtype: torch.dtype, **arguments: Any) -> Any:
-    """A pipeline of this class.
+def load(kind: Any, files: ModelFiles, device: torch.device, dtype: torch.dtype, **arguments: Any) -> Any:
+    """A pipeline of this class, in the machine's own memory; what has to be tried is tried on the device.
 
     Raises:
-        CatalogError: its tokenizer lacks its files, or its scheduler is of another kind of model.
+        CatalogError: its tokenizer lacks its files, its scheduler is of another kind of model, or its files
+            do not fit each other.
         Exception: one of `pretrained.UNREADABLE`.
     """
-    pipeline = _loaded(kind, source, dtype, arguments)
-    _check_words(source, pipeline)
-    _check_scheduler(source, pipeline.scheduler)
+    if is_single_file(files.source):
+        pipeline = single_files.load(kind, files, device, dtype, arguments)
+    else:
+        parts = part_files.named(files, files.source, dtype)
+        pipeline = pretrained.network(kind, files.source, dtype=dtype, **arguments, **parts)
+    _check_words(files.source, pipeline)
+    _check_scheduler(files.source, pipeline.scheduler)
+    _check_networks(files, pipeline)
+    _tell_noise(files, pipeline)
     return pipeline
-
-
-def _loaded(kind: Any, source: str, dtype: torch.dtype, arguments: dict[str, Any]) -> Any:
-    if is_single_file(source):
-        layout = layout_beside(source)
-        config = {"config": str(layout)} if layout.is_dir() else {}
-        return pretrained.whole_file(kind, source, dtype=dtype, **arguments, **config)
-    return pretrained.network(kind, source, dtype=dtype, **arguments)
 
 
 def _check_words(source: str, pipeline: Any) -> None:
@@ -47,6 +51,8 @@ def _check_scheduler(source: str, scheduler: Any) -> None:
     """Every sampler is built from this config: from one of flow matching diffusers takes whatever keys it
     knows, says nothing, and draws by noise levels that the model was never trained with.
     """
+    if "sigma_data" in scheduler.config:
+        raise unusable(source, checkpoints.EDM)
     flow = scheduler.config.get("use_flow_sigmas") or not hasattr(scheduler, "alphas_cumprod")
     if flow or scheduler.config.prediction_type not in PREDICTIONS:
         raise unusable(
@@ -54,3 +60,40 @@ def _check_scheduler(source: str, scheduler: Any) -> None:
             f"its scheduler, {type(scheduler).__name__}, is not one of a diffusion model, and no sampler of"
             " Stable Diffusion fits it.",
         )
+
+
+def _check_networks(files: ModelFiles, pipeline: Any) -> None:
+    vae = pipeline.vae
+    if not isinstance(vae, AutoencoderKL):
+        raise unusable(files.source, f"its VAE is an {type(vae).__name__}, and is to be an AutoencoderKL.")
+    drawn, decoded = pipeline.unet.config.out_channels, vae.config.latent_channels
+    if drawn != decoded:
+        reason = f"its UNet draws {drawn} channels, and its VAE decodes {decoded}: they are of two models."
+        raise unusable(files.source, reason)
+    for name, network in pipeline.components.items():
+        if isinstance(network, torch.nn.Module):
+            part_files.check_whole(files.source, name, network)
+        layers = getattr(getattr(network, "config", None), "num_hidden_layers", None)
+        if name.startswith("text_encoder") and layers is not None and files.clip_skip >= layers:
+            raise unusable(
+                files.source, f"clip_skip is {files.clip_skip}, and its {name} has {layers} layers."
+            )
+
+
+def _tell_noise(files: ModelFiles, pipeline: Any) -> None:
+    """Put into the scheduler's config what the catalog says of noise, else what the UNet's file does.
+
+    Of a file only markers of what is rare are heeded: most tools write `epsilon` without being asked.
+    """
+    told = NoiseMarkers()
+    if is_single_file(files.weights_file):
+        told = noise_levels.of_header(checkpoints.header_of(files.weights_file))
+    changes: dict[str, Any] = {}
+    if files.prediction_type or told.prediction_type == V_PREDICTION:
+        changes["prediction_type"] = files.prediction_type or V_PREDICTION
+    zero_snr = told.zero_snr if files.zero_snr is None else files.zero_snr
+    if zero_snr is not None:
+        changes["rescale_betas_zero_snr"] = zero_snr
+    if zero_snr:
+        changes["timestep_spacing"] = "trailing"
+    single_files.change_noise(pipeline, **changes)

@@ -24,6 +24,7 @@ from diffusers import (
 )
 
 from generator.families.corrected_schedulers import LinearMultistepScheduler, PseudoLinearMultistepScheduler
+from storage.samplers import ZERO_SNR
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,13 @@ class Schedulers:
         self._model_config = model_config
         # Copied for every job: some take a second to build and a millisecond to copy.
         self._prototypes: dict[str, Any] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Samplers that it can be drawn with: not all can where noise levels end in pure noise."""
+        if not self._model_config.get("rescale_betas_zero_snr"):
+            return tuple(TABLE)
+        return tuple(name for name in TABLE if name in ZERO_SNR)
 
     def new(self, name: str, num_inference_steps: int) -> Any:
         """A scheduler of this name that nobody else uses.

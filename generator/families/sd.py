@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Self
 from weakref import WeakValueDictionary
 
@@ -11,6 +12,7 @@ import PIL.Image
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
@@ -28,6 +30,7 @@ from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
 from storage.catalog_companions import AdapterEntry, ControlEntry
+from storage.catalog_files import ModelFiles
 from storage.contract import Role
 
 MASK = "mask and masked picture"
@@ -52,7 +55,7 @@ class ImageAdapter(NamedTuple):
 class StableDiffusion(LatentImages):
     """A `UNet2DConditionModel` that reads one CLIP text encoder, with its autoencoder."""
 
-    samplers = tuple(TABLE)
+    samplers: Sequence[str] = tuple(TABLE)
 
     pipeline_class: Any = StableDiffusionPipeline
     load_arguments: Mapping[str, Any] = {
@@ -62,12 +65,19 @@ class StableDiffusion(LatentImages):
         "requires_safety_checker": False,
     }
 
+    clip_skip = 0
+    """Last layers of the text encoders that a prompt does not go through; the negative one always does."""
+    guidance_rescale = 0.0
+
     upcasts_vae = False
     """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
 
     @classmethod
-    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
-        return cls(pipelines.load(cls.pipeline_class, source, dtype, **cls.load_arguments), device, dtype)
+    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
+        pipeline = pipelines.load(cls.pipeline_class, files, device, dtype, **cls.load_arguments)
+        family = cls(pipeline, device, dtype)
+        family.clip_skip, family.guidance_rescale = files.clip_skip, files.guidance_rescale
+        return family
 
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device
@@ -88,6 +98,7 @@ class StableDiffusion(LatentImages):
         self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
         """Module that `predict` calls: the networks themselves, or something quicker that does the same."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
+        self.samplers = self.schedulers.names
         self._maps = VaeImageProcessor(
             vae_scale_factor=self.latent_scale, do_normalize=False, do_convert_rgb=True
         )
@@ -191,26 +202,45 @@ class StableDiffusion(LatentImages):
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""
+        return self._encode(texts, self.clip_skip)
+
+    def _encode(self, texts: Sequence[Text], skip: int) -> list[Embedding]:
+        """By all but the text encoder's last `skip` layers."""
         tokens = [tokenize(self.tokenizer, text) for text in texts]
-        found = encoded(self._read, tokens, self.texts_at_once)
+        found = encoded(partial(self._read, skip=skip), tokens, self.texts_at_once)
         return [
             Embedding(emphasize(states, each.emphasis).flatten(0, 1)[None].to(self.dtype))
             for each, (states,) in zip(tokens, found, strict=True)
         ]
 
-    def _read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor]:
-        """One call of the text encoder: its last layer's states."""
-        masked = getattr(self.text_encoder.config, "use_attention_mask", False)
-        attention_mask = mask.to(self.device) if masked else None
-        return (self.text_encoder(ids.to(self.device), attention_mask=attention_mask)[0],)
+    def _read(self, ids: Tensor, mask: Tensor, *, skip: int) -> tuple[Tensor]:
+        """One call of the text encoder: the states of its last layer, or of one before it, normalized."""
+        encoder = self.text_encoder
+        attention_mask = (
+            mask.to(self.device) if getattr(encoder.config, "use_attention_mask", False) else None
+        )
+        output = encoder(ids.to(self.device), attention_mask=attention_mask, output_hidden_states=skip > 0)
+        if skip == 0:
+            return (output[0],)
+        network = getattr(encoder, "text_model", encoder)
+        return (network.final_layer_norm(output.hidden_states[-1 - skip]),)
 
     def _encode_negative(self, texts: Sequence[Text]) -> list[Embedding]:
+        if self.clip_skip:
+            return self._encode(texts, 0)
         self.prompts.prepare(texts)
         return [self.prompts[text] for text in texts]
 
     def is_guided(self, guidance_scale: float) -> bool:
         """Never where guidance was distilled into the model."""
         return guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
+
+    def guide(self, output: Tensor, guidance_scale: float) -> Tensor:
+        guided = super().guide(output, guidance_scale)
+        if self.guidance_rescale == 0:
+            return guided
+        rescaled: Tensor = rescale_noise_cfg(guided, output.chunk(2)[1], self.guidance_rescale)
+        return rescaled
 
     def conditions(
         self,

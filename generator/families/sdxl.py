@@ -30,12 +30,14 @@ class StableDiffusionXL(StableDiffusion):
     def read_by(self) -> tuple[torch.nn.Module, ...]:
         return self.text_encoders
 
-    def encode(self, texts: Sequence[Text]) -> list[Embedding]:
-        """The last but one layer of both encoders side by side; pooled is the second's first chunk."""
+    def _encode(self, texts: Sequence[Text], skip: int) -> list[Embedding]:
+        """The last but one layer (and `skip` before it) of both encoders side by side; pooled is the second's
+        first chunk.
+        """
         sides = []
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
             tokens = [tokenize(tokenizer, text) for text in texts]
-            found = encoded(partial(self._read_with, encoder), tokens, self.texts_at_once)
+            found = encoded(partial(self._read_with, encoder, skip), tokens, self.texts_at_once)
             # Each by itself: their sizes differ, and so does what each takes a text's mean to be.
             states = [
                 emphasize(state, each.emphasis).flatten(0, 1)[None]
@@ -46,10 +48,10 @@ class StableDiffusionXL(StableDiffusion):
         tokens_of = (torch.cat(pair, dim=-1).to(self.dtype) for pair in zip(*sides, strict=True))
         return [Embedding(*pair) for pair in zip(tokens_of, pooled, strict=True)]
 
-    def _read_with(self, encoder: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def _read_with(self, encoder: Any, skip: int, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         del mask  # as diffusers' pipeline does
         output = encoder(ids.to(self.device), output_hidden_states=True)
-        return output.hidden_states[-2], output[0]
+        return output.hidden_states[-2 - skip], output[0]
 
     def _encode_negative(self, texts: Sequence[Text]) -> list[Embedding]:
         embeddings = super()._encode_negative(texts)

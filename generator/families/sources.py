@@ -8,21 +8,9 @@ from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-from safetensors import SafetensorError, safe_open
 
 from storage import model_families
 from storage.errors import CatalogError
-
-_TEXT_ENCODERS: dict[str, str] = {
-    "cond_stage_model.": "sd",
-    "conditioner.embedders.0.transformer.": "sdxl",
-}
-_PARTS: dict[str, tuple[str, ...]] = {
-    "UNet": ("model.diffusion_model.input_blocks.",),
-    "VAE": ("first_stage_model.", "vae."),
-    "text encoder": tuple(_TEXT_ENCODERS),
-}
-"""Prefixes of a whole checkpoint's keys, in the layout of the first Stable Diffusion."""
 
 
 def unusable(source: str, reason: str) -> CatalogError:
@@ -39,13 +27,11 @@ def layout_beside(file: str) -> Path:
 
 
 def family_of(source: str) -> str | None:
-    """Of which family a folder, a single file or a Hugging Face id is; None where it does not say.
+    """Of which family a folder or a Hugging Face id is; None where it does not say.
 
     Raises:
         CatalogError: there is nothing of the kind; the text says what to do.
     """
-    if is_single_file(source):
-        return _family_of_file(source)
     found = index(source)
     if not found:
         raise unusable(source, "it is no diffusers model, for it has no model_index.json.")
@@ -90,26 +76,3 @@ def _from_hub(source: str) -> Path:
         raise unusable(source, reason) from None
     except OSError as error:
         raise unusable(source, f"Hugging Face answers {error}".splitlines()[0]) from error
-
-
-def _family_of_file(file: str) -> str:
-    keys = _keys(file)
-    for part, beginnings in _PARTS.items():
-        if not any(key.startswith(beginnings) for key in keys):
-            reason = f"it holds no {part}, so it is no whole Stable Diffusion 1.x, 2.x or XL."
-            raise unusable(file, reason)
-    family = next(_TEXT_ENCODERS[begin] for begin in _TEXT_ENCODERS for key in keys if key.startswith(begin))
-    layout = layout_beside(file)
-    if layout.is_dir() and family_of(str(layout)) not in {family, None}:
-        raise unusable(file, f"it is of the family {family!r}, but the layout in {layout} is not.")
-    return family
-
-
-def _keys(file: str) -> list[str]:
-    if not Path(file).is_file():
-        raise unusable(file, "there is no such file.")
-    try:
-        with safe_open(file, "pt") as weights:
-            return list(weights.keys())
-    except (SafetensorError, OSError) as error:
-        raise unusable(file, f"it is not a whole .safetensors file ({error}).") from error

@@ -5,7 +5,7 @@ The numbers of `input_blocks` and `output_blocks` are counted from the modules t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +28,39 @@ _ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_o
 _OPEN_CLIP = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
 
 
-def write(folder: Path, file: Path, *, open_clip: bool = False) -> Path:
-    """All weights of a diffusers folder in one `.safetensors` file.
+def write(folder: Path, file: Path, *, open_clip: bool = False, markers: Iterable[str] = ()) -> Path:
+    """All weights of a diffusers folder in one `.safetensors` file, and empty tensors named `markers`.
 
     With `open_clip` the text encoder is laid out as in Stable Diffusion 2.x, else as in 1.x. XL has both.
     """
     pipeline: Any = DiffusionPipeline.from_pretrained(folder)
-    weights = {
-        **_under("model.diffusion_model", _unet(pipeline.unet)),
-        **_under("first_stage_model", _vae(pipeline.vae)),
-        # Of no use to anyone, and in every such file.
-        "alphas_cumprod": pipeline.scheduler.alphas_cumprod.clone(),
-    }
-    if hasattr(pipeline, "text_encoder_2"):
-        weights |= _under("conditioner.embedders.0.transformer.text_model", _clip(pipeline.text_encoder))
-        weights |= _under("conditioner.embedders.1.model", _open_clip(pipeline.text_encoder_2))
-    elif open_clip:
-        weights |= _under("cond_stage_model.model", _open_clip(pipeline.text_encoder))
-    else:
-        weights |= _under("cond_stage_model.transformer.text_model", _clip(pipeline.text_encoder))
+    encoders = {name: part for name, part in pipeline.components.items() if name.startswith("text_encoder")}
+    weights = checkpoint(pipeline.unet, pipeline.vae, encoders, open_clip=open_clip)
+    # Of no use to anyone, and in every such file.
+    weights["alphas_cumprod"] = pipeline.scheduler.alphas_cumprod.clone()
+    weights |= {name: torch.zeros(0) for name in markers}
     save_file({name: weight.contiguous() for name, weight in weights.items()}, file)
     return file
+
+
+def checkpoint(unet: Any, vae: Any, encoders: Mapping[str, Any], *, open_clip: bool) -> Weights:
+    """Tensors of these networks under the names of the first Stable Diffusion."""
+    weights = {
+        **_under("model.diffusion_model", _unet(unet)),
+        **_under("first_stage_model", _vae(vae)),
+    }
+    first, second = encoders.get("text_encoder"), encoders.get("text_encoder_2")
+    if first is None:
+        assert second is not None
+        weights |= _under("conditioner.embedders.0.model", _open_clip(second))
+    elif second is not None:
+        weights |= _under("conditioner.embedders.0.transformer.text_model", _clip(first))
+        weights |= _under("conditioner.embedders.1.model", _open_clip(second))
+    elif open_clip:
+        weights |= _under("cond_stage_model.model", _open_clip(first))
+    else:
+        weights |= _under("cond_stage_model.transformer.text_model", _clip(first))
+    return weights
 
 
 def _under(prefix: str, weights: Weights) -> Weights:

@@ -21,10 +21,12 @@ from diffusers import (
 
 from generator.conditioning.chat_text import chat_tokens
 from generator.engine import Engine
-from generator.families import flow_matching
+from generator.families import flow_matching, loading
 from generator.families.flow_transformer import FlowTransformer
 from storage import model_families
+from storage.catalog_files import ModelFiles
 from storage.contract import GenerationRequest, Part, Phrase, Task
+from storage.errors import CatalogError
 from tests.generator.reference import Images, difference
 from tests.generator.tiny_flow import make_klein, make_qwen, make_zimage
 
@@ -107,6 +109,13 @@ def by_pipeline(kind: Kind, pipeline: Any, request: GenerationRequest, **more: A
         **({"width": request.width, "height": request.height} | more),
     ).images
     return images
+
+
+@pytest.mark.parametrize("key", ["unet", "prediction_type", "clip_skip"])
+def test_keys_of_other_families_are_refused(folder: Path, key: str) -> None:
+    value = {"unet": "u.safetensors", "prediction_type": "epsilon", "clip_skip": 1}[key]
+    with pytest.raises(CatalogError, match=f"`{key}` is for Stable Diffusion"):
+        loading.load(ModelFiles.model_validate({"source": str(folder), key: value}), torch.device("cpu"))
 
 
 STRANGERS: list[dict[str, Any]] = [

@@ -13,7 +13,7 @@ from sd_parsers import ParserManager
 
 from generator.worker import output, weight_hashes
 from generator.worker.weight_hashes import Hashes
-from storage import catalog, image_encoding, metadata, samplers
+from storage import catalog, file_hashes, image_encoding, metadata, samplers
 from storage.contract import GenerationRequest, Part, Phrase
 
 IMAGE = PIL.Image.new("RGB", (8, 8), "red")
@@ -129,7 +129,7 @@ def test_a_reader_of_such_pictures_understands_png_and_webp(limit: int) -> None:
 
 
 def test_hashes_are_those_that_others_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weight_hashes, "_folder", lambda: tmp_path / "hashes")
+    monkeypatch.setattr(file_hashes, "_folder", lambda: tmp_path / "hashes")
     weights, header = b"the weights", b"{}"
     (tmp_path / "model.safetensors").write_bytes(b"whole")
     (tmp_path / "ink.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + weights)
@@ -142,8 +142,8 @@ def test_hashes_are_those_that_others_know(tmp_path: Path, monkeypatch: pytest.M
         hashlib.sha256(b"whole").hexdigest()[:10], {"ink": hashlib.sha256(weights).hexdigest()[:12]}
     )
     assert weight_hashes.hashes_of(request, models) == known
-    weight_hashes._kept.cache_clear()
-    monkeypatch.setattr(weight_hashes, "_read", lambda *_, **__: pytest.fail("read once more"))
+    file_hashes._kept.cache_clear()
+    monkeypatch.setattr(file_hashes, "_read", lambda *_, **__: pytest.fail("read once more"))
     assert weight_hashes.hashes_of(request, models) == known
 
 

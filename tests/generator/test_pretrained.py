@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import ControlNetModel
 from safetensors.torch import load_file
+from transformers import CLIPVisionModelWithProjection
 
 from easel import conversion
+from generator import pretrained
 from generator.companions.describe import Describer
 from generator.families import loading
 from storage.errors import CatalogError
@@ -92,6 +95,18 @@ def test_a_pickled_part_says_how_to_make_it_safe(
     if not harmful:
         assert list(conversion.convert(folder)) == [weights]
         loading.load(str(folder), CPU)
+
+
+def test_a_network_of_half_precision_alone_is_read(sd_folder: Path, tmp_path: Path) -> None:
+    control = ControlNetModel.from_pretrained(tiny.make_control(tmp_path / "control", sd_folder))
+    control.half().save_pretrained(tmp_path / "half", variant="fp16")
+    read = pretrained.diffusers_network(ControlNetModel, str(tmp_path / "half"), torch_dtype=torch.float16)
+    assert all(map(torch.equal, read.parameters(), control.parameters()))
+    encoder = CLIPVisionModelWithProjection.from_pretrained(tiny.make_image_encoder(tmp_path / "encoder"))
+    encoder.half().save_pretrained(tmp_path / "small", variant="fp16")
+    assert [file.name for file in (tmp_path / "small").glob("*.safetensors")] == ["model.fp16.safetensors"]
+    other = pretrained.network(CLIPVisionModelWithProjection, str(tmp_path / "small"), dtype=torch.float16)
+    assert torch.equal(other.visual_projection.weight, encoder.visual_projection.weight)
 
 
 def test_a_describer_with_code_of_its_own_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
@@ -25,8 +26,6 @@ from tests.generator import original_layout, tiny
 from tests.generator.reference import Images, difference
 
 CPU = torch.device("cpu")
-STANDARD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-"""Where diffusers looks for the layout of a file that it takes for Stable Diffusion 1.x."""
 
 Hub = Callable[[str, Path], None]
 
@@ -109,15 +108,15 @@ def test_a_single_file_draws_what_its_folder_draws(
 def test_v_prediction_is_what_the_layout_says(v_folder: Path, sd_folder: Path, tmp_path: Path) -> None:
     layout(tmp_path / "mine", sd_folder)
     file = single_file(v_folder, tmp_path)
-    assert difference(drawn(file), drawn_by(v_folder)) > 1, "a file does not say how it was trained"
+    assert difference(drawn(file), drawn_by(v_folder)) > 1, "this file does not say how it was trained"
 
 
-def test_without_a_layout_beside_it_the_cache_is_asked(hub: Hub, sd_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("hub")
+def test_without_a_layout_beside_it_the_published_ones_are_tried(sd_folder: Path, tmp_path: Path) -> None:
     file = single_file(sd_folder, tmp_path)
-    with pytest.raises(CatalogError, match=rf"Put the diffusers folder .* as {tmp_path / 'mine'};"):
+    sentence = rf"laid out otherwise .* Put the diffusers folder .* beside it as {tmp_path / 'mine'};"
+    with pytest.raises(CatalogError, match=sentence):
         loading.load(str(file), CPU)
-    hub(STANDARD, layout(tmp_path / "standard", sd_folder))
-    assert difference(drawn(file), drawn_by(sd_folder)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -209,6 +208,14 @@ def test_an_id_has_its_own_checker_or_the_catalog_names_another(
             assert len(models.safety("bare").check(drawn("tests/bare"))[0].scores) == 17
         finally:
             models.close()
+
+
+def test_an_id_of_half_precision_alone_is_loaded(hub: Hub, tmp_path: Path) -> None:
+    folder = tiny.make_sd(tmp_path / "whole", checker=False)
+    pipeline = DiffusionPipeline.from_pretrained(folder, safety_checker=None).to(dtype=torch.float16)
+    pipeline.save_pretrained(tmp_path / "half", variant="fp16")
+    hub("tests/half", tmp_path / "half")
+    assert difference(drawn("tests/half"), drawn(tmp_path / "half")) == 0
 
 
 @pytest.mark.usefixtures("hub")

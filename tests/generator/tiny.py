@@ -77,6 +77,7 @@ def make_sd(
     seed: int = 0,
     in_channels: int = 4,
     guidance_width: int | None = None,
+    tokens: CLIPTokenizer | None = None,
 ) -> Path:
     """Stable Diffusion 1.x, or with `prediction_type="v_prediction"` 2.x, at 64 × 64 pixels.
 
@@ -84,7 +85,7 @@ def make_sd(
     which guidance was distilled.
     """
     torch.manual_seed(seed)
-    tokens = tokenizer()
+    tokens = tokens or tokenizer()
     pipeline = StableDiffusionPipeline(
         vae=_vae(),
         text_encoder=CLIPTextModel(_text_config(tokens)).eval(),
@@ -109,11 +110,19 @@ def make_sd(
     return folder
 
 
-def make_sdxl(folder: Path, *, seed: int = 0, second_width: int = TEXT_WIDTH) -> Path:
+def make_sdxl(
+    folder: Path,
+    *,
+    seed: int = 0,
+    second_width: int = TEXT_WIDTH,
+    in_channels: int = 4,
+    tokens: CLIPTokenizer | None = None,
+) -> Path:
     """Stable Diffusion XL with its two text encoders and size conditions, at 64 × 64 pixels."""
     torch.manual_seed(seed)
-    tokens = tokenizer()
+    tokens = tokens or tokenizer()
     unet = _unet(
+        in_channels=in_channels,
         cross_attention_dim=TEXT_WIDTH + second_width,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,

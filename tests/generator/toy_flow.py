@@ -20,6 +20,7 @@ from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
 from generator.families.auxiliary import weights_bytes
 from generator.families.base import Conditions, Denoising, Family
+from storage.catalog_files import ModelFiles
 from storage.errors import CatalogError
 from storage.model_families import ModelFamily
 
@@ -105,9 +106,9 @@ class ToyFlow(Family):
         self.prompts = self.negatives = PromptCache(self.encode)
 
     @classmethod
-    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
-        if not (Path(source) / "model_index.json").is_file():
-            raise CatalogError(f"The model at {source} cannot be loaded: there is no such folder.")
+    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
+        if not (Path(files.source) / "model_index.json").is_file():
+            raise CatalogError(f"The model at {files.source} cannot be loaded: there is no such folder.")
         return cls(device, dtype)
 
     @property

@@ -178,6 +178,17 @@ def test_a_sampler_that_the_model_does_not_run_is_refused_with_those_it_does(
     assert parse("a fox --sampler ddim", both).request.scheduler == "ddim"
 
 
+def test_a_model_of_pure_noise_offers_the_samplers_that_can() -> None:
+    entry = ModelEntry(name="v", title="V", source="some/id", sizes=((64, 64),), zero_snr=True)
+    with pytest.raises(FlagError) as caught:
+        parse("a fox --sampler heun", Catalog(default="v", models={"v": entry}))
+    (fault,) = caught.value.faults
+    assert fault.given == "heun"
+    assert (
+        fault.expected == f"one of {', '.join(name for name in samplers.NAMES if name in samplers.ZERO_SNR)}"
+    )
+
+
 @pytest.mark.parametrize("name", samplers.NAMES)
 def test_every_sampler_is_known_by_its_name(name: str) -> None:
     assert parse(f"a fox --sampler {name}", CATALOG).request.scheduler == name
