@@ -41,7 +41,7 @@ async def remove(
 
 
 def _remove(session: Session, job_id: int, image_id: int | None) -> tuple[Removed, str | None]:
-    """What is removed, and the key of one picture's file."""
+    """The removal, and the key of one picture's file."""
     removed = removals.remove(session, job_id, image_id)
     return removed, None if image_id is None else session.get_one(Image, image_id).key
 

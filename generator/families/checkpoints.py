@@ -32,7 +32,7 @@ _TEXT_ENCODERS: dict[str, tuple[str, str]] = {
     "cond_stage_model.model.": ("sd-2", "text_encoder"),
     "cond_stage_model.transformer.": ("sd-1", "text_encoder"),
 }
-"""What the names of a text encoder's tensors begin with, with the kind of model and the part that it is."""
+"""Prefixes of the names of a text encoder's tensors, with the kind of model and the part that it is."""
 _LAYOUTS = {"sd-1": "sd-1.5", "sd-2": "sd-2.1-768", "sdxl": "sdxl-base", "sdxl-refiner": "sdxl-refiner"}
 _INPAINTING = {"sd-1": "sd-1.5-inpainting", "sd-2": "sd-2-inpainting", "sdxl": "sdxl-inpainting"}
 _INPAINTING_CHANNELS = 9

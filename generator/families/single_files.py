@@ -94,7 +94,7 @@ def _from_layout(source: str, name: str, layout: Path, dtype: torch.dtype) -> An
 
 
 def _check_surplus(source: str, checkpoint: Checkpoint, unet: Any, layout: Path) -> None:
-    """What a layout has no place for would be left out without a word."""
+    """Refuse tensors that the layout has no place for: they would be left out without a word."""
     surplus = checkpoint.unet_tensors - len(unet.state_dict())
     if surplus > 0:
         reason = f"its UNet has {surplus} tensors more than the layout in {layout}: that is of another model."
