@@ -13,7 +13,7 @@ from easel import model_folders, start, weight_files, weight_fits
 from storage import catalog, catalog_values
 from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
-from storage.contract import Control, Lora, Reference, RequestChanges
+from storage.contract import Control, Lora, Reference, RequestChanges, Task
 from storage.errors import CatalogError
 
 commands = typer.Typer(
@@ -39,6 +39,7 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "sizes": f"{len(entry.sizes)}, up to {width} × {height}",
         "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
         "sampler": entry.scheduler,
+        "inpainting": entry.inpainting or "by the model itself",
         "upscalers": ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
@@ -89,6 +90,8 @@ def convert(
 def missing_files(entry: ModelEntry) -> Iterator[str]:
     """Find faults of a model without loading it; a Hugging Face id is taken at its word."""
     yield from _faults_of_source(entry)
+    if entry.inpainting is not None:
+        yield from _titled("the model for inpainting", _faults_of_source(entry.drawn_by(Task.INPAINTING)))
     upscalers = (*entry.upscalers.values(), entry.upscaler)
     for source in dict.fromkeys(each.source for each in upscalers if each):
         yield from _on_disk(source, weight_files.faults_of_network)
@@ -204,8 +207,12 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                     control=images[0],
                     references=dict.fromkeys(models[name].adapters, images),
                 ).result()
-            for upscaler in models[name].upscalers:
-                loaded.upscaler(name, upscaler)
+            if models[name].inpainting is not None:
+                part = request.changed(task=Task.INPAINTING, parent_image_id=1, mask_key="mask")
+                loaded.engine(name, part.task).submit(part, image=images[0], mask=images[0]).result()
+            if models[name].upscaler is not None:
+                for upscaler in models[name].upscalers or (None,):
+                    loaded.upscaler(name, upscaler)
             loaded.safety(name).check(images)
             if models[name].describer is not None:
                 loaded.describer(name).likeliest(images[0])

@@ -10,8 +10,11 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from diffusers.loaders.single_file_utils import SingleFileComponentError
+from diffusers.loaders.single_file_utils import SingleFileComponentError, convert_controlnet_checkpoint
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from storage.catalog_values import PICKLED
 
@@ -29,7 +32,41 @@ def network(kind: Any, source: str, **how: Any) -> Any:
 
 def diffusers_network(kind: Any, source: str, **how: Any) -> Any:
     """One of diffusers' networks, whose loader knows of no code but its own."""
-    return kind.from_pretrained(source, use_safetensors=True, **how)
+    return kind.from_pretrained(source, use_safetensors=True, variant=_variant(source), **how)
+
+
+def _variant(source: str) -> str | None:
+    """`fp16` of a folder that has its weights as `….fp16.safetensors` alone."""
+    names = [file.name for file in Path(source).glob("*.safetensors")]
+    return "fp16" if names and all(".fp16." in f".{name}" for name in names) else None
+
+
+def configuration(kind: Any, source: str) -> dict[str, Any]:
+    """Contents of the config.json of one of diffusers' networks."""
+    found: dict[str, Any] = kind.load_config(source)
+    return found
+
+
+def weights(file: str) -> dict[str, Tensor]:
+    """All tensors of one `.safetensors` file, by their keys."""
+    return load_file(file)
+
+
+def control_weights(given: dict[str, Tensor], layers_per_block: int) -> dict[str, Tensor]:
+    """A ControlNet's weights under diffusers' keys, whatever layout they come in."""
+    converted: dict[str, Tensor] = convert_controlnet_checkpoint(
+        given, {"layers_per_block": layers_per_block}
+    )
+    for old, new in _XL_SIZES.items():  # which diffusers' conversion leaves behind
+        for name in (f"{old}.weight", f"{old}.bias"):
+            found = given.get(name, given.get(f"control_model.{name}"))
+            if found is not None:
+                converted[name.replace(old, new)] = found
+    return converted
+
+
+_XL_SIZES = {"label_emb.0.0": "add_embedding.linear_1", "label_emb.0.2": "add_embedding.linear_2"}
+"""Layers by which a network for XL reads a picture's size, in the original layout and diffusers'."""
 
 
 def beside(kind: Any, source: str, **how: Any) -> Any:
@@ -53,6 +90,13 @@ def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) ->
     pipeline.load_ip_adapter(
         list(sources), subfolder=list(folders), weight_name=list(files), image_encoder_folder=None
     )
+
+
+def local_file(source: str, folder: str, name: str) -> Path:
+    """The file of a folder or Hugging Face id, downloaded where it is not here yet."""
+    if Path(source).exists():
+        return Path(source, folder, name)
+    return Path(hf_hub_download(source, name, subfolder=folder or None))
 
 
 def reason(source: str, error: BaseException) -> str:

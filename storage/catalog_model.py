@@ -23,7 +23,7 @@ from storage.catalog_values import (
     resolve_file,
     sourced,
 )
-from storage.contract import Role
+from storage.contract import Role, Task
 from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.vocabulary import has, words_in
 
@@ -70,8 +70,10 @@ class ModelEntry(CatalogTable):
     """Whole prompts of those words, which are offered to press where a member typed none of them."""
     safety_checker: Source | None = None
     """Source of the checker when the model's own folder has none."""
+    inpainting: Source | None = None
+    """A checkpoint made for inpainting, which draws regions, zooms and pans in the place of `source`."""
     upscaler: CompanionEntry | None = None
-    """A transformers image-to-image model that enlarges four times."""
+    """A transformers image-to-image model (Swin2SR), or a single file of another that enlarges."""
     upscalers: dict[Name, CompanionEntry] = Field(default_factory=dict)
     """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
     loras: dict[Name, Annotated[LoraEntry, BeforeValidator(sourced)]] = Field(default_factory=dict)
@@ -133,6 +135,12 @@ class ModelEntry(CatalogTable):
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that the model can be drawn with."""
         return model_families.FAMILIES[model_families.of_folder(self.source) or self.family].samplers
+
+    def drawn_by(self, task: Task) -> ModelEntry:
+        """The same with the source of the networks that draw this kind of job."""
+        if self.inpainting is None or task is not Task.INPAINTING:
+            return self
+        return self.model_copy(update={"source": self.inpainting})
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

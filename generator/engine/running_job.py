@@ -127,8 +127,6 @@ class RunningJob:
             raise ValueError("an upscale is not drawn; see generator.companions.upscale")
         given = job.given
         given.check(request)
-        if request.task is not Task.INPAINTING and family.reads_mask:
-            raise ValueError("this model only draws parts of a picture anew: give it a picture and a mask")
         if request.scheduler not in family.samplers:
             raise SamplerUnavailable(
                 f"the model cannot draw with {request.scheduler!r}, but with {', '.join(family.samplers)}"
@@ -155,6 +153,8 @@ class RunningJob:
         self._mask_pixels: Tensor | None = None
         if given.mask is not None:
             self._mask_pixels = family.mask(given.mask, request.width, request.height)
+        elif family.reads_mask:  # and is shown that all is to be drawn
+            self._mask_pixels = torch.ones(1, 1, request.height, request.width)
         self._control_pixels: Tensor | None = None
         if given.control is not None and request.control is not None:
             self._control_pixels = family.control_pixels(given.control, request.width, request.height)
@@ -231,7 +231,9 @@ class RunningJob:
         )
         control = self.job.request.control
         if control is not None and self._control_pixels is not None:
-            steering |= self.family.control_conditions(self._control_pixels, control.weight, self.batch_rows)
+            steering |= self.family.control_conditions(
+                self._control_pixels, control.weight, self.count, guided=self.guided
+            )
         return steering
 
     def _from_pure_noise(self) -> bool:
@@ -253,15 +255,20 @@ class RunningJob:
 
     def _cover(self, mask: Tensor, source: Tensor | None, noise: Tensor) -> None:
         """Take up the mask: as what the network reads, or as what is put back after every step."""
-        assert self._source_pixels is not None
         small = shrunk(mask, self.shape[1:]).to(self.family.device, self.family.dtype)
         # Sampled even where nobody looks at it: the generators are then where diffusers' are.
-        masked = self._sampled(self._source_pixels * (mask < 0.5))
+        masked = self._sampled(self._kept(mask))
         if self.family.reads_mask:
             either = (small >= 0.5).to(small.dtype)
             self.conditions |= self.family.mask_conditions(either, masked, guided=self.guided)
         elif source is not None:
             self._mask = Mask(small, source, noise)
+
+    def _kept(self, mask: Tensor) -> Tensor:
+        """(1, 3, height, width): the source, grey where the mask is white; all grey without a source."""
+        if self._source_pixels is None:
+            return mask.new_zeros((1, 3, *mask.shape[2:]))
+        return self._source_pixels * (mask < 0.5)
 
     def model_input(self) -> tuple[Tensor, float]:
         """(batch rows, channels, height, width) and their timestep."""

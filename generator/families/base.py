@@ -160,8 +160,8 @@ class Family(Protocol):
         """(1, 3, height, width): what the control network is shown; any thread may do it."""
         raise CatalogError("This model has no control networks.")
 
-    def control_conditions(self, pixels: Tensor, weight: float, rows: int) -> Conditions:
-        """Rows for a control network that is shown `pixels`."""
+    def control_conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
+        """Rows for `count` images led by `pixels`; where there is guidance the negative ones come first."""
         raise CatalogError("This model has no control networks.")
 
     def mask_conditions(self, mask: Tensor, masked: Tensor, *, guided: bool) -> Conditions:

@@ -29,6 +29,7 @@ from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
 from storage.catalog_companions import CompanionEntry
 from storage.catalog_model import ModelEntry
+from storage.contract import Task
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class Models:
             self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
         self.device = loading.choose_device(device)
         self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._engines: OrderedDict[tuple[str, str], Engine] = OrderedDict()
+        """By a model's name and source: it may have another for inpainting."""
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -83,19 +85,21 @@ class Models:
 
     def loaded(self) -> frozenset[str]:
         with self._lock:
-            return frozenset(self._engines)
+            return frozenset(name for name, _ in self._engines)
 
-    def engine(self, name: str) -> Engine:
+    def engine(self, name: str, task: Task = Task.TEXT_TO_IMAGE) -> Engine:
         """The model, loaded if it is not yet; the one that was longest unused makes room for it.
+
+        For inpainting it is the checkpoint that the catalog names for that, if it does.
 
         Raises:
             CatalogError: the catalog has no such model, or it cannot be loaded.
         """
-        entry = self._entry(name)
-        engine = self._known(name)
+        entry = self._entry(name).drawn_by(task)
+        engine = self._known(entry)
         if engine is None:
             with self._loading:
-                engine = self._known(name) or self._load(entry)
+                engine = self._known(entry) or self._load(entry)
         return engine
 
     def safety(self, name: str) -> SafetyCheck:
@@ -165,20 +169,26 @@ class Models:
             raise CatalogError(f"The catalog has no model {name!r}.")
         return self._catalog[name]
 
-    def _known(self, name: str) -> Engine | None:
+    def _known(self, entry: ModelEntry) -> Engine | None:
+        key = entry.name, entry.source
         with self._lock:
-            engine = self._engines.get(name)
+            engine = self._engines.get(key)
             if engine is not None:
-                self._engines.move_to_end(name)
+                self._engines.move_to_end(key)
             return engine
 
     def _load(self, entry: ModelEntry) -> Engine:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
         family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
+        if entry.source == self._entry(entry.name).inpainting and not family.reads_mask:
+            raise CatalogError(
+                f"The model at {entry.source} was not made for inpainting: its UNet reads no mask. Leave"
+                f" `inpainting` of {entry.name!r} out: its own draws regions, zooms and pans as well."
+            )
         self._make_room(family.size_bytes)
         engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
         with self._lock:
-            self._engines[entry.name] = engine
+            self._engines[entry.name, entry.source] = engine
         return engine
 
     def _named_beside(self, name: str, kind: str) -> str:
@@ -226,10 +236,10 @@ class Models:
                 if varied:
                     varied[0].forget_variants()
                     continue
-                idle = [name for name, engine in self._engines.items() if not engine.busy]
-                name = next(iter(idle or self._engines))
-                del self._engines[name]
-                log.info("%s leaves %s", name, self.device)
+                idle = [key for key, engine in self._engines.items() if not engine.busy]
+                key = next(iter(idle or self._engines))
+                del self._engines[key]
+                log.info("%s from %s leaves %s", *key, self.device)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
