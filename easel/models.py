@@ -40,6 +40,7 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
         "sampler": entry.scheduler,
         "inpainting": entry.inpainting or "by the model itself",
+        "refiner": entry.refiner or "none",
         "upscalers": ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
@@ -91,7 +92,9 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
     """Find faults of a model without loading it; a Hugging Face id is taken at its word."""
     yield from _faults_of_source(entry)
     if entry.inpainting is not None:
-        yield from _titled("the model for inpainting", _faults_of_source(entry.drawn_by(Task.INPAINTING)))
+        yield from _titled("the model for inpainting", _faults_of_weights(entry.inpainting, entry.family))
+    if entry.refiner is not None:
+        yield from _titled("the refiner", _on_disk(entry.refiner, model_folders.faults_of_refiner))
     upscalers = (*entry.upscalers.values(), entry.upscaler)
     for source in dict.fromkeys(each.source for each in upscalers if each):
         yield from _on_disk(source, weight_files.faults_of_network)
@@ -103,23 +106,30 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
 
 
 def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
+    yield from _faults_of_weights(entry.source, entry.family)
     source = Path(entry.source)
-    if source.is_dir():
-        yield from model_folders.faults_of_model(source, entry.family)
-    elif catalog_values.names_a_file(entry.source):
-        if not source.is_file():
-            yield f"{source} does not exist"
-            return
-        yield from weight_files.faults_of_file(source)
-        layout = source.with_suffix("")
-        if layout.is_dir():
-            yield from model_folders.faults_of_model(layout, entry.family, weights=False)
+    if catalog_values.names_a_file(entry.source) and not source.exists():
+        return
     if entry.safety_checker is not None:
         yield from _on_disk(entry.safety_checker, _faults_of_checker)
     elif source.is_file():
         yield "a single file has no safety checker: name one with safety_checker"
     elif source.is_dir() and not (source / "safety_checker").is_dir():
         yield f"{source} has no safety_checker, and the catalog names none"
+
+
+def _faults_of_weights(named: str, family: str) -> Iterator[str]:
+    source = Path(named)
+    if source.is_dir():
+        yield from model_folders.faults_of_model(source, family)
+    elif catalog_values.names_a_file(named):
+        if not source.is_file():
+            yield f"{source} does not exist"
+            return
+        yield from weight_files.faults_of_file(source)
+        layout = source.with_suffix("")
+        if layout.is_dir():
+            yield from model_folders.faults_of_model(layout, family, weights=False)
 
 
 def _faults_of_checker(folder: Path) -> Iterator[str]:
@@ -199,6 +209,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                 scheduler=models[name].scheduler,
                 seed=1,
                 num_images_per_prompt=1,
+                refine=models[name].refined_from,
             )
             images = loaded.engine(name).submit(request).result()
             for changes in _variants(models[name]):

@@ -27,6 +27,9 @@ from storage.contract import Role, Task
 from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.vocabulary import has, words_in
 
+REFINED_FROM = 0.8
+"""Part of the noise that is gone when a refiner takes over: the last fifth is what it was made for."""
+
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
 
@@ -72,6 +75,8 @@ class ModelEntry(CatalogTable):
     """Source of the checker when the model's own folder has none."""
     inpainting: Source | None = None
     """A checkpoint made for inpainting, which draws regions, zooms and pans in the place of `source`."""
+    refiner: Source | None = None
+    """Stable Diffusion XL's refiner, which ends what the model begins: `--refine` says where."""
     upscaler: CompanionEntry | None = None
     """A transformers image-to-image model (Swin2SR), or a single file of another that enlarges."""
     upscalers: dict[Name, CompanionEntry] = Field(default_factory=dict)
@@ -117,6 +122,8 @@ class ModelEntry(CatalogTable):
                 f"scheduler: {self.scheduler} is none of those that this kind of model draws with"
                 f" ({', '.join(self.samplers)})"
             )
+        if self.refiner is not None and self._family != "sdxl":
+            raise ValueError("refiner: only Stable Diffusion XL has one")
         if self.num_inference_steps > self.max_steps:
             raise ValueError(
                 f"num_inference_steps ({self.num_inference_steps}) is more than max_steps ({self.max_steps})"
@@ -134,13 +141,23 @@ class ModelEntry(CatalogTable):
     @cached_property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that the model can be drawn with."""
-        return model_families.FAMILIES[model_families.of_folder(self.source) or self.family].samplers
+        return model_families.FAMILIES[self._family].samplers
+
+    @property
+    def _family(self) -> str:
+        """As its folder says, or as is written here."""
+        return model_families.of_folder(self.source) or self.family
+
+    @property
+    def refined_from(self) -> float:
+        """Part of the noise that is gone when its refiner takes over, if nobody says; 1 without one."""
+        return 1.0 if self.refiner is None else REFINED_FROM
 
     def drawn_by(self, task: Task) -> ModelEntry:
         """The same with the source of the networks that draw this kind of job."""
         if self.inpainting is None or task is not Task.INPAINTING:
             return self
-        return self.model_copy(update={"source": self.inpainting})
+        return self.model_copy(update={"source": self.inpainting, "refiner": None})
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

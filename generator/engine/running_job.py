@@ -121,7 +121,8 @@ class RunningJob:
     latents: Tensor
     conditions: Conditions
 
-    def __init__(self, family: Family, job: DrawRequest) -> None:
+    def __init__(self, family: Family, job: DrawRequest, refiner: Family | None = None) -> None:
+        """A `refiner` takes over where the request says."""
         request = job.request
         if request.task is Task.UPSCALE:
             raise ValueError("an upscale is not drawn; see generator.companions.upscale")
@@ -146,6 +147,10 @@ class RunningJob:
             strength=None if request.task is Task.TEXT_TO_IMAGE else request.strength,
             rngs=self._rngs,
         )
+        self._refiner: Family | None = None
+        self._handover = math.inf
+        if refiner is not None:
+            self._hand_over_to(refiner)
         self._calls = self._calls_until_stop()
         self._source_pixels: Tensor | None = None
         if given.source is not None:
@@ -162,6 +167,20 @@ class RunningJob:
         self.calls_done = 0
         self.ticks_waited = 0
         """Ticks of its group in which the job had no part."""
+
+    def _hand_over_to(self, refiner: Family) -> None:
+        """Let it end the schedule; a picture that is begun with less noise than that is drawn without it."""
+        request = self.job.request
+        last = refiner.denoising(
+            request.scheduler,
+            request.num_inference_steps,
+            size=(request.width, request.height),
+            strength=None,
+            rngs=self._rngs,
+        )
+        relayed = self.family.relay(self.denoising, last, request.refine)
+        if relayed is not None:
+            self.denoising, self._handover, self._refiner = relayed, relayed.handover, refiner
 
     def _calls_until_stop(self) -> int:
         """Calls until `stop`: of a sampler of second order, each step but its last takes two."""
@@ -196,16 +215,10 @@ class RunningJob:
 
     def _start(self) -> None:
         request = self.job.request
-        negative = [prompt_embeds.negative(request, self.family.negatives)] if self.guided else []
-        self.conditions = (
-            self.family.conditions(
-                prompt_embeds.positive(request, self.job.lexicon, self.family.prompts),
-                negative * self.count,
-                size=(request.width, request.height),
-                guidance_scale=request.guidance_scale,
-            )
-            | self._steering()
-        )
+        self.conditions = self._conditions(self.family) | self._steering()
+        if self._refiner is not None:
+            self._refined_conditions = self._conditions(self._refiner)
+            self._hand_over()
         # diffusers draws the posterior's sample before the noise, from the same generator.
         source = self._source() if self._needs_source() else None
         noise: Tensor = randn_tensor(
@@ -222,6 +235,16 @@ class RunningJob:
         self.latents = self.denoising.initial(noise, None if self._from_pure_noise() else source)
         if self._mask_pixels is not None:
             self._cover(self._mask_pixels, source, noise)
+
+    def _conditions(self, family: Family) -> Conditions:
+        request = self.job.request
+        negative = [prompt_embeds.negative(request, family.negatives)] if self.guided else []
+        return family.conditions(
+            prompt_embeds.positive(request, self.job.lexicon, family.prompts),
+            negative * self.count,
+            size=(request.width, request.height),
+            guidance_scale=request.guidance_scale,
+        )
 
     def _steering(self) -> Conditions:
         """What is read and followed of pictures, in every row."""
@@ -282,6 +305,12 @@ class RunningJob:
         with unwaited(self.family.device):
             self._step(output)
         self.calls_done += 1
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """From now on the refiner draws, if it is its turn."""
+        if self.calls_done == self._handover and self._refiner is not None:
+            self.family, self.conditions = self._refiner, self._refined_conditions
 
     def _step(self, output: Tensor) -> None:
         call, following = self.calls_done, self.calls_done + 1

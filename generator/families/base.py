@@ -61,6 +61,13 @@ class Denoising(Protocol):
         """
 
 
+class Relayed(Denoising, Protocol):
+    """A `Denoising` that one model begins and another ends."""
+
+    handover: int
+    """The first call of the second model."""
+
+
 class Family(Protocol):
     """One model's networks on one device. Only the device's thread calls what computes."""
 
@@ -197,6 +204,12 @@ class Family(Protocol):
         Raises:
             ValueError: the sampler is not one of `samplers`.
         """
+
+    def relay(self, first: Denoising, last: Denoising, part: float) -> Relayed | None:
+        """A job's two schedules as one, where a refiner takes over when `part` (0–1) of the noise levels lies
+        behind; None where it would take over from a picture that was not even begun, or do nothing.
+        """
+        raise CatalogError("This kind of model has no refiner.")
 
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """One call of the network: (rows, channels, height, width) at (rows,) timesteps."""

@@ -12,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.base import Family
+from generator.families.sdxl_refiner import StableDiffusionXLRefiner
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
 from storage.errors import CatalogError
 from storage.model_families import FAMILIES
@@ -55,8 +56,20 @@ def load(source: str, device: torch.device, name: str = "sd") -> Family:
     Raises:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
+    return _load(pkgutil.resolve_name(FAMILIES[family_of(source) or name].code), source, device)
+
+
+def load_refiner(source: str, device: torch.device) -> Family:
+    """Load the refiner of Stable Diffusion XL from the same places.
+
+    Raises:
+        CatalogError: what is there cannot be loaded, or is none; the text names the source and the reason.
+    """
+    return _load(StableDiffusionXLRefiner, source, device)
+
+
+def _load(kind: type[Family], source: str, device: torch.device) -> Family:
     dtype = choose_dtype(device)
-    kind: type[Family] = pkgutil.resolve_name(FAMILIES[family_of(source) or name].code)
     try:
         loaded = kind.load(source, device, dtype)
         if dtype is torch.float16 and not loaded.is_sound():

@@ -25,6 +25,7 @@ from generator.engine.device_thread import DeviceThread
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
+from generator.families.base import Family
 from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
 from storage.catalog_companions import CompanionEntry
@@ -185,11 +186,16 @@ class Models:
                 f"The model at {entry.source} was not made for inpainting: its UNet reads no mask. Leave"
                 f" `inpainting` of {entry.name!r} out: its own draws regions, zooms and pans as well."
             )
-        self._make_room(family.size_bytes)
-        engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
+        refiner = self._refiner(entry)
+        self._make_room(family.size_bytes + (refiner.size_bytes if refiner else 0))
+        engine = Engine(family, self.device_thread, entry, refiner=refiner, compiler=self._compiler)
         with self._lock:
             self._engines[entry.name, entry.source] = engine
         return engine
+
+    def _refiner(self, entry: ModelEntry) -> Family | None:
+        source = entry.refiner
+        return None if source is None else self._fitted(lambda: loading.load_refiner(source, self.device))
 
     def _named_beside(self, name: str, kind: str) -> str:
         """The source of what a model's entry names beside it."""

@@ -18,6 +18,7 @@ from diffusers import (
     DiffusionPipeline,
     EulerDiscreteScheduler,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -134,6 +135,34 @@ def make_sdxl(folder: Path, *, seed: int = 0, second_width: int = TEXT_WIDTH) ->
         tokenizer_2=tokens,
         unet=unet,
         scheduler=EulerDiscreteScheduler(**_NOISE, timestep_spacing="leading", steps_offset=1),
+        add_watermarker=False,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def make_refiner(folder: Path, *, seed: int = 5, second_width: int = TEXT_WIDTH) -> Path:
+    """Stable Diffusion XL's refiner for such a model: one text encoder, and aesthetic scores."""
+    torch.manual_seed(seed)
+    tokens = tokenizer()
+    pipeline = StableDiffusionXLImg2ImgPipeline(
+        vae=_vae(scaling_factor=0.13025),
+        text_encoder=None,
+        text_encoder_2=CLIPTextModelWithProjection(
+            _text_config(tokens, hidden_size=second_width, projection_dim=second_width)
+        ).eval(),
+        tokenizer=None,
+        tokenizer_2=tokens,
+        unet=_unet(
+            cross_attention_dim=second_width,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=second_width + 5 * 8,
+            use_linear_projection=True,
+        ),
+        scheduler=EulerDiscreteScheduler(**_NOISE, timestep_spacing="leading", steps_offset=1),
+        requires_aesthetics_score=True,
+        force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )
     pipeline.save_pretrained(folder)
