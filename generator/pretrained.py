@@ -11,7 +11,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 from diffusers.loaders.single_file_utils import SingleFileComponentError, convert_controlnet_checkpoint
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -25,31 +26,52 @@ UNREADABLE = (
 """Exceptions that the loaders raise at files that are damaged, of another kind or missing."""
 
 
+HALF = "fp16"
+"""diffusers' and transformers' name of the variant of weights whose files end in `.fp16.safetensors`."""
+
+
 def network(kind: Any, source: str, **how: Any) -> Any:
     """A network or a pipeline from a folder or Hugging Face id."""
+    how |= _variant(_folder(source) / how.get("subfolder", ""))
     return kind.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **how)
 
 
 def diffusers_network(kind: Any, source: str, **how: Any) -> Any:
     """One of diffusers' networks, whose loader knows of no code but its own."""
-    return kind.from_pretrained(source, use_safetensors=True, variant=_variant(source), **how)
+    how |= _variant(_folder(source) / how.get("subfolder", ""))
+    return kind.from_pretrained(source, use_safetensors=True, **how)
 
 
-def _variant(source: str) -> str | None:
-    """`fp16` of a folder that has its weights as `….fp16.safetensors` alone."""
-    names = [file.name for file in Path(source).glob("*.safetensors")]
-    return "fp16" if names and all(".fp16." in f".{name}" for name in names) else None
-
-
-def configuration(kind: Any, source: str) -> dict[str, Any]:
-    """Contents of the config.json of one of diffusers' networks."""
-    found: dict[str, Any] = kind.load_config(source)
+def configuration(kind: Any, source: str, folder: str) -> dict[str, Any]:
+    """The configuration of one of diffusers' networks; empty where the source has none in this folder."""
+    try:
+        found: dict[str, Any] = kind.load_config(source, subfolder=folder)
+    except OSError:
+        return {}
     return found
 
 
 def weights(file: str) -> dict[str, Tensor]:
-    """All tensors of one `.safetensors` file, by their keys."""
+    """Tensors of a `.safetensors` file by their names."""
     return load_file(file)
+
+
+def _folder(source: str) -> Path:
+    """The folder of a source: itself, or where the Hugging Face cache keeps an id."""
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        kept = [try_to_load_from_cache(source, name) for name in ("model_index.json", "config.json")]
+    except HFValidationError:
+        return Path(source)
+    return next((Path(file).parent for file in kept if isinstance(file, str)), Path(source))
+
+
+def _variant(folder: Path) -> dict[str, str]:
+    """The argument that asks for half precision, where a network in a folder has weights in nothing else."""
+    halves = [*folder.glob(f"*.{HALF}.safetensors"), *folder.glob(f"*/*.{HALF}.safetensors")]
+    alone = [half for half in halves if not half.with_name(half.name.replace(f".{HALF}.", ".")).exists()]
+    return {"variant": HALF} if alone else {}
 
 
 def control_weights(given: dict[str, Tensor], layers_per_block: int) -> dict[str, Tensor]:

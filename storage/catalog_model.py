@@ -124,6 +124,9 @@ class ModelEntry(CatalogTable):
             )
         if self.refiner is not None and self._family != "sdxl":
             raise ValueError("refiner: only Stable Diffusion XL has one")
+        told = self.inpainting and model_families.of_folder(self.inpainting)
+        if told and told != self._family:
+            raise ValueError(f"inpainting: it is of the family {told!r}, and the model of {self._family!r}")
         if self.num_inference_steps > self.max_steps:
             raise ValueError(
                 f"num_inference_steps ({self.num_inference_steps}) is more than max_steps ({self.max_steps})"

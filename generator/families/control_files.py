@@ -59,14 +59,14 @@ def load(source: str, unet: Any, dtype: torch.dtype, *, pooled: bool | None) -> 
 
 
 def _of_folder(source: str, unet: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    config = pretrained.configuration(ControlNetModel, source)
+    config = pretrained.configuration(ControlNetModel, source, "")
     kind = config.get("_class_name", "ControlNetModel")
     if kind not in _KINDS:
         raise ValueError(f"it is a {kind}, and Easel is led by {' and '.join(_KINDS)} alone.")
-    if kind == "ControlNetModel":
-        _check_base(config, unet)
-    else:
+    if kind == "T2IAdapter":
         _check_blocks(config, unet)
+    elif config:  # else its loader says what is missing
+        _check_base(config, unet)
     return pretrained.diffusers_network(_KINDS[kind], source, torch_dtype=dtype)
 
 

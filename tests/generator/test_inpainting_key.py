@@ -107,6 +107,11 @@ def test_one_that_reads_no_mask_is_refused(tmp_path: Path, sd_folder: Path) -> N
             models.engine("plain", Task.INPAINTING)
 
 
+def test_one_of_another_family_is_refused(tmp_path: Path, sd_folder: Path, sdxl_folder: Path) -> None:
+    with pytest.raises(CatalogError, match="inpainting: it is of the family 'sdxl', and the model of 'sd'"):
+        catalog.load(tiny.catalog(tmp_path, {"plain": sd_folder}, inpainting=str(sdxl_folder)))
+
+
 def test_pictures_name_the_weights_that_drew_them(
     listed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

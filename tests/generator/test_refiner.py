@@ -151,6 +151,7 @@ def test_strangers_change_nothing_and_share_the_refiners_calls(engine: Engine) -
     assert calls < 0.8 * (engine.device_thread.meter.read().calls - before - calls)
     for some, others in zip(together, alone, strict=True):
         assert difference(some, others) <= 1
+    assert difference(engine.submit(wishes[0], alone=True).result(), together[0]) <= 1
 
 
 def test_progress_and_previews_go_over_both(engine: Engine) -> None:
