@@ -140,7 +140,7 @@ FLAGS: tuple[Flag, ...] = (
         "refine",
         RefinerShare(),
         N_("where the model's refiner takes over; 1 is not at all"),
-        default=lambda entry: None if entry.refiner is None else f"{entry.refined_from:g}",
+        default=lambda entry: f"{entry.refined_from:g}",
     ),
     Flag(
         "stop",

@@ -156,11 +156,9 @@ class ModelEntry(CatalogTable):
         """Part of the noise that is gone when its refiner takes over, if nobody says; 1 without one."""
         return 1.0 if self.refiner is None else REFINED_FROM
 
-    def drawn_by(self, task: Task) -> ModelEntry:
-        """The same with the source of the networks that draw this kind of job."""
-        if self.inpainting is None or task is not Task.INPAINTING:
-            return self
-        return self.model_copy(update={"source": self.inpainting, "refiner": None})
+    def source_for(self, task: Task) -> str:
+        """Source of the networks that draw this kind of job."""
+        return self.inpainting or self.source if task is Task.INPAINTING else self.source
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 C = TypeVar("C", bound=Companion)
 
+NamedSource = tuple[str, str]
+"""A model's name, and the source of some of its networks."""
+
 GPU_SHARE = 0.7
 MACHINE_SHARE = 0.5
 """Part of the memory that weights may take; the rest is for what is computed with them."""
@@ -69,7 +72,7 @@ class Models:
             self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
         self.device = loading.choose_device(device)
         self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
-        self._engines: OrderedDict[tuple[str, str], Engine] = OrderedDict()
+        self._engines: OrderedDict[NamedSource, Engine] = OrderedDict()
         """By a model's name and source: it may have another for inpainting."""
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
@@ -96,11 +99,12 @@ class Models:
         Raises:
             CatalogError: the catalog has no such model, or it cannot be loaded.
         """
-        entry = self._entry(name).drawn_by(task)
-        engine = self._known(entry)
+        entry = self._entry(name)
+        key = name, entry.source_for(task)
+        engine = self._known(key)
         if engine is None:
             with self._loading:
-                engine = self._known(entry) or self._load(entry)
+                engine = self._known(key) or self._load(entry, key)
         return engine
 
     def safety(self, name: str) -> SafetyCheck:
@@ -170,27 +174,27 @@ class Models:
             raise CatalogError(f"The catalog has no model {name!r}.")
         return self._catalog[name]
 
-    def _known(self, entry: ModelEntry) -> Engine | None:
-        key = entry.name, entry.source
+    def _known(self, key: NamedSource) -> Engine | None:
         with self._lock:
             engine = self._engines.get(key)
             if engine is not None:
                 self._engines.move_to_end(key)
             return engine
 
-    def _load(self, entry: ModelEntry) -> Engine:
-        log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
-        if entry.source == self._entry(entry.name).inpainting and not family.reads_mask:
+    def _load(self, entry: ModelEntry, key: NamedSource) -> Engine:
+        _, source = key
+        log.info("loading %s from %s onto %s", *key, self.device)
+        family = self._fitted(lambda: loading.load(source, self.device, entry.family))
+        if source == entry.inpainting and not family.reads_mask:
             raise CatalogError(
-                f"The model at {entry.source} was not made for inpainting: its UNet reads no mask. Leave"
+                f"The model at {source} was not made for inpainting: its UNet reads no mask. Leave"
                 f" `inpainting` of {entry.name!r} out: its own draws regions, zooms and pans as well."
             )
-        refiner = self._refiner(entry)
+        refiner = self._refiner(entry) if source == entry.source else None
         self._make_room(family.size_bytes + (refiner.size_bytes if refiner else 0))
         engine = Engine(family, self.device_thread, entry, refiner=refiner, compiler=self._compiler)
         with self._lock:
-            self._engines[entry.name, entry.source] = engine
+            self._engines[key] = engine
         return engine
 
     def _refiner(self, entry: ModelEntry) -> Family | None:

@@ -46,7 +46,7 @@ def hashes_of(request: GenerationRequest, catalog: Catalog) -> Hashes:
     loras = {
         name: found for name, lora in known.items() if (found := _of(_lora_file(lora), header=False)[:12])
     }
-    source = entry.drawn_by(request.task).source
+    source = entry.source_for(request.task)
     folder = model_families.FAMILIES[model_families.of_folder(source) or entry.family].denoiser
     return Hashes(_of(_model_file(source, folder))[:10], loras)
 

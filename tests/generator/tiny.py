@@ -145,6 +145,15 @@ def make_refiner(folder: Path, *, seed: int = 5, second_width: int = TEXT_WIDTH)
     """Stable Diffusion XL's refiner for such a model: one text encoder, and aesthetic scores."""
     torch.manual_seed(seed)
     tokens = tokenizer()
+    unet = _unet(
+        cross_attention_dim=second_width,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=second_width + 5 * 8,
+        use_linear_projection=True,
+    )
+    with torch.no_grad():  # so that it minds the score
+        unet.add_embedding.linear_1.weight[:, -8:] *= 20
     pipeline = StableDiffusionXLImg2ImgPipeline(
         vae=_vae(scaling_factor=0.13025),
         text_encoder=None,
@@ -153,13 +162,7 @@ def make_refiner(folder: Path, *, seed: int = 5, second_width: int = TEXT_WIDTH)
         ).eval(),
         tokenizer=None,
         tokenizer_2=tokens,
-        unet=_unet(
-            cross_attention_dim=second_width,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=8,
-            projection_class_embeddings_input_dim=second_width + 5 * 8,
-            use_linear_projection=True,
-        ),
+        unet=unet,
         scheduler=EulerDiscreteScheduler(**_NOISE, timestep_spacing="leading", steps_offset=1),
         requires_aesthetics_score=True,
         force_zeros_for_empty_prompt=False,
