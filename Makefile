@@ -13,6 +13,9 @@ BIN    := $(VENV)/bin
 TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
+# What they ask for besides (torchvision) is of no use to Easel: docs/decisions/0023-spandrel.md.
+UPSCALERS := einops spandrel
+
 # pip names each package as it comes, and shows how far the large ones are.
 INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
 
@@ -64,6 +67,7 @@ clean:
 $(VENV)/.demo $(VENV)/.test: $(VENV)/.%: $(VENV)/.torch pyproject.toml constraints.txt
 	@echo "Installing what 'make $*' needs into $(VENV): some minutes the first time, less than one later …"
 	@$(INSTALL) --editable '.[$*]'
+	@$(INSTALL) --no-deps $(UPSCALERS)
 	@touch $@
 
 $(VENV)/.torch: constraints.txt | $(BIN)/python

@@ -51,6 +51,13 @@ def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Itera
         yield from faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
 
 
+def faults_of_refiner(folder: Path) -> Iterator[str]:
+    """Find faults of a folder of Stable Diffusion XL's refiner, which reads the second text encoder alone."""
+    for part in ("unet", "vae", "text_encoder_2"):
+        yield from faults_of_network(folder / part)
+    yield from faults_of_tokenizer(folder / "tokenizer_2")
+
+
 def faults_of_checker(network: Path, processor: Path) -> Iterator[str]:
     """Find faults of a safety checker, and of what prepares pictures for it."""
     yield from faults_of_network(network)

@@ -13,7 +13,7 @@ from easel import model_folders, start, weight_files, weight_fits
 from storage import catalog, catalog_values
 from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
-from storage.contract import Control, Lora, Reference, RequestChanges
+from storage.contract import Control, Lora, Reference, RequestChanges, Task
 from storage.errors import CatalogError
 
 commands = typer.Typer(
@@ -39,6 +39,8 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "sizes": f"{len(entry.sizes)}, up to {width} × {height}",
         "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
         "sampler": entry.scheduler,
+        "inpainting": entry.inpainting or "by the model itself",
+        "refiner": entry.refiner or "none",
         "upscalers": ", ".join(entry.upscalers) or ("one" if entry.upscaler else "none"),
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
@@ -91,6 +93,10 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
     yield from _faults_of_source(entry)
     for part in filter(None, (entry.unet, entry.vae)):
         yield from _on_disk(part, _faults_of_vae)
+    if entry.inpainting is not None:
+        yield from _titled("the model for inpainting", _faults_of_weights(entry.inpainting, entry.family))
+    if entry.refiner is not None:
+        yield from _titled("the refiner", _on_disk(entry.refiner, model_folders.faults_of_refiner))
     upscalers = (*entry.upscalers.values(), entry.upscaler)
     for source in dict.fromkeys(each.source for each in upscalers if each):
         yield from _on_disk(source, weight_files.faults_of_network)
@@ -102,17 +108,10 @@ def missing_files(entry: ModelEntry) -> Iterator[str]:
 
 
 def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
+    yield from _faults_of_weights(entry.source, entry.family)
     source = Path(entry.source)
-    if source.is_dir():
-        yield from model_folders.faults_of_model(source, entry.family)
-    elif catalog_values.names_a_file(entry.source):
-        if not source.is_file():
-            yield f"{source} does not exist"
-            return
-        yield from weight_files.faults_of_file(source)
-        layout = source.with_suffix("")
-        if layout.is_dir():
-            yield from model_folders.faults_of_model(layout, entry.family, weights=False)
+    if catalog_values.names_a_file(entry.source) and not source.exists():
+        return
     if entry.safety_checker is not None:
         yield from _on_disk(entry.safety_checker, _faults_of_checker)
     elif source.is_file():
@@ -124,6 +123,20 @@ def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
 def _faults_of_vae(folder: Path) -> Iterator[str]:
     inside = folder / "vae"
     return weight_files.faults_of_network(inside if inside.is_dir() else folder)
+
+
+def _faults_of_weights(named: str, family: str) -> Iterator[str]:
+    source = Path(named)
+    if source.is_dir():
+        yield from model_folders.faults_of_model(source, family)
+    elif catalog_values.names_a_file(named):
+        if not source.is_file():
+            yield f"{source} does not exist"
+            return
+        yield from weight_files.faults_of_file(source)
+        layout = source.with_suffix("")
+        if layout.is_dir():
+            yield from model_folders.faults_of_model(layout, family, weights=False)
 
 
 def _faults_of_checker(folder: Path) -> Iterator[str]:
@@ -203,6 +216,7 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                 scheduler=models[name].scheduler,
                 seed=1,
                 num_images_per_prompt=1,
+                refine=models[name].refined_from,
             )
             images = loaded.engine(name).submit(request).result()
             for changes in _variants(models[name]):
@@ -211,8 +225,12 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
                     control=images[0],
                     references=dict.fromkeys(models[name].adapters, images),
                 ).result()
-            for upscaler in models[name].upscalers:
-                loaded.upscaler(name, upscaler)
+            if models[name].inpainting is not None:
+                part = request.changed(task=Task.INPAINTING, parent_image_id=1, mask_key="mask")
+                loaded.engine(name, part.task).submit(part, image=images[0], mask=images[0]).result()
+            if models[name].upscaler is not None:
+                for upscaler in models[name].upscalers or (None,):
+                    loaded.upscaler(name, upscaler)
             loaded.safety(name).check(images)
             if models[name].describer is not None:
                 loaded.describer(name).likeliest(images[0])

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from diffusers.loaders.single_file_utils import (
     SingleFileComponentError,
+    convert_controlnet_checkpoint,
     create_diffusers_clip_model_from_ldm,
 )
-from huggingface_hub import try_to_load_from_cache
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -95,6 +96,23 @@ def _variant(folder: Path) -> dict[str, str]:
     return {"variant": HALF} if alone else {}
 
 
+def control_weights(given: dict[str, Tensor], layers_per_block: int) -> dict[str, Tensor]:
+    """A ControlNet's weights under diffusers' keys, whatever layout they come in."""
+    converted: dict[str, Tensor] = convert_controlnet_checkpoint(
+        given, {"layers_per_block": layers_per_block}
+    )
+    for old, new in _XL_SIZES.items():  # which diffusers' conversion leaves behind
+        for name in (f"{old}.weight", f"{old}.bias"):
+            found = given.get(name, given.get(f"control_model.{name}"))
+            if found is not None:
+                converted[name.replace(old, new)] = found
+    return converted
+
+
+_XL_SIZES = {"label_emb.0.0": "add_embedding.linear_1", "label_emb.0.2": "add_embedding.linear_2"}
+"""Layers by which a network for XL reads a picture's size, in the original layout and diffusers'."""
+
+
 def beside(kind: Any, source: str, **how: Any) -> Any:
     """A tokenizer, a processor or a configuration: what has no weights."""
     return kind.from_pretrained(source, trust_remote_code=False, **how)
@@ -116,6 +134,13 @@ def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) ->
     pipeline.load_ip_adapter(
         list(sources), subfolder=list(folders), weight_name=list(files), image_encoder_folder=None
     )
+
+
+def local_file(source: str, folder: str, name: str) -> Path:
+    """The file of a folder or Hugging Face id, downloaded where it is not here yet."""
+    if Path(source).exists():
+        return Path(source, folder, name)
+    return Path(hf_hub_download(source, name, subfolder=folder or None))
 
 
 def reason(source: str, error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Values that the catalog offers: versions of models, and a model's samplers, upscalers and LoRAs."""
+"""Values that the catalog offers: versions of models, a model's samplers, refiner, upscalers, LoRAs."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ class SamplerName:
 
     def read(self, typed: str, scope: Scope) -> str:
         return chosen(typed, scope.entry.samplers)
+
+
+@dataclass(frozen=True)
+class RefinerShare:
+    """Part of the noise that is gone when the model's refiner takes over. IDLE where it has none."""
+
+    form: str = "N"
+
+    def expected(self, scope: Scope) -> str:
+        if scope.entry.refiner is None:
+            return _("a number from 0 to 1, where a model has a refiner")
+        return Number(0, 1).expected(scope)
+
+    def read(self, typed: str, scope: Scope) -> float | Idle:
+        share = Number(0, 1).read(typed, scope)
+        return IDLE if scope.entry.refiner is None else share
 
 
 @dataclass(frozen=True)

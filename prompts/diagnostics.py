@@ -30,6 +30,7 @@ class NoteKind(Enum):
     NO_STYLES = auto()
     NO_LORAS = auto()
     NO_UPSCALERS = auto()
+    NO_REFINER = auto()
     NO_ADAPTER = auto()
     NO_CONTROLS = auto()
     CODES_UNWEIGHTED = auto()

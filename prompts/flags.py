@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
-from prompts.catalog_values import Loras, SamplerName, UpscalerName, Version
+from prompts.catalog_values import Loras, RefinerShare, SamplerName, UpscalerName, Version
 from prompts.negative_prompt import Unwanted
 from prompts.reference_values import ControlKind, Edit, ImageLinks, ReferenceWeight, Styles
 from prompts.translation import N_, _
@@ -142,6 +142,12 @@ FLAGS: tuple[Flag, ...] = (
         SamplerName(),
         N_("how the noise is taken away"),
         default=lambda entry: entry.scheduler,
+    ),
+    Flag(
+        "refine",
+        RefinerShare(),
+        N_("where the model's refiner takes over; 1 is not at all"),
+        default=lambda entry: f"{entry.refined_from:g}",
     ),
     Flag(
         "stop",

@@ -179,6 +179,7 @@ _IDLE_NOTES = {
     "model": NoteKind.NO_VERSION,
     "lora": NoteKind.NO_LORAS,
     "upscaler": NoteKind.NO_UPSCALERS,
+    "refine": NoteKind.NO_REFINER,
     "subject": NoteKind.NO_ADAPTER,
     "cw": NoteKind.NO_ADAPTER,
     "ow": NoteKind.NO_ADAPTER,

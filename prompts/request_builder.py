@@ -89,6 +89,7 @@ def request_of(
         loras=_loras(values.get("lora", ())),
         control=values.get("control"),
         upscaler=_upscaler(values.get("upscaler"), entry),
+        refine=values.get("refine", entry.refined_from),
         **_taken_as_they_are(values),
     )
 

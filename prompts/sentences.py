@@ -122,6 +122,7 @@ _TOLD = {
     NoteKind.NO_STYLES: N_("{name} changed nothing: {plain} has no styles for codes to pick."),
     NoteKind.NO_LORAS: N_("{name} changed nothing: {plain} has no LoRAs here."),
     NoteKind.NO_UPSCALERS: N_("{name} changed nothing: {plain} has no upscalers here to choose from."),
+    NoteKind.NO_REFINER: N_("{name} changed nothing: {plain} has no refiner here."),
     NoteKind.NO_ADAPTER: N_("{name} changed nothing: {plain} cannot read such pictures."),
     NoteKind.NO_CONTROLS: N_("{name} changed nothing: {plain} has no control networks here."),
     NoteKind.CODES_UNWEIGHTED: N_("All that stands after {name} counts the same here, whatever its weight."),

@@ -100,6 +100,8 @@ def _drawing(request: GenerationRequest, entry: ModelEntry) -> list[TypedFlag]:
         flags.append(TypedFlag("cfg", f"{request.guidance_scale:.15g}"))
     if request.scheduler != entry.scheduler:
         flags.append(TypedFlag("sampler", request.scheduler))
+    if request.refine != entry.refined_from:
+        flags.append(TypedFlag("refine", f"{request.refine:.15g}"))
     flags += [TypedFlag("lora", f"{lora.name}:{lora.weight!r}") for lora in request.loras]
     return flags
 

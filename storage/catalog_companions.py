@@ -13,7 +13,7 @@ class CompanionEntry(CatalogTable):
     """A smaller network that does something for a model."""
 
     source: Source
-    """Folder or Hugging Face id."""
+    """Folder, Hugging Face id, or for an upscaler a `.safetensors` file."""
 
 
 class LoraEntry(CatalogTable):
@@ -28,12 +28,16 @@ class LoraEntry(CatalogTable):
 
 
 class ControlEntry(CatalogTable):
-    """A control network: its edges, depth or the like of a member's picture say where things are drawn."""
+    """A ControlNet or T2I-Adapter: edges, depth or the like of a picture say where things are drawn."""
 
     source: Source
-    """Folder or Hugging Face id, in diffusers' layout."""
+    """`.safetensors` file of a ControlNet, or folder or Hugging Face id in diffusers' layout."""
     reads: Literal["edges", "picture"] = "picture"
     """Form in which it is shown the picture: its edges by Canny, or as it is."""
+    global_pool_conditions: bool | None = None
+    """True for a ControlNet that says one thing for the whole picture (shuffle); None: as its config.json
+    says, and of a single file if `shuffle` is in its name.
+    """
 
 
 class AdapterEntry(CatalogTable):

@@ -23,11 +23,14 @@ from storage.catalog_values import (
     resolve_file,
     sourced,
 )
-from storage.contract import Role
+from storage.contract import Role, Task
 from storage.model_families import Feature, ModelFamily
 from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.samplers import ZERO_SNR
 from storage.vocabulary import has, words_in
+
+REFINED_FROM = 0.8
+"""Part of the noise that is gone when a refiner takes over: the last fifth is what it was made for."""
 
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
@@ -68,8 +71,12 @@ class ModelEntry(ModelFiles):
     """Whole prompts of those words, which are offered to press where a member typed none of them."""
     safety_checker: Source | None = None
     """Source of the checker when the model's own folder has none."""
+    inpainting: Source | None = None
+    """A checkpoint made for inpainting, which draws regions, zooms and pans in the place of `source`."""
+    refiner: Source | None = None
+    """Stable Diffusion XL's refiner, which ends what the model begins: `--refine` says where."""
     upscaler: CompanionEntry | None = None
-    """A transformers image-to-image model that enlarges four times."""
+    """A transformers image-to-image model (Swin2SR), or a single file of another that enlarges."""
     upscalers: dict[Name, CompanionEntry] = Field(default_factory=dict)
     """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
     loras: dict[Name, Annotated[LoraEntry, BeforeValidator(sourced)]] = Field(default_factory=dict)
@@ -113,6 +120,13 @@ class ModelEntry(ModelFiles):
                 f"scheduler: {self.scheduler} is none of those that this kind of model draws with"
                 f" ({', '.join(self.samplers)})"
             )
+        if self.refiner is not None and self.family_name != "sdxl":
+            raise ValueError("refiner: only Stable Diffusion XL has one")
+        told = self.inpainting and model_families.of_folder(self.inpainting)
+        if told and told != self.family_name:
+            raise ValueError(
+                f"inpainting: it is of the family {told!r}, and the model of {self.family_name!r}"
+            )
         if self.num_inference_steps > self.max_steps:
             raise ValueError(
                 f"num_inference_steps ({self.num_inference_steps}) is more than max_steps ({self.max_steps})"
@@ -144,7 +158,23 @@ class ModelEntry(ModelFiles):
 
     @cached_property
     def _family(self) -> ModelFamily:
-        return model_families.FAMILIES[model_families.of_folder(self.source) or self.family]
+        return model_families.FAMILIES[self.family_name]
+
+    @cached_property
+    def family_name(self) -> str:
+        """As its folder says, or as is written here."""
+        return model_families.of_folder(self.source) or self.family
+
+    @property
+    def refined_from(self) -> float:
+        """Part of the noise that is gone when its refiner takes over, if nobody says; 1 without one."""
+        return 1.0 if self.refiner is None else REFINED_FROM
+
+    def files_for(self, task: Task) -> ModelFiles:
+        """Files of the networks that draw this kind of job."""
+        if task is not Task.INPAINTING or self.inpainting is None:
+            return self
+        return ModelFiles(source=self.inpainting, family=self.family)
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

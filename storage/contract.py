@@ -231,6 +231,7 @@ class RequestChanges(TypedDict, total=False):
     stop: int
     tile: bool
     video: bool
+    refine: float
     loras: tuple[Lora, ...]
     references: tuple[Reference, ...]
     control: Control | None
@@ -266,7 +267,8 @@ class GenerationRequest(BaseModel):
     are its words. `strength` (0–1) is diffusers' for image-to-image and inpainting; `mask_key` names the mask
     in the image store (white is drawn anew), and `mask_words` things, with commas between, that are to be
     found in the picture; both together are drawn anew. With `continues` what is new goes on from the picture
-    of which the words tell: they ask for nothing a second time. `scale` is the upscaling factor, `upscaler`
+    of which the words tell: they ask for nothing a second time. Where `refine` (0–1) of the noise is gone the
+    model's refiner takes over, if it has one. `scale` is the upscaling factor, `upscaler`
     which of the model's enlarges (None its default) and `creativity` (0–1) the strength of a light second
     diffusion of the enlarged picture. Each is read only for its task.
     """
@@ -303,6 +305,7 @@ class GenerationRequest(BaseModel):
     scale: Literal[1, 2, 4] = 1
     upscaler: str | None = None
     creativity: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    refine: Annotated[float, Field(ge=0, le=1)] = 1.0
     parent_image_id: int | None = None
     source_key: str | None = None
     source_keys: Annotated[tuple[str, ...], Field(max_length=MOST_BLENDED)] = ()
@@ -343,6 +346,10 @@ class GenerationRequest(BaseModel):
             ValidationError: it would be none.
         """
         return type(self).model_validate({**dict(self), **changes})
+
+    @property
+    def is_refined(self) -> bool:
+        return self.refine < 1 and self.task is not Task.INPAINTING
 
     def seed_of(self, index: int) -> int:
         return (self.seed + index) % SEED_SPACE

@@ -5,21 +5,20 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor
-from transformers import AutoModelForImageToImage
 
-from generator import pretrained
-from generator.families.auxiliary import Companion, OnDevice, here, reading
-from storage.errors import CatalogError
+from generator.companions import enlargers
+from generator.companions.enlargers import Enlarger
+from generator.families.auxiliary import Companion, OnDevice, here
 
 log = logging.getLogger(__name__)
 
-TIMES = 4
 TILE = 256
 SMALLEST_TILE = 64
 OVERLAP = 32
@@ -33,22 +32,17 @@ ALIGN = 16
 
 
 class Upscaler(Companion):
-    """A transformers image-to-image network that enlarges four times (Swin2SR), in full precision."""
+    """A network that enlarges, in full precision, as often as it takes."""
 
-    def __init__(self, network: Any, device: torch.device, on_device: OnDevice = here) -> None:
-        if network.config.upscale != TIMES:
-            name = network.config.name_or_path
-            raise CatalogError(f"The upscaler {name} enlarges {network.config.upscale} times, not four.")
+    _network: Enlarger
+
+    def __init__(self, network: Enlarger, device: torch.device, on_device: OnDevice = here) -> None:
         super().__init__(network, device, on_device)
-        # Networks of windows want whole windows; others do not mind.
-        self._window = getattr(network.config, "window_size", 8)
         self._tile = TILE
 
     @classmethod
     def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
-        with reading("upscaler", source):
-            network = pretrained.network(AutoModelForImageToImage, source, dtype=torch.float32)
-        return cls(network, device, on_device)
+        return cls(enlargers.load(source), device, on_device)
 
     def enlarge(
         self,
@@ -69,45 +63,53 @@ class Upscaler(Companion):
             return enlarged_wide.crop(
                 (begin, begin, begin + image.width * scale, begin + image.height * scale)
             )
+        size = (image.width * scale, image.height * scale)
+        passes = next(count for count in itertools.count(1) if self._network.times**count >= scale)
+        for done in range(passes):
+            image = self._passed(image, partial(_part_of, on_progress or _silent, done, passes))
+        return image if image.size == size else image.resize(size, PIL.Image.Resampling.LANCZOS)
+
+    def _passed(self, image: PIL.Image.Image, on_progress: Callable[[float], None]) -> PIL.Image.Image:
+        """The picture as many times larger as the network makes it."""
         pixels = self._framed(np.asarray(image.convert("RGB"), np.float32) / 255)
         while True:
             try:
-                enlarged = self._enlarged(pixels, self._tile, on_progress or _silent)
+                enlarged = self._enlarged(pixels, self._tile, on_progress)
                 break
             except torch.OutOfMemoryError:
                 if self._tile <= SMALLEST_TILE:
                     raise
                 self._tile //= 2
                 log.warning("out of memory while enlarging; tiles of %d pixels from now on", self._tile)
-        frame = self._window * TIMES
-        inner = enlarged[:, frame:, frame:][:, : image.height * TIMES, : image.width * TIMES]
+        times = self._network.times
+        frame = self._network.window * times
+        inner = enlarged[:, frame:, frame:][:, : image.height * times, : image.width * times]
         values = (inner.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
-        four_times = PIL.Image.fromarray(values)
-        if scale == TIMES:
-            return four_times
-        size = (image.width * scale, image.height * scale)
-        return four_times.resize(size, PIL.Image.Resampling.LANCZOS)
+        return PIL.Image.fromarray(values)
 
     def _framed(self, pixels: np.ndarray[Any, Any]) -> Tensor:
         """(height, width, 3) as (3, …), mirrored outwards by a window and filled up to whole windows.
 
         A network's convolutions take what lies outside for black, which would darken the picture's border.
         """
-        sides = [(self._window, self._window + -length % self._window) for length in pixels.shape[:2]]
+        # Networks of windows want whole windows; others do not mind.
+        window = self._network.window
+        sides = [(window, window + -length % window) for length in pixels.shape[:2]]
         return torch.from_numpy(np.pad(pixels, [*sides, (0, 0)], mode="symmetric")).movedim(-1, 0)
 
     def _enlarged(self, pixels: Tensor, tile: int, on_progress: Callable[[float], None]) -> Tensor:
-        """(3, height, width) in 0…1 to four times that, each tile faded into its neighbours."""
+        """(3, height, width) in 0…1 to `times` that, each tile faded into its neighbours."""
         _, height, width = pixels.shape
+        times = self._network.times
         lines, columns = list(spans(height, tile)), list(spans(width, tile))
-        result = torch.zeros(3, height * TIMES, width * TIMES)
-        weight = torch.zeros(height * TIMES, width * TIMES)
+        result = torch.zeros(3, height * times, width * times)
+        weight = torch.zeros(height * times, width * times)
         tiles = list(itertools.product(lines, columns))
         for done, (line, column) in enumerate(tiles, 1):
             piece = pixels[:, line, column]
             enlarged = self._on_device(lambda piece=piece: self._predict(piece))  # type: ignore[misc]
-            fade = _fade(line, height)[:, None] * _fade(column, width)[None, :]
-            place = (_times(line), _times(column))
+            fade = _fade(line, height, times)[:, None] * _fade(column, width, times)[None, :]
+            place = (_enlarged_span(line, times), _enlarged_span(column, times))
             result[:, *place] += enlarged * fade
             weight[place] += fade
             on_progress(done / len(tiles))
@@ -115,7 +117,7 @@ class Upscaler(Companion):
 
     @torch.inference_mode()
     def _predict(self, pixels: Tensor) -> Tensor:
-        output: Tensor = self._network(pixels[None].to(self._device)).reconstruction[0]
+        output: Tensor = self._network(pixels[None].to(self._device))[0]
         return output.float().cpu()
 
 
@@ -129,9 +131,9 @@ def spans(side: int, tile: int) -> Iterator[slice]:
     yield slice(begin, side)
 
 
-def _fade(span: slice, side: int) -> Tensor:
+def _fade(span: slice, side: int, times: int) -> Tensor:
     """(enlarged pixels,) weights of a tile along one side: 1 inside, falling to 0 towards its neighbours."""
-    length, ramp = (span.stop - span.start) * TIMES, OVERLAP * TIMES
+    length, ramp = (span.stop - span.start) * times, OVERLAP * times
     quarter = ramp // 4
     rise = ((torch.arange(ramp) + 0.5 - quarter) / (ramp - 2 * quarter)).clamp(0, 1)
     weights = torch.ones(length)
@@ -142,8 +144,12 @@ def _fade(span: slice, side: int) -> Tensor:
     return weights
 
 
-def _times(span: slice) -> slice:
-    return slice(span.start * TIMES, span.stop * TIMES)
+def _enlarged_span(span: slice, times: int) -> slice:
+    return slice(span.start * times, span.stop * times)
+
+
+def _part_of(on_progress: Callable[[float], None], done: int, passes: int, fraction: float) -> None:
+    on_progress((done + fraction) / passes)
 
 
 def _silent(fraction: float) -> None:

@@ -24,6 +24,11 @@ def whole(image: PIL.Image.Image) -> PIL.Image.Image:
     return image.convert("RGB")
 
 
+def grey(shown: Callable[[PIL.Image.Image], PIL.Image.Image], image: PIL.Image.Image) -> PIL.Image.Image:
+    """The same without colours, for networks of one channel."""
+    return shown(image).convert("L")
+
+
 MAPS: Mapping[str, Callable[[PIL.Image.Image], PIL.Image.Image]] = MappingProxyType(
     {"edges": edges, "picture": whole}
 )

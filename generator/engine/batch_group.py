@@ -49,7 +49,7 @@ class BatchGroup:
     def __init__(
         self, family: Family, latent_pixels: int, spent: float, clock: DeviceClock, meter: Meter
     ) -> None:
-        self._family = family
+        self.family = family
         self._clock = clock
         self._meter = meter
         # About what a row takes of the device, which is shared by models of very different sizes.
@@ -73,7 +73,7 @@ class BatchGroup:
             rows.job.drop()
 
     def tick(self) -> list[RunningJob]:
-        """One call for as many jobs as fit. Returns who advanced.
+        """One call for as many jobs as fit. Returns who advanced; whose next call is another model's leaves.
 
         A job whose part fails leaves with its error; the others go on as if it had never been there.
 
@@ -90,7 +90,7 @@ class BatchGroup:
                 self._jobs.remove(rows)
                 continue
             advanced.append(rows)
-            if rows.finished:
+            if rows.finished or rows.family is not self.family:
                 self._jobs.remove(rows)
         self.spent += self._row_work * sum(rows.batch_rows for rows in batch)
         return advanced
@@ -112,7 +112,7 @@ class BatchGroup:
         return batch
 
     def _outputs(self, batch: Sequence[RunningJob]) -> list[Tensor | Exception]:
-        found = outcome(lambda: list(self._predict(batch)), self._family.device)
+        found = outcome(lambda: list(self._predict(batch)), self.family.device)
         if not isinstance(found, Exception):
             return [*found]
         if len(batch) == 1:
@@ -120,15 +120,15 @@ class BatchGroup:
         return [output for rows in batch for output in self._outputs([rows])]
 
     def _advance(self, rows: RunningJob, output: Tensor) -> Exception | None:
-        return outcome(lambda: rows.advance(output), self._family.device)
+        return outcome(lambda: rows.advance(output), self.family.device)
 
     def _predict(self, batch: Sequence[RunningJob]) -> Sequence[Tensor]:
         inputs = [rows.model_input() for rows in batch]
         latents = torch.cat([latents for latents, _ in inputs])
         times = [time for latents, time in inputs for _ in range(len(latents))]
-        with unwaited(self._family.device):
-            timesteps = torch.tensor(times).to(self._family.device)
-        conditions = self._family.joined([rows.conditions for rows in batch])
+        with unwaited(self.family.device):
+            timesteps = torch.tensor(times).to(self.family.device)
+        conditions = self.family.joined([rows.conditions for rows in batch])
         while True:
             step = self.rows_per_call
             pieces = [slice(begin, begin + step) for begin in range(0, len(latents), step)]
@@ -149,7 +149,7 @@ class BatchGroup:
 
     def _called(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         with self._clock.timed(partial(self._meter.called, len(latents))):
-            return self._family.predict(latents, timesteps, conditions)
+            return self.family.predict(latents, timesteps, conditions)
 
     def _shrink(self, rows: int) -> None:
         """Halve the call after the device had no memory for so many rows; one row is the last try."""
@@ -158,7 +158,7 @@ class BatchGroup:
         self.rows_per_call = rows // 2
         self._good_calls = 0
         log.warning("out of memory with %d rows a call; %d from now on", rows, self.rows_per_call)
-        if self._family.device.type == "cuda":
+        if self.family.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _recover(self) -> None:

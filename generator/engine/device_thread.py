@@ -187,6 +187,9 @@ class DeviceThread:
                 advanced = group.tick()
             self._clock.keep_pace()
             self._forget_empty_groups()
+            for rows in advanced:
+                if not rows.finished and rows.family is not group.family:
+                    self._join(rows)
             self._trace_tick()
         self._count_jobs(advanced)
         for rows in advanced:
@@ -225,6 +228,9 @@ class DeviceThread:
         if error is not None:
             rows.job.fail(error)
             return
+        self._join(rows)
+
+    def _join(self, rows: RunningJob) -> None:
         key = rows.group
         if key not in self._groups:
             # A newcomer starts from the others' least: it neither waits for them nor makes them wait.

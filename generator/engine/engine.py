@@ -24,7 +24,7 @@ from generator.compiling.calls import CompiledCall, first_right, record_graph
 from generator.compiling.compiler import Compiler, users_folder
 from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.device_thread import DeviceThread, EngineClosed
-from generator.engine.patched_models import PatchedModels
+from generator.engine.patched_models import PatchedModel, PatchedModels
 from generator.engine.running_job import NOTHING, DrawRequest, Images, Progress, RequestImages, RunningJob
 from generator.families import loading
 from generator.families.base import Family
@@ -44,15 +44,24 @@ class Engine:
         device_thread: DeviceThread,
         entry: ModelEntry | None = None,
         *,
+        refiner: Family | None = None,
         compiler: Compiler | None = None,
     ) -> None:
-        """With a `compiler` its networks are compiled, on a GPU, beside the first jobs."""
+        """With a `compiler` its networks are compiled, on a GPU, beside the first jobs.
+
+        A `refiner` ends the pictures that ask for it.
+        """
         self.family = family
         self.device_thread = device_thread
         device_thread.meter.loaded(family, family.size_bytes)
         self._compiler = compiler if family.device.type == "cuda" else None
         self._compile(family)
         self._variants = PatchedModels(family, entry, self._compile)
+        self._refiners: PatchedModels | None = None
+        if refiner is not None:
+            device_thread.meter.loaded(refiner, refiner.size_bytes)
+            self._compile(refiner)
+            self._refiners = PatchedModels(refiner, None, self._compile)
         self._lexicon = ModelPhrases.of(entry) if entry else ModelPhrases()
         self._unfinished: set[Future[Images]] = set()
 
@@ -70,8 +79,9 @@ class Engine:
         chosen = loading.choose_device(device)
         files = entry.model_copy(update={"source": source}) if entry else source
         family = loading.load(files, chosen)
+        refiner = loading.load_refiner(entry.refiner, chosen) if entry and entry.refiner else None
         compiler = Compiler(users_folder()) if compiled else None
-        return cls(family, DeviceThread(chosen), entry, compiler=compiler)
+        return cls(family, DeviceThread(chosen), entry, refiner=refiner, compiler=compiler)
 
     def submit(
         self,
@@ -99,12 +109,17 @@ class Engine:
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)
         try:
-            rows = RunningJob(self._variants.of(request), job)
+            rows = RunningJob(self._variants.of(request), job, self._refiner_of(request))
         except (ValueError, CatalogError, SamplerUnavailable, torch.OutOfMemoryError) as error:
             job.fail(error)
         else:
             self.device_thread.admit(rows)
         return job.future
+
+    def _refiner_of(self, request: GenerationRequest) -> Family | None:
+        if self._refiners is None or not request.is_refined:
+            return None
+        return self._refiners.made(PatchedModel(tile=request.tile))
 
     def _compile(self, family: Family) -> None:
         """Compile what a variant does not share with its model, which is compiled already."""
@@ -123,7 +138,9 @@ class Engine:
     @property
     def size_bytes(self) -> int:
         """Bytes that its weights take on the device, with those of the variants that it keeps."""
-        return self.family.size_bytes + self._variants.size_bytes
+        refiner = self._refiners
+        beside = 0 if refiner is None else refiner.plain_bytes + refiner.size_bytes
+        return self.family.size_bytes + self._variants.size_bytes + beside
 
     @property
     def has_variants(self) -> bool:

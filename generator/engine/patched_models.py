@@ -95,6 +95,11 @@ class PatchedModels:
                 return self._ready(wanted)
 
     @property
+    def plain_bytes(self) -> int:
+        """Bytes that the model itself takes."""
+        return self._plain.size_bytes
+
+    @property
     def size_bytes(self) -> int:
         """Bytes that they take beside the model itself."""
         known = {id(weight) for module in self._plain.modules for weight in module.parameters()}

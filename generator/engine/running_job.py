@@ -121,14 +121,13 @@ class RunningJob:
     latents: Tensor
     conditions: Conditions
 
-    def __init__(self, family: Family, job: DrawRequest) -> None:
+    def __init__(self, family: Family, job: DrawRequest, refiner: Family | None = None) -> None:
+        """A `refiner` takes over where the request says."""
         request = job.request
         if request.task is Task.UPSCALE:
             raise ValueError("an upscale is not drawn; see generator.companions.upscale")
         given = job.given
         given.check(request)
-        if request.task is not Task.INPAINTING and family.reads_mask:
-            raise ValueError("this model only draws parts of a picture anew: give it a picture and a mask")
         if request.scheduler not in family.samplers:
             raise SamplerUnavailable(
                 f"the model cannot draw with {request.scheduler!r}, but with {', '.join(family.samplers)}"
@@ -148,6 +147,10 @@ class RunningJob:
             strength=None if request.task is Task.TEXT_TO_IMAGE else request.strength,
             rngs=self._rngs,
         )
+        self._refiner: Family | None = None
+        self._handover = math.inf
+        if refiner is not None:
+            self._hand_over_to(refiner)
         self._calls = self._calls_until_stop()
         self._source_pixels: Tensor | None = None
         if given.source is not None:
@@ -155,6 +158,8 @@ class RunningJob:
         self._mask_pixels: Tensor | None = None
         if given.mask is not None:
             self._mask_pixels = family.mask(given.mask, request.width, request.height)
+        elif family.reads_mask:  # and is shown that all is to be drawn
+            self._mask_pixels = torch.ones(1, 1, request.height, request.width)
         self._control_pixels: Tensor | None = None
         if given.control is not None and request.control is not None:
             self._control_pixels = family.control_pixels(given.control, request.width, request.height)
@@ -162,6 +167,20 @@ class RunningJob:
         self.calls_done = 0
         self.ticks_waited = 0
         """Ticks of its group in which the job had no part."""
+
+    def _hand_over_to(self, refiner: Family) -> None:
+        """Let it end the schedule; a picture that is begun with less noise than that is drawn without it."""
+        request = self.job.request
+        last = refiner.denoising(
+            request.scheduler,
+            request.num_inference_steps,
+            size=(request.width, request.height),
+            strength=None,
+            rngs=self._rngs,
+        )
+        relayed = self.family.relay(self.denoising, last, request.refine)
+        if relayed is not None:
+            self.denoising, self._handover, self._refiner = relayed, relayed.handover, refiner
 
     def _calls_until_stop(self) -> int:
         """Calls until `stop`: of a sampler of second order, each step but its last takes two."""
@@ -196,16 +215,10 @@ class RunningJob:
 
     def _start(self) -> None:
         request = self.job.request
-        negative = [prompt_embeds.negative(request, self.family.negatives)] if self.guided else []
-        self.conditions = (
-            self.family.conditions(
-                prompt_embeds.positive(request, self.job.lexicon, self.family.prompts),
-                negative * self.count,
-                size=(request.width, request.height),
-                guidance_scale=request.guidance_scale,
-            )
-            | self._steering()
-        )
+        self.conditions = self._conditions(self.family) | self._steering()
+        if self._refiner is not None:
+            self._refined_conditions = self._conditions(self._refiner)
+            self._hand_over()
         # diffusers draws the posterior's sample before the noise, from the same generator.
         source = self._source() if self._needs_source() else None
         noise: Tensor = randn_tensor(
@@ -223,6 +236,16 @@ class RunningJob:
         if self._mask_pixels is not None:
             self._cover(self._mask_pixels, source, noise)
 
+    def _conditions(self, family: Family) -> Conditions:
+        request = self.job.request
+        negative = [prompt_embeds.negative(request, family.negatives)] if self.guided else []
+        return family.conditions(
+            prompt_embeds.positive(request, self.job.lexicon, family.prompts),
+            negative * self.count,
+            size=(request.width, request.height),
+            guidance_scale=request.guidance_scale,
+        )
+
     def _steering(self) -> Conditions:
         """Conditions of references and control image, for every row."""
         weights = {reference.role: reference.weight for reference in self.job.request.references}
@@ -231,7 +254,9 @@ class RunningJob:
         )
         control = self.job.request.control
         if control is not None and self._control_pixels is not None:
-            steering |= self.family.control_conditions(self._control_pixels, control.weight, self.batch_rows)
+            steering |= self.family.control_conditions(
+                self._control_pixels, control.weight, self.count, guided=self.guided
+            )
         return steering
 
     def _from_pure_noise(self) -> bool:
@@ -253,15 +278,20 @@ class RunningJob:
 
     def _cover(self, mask: Tensor, source: Tensor | None, noise: Tensor) -> None:
         """Take up the mask: as what the network reads, or as what is put back after every step."""
-        assert self._source_pixels is not None
         small = shrunk(mask, self.shape[1:]).to(self.family.device, self.family.dtype)
         # Sampled even where nobody looks at it: the generators are then where diffusers' are.
-        masked = self._sampled(self._source_pixels * (mask < 0.5))
+        masked = self._sampled(self._kept(mask))
         if self.family.reads_mask:
             either = (small >= 0.5).to(small.dtype)
             self.conditions |= self.family.mask_conditions(either, masked, guided=self.guided)
         elif source is not None:
             self._mask = Mask(small, source, noise)
+
+    def _kept(self, mask: Tensor) -> Tensor:
+        """(1, 3, height, width): the source, grey where the mask is white; all grey without a source."""
+        if self._source_pixels is None:
+            return mask.new_zeros((1, 3, *mask.shape[2:]))
+        return self._source_pixels * (mask < 0.5)
 
     def model_input(self) -> tuple[Tensor, float]:
         """(batch rows, channels, height, width) and their timestep."""
@@ -275,6 +305,12 @@ class RunningJob:
         with unwaited(self.family.device):
             self._step(output)
         self.calls_done += 1
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """From now on the refiner draws, if it is its turn."""
+        if self.calls_done == self._handover and self._refiner is not None:
+            self.family, self.conditions = self._refiner, self._refined_conditions
 
     def _step(self, output: Tensor) -> None:
         call, following = self.calls_done, self.calls_done + 1

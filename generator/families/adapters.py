@@ -18,6 +18,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
+from generator.families import adapter_files
 from generator.families.auxiliary import reading
 from generator.families.weight_sharing import clone_sharing_weights
 from storage.catalog_companions import AdapterEntry
@@ -67,8 +68,10 @@ def _processor(source: str, side: int) -> Any:
         return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 
 
-def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
+def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry], encoders: Sequence[ImageEncoder]) -> Any:
     """A pipeline of the same parts, but with a UNet that reads pictures by these adapters, in their order.
+
+    `encoders` are those by which they see.
 
     The two UNets share their weights; what is new is the adapters' own.
 
@@ -79,7 +82,10 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
     found.unet = clone_sharing_weights(pipeline.unet)
     found.feature_extractor = found.feature_extractor or object()  # else one is made for the encoder
     places = [_place(entry) for entry in entries]
+    words = found.unet.config.cross_attention_dim
     try:
+        for place, encoder in zip(places, encoders, strict=True):
+            adapter_files.check(pretrained.local_file(*place), encoder.network.config, words)
         pretrained.add_image_adapters(found, places)
     except OF_THE_DEVICE:
         raise

@@ -62,6 +62,13 @@ class Denoising(Protocol):
         """
 
 
+class Relayed(Denoising, Protocol):
+    """A `Denoising` that one model begins and another ends."""
+
+    handover: int
+    """The first call of the second model."""
+
+
 class Family(Protocol):
     """One model's networks on one device. Only the device's thread calls what computes."""
 
@@ -161,8 +168,8 @@ class Family(Protocol):
         """(1, 3, height, width): what the control network is shown; any thread may do it."""
         raise CatalogError("This model has no control networks.")
 
-    def control_conditions(self, pixels: Tensor, weight: float, rows: int) -> Conditions:
-        """Rows for a control network that is shown `pixels`."""
+    def control_conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
+        """Rows for `count` images led by `pixels`; where there is guidance the negative ones come first."""
         raise CatalogError("This model has no control networks.")
 
     def mask_conditions(self, mask: Tensor, masked: Tensor, *, guided: bool) -> Conditions:
@@ -198,6 +205,12 @@ class Family(Protocol):
         Raises:
             ValueError: the sampler is not one of `samplers`.
         """
+
+    def relay(self, first: Denoising, last: Denoising, part: float) -> Relayed | None:
+        """A job's two schedules as one, where a refiner takes over when `part` (0–1) of the noise levels lies
+        behind; None where it would take over from a picture that was not even begun, or do nothing.
+        """
+        raise CatalogError("This kind of model has no refiner.")
 
     def predict(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         """One call of the network: (rows, channels, height, width) at (rows,) timesteps."""

@@ -1,24 +1,26 @@
-"""Control networks (ControlNet, Zhang et al. 2023): a picture leads where things are drawn."""
+"""Networks that lead where things are drawn, by a picture: ControlNets and T2I-Adapters."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import PIL.Image
 import torch
-from diffusers import ControlNetModel
+from diffusers import T2IAdapter
 from torch import Tensor
 
-from generator import pretrained
-from generator.conditioning.control_maps import MAPS
-from generator.families.auxiliary import reading
+from generator.conditioning.control_maps import MAPS, grey
+from generator.families import control_files
+from generator.families.base import Conditions
 from generator.families.tiling import circular
 from storage.catalog_companions import ControlEntry
 
 
-class ControlNetwork(torch.nn.Module):
-    """One on a device, in diffusers' class. Only the device's thread calls it."""
+class SpatialControl(torch.nn.Module, ABC):
+    """One on a device, in diffusers' class. Only the device's thread calls what computes."""
 
     def __init__(self, network: Any, shown: Callable[[PIL.Image.Image], PIL.Image.Image]) -> None:
         super().__init__()
@@ -26,31 +28,33 @@ class ControlNetwork(torch.nn.Module):
         self.shown = shown
         """Makes of a picture what the network is shown of it."""
 
-    @classmethod
-    def load(cls, entry: ControlEntry, device: torch.device, dtype: torch.dtype) -> Self:
-        """Raises:
-        CatalogError: it cannot be loaded; the text names the source and the reason.
-        """
-        with reading("control network", entry.source):
-            network = pretrained.diffusers_network(ControlNetModel, entry.source, torch_dtype=dtype)
-        network = network.to(device).eval()
-        if device.type == "cuda":
-            network.to(memory_format=torch.channels_last)
-        return cls(network, MAPS[entry.reads])
-
     def tiling(self) -> Self:
         """The same for pictures whose opposite edges meet; the two share their weights."""
         return type(self)(circular(self.network), self.shown)
 
+    @abstractmethod
+    def conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
+        """Rows for `count` images led by (1, 3, height, width) pixels; where guided, the negative first."""
+
+    @abstractmethod
     def forward(
-        self,
-        latents: Tensor,
-        timesteps: Tensor,
-        words: Tensor,
-        conditions: dict[str, Tensor],
-        added: dict[str, Tensor],
+        self, latents: Tensor, timesteps: Tensor, words: Tensor, conditions: Conditions, added: Conditions
     ) -> dict[str, Any]:
-        """Residuals for the UNet: numbers to add to its blocks, each row's at its own weight."""
+        """Arguments of the UNet: numbers to add to its blocks, each row's at its own weight."""
+
+
+class ControlNetwork(SpatialControl):
+    """ControlNet (Zhang et al. 2023): half a UNet, called at every step beside the whole one."""
+
+    def conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
+        """One that pools what it says over the whole picture (shuffle) leads prompted rows alone."""
+        unprompted = 0.0 if self.network.config.global_pool_conditions else weight
+        weights = pixels.new_tensor([unprompted] * count * guided + [weight] * count).view(-1, 1, 1, 1)
+        return {"control": pixels.expand(len(weights), -1, -1, -1), "control_weight": weights}
+
+    def forward(
+        self, latents: Tensor, timesteps: Tensor, words: Tensor, conditions: Conditions, added: Conditions
+    ) -> dict[str, Any]:
         # A UNet for inpainting sees the mask behind the latents; the control network does not.
         seen = latents[:, : self.network.config.in_channels]
         down, middle = self.network(
@@ -63,3 +67,40 @@ class ControlNetwork(torch.nn.Module):
             return_dict=False,
         )
         return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+
+
+class FeatureAdapter(SpatialControl):
+    """T2I-Adapter (Mou et al. 2023): reads its picture once, whatever is drawn."""
+
+    def conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
+        rows = count * (2 if guided else 1)
+        features = self.network(pixels[:, : self.network.config.in_channels])
+        return {
+            f"control {place}": (feature * weight).expand(rows, -1, -1, -1)
+            for place, feature in enumerate(features)
+        }
+
+    def forward(
+        self, latents: Tensor, timesteps: Tensor, words: Tensor, conditions: Conditions, added: Conditions
+    ) -> dict[str, Any]:
+        del latents, timesteps, words, added
+        features = [value for name, value in conditions.items() if name.startswith("control ")]
+        return {"down_intrablock_additional_residuals": features}
+
+
+def load(entry: ControlEntry, unet: Any, device: torch.device, dtype: torch.dtype) -> SpatialControl:
+    """Load a control for a model with this UNet.
+
+    Raises:
+        CatalogError: it cannot be used; the text names the source and the reason.
+    """
+    network = control_files.load(entry.source, unet, dtype, pooled=entry.global_pool_conditions)
+    network = network.to(device).eval()
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)
+    shown = MAPS[entry.reads]
+    if not isinstance(network, T2IAdapter):
+        return ControlNetwork(network, shown)
+    if network.config.in_channels == 1:
+        return FeatureAdapter(network, partial(grey, shown))
+    return FeatureAdapter(network, shown)

@@ -23,13 +23,44 @@ class DiffusionDenoising:
         scheduler.set_timesteps(steps, device="cpu")
         self.scheduler = scheduler
         self.order = int(scheduler.order)
+        self._steps = steps
+        self.begun = strength is not None
+        """True if it starts from an image."""
         begin = skipped_steps(steps, strength) * self.order
         schedulers.begin_at(scheduler, begin)
-        self._timesteps: Tensor = scheduler.timesteps[begin:]
-        self.times: Sequence[float] = self._timesteps.tolist()
+        self._make(scheduler.timesteps[begin:])
         accepted = inspect.signature(scheduler.step).parameters
         arguments = {"eta": 0.0, "generator": rngs}
         self._arguments = {name: value for name, value in arguments.items() if name in accepted}
+
+    def _make(self, timesteps: Tensor) -> None:
+        self._timesteps = timesteps
+        self.times: Sequence[float] = timesteps.tolist()
+
+    def calls_before(self, part: float) -> int:
+        """Calls that are made until this part (0–1) of the noise levels lies behind."""
+        return int((self._timesteps >= self._cutoff(part)).sum())
+
+    def calls_after(self, part: float) -> int:
+        """Calls of the whole schedule that are left then; never half a step of a sampler of second order."""
+        left = int((self.scheduler.timesteps < self._cutoff(part)).sum())
+        return left + 1 if self.order == 2 and left % 2 == 0 else left
+
+    def end_at(self, part: float) -> None:
+        """Leave the rest to another model."""
+        self._make(self._timesteps[: self.calls_before(part)])
+
+    def begin_at(self, part: float) -> None:
+        """Go on from the latents of another model."""
+        # PNDM's first step stands twice in its timesteps.
+        whole = self._steps if self.order == 1 else len(self.scheduler.timesteps)
+        begin = whole - self.calls_after(part)
+        schedulers.begin_at(self.scheduler, begin)
+        self._make(self.scheduler.timesteps[begin:])
+
+    def _cutoff(self, part: float) -> int:
+        whole: int = self.scheduler.config.num_train_timesteps
+        return round(whole - part * whole)
 
     def initial(self, noise: Tensor, source: Tensor | None) -> Tensor:
         if source is None:

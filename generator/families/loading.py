@@ -12,6 +12,7 @@ from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families import checkpoints
 from generator.families.base import Family
+from generator.families.sdxl_refiner import StableDiffusionXLRefiner
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
 from storage import file_hashes
 from storage.catalog_files import ModelFiles
@@ -57,12 +58,24 @@ def load(files: ModelFiles | str, device: torch.device) -> Family:
     Raises:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
-    dtype = choose_dtype(device)
     files = ModelFiles(source=files) if isinstance(files, str) else files
     source = files.source
-    _check_hash(files)
     told = checkpoints.family_of(source) if is_single_file(source) else family_of(source)
-    kind: type[Family] = pkgutil.resolve_name(FAMILIES[told or files.family].code)
+    return _load(pkgutil.resolve_name(FAMILIES[told or files.family].code), files, device)
+
+
+def load_refiner(source: str, device: torch.device) -> Family:
+    """Load the refiner of Stable Diffusion XL from the same places.
+
+    Raises:
+        CatalogError: what is there cannot be loaded, or is none; the text names the source and the reason.
+    """
+    return _load(StableDiffusionXLRefiner, ModelFiles(source=source), device)
+
+
+def _load(kind: type[Family], files: ModelFiles, device: torch.device) -> Family:
+    dtype, source = choose_dtype(device), files.source
+    _check_hash(files)
     try:
         loaded = kind.load(files, device, dtype)
         if dtype is torch.float16 and not loaded.is_sound():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from generator.families.base import Conditions
-from generator.families.controls import ControlNetwork
+from generator.families.controls import SpatialControl
 from storage.contract import Role
 
 PICTURES = "pictures of "
@@ -26,7 +26,7 @@ WEIGHTS = "weights of "
 class Denoiser(torch.nn.Module):
     """A UNet, reading pictures of these roles by its adapters, and perhaps led by a control network."""
 
-    def __init__(self, unet: Any, roles: Sequence[Role] = (), control: ControlNetwork | None = None) -> None:
+    def __init__(self, unet: Any, roles: Sequence[Role] = (), control: SpatialControl | None = None) -> None:
         super().__init__()
         self.unet = unet
         self.roles = tuple(roles)

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
-from generator.families import adapters, pipelines
+from generator.families import adapters, controls, pipelines
 from generator.families.adapters import ImageEncoder
 from generator.families.auxiliary import weights_bytes
 from generator.families.base import Conditions, Denoising, WeightedLora
-from generator.families.controls import ControlNetwork
+from generator.families.controls import SpatialControl
 from generator.families.denoising import DiffusionDenoising
 from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import LatentColours, fit_colours
@@ -91,10 +91,10 @@ class StableDiffusion(LatentImages):
             self._suit_gpu()
         # What no copy of this model uses any more is gone from these by itself.
         self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
-        self._controls: WeakValueDictionary[ControlEntry, ControlNetwork] = WeakValueDictionary()
+        self._controls: WeakValueDictionary[ControlEntry, SpatialControl] = WeakValueDictionary()
         self.adapters: Mapping[Role, ImageAdapter] = {}
         """Adapters that read pictures beside the words, by role, in the order in which the UNet has them."""
-        self.control: ControlNetwork | None = None
+        self.control: SpatialControl | None = None
         self.denoiser: Callable[[Tensor, Tensor, Conditions], Tensor] = Denoiser(self.unet)
         """Module that `predict` calls: the networks themselves, or something quicker that does the same."""
         self.schedulers = Schedulers(pipeline.scheduler.config)
@@ -123,7 +123,7 @@ class StableDiffusion(LatentImages):
         chosen = {role: ImageAdapter(entry, self._encoder(entry)) for role, entry in entries.items()}
         clone = copy.copy(self)
         clone._pipeline = adapters.with_adapters(  # noqa: SLF001  one of its own kind
-            self._pipeline, list(entries.values())
+            self._pipeline, list(entries.values()), [each.encoder for each in chosen.values()]
         )
         clone.unet = clone._pipeline.unet  # noqa: SLF001
         clone.adapters = chosen
@@ -140,7 +140,7 @@ class StableDiffusion(LatentImages):
     def with_control(self, entry: ControlEntry) -> Self:
         control = self._controls.get(entry)
         if control is None:
-            control = ControlNetwork.load(entry, self.device, self.dtype)
+            control = controls.load(entry, self.unet, self.device, self.dtype)
             self._controls[entry] = control
         clone = copy.copy(self)
         clone.control = control
@@ -299,9 +299,9 @@ class StableDiffusion(LatentImages):
         pixels: Tensor = self._maps.preprocess(self.control.shown(image), height=height, width=width)
         return pixels
 
-    def control_conditions(self, pixels: Tensor, weight: float, rows: int) -> Conditions:
-        shown = pixels.to(self.device, self.dtype).expand(rows, -1, -1, -1)
-        return {"control": shown, "control_weight": shown.new_full((rows, 1, 1, 1), weight)}
+    def control_conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
+        assert self.control is not None
+        return self.control.conditions(pixels.to(self.device, self.dtype), weight, count, guided=guided)
 
     def mask_conditions(self, mask: Tensor, masked: Tensor, *, guided: bool) -> Conditions:
         beside = torch.cat([mask.expand(len(masked), -1, -1, -1), masked], dim=1)

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
-from generator.families.base import Conditions
+from generator.families.base import Conditions, Denoising
+from generator.families.denoising import DiffusionDenoising
+from generator.families.relay import Relay
 from generator.families.sd import StableDiffusion
 
 
@@ -22,13 +24,27 @@ class StableDiffusionXL(StableDiffusion):
     upcasts_vae = True
 
     def _take_text_encoders(self, pipeline: Any) -> None:
-        self.tokenizers = (pipeline.tokenizer, pipeline.tokenizer_2)
-        self.text_encoders = (pipeline.text_encoder.to(self.device), pipeline.text_encoder_2.to(self.device))
+        self.tokenizers: tuple[Any, ...] = (pipeline.tokenizer, pipeline.tokenizer_2)
+        self.text_encoders: tuple[Any, ...] = (
+            pipeline.text_encoder.to(self.device),
+            pipeline.text_encoder_2.to(self.device),
+        )
         self._zeros_for_empty: bool = pipeline.config.force_zeros_for_empty_prompt
 
     @property
     def read_by(self) -> tuple[torch.nn.Module, ...]:
         return self.text_encoders
+
+    def relay(self, first: Denoising, last: Denoising, part: float) -> Relay | None:
+        """Cut where `denoising_end` and `denoising_start` of diffusers' pipelines cut."""
+        assert isinstance(first, DiffusionDenoising)
+        assert isinstance(last, DiffusionDenoising)
+        alone = first.begun and not first.calls_before(part)
+        if alone or not last.calls_after(part):
+            return None
+        first.end_at(part)
+        last.begin_at(part)
+        return Relay(first, last)
 
     def _encode(self, texts: Sequence[Text], skip: int) -> list[Embedding]:
         """The last but one layer (and `skip` before it) of both encoders side by side; pooled is the second's

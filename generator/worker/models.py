@@ -25,16 +25,22 @@ from generator.engine.device_thread import DeviceThread
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
+from generator.families.base import Family
 from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
 from storage.catalog_companions import CompanionEntry
+from storage.catalog_files import ModelFiles
 from storage.catalog_model import ModelEntry
+from storage.contract import Task
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Companion)
+
+NamedSource = tuple[str, str]
+"""A model's name, and the source of some of its networks."""
 
 GPU_SHARE = 0.7
 MACHINE_SHARE = 0.5
@@ -67,7 +73,8 @@ class Models:
             self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
         self.device = loading.choose_device(device)
         self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._engines: OrderedDict[NamedSource, Engine] = OrderedDict()
+        """By a model's name and source: it may have another for inpainting."""
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -83,19 +90,23 @@ class Models:
 
     def loaded(self) -> frozenset[str]:
         with self._lock:
-            return frozenset(self._engines)
+            return frozenset(name for name, _ in self._engines)
 
-    def engine(self, name: str) -> Engine:
+    def engine(self, name: str, task: Task = Task.TEXT_TO_IMAGE) -> Engine:
         """The model, loaded if it is not yet; the one that was longest unused makes room for it.
+
+        For inpainting it is the checkpoint that the catalog names for that, if it does.
 
         Raises:
             CatalogError: the catalog has no such model, or it cannot be loaded.
         """
         entry = self._entry(name)
-        engine = self._known(name)
+        files = entry.files_for(task)
+        key = name, files.source
+        engine = self._known(key)
         if engine is None:
             with self._loading:
-                engine = self._known(name) or self._load(entry)
+                engine = self._known(key) or self._load(entry, files)
         return engine
 
     def safety(self, name: str) -> SafetyCheck:
@@ -165,21 +176,32 @@ class Models:
             raise CatalogError(f"The catalog has no model {name!r}.")
         return self._catalog[name]
 
-    def _known(self, name: str) -> Engine | None:
+    def _known(self, key: NamedSource) -> Engine | None:
         with self._lock:
-            engine = self._engines.get(name)
+            engine = self._engines.get(key)
             if engine is not None:
-                self._engines.move_to_end(name)
+                self._engines.move_to_end(key)
             return engine
 
-    def _load(self, entry: ModelEntry) -> Engine:
-        log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        family = self._fitted(lambda: loading.load(entry, self.device))
-        self._make_room(family.size_bytes)
-        engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
+    def _load(self, entry: ModelEntry, files: ModelFiles) -> Engine:
+        source = files.source
+        log.info("loading %s from %s onto %s", entry.name, source, self.device)
+        family = self._fitted(lambda: loading.load(files, self.device))
+        if source == entry.inpainting and not family.reads_mask:
+            raise CatalogError(
+                f"The model at {source} was not made for inpainting: its UNet reads no mask. Leave"
+                f" `inpainting` of {entry.name!r} out: its own draws regions, zooms and pans as well."
+            )
+        refiner = self._refiner(entry) if source == entry.source else None
+        self._make_room(family.size_bytes + (refiner.size_bytes if refiner else 0))
+        engine = Engine(family, self.device_thread, entry, refiner=refiner, compiler=self._compiler)
         with self._lock:
-            self._engines[entry.name] = engine
+            self._engines[entry.name, source] = engine
         return engine
+
+    def _refiner(self, entry: ModelEntry) -> Family | None:
+        source = entry.refiner
+        return None if source is None else self._fitted(lambda: loading.load_refiner(source, self.device))
 
     def _named_beside(self, name: str, kind: str) -> str:
         """The source of what a model's entry names beside it."""
@@ -226,10 +248,10 @@ class Models:
                 if varied:
                     varied[0].forget_variants()
                     continue
-                idle = [name for name, engine in self._engines.items() if not engine.busy]
-                name = next(iter(idle or self._engines))
-                del self._engines[name]
-                log.info("%s leaves %s", name, self.device)
+                idle = [key for key, engine in self._engines.items() if not engine.busy]
+                key = next(iter(idle or self._engines))
+                del self._engines[key]
+                log.info("%s from %s leaves %s", *key, self.device)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

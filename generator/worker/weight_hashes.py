@@ -40,8 +40,9 @@ def hashes_of(request: GenerationRequest, catalog: Catalog) -> Hashes:
     loras = {
         name: found for name, lora in known.items() if (found := _of(_lora_file(lora), header=False)[:12])
     }
-    folder = model_families.FAMILIES[model_families.of_folder(entry.source) or entry.family].denoiser
-    return Hashes(_of(_model_file(entry.weights_file, folder))[:10], loras)
+    source = entry.files_for(request.task).weights_file
+    folder = model_families.FAMILIES[model_families.of_folder(source) or entry.family].denoiser
+    return Hashes(_of(_model_file(source, folder))[:10], loras)
 
 
 def _model_file(source: str, folder: str) -> Path | None:

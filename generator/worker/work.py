@@ -103,7 +103,7 @@ class Work:
         mask = self._sources.mask(source, self._found)
         control, references = self._sources.control(), self._sources.references()
         with self.timed("load_ms"):
-            engine = self._models.engine(request.model)
+            engine = self._models.engine(request.model, request.task)
             check = self._models.preview_check(request.model)
         if request.continues and source is not None and mask is not None:
             request = self._surrounding(request, source, mask)

@@ -37,7 +37,8 @@ def test_every_pair_is_of_a_flag_that_works_and_can_be_typed() -> None:
     working = {flag.name for flag in FLAGS if flag.meaning is Meaning.WORKS}
     assert set(flag_pages.PAIRS) <= working
     assert working - set(flag_pages.PAIRS) == {
-        "style", "upscaler", "model", "v", "niji", "repeat", "fast", "relax", "turbo", "public", "stealth",
+        "style", "refine", "upscaler", "model", "v", "niji", "repeat", "fast", "relax", "turbo", "public",
+        "stealth",
     }  # fmt: skip
     for name, pair in flag_pages.PAIRS.items():
         first, second = (parse(typed, MODELS, seed=7, attached=True) for typed in (pair.first, pair.second))

@@ -75,15 +75,46 @@ def _renamed(weights: Weights, names: dict[str, str]) -> Weights:
     return renamed
 
 
+def write_control(control: Any, file: Path, *, prefix: str = "control_model.") -> Path:
+    """A ControlNet in one `.safetensors` file, as ControlNet's authors published theirs."""
+    places = dict(_first_half(control))
+    places |= {f"zero_convs.{number}.0": each for number, each in enumerate(control.controlnet_down_blocks)}
+    hints = control.controlnet_cond_embedding
+    for number, each in enumerate([hints.conv_in, *hints.blocks]):
+        places[f"input_hint_block.{2 * number}"] = each
+    places |= {"input_hint_block.14": hints.conv_out, "middle_block_out.0": control.controlnet_mid_block}
+    weights = _laid_out(places.items())
+    save_file({f"{prefix}{name}": weight.contiguous() for name, weight in weights.items()}, file)
+    return file
+
+
 def _unet(unet: Any) -> Weights:
+    return _laid_out(_places(unet))
+
+
+def _laid_out(places: Iterable[tuple[str, nn.Module]]) -> Weights:
     weights: Weights = {}
-    for place, module in _places(unet):
+    for place, module in places:
         is_resnet = hasattr(module, "time_emb_proj")
         weights |= _under(place, _renamed(module.state_dict(), _RESNET if is_resnet else {}))
     return weights
 
 
 def _places(unet: Any) -> Iterator[tuple[str, nn.Module]]:
+    yield from _first_half(unet)
+    outputs = 0
+    for block in unet.up_blocks:
+        for layer in _layers(block):
+            yield from _numbered(f"output_blocks.{outputs}", layer)
+            outputs += 1
+        if block.upsamplers:
+            yield f"output_blocks.{outputs - 1}.{len(layer)}.conv", block.upsamplers[0].conv
+    yield "out.0", unet.conv_norm_out
+    yield "out.2", unet.conv_out
+
+
+def _first_half(unet: Any) -> Iterator[tuple[str, nn.Module]]:
+    """Of a UNet, and of a ControlNet, which is one without the rest."""
     yield from _embedding("time_embed", unet.time_embedding)
     if hasattr(unet, "add_embedding"):
         yield from _embedding("label_emb.0", unet.add_embedding)
@@ -98,15 +129,6 @@ def _places(unet: Any) -> Iterator[tuple[str, nn.Module]]:
             inputs += 1
     middle = unet.mid_block
     yield from _numbered("middle_block", [middle.resnets[0], middle.attentions[0], middle.resnets[1]])
-    outputs = 0
-    for block in unet.up_blocks:
-        for layer in _layers(block):
-            yield from _numbered(f"output_blocks.{outputs}", layer)
-            outputs += 1
-        if block.upsamplers:
-            yield f"output_blocks.{outputs - 1}.{len(layer)}.conv", block.upsamplers[0].conv
-    yield "out.0", unet.conv_norm_out
-    yield "out.2", unet.conv_out
 
 
 def _embedding(place: str, module: Any) -> Iterator[tuple[str, nn.Module]]:

@@ -123,14 +123,32 @@ def test_a_soft_mask_moves_at_whole_steps(
     assert len(set(by_step)) == steps
 
 
-def test_what_lacks_is_said(sd_folder: Path, inpainting_folder: Path) -> None:
+@pytest.mark.parametrize("sampler", ["ddim", "euler_a"])
+def test_without_a_mask_all_of_the_picture_is_drawn(inpainting_folder: Path, sampler: str) -> None:
+    """A network made for inpainting draws prompts, and variations of a picture, under a white mask."""
+    white = PIL.Image.new("L", (64, 64), 255)
+    whole = asked(scheduler=sampler, num_images_per_prompt=1)
+    varied = asked(
+        scheduler=sampler,
+        task=Task.IMAGE_TO_IMAGE,
+        parent_image_id=1,
+        strength=0.6,
+        num_images_per_prompt=1,
+        num_inference_steps=5,
+    )
+    with Engine.open(str(inpainting_folder), device="cpu") as engine:
+        stranger = engine.submit(repaint(scheduler="euler", seed=5), image=picture(3), mask=left_half())
+        drawn = [engine.submit(whole).result(), engine.submit(varied, image=picture()).result()]
+        stranger.result()
+    pipeline = Pipeline(inpainting_folder)
+    for wish, image, found in zip((whole, varied), (picture(3), picture()), drawn, strict=True):
+        part = wish.changed(task=Task.INPAINTING, parent_image_id=1, mask_key="m")
+        assert difference(found, pipeline.draw(part, image, white)) <= 1
+
+
+def test_what_lacks_is_said(sd_folder: Path) -> None:
     with Engine.open(str(sd_folder), device="cpu") as engine:
         with pytest.raises(ValueError, match="needs a picture"):
             engine.submit(repaint()).result()
         with pytest.raises(ValueError, match="needs a mask"):
             engine.submit(repaint(), image=picture()).result()
-    with (
-        Engine.open(str(inpainting_folder), device="cpu") as engine,
-        pytest.raises(ValueError, match="a picture and a mask"),
-    ):
-        engine.submit(asked()).result()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForImageToImage
 
+from generator.companions import enlargers
 from generator.companions.safety import CheckerFolder
 from generator.companions.upscale import Upscaler
 from generator.families import loading
@@ -97,7 +97,7 @@ def test_models_leave_where_a_companion_finds_no_memory(
             loaded.append(models.loaded())
             if models.loaded():
                 raise torch.OutOfMemoryError("the GPU is full")
-            return Upscaler(AutoModelForImageToImage.from_pretrained(source), *where)
+            return Upscaler(enlargers.load(source), *where)
 
         monkeypatch.setattr(Upscaler, "load", load)
         models.engine("a")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -11,7 +12,6 @@ import torch
 from generator.companions import upscale
 from generator.companions.upscale import Upscaler, spans
 from storage.errors import CatalogError
-from tests.generator import tiny
 
 CPU = torch.device("cpu")
 
@@ -28,12 +28,13 @@ def picture(width: int, height: int) -> PIL.Image.Image:
 
 def test_it_is_what_the_network_says_of_the_mirrored_picture(upscaler: Upscaler) -> None:
     image = picture(40, 24)
-    window = upscaler._window
+    window = upscaler._network.window
     mirrored = np.pad(
         np.asarray(image, np.float32) / 255, [(window, window)] * 2 + [(0, 0)], mode="symmetric"
     )
     with torch.no_grad():
-        output = upscaler._network(torch.from_numpy(mirrored).movedim(-1, 0)[None]).reconstruction[0]
+        network: Any = upscaler._network.network
+        output = network(torch.from_numpy(mirrored).movedim(-1, 0)[None]).reconstruction[0]
     edge = 4 * window
     expected = output[:, edge:-edge, edge:-edge].clamp(0, 1).movedim(0, -1).numpy() * 255
     enlarged = upscaler.enlarge(image, 4)
@@ -104,8 +105,7 @@ def test_out_of_memory_makes_smaller_tiles(upscaler: Upscaler, monkeypatch: pyte
 
 
 def test_what_is_no_upscaler_is_refused(tmp_path: Path, sd_folder: Path) -> None:
-    with pytest.raises(CatalogError, match="cannot be loaded"):
+    with pytest.raises(CatalogError, match="cannot be loaded: it is a StableDiffusionPipeline"):
         Upscaler.load(str(sd_folder), CPU)
-    folder = tiny.make_upscaler(tmp_path / "twice", upscale=2)
-    with pytest.raises(CatalogError, match="enlarges 2 times"):
-        Upscaler.load(str(folder), CPU)
+    with pytest.raises(CatalogError, match=r"cannot be loaded: \w"):
+        Upscaler.load(str(tmp_path), CPU)

@@ -18,6 +18,7 @@ from diffusers import (
     DiffusionPipeline,
     EulerDiscreteScheduler,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -78,11 +79,12 @@ def make_sd(
     in_channels: int = 4,
     guidance_width: int | None = None,
     tokens: CLIPTokenizer | None = None,
+    **unet: Any,
 ) -> Path:
     """Stable Diffusion 1.x, or with `prediction_type="v_prediction"` 2.x, at 64 × 64 pixels.
 
     With nine channels it is one for inpainting, and with a `guidance_width` one of latent consistency, into
-    which guidance was distilled.
+    which guidance was distilled. `unet` is what else its UNet's config says.
     """
     torch.manual_seed(seed)
     tokens = tokens or tokenizer()
@@ -91,7 +93,10 @@ def make_sd(
         text_encoder=CLIPTextModel(_text_config(tokens)).eval(),
         tokenizer=tokens,
         unet=_unet(
-            cross_attention_dim=TEXT_WIDTH, in_channels=in_channels, time_cond_proj_dim=guidance_width
+            cross_attention_dim=TEXT_WIDTH,
+            in_channels=in_channels,
+            time_cond_proj_dim=guidance_width,
+            **unet,
         ),
         scheduler=DDIMScheduler(
             **_NOISE,
@@ -139,6 +144,37 @@ def make_sdxl(
         tokenizer_2=tokens,
         unet=unet,
         scheduler=EulerDiscreteScheduler(**_NOISE, timestep_spacing="leading", steps_offset=1),
+        add_watermarker=False,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def make_refiner(folder: Path, *, seed: int = 5, second_width: int = TEXT_WIDTH) -> Path:
+    """Stable Diffusion XL's refiner for such a model: one text encoder, and aesthetic scores."""
+    torch.manual_seed(seed)
+    tokens = tokenizer()
+    unet = _unet(
+        cross_attention_dim=second_width,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=second_width + 5 * 8,
+        use_linear_projection=True,
+    )
+    with torch.no_grad():  # so that it minds the score
+        unet.add_embedding.linear_1.weight[:, -8:] *= 20
+    pipeline = StableDiffusionXLImg2ImgPipeline(
+        vae=_vae(scaling_factor=0.13025),
+        text_encoder=None,
+        text_encoder_2=CLIPTextModelWithProjection(
+            _text_config(tokens, hidden_size=second_width, projection_dim=second_width)
+        ).eval(),
+        tokenizer=None,
+        tokenizer_2=tokens,
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(**_NOISE, timestep_spacing="leading", steps_offset=1),
+        requires_aesthetics_score=True,
+        force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )
     pipeline.save_pretrained(folder)
@@ -249,15 +285,22 @@ def make_adapter(file: Path, model: Path, *, plus: bool = False, seed: int = 0) 
 
 def make_control(folder: Path, model: Path, *, seed: int = 0) -> Path:
     """A control network of random weights, those between it and the UNet too."""
-    unet = UNet2DConditionModel.from_pretrained(model, subfolder="unet")
+    control_network(model, seed=seed).save_pretrained(folder)
+    return folder
+
+
+def loaded_unet(model: Path) -> UNet2DConditionModel:
+    return UNet2DConditionModel.from_pretrained(model, subfolder="unet")
+
+
+def control_network(model: Path, *, seed: int = 0) -> ControlNetModel:
     torch.manual_seed(seed)
-    control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 4, 8, 8))
+    control = ControlNetModel.from_unet(loaded_unet(model), conditioning_embedding_out_channels=(4, 4, 8, 8))
     with torch.no_grad():
         for name, weight in control.named_parameters():
             if "controlnet_" in name:
                 weight.normal_(std=0.3)
-    control.save_pretrained(folder)
-    return folder
+    return control
 
 
 def make_describer(folder: Path, *, seed: int = 0) -> Path:
@@ -390,15 +433,17 @@ def _vae(**more: Any) -> AutoencoderKL:
 
 
 def _unet(**more: Any) -> UNet2DConditionModel:
+    blocks: dict[str, Any] = {
+        "block_out_channels": (WIDTH, 2 * WIDTH),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    }
     unet = UNet2DConditionModel(
-        block_out_channels=(WIDTH, 2 * WIDTH),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         layers_per_block=1,
         attention_head_dim=8,
         norm_num_groups=4,
         sample_size=PIXELS // 8,
-        **more,
+        **(blocks | more),
     ).eval()
     with torch.no_grad():
         for name, weight in unet.named_parameters():

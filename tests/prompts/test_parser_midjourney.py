@@ -406,7 +406,7 @@ def test_nothing_of_midjourneys_is_unknown() -> None:
     working = (
         "ar aspect chaos c weird w stylize s style raw seed sameseed quality q draft steps cfg stop tile no "
         "iw sref sw cref cw oref ow control lora upscaler v version niji model sampler repeat r fast relax "
-        "turbo public stealth video"
+        "turbo refine public stealth video"
     )
     noted = (
         "edit sv p profile exp hd sd motion loop end bs zoom h uplight "
