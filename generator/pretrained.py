@@ -11,9 +11,11 @@ from pickle import UnpicklingError
 from typing import Any
 
 from diffusers.loaders.single_file_utils import SingleFileComponentError
-from safetensors import SafetensorError
+from huggingface_hub import hf_hub_download
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
-from storage.catalog_values import PICKLED
+from storage.catalog_values import PICKLED, names_a_file
 
 UNREADABLE = (
     *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, ImportError),
@@ -42,9 +44,22 @@ def whole_file(kind: Any, file: str, **how: Any) -> Any:
     return kind.from_single_file(file, use_safetensors=True, **how)
 
 
-def add_lora(pipeline: Any, source: str, file: str | None, name: str) -> None:
-    """Add a LoRA's weights to a pipeline as an adapter of that name."""
-    pipeline.load_lora_weights(source, weight_name=file, adapter_name=name, use_safetensors=True)
+def tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a `.safetensors` file on the CPU, and what its header says beside them."""
+    with safe_open(file, framework="pt", device="cpu") as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+
+
+def file_of(source: str, file: str | None, usual: str) -> Path:
+    """A weight file: the source itself, or a file of a folder or a Hugging Face id, from which it is fetched.
+
+    Without a `file` it is the one of the `usual` name, or the only one of a folder.
+    """
+    place = Path(source)
+    if place.is_dir():
+        alone = sorted(place.glob("*.safetensors"))
+        return place / (file or (alone[0].name if len(alone) == 1 else usual))
+    return place if names_a_file(source) else Path(hf_hub_download(source, file or usual))
 
 
 def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) -> None:

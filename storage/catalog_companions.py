@@ -20,7 +20,7 @@ class LoraEntry(CatalogTable):
     """Small weights that are added to a model's own: a look or a subject that it was taught later."""
 
     source: Source
-    """`.safetensors` file, folder or Hugging Face id, in diffusers' or kohya's layout."""
+    """`.safetensors` file, folder or Hugging Face id, of any kind and layout."""
     file: File | None = None
     """File of the folder or id, where it has several."""
     trigger: str = ""

@@ -23,7 +23,8 @@ from generator.families.controls import ControlNetwork
 from generator.families.denoising import DiffusionDenoising
 from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import LatentColours, fit_colours
-from generator.families.loras import TEXT_ENCODERS, with_loras
+from generator.families.lora_layers import TEXT_ENCODERS
+from generator.families.loras import with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
@@ -138,10 +139,9 @@ class StableDiffusion(LatentImages):
 
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
-        self.unet = self._pipeline.unet
-        self.denoiser = _denoiser_of(self)
-        if self.device.type == "cuda":
-            self.unet.fuse_qkv_projections()
+        if self.unet is not self._pipeline.unet:
+            self.unet = self._pipeline.unet
+            self.denoiser = _denoiser_of(self)
         if any(
             getattr(before, part, None) is not getattr(self._pipeline, part, None) for part in TEXT_ENCODERS
         ):
