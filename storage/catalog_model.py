@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from storage import model_families
-from storage.catalog_companions import AdapterEntry, CompanionEntry, ControlEntry, LoraEntry
+from storage.catalog_companions import (
+    AdapterEntry,
+    AlwaysLoraEntry,
+    CompanionEntry,
+    ControlEntry,
+    DraftEntry,
+    EmbeddingEntry,
+    LoraEntry,
+    SamplerName,
+)
 from storage.catalog_values import (
     CatalogTable,
+    Guidance,
     Line,
     Name,
     Size,
@@ -24,7 +34,6 @@ from storage.catalog_values import (
     sourced,
 )
 from storage.contract import Role
-from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.vocabulary import has, words_in
 
 LONGEST_OFFER = 80
@@ -46,8 +55,10 @@ class ModelEntry(CatalogTable):
     sizes: tuple[Size, ...] = Field(min_length=1)
     num_inference_steps: Steps = 20
     max_steps: Steps = 100
-    guidance_scale: Annotated[float, Field(ge=0, le=50)] = 7.5
-    scheduler: Literal[SAMPLER_NAMES] = "ddim"  # type: ignore[valid-type]
+    guidance_scale: Guidance = 7.5
+    scheduler: SamplerName = "ddim"
+    draft: DraftEntry | None = None
+    """The quick way of `--draft`; None: fewer steps."""
     stylize: Annotated[int, Field(ge=0, le=1000)] = 100
     style_words: str = ""
     """The classic prompt formula: quality and style words that `--stylize` blends in."""
@@ -76,6 +87,12 @@ class ModelEntry(CatalogTable):
     """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
     loras: dict[Name, Annotated[LoraEntry, BeforeValidator(sourced)]] = Field(default_factory=dict)
     """LoRAs for `--lora` to choose from; a source alone may stand for an entry."""
+    always_loras: dict[Name, Annotated[AlwaysLoraEntry, BeforeValidator(sourced)]] = Field(
+        default_factory=dict
+    )
+    """LoRAs that are part of the model."""
+    embeddings: dict[Name, Annotated[EmbeddingEntry, BeforeValidator(sourced)]] = Field(default_factory=dict)
+    """Textual Inversions, each read where its name stands in a prompt."""
     controls: dict[Name, ControlEntry] = Field(default_factory=dict)
     """Control networks for `--control` to choose from."""
     adapters: dict[Role, AdapterEntry] = Field(default_factory=dict)
@@ -125,9 +142,39 @@ class ModelEntry(CatalogTable):
                     f"prompts: {prompt!r} is too long: a button holds {LONGEST_OFFER} characters of a prompt"
                     " and its model's name"
                 )
-        for key in ("upscalers", "loras", "controls"):
+        for key in ("upscalers", "loras", "embeddings", "controls"):
             refuse_alike(getattr(self, key), key)
         return self
+
+    @model_validator(mode="after")
+    def _can_draw_its_draft(self) -> Self:
+        draft = self.draft
+        if draft is None:
+            return self
+        if draft.num_inference_steps > self.max_steps:
+            raise ValueError(
+                f"draft.num_inference_steps ({draft.num_inference_steps}) is more than max_steps"
+                f" ({self.max_steps})"
+            )
+        if draft.scheduler is not None and draft.scheduler not in self.samplers:
+            raise ValueError(
+                f"draft.scheduler: {draft.scheduler} is none of those that this kind of model draws with"
+                f" ({', '.join(self.samplers)})"
+            )
+        for name in draft.loras:
+            if name not in self.loras:
+                raise ValueError(
+                    f"draft.loras: {name!r} is none of the model's `loras`"
+                    f" ({', '.join(self.loras) or 'there are none'})"
+                )
+        return self
+
+    def drafting(self) -> Self:
+        """The same model with its draft's steps, guidance and sampler for defaults."""
+        if self.draft is None:
+            return self
+        own = self.draft.model_dump(include={"num_inference_steps", "guidance_scale", "scheduler"})
+        return self.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     @cached_property
     def samplers(self) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ class Engine:
         """
         chosen = loading.choose_device(device)
         family = loading.load(str(source), chosen, entry.family if entry else "sd")
+        if entry is not None:
+            family = loading.complete(family, entry)
         compiler = Compiler(users_folder()) if compiled else None
         return cls(family, DeviceThread(chosen), entry, compiler=compiler)
 

@@ -33,18 +33,37 @@ def with_loras(pipeline: Any, loras: Sequence[WeightedLora]) -> Any:
     Raises:
         CatalogError: a LoRA cannot be read, or does not fit the model; the text names it and the reason.
     """
-    layers = layers_by_name(pipeline)
-    changes: dict[Layer, list[Change]] = defaultdict(list)
-    for lora in loras:
-        for layer, fields in _read(lora.entry, layers, pipeline):
-            changes[layer].append((lora, fields))
+    changes = _changes(pipeline, loras)
     found = copy.copy(pipeline)
     for part in {layer.part for layer in changes}:
         setattr(found, part, clone_sharing_weights(getattr(pipeline, part)))
-    for layer, each in changes.items():
-        _change(getattr(found, layer.part).get_submodule(layer.path), each)
-    _join_projections(found.unet, [layer.path for layer in changes if layer.part == "unet"])
+    _apply(found, changes)
     return found
+
+
+def add_loras(pipeline: Any, loras: Sequence[WeightedLora]) -> None:
+    """Add the LoRAs' weights to the pipeline's own, of which nothing is kept: one layer at a time.
+
+    Raises:
+        CatalogError: as `with_loras`; then nothing, or not all, is added.
+    """
+    _apply(pipeline, _changes(pipeline, loras))
+
+
+def _changes(pipeline: Any, loras: Sequence[WeightedLora]) -> dict[Layer, list[Change]]:
+    """Changes of each layer, in the order of the LoRAs."""
+    layers = layers_by_name(pipeline)
+    found: dict[Layer, list[Change]] = defaultdict(list)
+    for lora in loras:
+        for layer, fields in _read(lora.entry, layers, pipeline):
+            found[layer].append((lora, fields))
+    return found
+
+
+def _apply(pipeline: Any, changes: Mapping[Layer, Sequence[Change]]) -> None:
+    for layer, each in changes.items():
+        _change(getattr(pipeline, layer.part).get_submodule(layer.path), each)
+    _join_projections(pipeline.unet, [layer.path for layer in changes if layer.part == "unet"])
 
 
 def _read(entry: LoraEntry, layers: Mapping[str, Layer], pipeline: Any) -> list[tuple[Layer, Fields]]:

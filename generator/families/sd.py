@@ -24,7 +24,7 @@ from generator.families.denoising import DiffusionDenoising
 from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import LatentColours, fit_colours
 from generator.families.lora_layers import TEXT_ENCODERS
-from generator.families.loras import with_loras
+from generator.families.loras import add_loras, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
@@ -108,6 +108,10 @@ class StableDiffusion(LatentImages):
         twin = copy.copy(self)
         twin._add(loras)  # noqa: SLF001  one of its own kind
         return twin
+
+    def add_loras(self, loras: Sequence[WeightedLora]) -> None:
+        add_loras(self._pipeline, loras)
+        self._remember_prompts()
 
     def with_adapters(self, entries: Mapping[Role, AdapterEntry]) -> Self:
         chosen = {role: ImageAdapter(entry, self._encoder(entry)) for role, entry in entries.items()}
