@@ -34,7 +34,7 @@ from storage.catalog_values import (
     sourced,
 )
 from storage.contract import Role
-from storage.vocabulary import has, words_in
+from storage.vocabulary import has, naming, words_in
 
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
@@ -197,6 +197,11 @@ class ModelEntry(CatalogTable):
         return frozenset(Path(self.vocabulary).read_text(encoding="utf-8").split())
 
     def knows(self, text: str) -> bool:
-        """True where all words of the text are in the model's vocabulary."""
+        """True where all words of the text are in the model's vocabulary, or name its embeddings."""
         words = self.words
-        return words is None or all(has(words, word) for word in words_in(text))
+        return words is None or all(has(words, word) for word in words_in(self.unnamed(text)))
+
+    def unnamed(self, text: str) -> str:
+        """The text without the names of the model's embeddings."""
+        named = naming(self.embeddings)
+        return text if named is None else named.sub(" ", text)

@@ -14,8 +14,9 @@ from diffusers.image_processor import VaeImageProcessor
 from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
+from generator.conditioning.textual_inversion import NONE, NamedVectors, teach
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
-from generator.families import adapters, pipelines
+from generator.families import adapters, embedding_files, pipelines
 from generator.families.adapters import ImageEncoder
 from generator.families.auxiliary import weights_bytes
 from generator.families.base import Conditions, Denoising, WeightedLora
@@ -28,7 +29,7 @@ from generator.families.loras import add_loras, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
-from storage.catalog_companions import AdapterEntry, ControlEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry, EmbeddingEntry
 from storage.contract import Role
 
 MASK = "mask and masked picture"
@@ -62,6 +63,9 @@ class StableDiffusion(LatentImages):
         "feature_extractor": None,
         "requires_safety_checker": False,
     }
+
+    named: Sequence[NamedVectors] = (NONE, NONE)
+    """Textual Inversions of each text encoder."""
 
     upcasts_vae = False
     """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
@@ -111,6 +115,16 @@ class StableDiffusion(LatentImages):
 
     def add_loras(self, loras: Sequence[WeightedLora]) -> None:
         add_loras(self._pipeline, loras)
+        self._remember_prompts()
+
+    def add_embeddings(self, entries: Mapping[str, EmbeddingEntry]) -> None:
+        encoders: Sequence[Any] = self.read_by
+        widths = [encoder.get_input_embeddings().embedding_dim for encoder in encoders]
+        found = {name: embedding_files.vectors(entry, widths) for name, entry in entries.items()}
+        self.named = [
+            teach(encoder, {name: sides[place] for name, sides in found.items()})
+            for place, encoder in enumerate(encoders)
+        ]
         self._remember_prompts()
 
     def with_adapters(self, entries: Mapping[Role, AdapterEntry]) -> Self:
@@ -195,7 +209,7 @@ class StableDiffusion(LatentImages):
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""
-        tokens = [tokenize(self.tokenizer, text) for text in texts]
+        tokens = [tokenize(self.tokenizer, text, self.named[0]) for text in texts]
         found = encoded(self._read, tokens, self.texts_at_once)
         return [
             Embedding(emphasize(states, each.emphasis).flatten(0, 1)[None].to(self.dtype))
