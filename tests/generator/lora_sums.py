@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import cache
@@ -221,6 +222,14 @@ EVERYWHERE = (
     lora, lora_without_alpha, loha, lokr_of_two_whole, lokr_of_a_product, lokr_of_two_products, full,
     dora_by_output, dora_by_input, loha_with_dora,
 )  # fmt: skip
+_TURNS = itertools.cycle(EVERYWHERE)
+
+
+def mixed(shape: Shape) -> Made:
+    """Each layer of another kind than the one before."""
+    return next(_TURNS)(shape)
+
+
 OF_KERNELS = (locon_with_a_core, loha_with_cores, lokr_with_a_core)
 
 

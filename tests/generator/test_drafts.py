@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from generator.engine.engine import Engine
 from generator.families import loading
+from generator.worker.models import Models
 from prompts.parser import parse
 from storage.catalog import Catalog
 from storage.catalog_companions import AlwaysLoraEntry, DraftEntry, LoraEntry
@@ -62,6 +64,8 @@ def test_a_lora_that_is_part_of_a_model_is_in_all_its_pictures(sd_folder: Path, 
     with Engine.open(str(sd_folder), device="cpu", entry=model) as engine:
         drawn = engine.submit(request).result()
         assert not engine.has_variants
+    with closing(Models(Catalog(default="m", models={"m": model}), "cpu", "off")) as models:
+        assert difference(models.engine("m").submit(request).result(), drawn) == 0, "a worker's has it too"
     assert difference(drawn, fused(sd_folder, lora, 0.7, request)) <= 1
     assert difference(drawn, Pipeline(sd_folder).draw(request)) > 8
 

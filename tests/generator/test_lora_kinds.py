@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -35,6 +38,7 @@ from tests.generator.lora_sums import (
     loha,
     lokr_of_a_product,
     lora,
+    mixed,
     networks,
     noise,
     plain,
@@ -43,7 +47,7 @@ from tests.generator.lora_sums import (
 from tests.generator.reference import Pipeline, difference
 
 
-@pytest.mark.parametrize("kind", [*EVERYWHERE, *OF_KERNELS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*EVERYWHERE, *OF_KERNELS, mixed], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("strength", [1.0, pytest.param(-0.7, marks=pytest.mark.exhaustive)])
 def test_a_file_of_each_kind_is_merged_as_by_hand(
     tmp_path: Path, sd_folder: Path, kind: Kind, strength: float
@@ -72,6 +76,28 @@ def test_a_picture_is_that_of_the_merged_weights(tmp_path: Path, sd_folder: Path
             layer_of(reference.pipeline.components[part], path).weight.copy_(torch.from_numpy(weights))
     drawn, plain = (drawn_with(sd_folder, merged.file, weight) for weight in (0.8, 0.0))
     assert difference(drawn, reference.draw(asked(0.8))) <= 1
+    assert difference(drawn, plain) > 8
+
+
+def test_dora_of_peft_is_drawn_as_peft_draws_it(tmp_path: Path, sd_folder: Path) -> None:
+    reference = Pipeline(sd_folder)
+    unet = reference.pipeline.unet
+    torch.manual_seed(0)
+    unet.add_adapter(
+        LoraConfig(
+            r=4, lora_alpha=8, init_lora_weights=False, use_dora=True, target_modules=["to_q", "conv1"]
+        )
+    )
+    weights = get_peft_model_state_dict(unet)
+    lengths = [weight for name, weight in weights.items() if "magnitude" in name]
+    assert lengths
+    for weight in lengths:
+        weight.mul_(1 + 0.5 * torch.rand_like(weight))
+    told = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 8, "unet.use_dora": True})}
+    file = tmp_path / "dora.safetensors"
+    save_file({f"unet.{name}": weight.contiguous() for name, weight in weights.items()}, file, metadata=told)
+    drawn, plain = (drawn_with(sd_folder, file, weight) for weight in (1.0, 0.0))
+    assert difference(drawn, reference.draw(asked(1.0))) <= 1
     assert difference(drawn, plain) > 8
 
 
