@@ -16,7 +16,7 @@ from easel import conversion
 from generator.conditioning.textual_inversion import NamedVectors
 from generator.conditioning.tokens import tokenize
 from generator.engine.engine import Engine
-from generator.families import loading
+from generator.families import embedding_files, loading
 from generator.families.sdxl import StableDiffusionXL
 from prompts import vocabulary
 from prompts.parser import parse
@@ -91,7 +91,13 @@ def test_a_name_is_read_as_the_pipeline_reads_it(tmp_path: Path, sd_folder: Path
             assert difference(drawn, Pipeline(sd_folder).draw(plainly(wish))) > 8, "it is read as a word"
 
 
-@pytest.mark.parametrize("names", [("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("clip_l", "clip_g"),
+        pytest.param(("text_encoders_0", "text_encoders_1"), marks=pytest.mark.exhaustive),
+    ],
+)
 def test_xl_reads_it_by_both_text_encoders(tmp_path: Path, sdxl_folder: Path, names: tuple[str, str]) -> None:
     sides = [vectors(2), vectors(2, seed=1)]
     own = written(tmp_path / "it.safetensors", dict(zip(names, sides, strict=True)))
@@ -254,12 +260,10 @@ def test_several_fill_a_chunk_one_after_the_other() -> None:
         ({"emb_params": torch.ones(2, WIDTH, dtype=torch.long)}, "is no list of vectors"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_keeps_the_model_from_loading(
-    tmp_path: Path, sd_folder: Path, layout: Layout, reason: str
-) -> None:
+def test_what_does_not_fit_is_refused_and_named(tmp_path: Path, layout: Layout, reason: str) -> None:
     own = written(tmp_path / "it.safetensors", layout)
     with pytest.raises(CatalogError, match=rf"The embedding at .*it\.safetensors cannot be used: .*{reason}"):
-        Engine.open(str(sd_folder), device="cpu", entry=entry(sd_folder, embeddings={"it": own}))
+        embedding_files.vectors(own, [WIDTH])
 
 
 @pytest.mark.parametrize(
@@ -269,12 +273,16 @@ def test_what_does_not_fit_keeps_the_model_from_loading(
         ({"clip_l": vectors(1), "clip_g": vectors(2)}, "it has 1 vectors for one text encoder and 2"),
     ],
 )
-def test_what_does_not_fit_xl_is_refused(
-    tmp_path: Path, sdxl_folder: Path, layout: Layout, reason: str
-) -> None:
+def test_what_does_not_fit_xl_is_told(tmp_path: Path, layout: Layout, reason: str) -> None:
     own = written(tmp_path / "it.safetensors", layout)
     with pytest.raises(CatalogError, match=rf"The embedding at .* cannot be used: .*{reason}"):
-        Engine.open(str(sdxl_folder), device="cpu", entry=entry(sdxl_folder, embeddings={"it": own}))
+        embedding_files.vectors(own, [WIDTH, WIDTH])
+
+
+def test_one_that_does_not_fit_keeps_the_model_from_loading(tmp_path: Path, sd_folder: Path) -> None:
+    own = written(tmp_path / "it.safetensors", {"emb_params": torch.randn(2, 33)})
+    with pytest.raises(CatalogError, match=r"The embedding at .*it\.safetensors cannot be used: "):
+        Engine.open(str(sd_folder), device="cpu", entry=entry(sd_folder, embeddings={"it": own}))
 
 
 @pytest.mark.parametrize(
