@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -34,8 +35,9 @@ def convert(place: Path) -> Iterator[Path]:
         raise CatalogError(f"{place} is no pickled file, nor a folder that has any ({', '.join(PICKLED)}).")
     for target, files in found.items():
         if not target.exists():
-            weights = {name: weight for file in files for name, weight in _weights(file)}
-            save_file(weights, target, metadata={"format": "pt"})
+            read = [_read(file) for file in files]
+            weights = {name: weight for each in read for name, weight in each.tensors.items()}
+            save_file(weights, target, metadata={"format": "pt", **read[0].named})
             yield target
 
 
@@ -44,17 +46,33 @@ def _target(file: Path) -> Path:
     return file.with_name(f"{NAMES.get(name, name)}.safetensors")
 
 
-def _weights(file: Path) -> list[tuple[str, Tensor]]:
+class _Weights(NamedTuple):
+    tensors: dict[str, Tensor]
+    named: Mapping[str, str] = MappingProxyType({})
+    """The name that a Textual Inversion gives itself."""
+
+
+def _read(file: Path) -> _Weights:
     try:
-        read = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([torch.nn.ParameterDict]):
+            read = torch.load(file, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, OSError, ValueError, EOFError) as error:
         raise CatalogError(
             f"{file} cannot be converted: it is damaged, or holds more than weights. Take another."
         ) from error
-    weights = list(_flat(read.get("state_dict", read) if isinstance(read, dict) else {}))
-    if not weights:
+    if isinstance(read, dict) and "string_to_param" in read:
+        weights = _Weights(_embedding(read["string_to_param"]), {"name": str(read.get("name", ""))})
+    else:
+        weights = _Weights(dict(_flat(read.get("state_dict", read) if isinstance(read, dict) else {})))
+    if not weights.tensors:
         raise CatalogError(f"{file} cannot be converted: it holds no weights.")
     return weights
+
+
+def _embedding(vectors: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A1111's Textual Inversion, by the name that its `.safetensors` files give it."""
+    found = [vector.detach().clone().contiguous() for vector in vectors.values()]
+    return {"emb_params": torch.cat(found)} if found else {}
 
 
 def _flat(tables: Mapping[Any, Any], begin: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from easel import model_folders, start, weight_files, weight_fits
 from storage import catalog, catalog_values
 from storage.catalog import Catalog
+from storage.catalog_companions import DraftEntry
 from storage.catalog_model import ModelEntry
 from storage.contract import Control, Lora, Reference, RequestChanges, Task
 from storage.errors import CatalogError
@@ -164,6 +165,12 @@ def _faults_by_name(entry: ModelEntry) -> Iterator[str]:
         yield from _titled(
             f"the LoRA {name}", _on_disk(lora.source, weight_files.faults_of_weights, lora.file)
         )
+    for name, always in entry.always_loras.items():
+        faults = _on_disk(always.source, weight_files.faults_of_weights, always.file)
+        yield from _titled(f"the LoRA {name}", faults)
+    for name, embedding in entry.embeddings.items():
+        faults = _on_disk(embedding.source, weight_files.faults_of_weights, embedding.file)
+        yield from _titled(f"the embedding {name}", faults)
     for name, control in entry.controls.items():
         faults = _on_disk(control.source, weight_files.faults_of_network)
         yield from _titled(f"the control {name}", faults)
@@ -245,7 +252,18 @@ def _variants(entry: ModelEntry) -> Iterator[RequestChanges]:
     """A request's changes for each thing that may be added to the model."""
     for lora in entry.loras:
         yield {"loras": (Lora(name=lora),)}
+    if entry.draft is not None:
+        yield _draft_of(entry.drafting(), entry.draft)
     for kind in entry.controls:
         yield {"control": Control(kind=kind, key="picture")}
     for role in entry.adapters:
         yield {"references": (Reference(role=role, keys=("picture",)),)}
+
+
+def _draft_of(entry: ModelEntry, draft: DraftEntry) -> RequestChanges:
+    return {
+        "num_inference_steps": entry.num_inference_steps,
+        "guidance_scale": entry.guidance_scale,
+        "scheduler": entry.scheduler,
+        "loras": tuple(Lora(name=name, weight=weight) for name, weight in draft.loras.items()),
+    }

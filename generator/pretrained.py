@@ -18,11 +18,11 @@ from diffusers.loaders.single_file_utils import (
 )
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from storage.catalog_values import PICKLED
+from storage.catalog_values import PICKLED, names_a_file
 
 UNREADABLE = (
     *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, IndexError, ImportError),
@@ -123,9 +123,22 @@ def whole_file(kind: Any, file: str, **how: Any) -> Any:
     return kind.from_single_file(file, use_safetensors=True, **how)
 
 
-def add_lora(pipeline: Any, source: str, file: str | None, name: str) -> None:
-    """Add a LoRA's weights to a pipeline as an adapter of that name."""
-    pipeline.load_lora_weights(source, weight_name=file, adapter_name=name, use_safetensors=True)
+def tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a `.safetensors` file on the CPU, and what its header says beside them."""
+    with safe_open(file, framework="pt", device="cpu") as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+
+
+def file_of(source: str, file: str | None, usual: str) -> Path:
+    """A weight file: the source itself, or a file of a folder or a Hugging Face id, from which it is fetched.
+
+    Without a `file` it is the one of the `usual` name, or the only one of a folder.
+    """
+    place = Path(source)
+    if place.is_dir():
+        alone = sorted(place.glob("*.safetensors"))
+        return place / (file or (alone[0].name if len(alone) == 1 else usual))
+    return place if names_a_file(source) else Path(hf_hub_download(source, file or usual))
 
 
 def add_image_adapters(pipeline: Any, places: Sequence[tuple[str, str, str]]) -> None:

@@ -124,7 +124,12 @@ FLAGS: tuple[Flag, ...] = (
         group="quality",
         default="1",
     ),
-    Flag("draft", Nothing(), N_("a quick sketch, which is `--quality .25`"), group="quality"),
+    Flag(
+        "draft",
+        Nothing(),
+        N_("a quick sketch: the model's own way of drawing one, or else `--quality .25`"),
+        group="quality",
+    ),
     Flag(
         "steps",
         Whole(1, lambda entry: entry.max_steps),

@@ -65,6 +65,7 @@ def request_of(
     parts: tuple[Part, ...], values: Mapping[str, Any], entry: ModelEntry, seed: int
 ) -> GenerationRequest:
     """`values` by the flags' names; `seed` where they have none."""
+    entry, preset = _drafting(values, entry)
     width, height = entry.nearest_size(values.get("ar", 1.0))
     unwanted = joined(values.get("no", ()))
     codes = [each for each in values.get("sref", ()) if isinstance(each, int)]
@@ -86,7 +87,7 @@ def request_of(
         stylize=values.get("stylize", 0 if _is_raw(values) else entry.stylize),
         style_words=looks if look_weight else "",
         style_weight=look_weight,
-        loras=_loras(values.get("lora", ())),
+        loras=_loras((*preset, *values.get("lora", ()))),
         control=values.get("control"),
         upscaler=_upscaler(values.get("upscaler"), entry),
         refine=values.get("refine", entry.refined_from),
@@ -113,8 +114,17 @@ def _is_raw(values: Mapping[str, Any]) -> bool:
     return "raw" in values or "style" in values
 
 
+def _drafting(values: Mapping[str, Any], entry: ModelEntry) -> tuple[ModelEntry, tuple[Lora, ...]]:
+    """The model as a draft is drawn with it, where one is asked for, and that draft's LoRAs."""
+    if "draft" not in values or entry.draft is None:
+        return entry, ()
+    loras = entry.draft.loras.items()
+    return entry.drafting(), tuple(Lora(name=name, weight=weight) for name, weight in loras)
+
+
 def _steps(values: Mapping[str, Any], entry: ModelEntry) -> int:
-    quality: float = DRAFT if "draft" in values else values.get("quality", 1)
+    """Of a draft that the model has no preset for a quarter."""
+    quality: float = DRAFT if "draft" in values and entry.draft is None else values.get("quality", 1)
     steps: int = values.get("steps", entry.num_inference_steps)
     return max(1, round(steps * quality))
 

@@ -33,14 +33,14 @@ def unknown_words(prompt: str, entry: ModelEntry) -> tuple[str, ...]:
     known = entry.words
     if known is None:
         return ()
-    familiar, said = known | _SMALL_WORDS, words_in(_LINK.sub("", prompt))
+    familiar, said = known | _SMALL_WORDS, words_in(entry.unnamed(_LINK.sub("", prompt)))
     return tuple(dict.fromkeys(word for word in said if not has(familiar, word)))[:MOST_NAMED]
 
 
 def is_all_unknown(prompt: str, entry: ModelEntry) -> bool:
     """True where there are words of which a picture could be made, and the model knows none of them."""
     words = entry.words
-    if words is None:
+    if words is None or entry.unnamed(prompt) != prompt:
         return False
     idle, said = _SMALL_WORDS | _ASKING, words_in(_LINK.sub("", prompt))
     telling = [word for word in said if not has(idle, word)]

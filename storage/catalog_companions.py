@@ -6,7 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from storage.catalog_values import CatalogTable, File, Source
+from storage.catalog_values import CatalogTable, File, Guidance, Source, Steps
+from storage.contract import HEAVIEST_LORA
+from storage.samplers import NAMES as SAMPLER_NAMES
+
+SamplerName = Literal[SAMPLER_NAMES]  # type: ignore[valid-type]
+
+LoraWeight = Annotated[float, Field(ge=-HEAVIEST_LORA, le=HEAVIEST_LORA)]
 
 
 class CompanionEntry(CatalogTable):
@@ -20,11 +26,37 @@ class LoraEntry(CatalogTable):
     """Small weights that are added to a model's own: a look or a subject that it was taught later."""
 
     source: Source
-    """`.safetensors` file, folder or Hugging Face id, in diffusers' or kohya's layout."""
+    """`.safetensors` file, folder or Hugging Face id, of any kind and layout."""
     file: File | None = None
     """File of the folder or id, where it has several."""
     trigger: str = ""
     """Words that it was taught with; they are read behind every prompt that lacks them."""
+
+
+class AlwaysLoraEntry(LoraEntry):
+    """A LoRA that is part of a model: added when it is loaded, to every picture."""
+
+    weight: LoraWeight = 1.0
+
+
+class DraftEntry(CatalogTable):
+    """A model's quick way of drawing, which `--draft` asks for."""
+
+    num_inference_steps: Steps
+    guidance_scale: Guidance | None = None
+    """None: the model's own, as with the sampler."""
+    scheduler: SamplerName | None = None
+    loras: dict[str, LoraWeight] = Field(default_factory=dict)
+    """Weights of some of the model's `loras`, by name."""
+
+
+class EmbeddingEntry(CatalogTable):
+    """A Textual Inversion: vectors that the text encoders read for its name."""
+
+    source: Source
+    """`.safetensors` file, folder or Hugging Face id."""
+    file: File | None = None
+    """File of the folder or id, where it has several."""
 
 
 class ControlEntry(CatalogTable):

@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from storage import model_families
-from storage.catalog_companions import AdapterEntry, CompanionEntry, ControlEntry, LoraEntry
+from storage.catalog_companions import (
+    AdapterEntry,
+    AlwaysLoraEntry,
+    CompanionEntry,
+    ControlEntry,
+    DraftEntry,
+    EmbeddingEntry,
+    LoraEntry,
+    SamplerName,
+)
 from storage.catalog_files import ModelFiles
 from storage.catalog_values import (
+    Guidance,
     Line,
     Name,
     Size,
@@ -25,9 +35,8 @@ from storage.catalog_values import (
 )
 from storage.contract import Role, Task
 from storage.model_families import Feature, ModelFamily
-from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.samplers import ZERO_SNR
-from storage.vocabulary import has, words_in
+from storage.vocabulary import has, naming, words_in
 
 REFINED_FROM = 0.8
 """Part of the noise that is gone when a refiner takes over: the last fifth is what it was made for."""
@@ -47,8 +56,10 @@ class ModelEntry(ModelFiles):
     sizes: tuple[Size, ...] = Field(min_length=1)
     num_inference_steps: Steps = 20
     max_steps: Steps = 100
-    guidance_scale: Annotated[float, Field(ge=0, le=50)] = 7.5
-    scheduler: Literal[SAMPLER_NAMES] = "ddim"  # type: ignore[valid-type]
+    guidance_scale: Guidance = 7.5
+    scheduler: SamplerName = "ddim"
+    draft: DraftEntry | None = None
+    """The quick way of `--draft`; None: fewer steps."""
     stylize: Annotated[int, Field(ge=0, le=1000)] = 100
     style_words: str = ""
     """The classic prompt formula: quality and style words that `--stylize` blends in."""
@@ -81,6 +92,12 @@ class ModelEntry(ModelFiles):
     """Several of them, in place of `upscaler`, for `--upscaler` to choose from; the first is the default."""
     loras: dict[Name, Annotated[LoraEntry, BeforeValidator(sourced)]] = Field(default_factory=dict)
     """LoRAs for `--lora` to choose from; a source alone may stand for an entry."""
+    always_loras: dict[Name, Annotated[AlwaysLoraEntry, BeforeValidator(sourced)]] = Field(
+        default_factory=dict
+    )
+    """LoRAs that are part of the model."""
+    embeddings: dict[Name, Annotated[EmbeddingEntry, BeforeValidator(sourced)]] = Field(default_factory=dict)
+    """Textual Inversions, each read where its name stands in a prompt."""
     controls: dict[Name, ControlEntry] = Field(default_factory=dict)
     """Control networks for `--control` to choose from."""
     adapters: dict[Role, AdapterEntry] = Field(default_factory=dict)
@@ -137,12 +154,42 @@ class ModelEntry(ModelFiles):
                     f"prompts: {prompt!r} is too long: a button holds {LONGEST_OFFER} characters of a prompt"
                     " and its model's name"
                 )
-        for key in ("upscalers", "loras", "controls"):
+        for key in ("upscalers", "loras", "embeddings", "controls"):
             refuse_alike(getattr(self, key), key)
         for feature in (Feature.LORAS, Feature.CONTROLS, Feature.ADAPTERS):
             if getattr(self, feature) and feature not in self.features:
                 raise ValueError(f"{feature}: this kind of model takes none")
         return self
+
+    @model_validator(mode="after")
+    def _can_draw_its_draft(self) -> Self:
+        draft = self.draft
+        if draft is None:
+            return self
+        if draft.num_inference_steps > self.max_steps:
+            raise ValueError(
+                f"draft.num_inference_steps ({draft.num_inference_steps}) is more than max_steps"
+                f" ({self.max_steps})"
+            )
+        if draft.scheduler is not None and draft.scheduler not in self.samplers:
+            raise ValueError(
+                f"draft.scheduler: {draft.scheduler} is none of those that this kind of model draws with"
+                f" ({', '.join(self.samplers)})"
+            )
+        for name in draft.loras:
+            if name not in self.loras:
+                raise ValueError(
+                    f"draft.loras: {name!r} is none of the model's `loras`"
+                    f" ({', '.join(self.loras) or 'there are none'})"
+                )
+        return self
+
+    def drafting(self) -> Self:
+        """The same model with its draft's steps, guidance and sampler for defaults."""
+        if self.draft is None:
+            return self
+        own = self.draft.model_dump(include={"num_inference_steps", "guidance_scale", "scheduler"})
+        return self.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     @property
     def samplers(self) -> tuple[str, ...]:
@@ -192,6 +239,11 @@ class ModelEntry(ModelFiles):
         return frozenset(Path(self.vocabulary).read_text(encoding="utf-8").split())
 
     def knows(self, text: str) -> bool:
-        """True where all words of the text are in the model's vocabulary."""
+        """True where all words of the text are in the model's vocabulary, or name its embeddings."""
         words = self.words
-        return words is None or all(has(words, word) for word in words_in(text))
+        return words is None or all(has(words, word) for word in words_in(self.unnamed(text)))
+
+    def unnamed(self, text: str) -> str:
+        """The text without the names of the model's embeddings."""
+        named = naming(self.embeddings)
+        return text if named is None else named.sub(" ", text)

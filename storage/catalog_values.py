@@ -102,6 +102,8 @@ def sourced(given: object) -> object:
 
 Steps = Annotated[int, Field(ge=1, le=1000)]
 
+Guidance = Annotated[float, Field(ge=0, le=50)]
+
 Strength = Annotated[float, Field(gt=0, le=1)]
 
 

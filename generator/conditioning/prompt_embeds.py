@@ -48,15 +48,19 @@ class ModelPhrases:
     weird: tuple[str, ...] = WEIRD
     triggers: Mapping[str, str] = field(default_factory=dict)
     """Words that a LoRA was taught with, by its name."""
+    always: tuple[str, ...] = ()
+    """The same of LoRAs that are part of the model."""
 
     @classmethod
     def of(cls, entry: ModelEntry) -> ModelPhrases:
         triggers = {name: lora.trigger for name, lora in entry.loras.items() if lora.trigger}
-        return cls(entry.style_words, entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD, triggers)
+        always = tuple(lora.trigger for lora in entry.always_loras.values() if lora.trigger)
+        chaos, weird = entry.chaos_phrases or CHAOS, entry.weird_phrases or WEIRD
+        return cls(entry.style_words, chaos, weird, triggers, always)
 
     def triggers_of(self, request: GenerationRequest) -> str:
-        """Those of the request's LoRAs that its prompt lacks."""
-        words = (self.triggers.get(lora.name, "") for lora in request.loras if lora.weight)
+        """Those of the model's and the request's LoRAs that its prompt lacks."""
+        words = (*self.always, *(self.triggers.get(lora.name, "") for lora in request.loras if lora.weight))
         return ", ".join(each for each in words if each and each.casefold() not in request.prompt.casefold())
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from generator.conditioning.textual_inversion import NONE, NamedVectors
 from storage.contract import Phrase
 
 Text = str | tuple[Phrase, ...]
@@ -42,24 +43,23 @@ class _Token(NamedTuple):
     end: int
 
 
-def tokenize(tokenizer: Any, text: Text) -> Tokens:
-    """The text's tokens in chunks of the tokenizer's length, start and end included; at least one chunk."""
+def tokenize(tokenizer: Any, text: Text, named: NamedVectors = NONE) -> Tokens:
+    """The text's tokens in chunks of the tokenizer's length, start and end included; at least one chunk.
+
+    Names of vectors have their ids, all of which stand in one chunk.
+    """
     tokens: list[_Token] = []
     whole = ""
     for phrase in phrases_of(text):
-        # Neither padding nor truncation: they would be kept by the tokenizer, which threads may share.
-        # What looks like the tokenizer's own marks is text like any other.
-        found = tokenizer(
-            phrase.text,
-            add_special_tokens=False,
-            split_special_tokens=True,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
-        tokens += [
-            _Token(each, phrase.emphasis, len(whole) + begin, len(whole) + end)
-            for each, (begin, end) in zip(found.input_ids, found.offset_mapping, strict=True)
-        ]
+        for begin, end, ids in named.parted(phrase.text):
+            if ids is None:
+                found = _tokens_of(tokenizer, phrase.text[begin:end])
+            else:
+                found = [(each, 0, end - begin) for each in ids]
+            tokens += [
+                _Token(each, phrase.emphasis, len(whole) + begin + first, len(whole) + begin + last)
+                for each, first, last in found
+            ]
         whole += phrase.text
     length: int = tokenizer.model_max_length
     chunks = list(_chunks(tokens, whole, length - 2))
@@ -69,6 +69,20 @@ def tokenize(tokenizer: Any, text: Text) -> Tokens:
     return Tokens(torch.tensor(rows), torch.tensor(masks), torch.tensor(weights))
 
 
+def _tokens_of(tokenizer: Any, text: str) -> list[tuple[int, int, int]]:
+    """Each token's id, its first character's index, and that of the one behind its last."""
+    # Neither padding nor truncation: they would be kept by the tokenizer, which threads may share.
+    # What looks like the tokenizer's own marks is text like any other.
+    found = tokenizer(
+        text,
+        add_special_tokens=False,
+        split_special_tokens=True,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    return [(each, *place) for each, place in zip(found.input_ids, found.offset_mapping, strict=True)]
+
+
 def _chunks(tokens: list[_Token], text: str, most: int) -> Iterator[list[_Token]]:
     """At most so many tokens each, ended behind a comma, else behind a word, else where it has to be."""
     while len(tokens) > most:
@@ -76,10 +90,17 @@ def _chunks(tokens: list[_Token], text: str, most: int) -> Iterator[list[_Token]
         ends = [place for place in near if tokens[place].begin >= tokens[place - 1].end]
         commas = [place for place in ends if text[: tokens[place].begin].rstrip().endswith(COMMAS)]
         words = [place for place in ends if text[tokens[place].begin - 1].isspace()]
-        end = next(iter(commas or words), most)
+        end = next(iter(commas or words), _uncut(tokens, most))
         yield tokens[:end]
         tokens = tokens[end:]
     yield tokens
+
+
+def _uncut(tokens: list[_Token], place: int) -> int:
+    """The place itself, or where the vectors begin among which it is."""
+    while tokens[place].id < 0 and tokens[place].begin == tokens[place - 1].begin:
+        place -= 1
+    return place
 
 
 def phrases_of(text: Text) -> list[Phrase]:

@@ -79,6 +79,8 @@ class Engine:
         chosen = loading.choose_device(device)
         files = entry.model_copy(update={"source": source}) if entry else source
         family = loading.load(files, chosen)
+        if entry is not None:
+            family = loading.complete(family, entry)
         refiner = loading.load_refiner(entry.refiner, chosen) if entry and entry.refiner else None
         compiler = Compiler(users_folder()) if compiled else None
         return cls(family, DeviceThread(chosen), entry, refiner=refiner, compiler=compiler)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
-from storage.catalog_companions import AdapterEntry, ControlEntry, LoraEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry, EmbeddingEntry, LoraEntry
 from storage.catalog_files import ModelFiles
 from storage.contract import Role
 from storage.errors import CatalogError
@@ -247,6 +247,22 @@ class Family(Protocol):
             CatalogError: one of them cannot be used.
         """
         raise CatalogError("This kind of model takes no LoRAs.")
+
+    def add_loras(self, loras: Sequence[WeightedLora]) -> None:
+        """Add these weights to the model's own, for good: before anything is drawn.
+
+        Raises:
+            CatalogError: one of them cannot be used.
+        """
+        raise CatalogError("This kind of model takes no LoRAs.")
+
+    def add_embeddings(self, entries: Mapping[str, EmbeddingEntry]) -> None:
+        """Teach its text encoders what these names mean in a text, for good.
+
+        Raises:
+            CatalogError: one of them cannot be used.
+        """
+        raise CatalogError("This kind of model takes no embeddings.")
 
     def with_adapters(self, entries: Mapping[Role, AdapterEntry]) -> Self:
         """The same model, reading images beside the words by these adapters; all else the two share.

@@ -11,11 +11,12 @@ import torch
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families import checkpoints
-from generator.families.base import Family
+from generator.families.base import Family, WeightedLora
 from generator.families.sdxl_refiner import StableDiffusionXLRefiner
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
 from storage import file_hashes
 from storage.catalog_files import ModelFiles
+from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
 from storage.model_families import FAMILIES
 
@@ -90,6 +91,19 @@ def _load(kind: type[Family], files: ModelFiles, device: torch.device) -> Family
         raise
     except pretrained.UNREADABLE as error:
         raise unusable(source, _reason(source, error)) from error
+
+
+def complete(family: Family, entry: ModelEntry) -> Family:
+    """The model with what its catalog entry makes part of it: LoRAs and embeddings.
+
+    Raises:
+        CatalogError: one of these cannot be used; the text names it and the reason.
+    """
+    if entry.always_loras:
+        family.add_loras([WeightedLora(lora, lora.weight) for lora in entry.always_loras.values()])
+    if entry.embeddings:
+        family.add_embeddings(entry.embeddings)
+    return family
 
 
 def _reason(source: str, error: Exception) -> str:

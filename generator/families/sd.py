@@ -16,8 +16,9 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import resca
 from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
+from generator.conditioning.textual_inversion import NONE, NamedVectors, teach
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
-from generator.families import adapters, controls, pipelines
+from generator.families import adapters, controls, embedding_files, pipelines
 from generator.families.adapters import ImageEncoder
 from generator.families.auxiliary import weights_bytes
 from generator.families.base import Conditions, Denoising, WeightedLora
@@ -25,11 +26,12 @@ from generator.families.controls import SpatialControl
 from generator.families.denoising import DiffusionDenoising
 from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import LatentColours, fit_colours
-from generator.families.loras import TEXT_ENCODERS, with_loras
+from generator.families.lora_layers import TEXT_ENCODERS
+from generator.families.loras import add_loras, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
-from storage.catalog_companions import AdapterEntry, ControlEntry
+from storage.catalog_companions import AdapterEntry, ControlEntry, EmbeddingEntry
 from storage.catalog_files import ModelFiles
 from storage.contract import Role
 
@@ -68,6 +70,8 @@ class StableDiffusion(LatentImages):
     clip_skip = 0
     """Last layers of the text encoders that a prompt does not go through; the negative one always does."""
     guidance_rescale = 0.0
+    named: Sequence[NamedVectors] = (NONE, NONE)
+    """Textual Inversions of each text encoder."""
 
     upcasts_vae = False
     """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
@@ -119,6 +123,20 @@ class StableDiffusion(LatentImages):
         clone._add(loras)  # noqa: SLF001  one of its own kind
         return clone
 
+    def add_loras(self, loras: Sequence[WeightedLora]) -> None:
+        add_loras(self._pipeline, loras)
+        self._remember_prompts()
+
+    def add_embeddings(self, entries: Mapping[str, EmbeddingEntry]) -> None:
+        encoders: Sequence[Any] = self.read_by
+        widths = [encoder.get_input_embeddings().embedding_dim for encoder in encoders]
+        found = {name: embedding_files.vectors(entry, widths) for name, entry in entries.items()}
+        self.named = [
+            teach(encoder, {name: sides[place] for name, sides in found.items()})
+            for place, encoder in enumerate(encoders)
+        ]
+        self._remember_prompts()
+
     def with_adapters(self, entries: Mapping[Role, AdapterEntry]) -> Self:
         chosen = {role: ImageAdapter(entry, self._encoder(entry)) for role, entry in entries.items()}
         clone = copy.copy(self)
@@ -149,10 +167,9 @@ class StableDiffusion(LatentImages):
 
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
-        self.unet = self._pipeline.unet
-        self.denoiser = _denoiser_of(self)
-        if self.device.type == "cuda":
-            self.unet.fuse_qkv_projections()
+        if self.unet is not self._pipeline.unet:
+            self.unet = self._pipeline.unet
+            self.denoiser = _denoiser_of(self)
         if any(
             getattr(before, part, None) is not getattr(self._pipeline, part, None) for part in TEXT_ENCODERS
         ):
@@ -206,7 +223,7 @@ class StableDiffusion(LatentImages):
 
     def _encode(self, texts: Sequence[Text], skip: int) -> list[Embedding]:
         """By all but the text encoder's last `skip` layers."""
-        tokens = [tokenize(self.tokenizer, text) for text in texts]
+        tokens = [tokenize(self.tokenizer, text, self.named[0]) for text in texts]
         found = encoded(partial(self._read, skip=skip), tokens, self.texts_at_once)
         return [
             Embedding(emphasize(states, each.emphasis).flatten(0, 1)[None].to(self.dtype))

@@ -51,8 +51,8 @@ class StableDiffusionXL(StableDiffusion):
         first chunk.
         """
         sides = []
-        for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
-            tokens = [tokenize(tokenizer, text) for text in texts]
+        for tokenizer, encoder, named in zip(self.tokenizers, self.text_encoders, self.named, strict=True):
+            tokens = [tokenize(tokenizer, text, named) for text in texts]
             found = encoded(partial(self._read_with, encoder, skip), tokens, self.texts_at_once)
             # Each by itself: their sizes differ, and so does what each takes a text's mean to be.
             states = [

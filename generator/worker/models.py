@@ -186,7 +186,7 @@ class Models:
     def _load(self, entry: ModelEntry, files: ModelFiles) -> Engine:
         source = files.source
         log.info("loading %s from %s onto %s", entry.name, source, self.device)
-        family = self._fitted(lambda: loading.load(files, self.device))
+        family = self._fitted(lambda: loading.complete(loading.load(files, self.device), entry))
         if source == entry.inpainting and not family.reads_mask:
             raise CatalogError(
                 f"The model at {source} was not made for inpainting: its UNet reads no mask. Leave"

@@ -26,7 +26,7 @@ from storage import jobs, members, moderation, takedowns
 from storage.backends import Backends
 from storage.broker import Tickets
 from storage.catalog import Catalog
-from storage.catalog_companions import CompanionEntry, LoraEntry
+from storage.catalog_companions import CompanionEntry, DraftEntry, LoraEntry
 from storage.config import Config
 from storage.contract import Action, GenerationRequest, JobState, Task
 from storage.errors import Banned, DataDeleted, NoSuchImage, NoSuchJob, NotYours, Paused, QueueFull
@@ -410,6 +410,25 @@ async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: B
         request = request_of(asked)
         assert [(lora.name, lora.weight) for lora in request.loras] == [("ink", 0.8)]
         assert request.upscaler == "crisp"
+
+
+async def test_what_becomes_of_a_draft_is_one(backends: Backends) -> None:
+    having(backends, "quick")
+    draft = DraftEntry(num_inference_steps=5, guidance_scale=1.5, scheduler="lcm", loras={"quick": 0.9})
+    entry = backends.catalog["picturebook"].model_copy(update={"draft": draft})
+    models = {**backends.catalog.models, "picturebook": entry}
+    backends.catalog = backends.catalog.model_copy(update={"models": models})
+    job, images = await drawn(backends, "a fox --draft")
+    image = images[1].id
+    for asked in (
+        await reroll(backends, context(), job.id),
+        await derive(backends, context(), image, Action.VARY_STRONG),
+        await derive(backends, context(), image, Action.ZOOM_OUT),
+        await derive(backends, context(), image, Action.UPSCALE_CREATIVE),
+    ):
+        request = request_of(asked)
+        assert (request.num_inference_steps, request.guidance_scale, request.scheduler) == (5, 1.5, "lcm")
+        assert [(lora.name, lora.weight) for lora in request.loras] == [("quick", 0.9)]
 
 
 async def test_a_lora_that_is_gone_draws_nothing_more_but_its_pictures_grow(backends: Backends) -> None:

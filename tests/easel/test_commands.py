@@ -181,6 +181,8 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
         sizes = [[64, 64]]
         upscalers = {{ soft = {{ source = "owner/soft" }}, crisp = {{ source = "{tmp_path}/crisp" }} }}
         loras = {{ oil = "owner/oil", ink = "{tmp_path}/ink.safetensors" }}
+        always_loras = {{ quick = "{tmp_path}/quick.safetensors" }}
+        embeddings = {{ style = "{tmp_path}/embedding.safetensors" }}
         controls = {{ depth = {{ source = "owner/depth" }}, edges = {{ source = "{tmp_path}/edges" }} }}
         adapters.style = {{ source = "{tmp_path}/style.safetensors", image_encoder = "owner/encoder" }}
         """
@@ -192,6 +194,9 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
     checked = easel_here("models", "check")
     assert checked.returncode == 1
     assert f"the LoRA ink cannot be used: {tmp_path}/ink.safetensors does not exist" in checked.stderr
+    assert f"the LoRA quick cannot be used: {tmp_path}/quick.safetensors does not exist" in checked.stderr
+    said = f"the embedding style cannot be used: {tmp_path}/embedding.safetensors does not exist"
+    assert said in checked.stderr
     assert f"{tmp_path}/crisp does not exist" in checked.stderr
     assert f"the control edges cannot be used: {tmp_path}/edges does not exist" in checked.stderr
     assert (

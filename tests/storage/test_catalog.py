@@ -89,6 +89,7 @@ def test_what_is_wrong_with_them_is_told(tmp_path: Path, table: str, said: str) 
         catalog.load(one(tmp_path, table))
 
 
+DRAFT = "draft = { num_inference_steps = 4,"
 FAULTS = {
     "num_inference_steps = 101": r"num_inference_steps \(101\) is more than max_steps \(100\)",
     "max_steps = 8": r"num_inference_steps \(20\) is more than max_steps \(8\)",
@@ -110,6 +111,14 @@ FAULTS = {
     'loras = { Ink = "a", ink = "b" }': "loras: members cannot tell 'ink' from 'Ink'",
     'loras = { ink = "ink.ckpt" }': r"loras\.ink\.source: ink\.ckpt is a pickle.*easel models convert",
     'loras = { ink = { source = "a/b", file = "ink.pt" } }': r"loras\.ink\.file: ink\.pt is a pickle",
+    "draft = {}": r"draft\.num_inference_steps: Field required",
+    "draft = { num_inference_steps = 101 }": r"draft\.num_inference_steps \(101\) is more than max_steps",
+    f'{DRAFT} scheduler = "lcn" }}': r"draft\.scheduler: .*'ddim'.*\(it is 'lcn'\)",
+    f"{DRAFT} guidance_scale = -1 }}": r"draft\.guidance_scale: .* greater than or equal to 0",
+    f"{DRAFT} loras = {{ lcm = 1 }} }}": r"draft\.loras: 'lcm' is none of .*there are none",
+    f'loras = {{ ink = "a" }}\n{DRAFT} loras = {{ lcm = 1 }} }}': r"draft\.loras: 'lcm' .*\(ink\)",
+    'always_loras = { it = { source = "a", weight = 3 } }': r"always_loras\.it\.weight: .* equal to 2",
+    'embeddings = { it = "it.pt" }': r"embeddings\.it\.source: it\.pt is a pickle.*easel models convert",
     'describer = { source = "" }': r"describer\.source: .* at least 1 character",
 }
 
