@@ -23,6 +23,7 @@ from bot import errors
 from easel.simulated.guide import Guide
 from easel.simulated.kept import keep, restore
 from easel.simulated.page import DemoPage
+from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +123,9 @@ class SimulatedDiscord:
                 continue
             self._keep_time()
             if len(self._env.backend.transcript) != self._seen:
-                page.publish_all()
-                self._save()
+                with supervised(logged(log, "the page could not be shown anew")):
+                    page.publish_all()
+                    self._save()
 
     def _keep_time(self) -> None:
         behind = (datetime.now(UTC) - self._env.now()).total_seconds()

@@ -144,3 +144,24 @@ async def test_a_disk_that_is_full_for_a_while_costs_the_demo_nothing(
         messages = page.env.backend.messages[simulated.channel.id].values()
         (attachment,) = [each for message in messages for each in message.attachments]
         assert page.env.backend.cdn.get(attachment["url"]) == b"0123456789"
+
+
+async def test_one_failure_to_show_the_page_is_not_the_last_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = asyncio.Event()
+    looks = [KeyError("a page that was just closed"), None]
+
+    def look() -> None:
+        if error := looks.pop(0):
+            raise error
+        shown.set()
+
+    async with demo(tmp_path, _late) as (simulated, page):
+        monkeypatch.setattr(page, "publish_all", look)
+        # What a bot posts by itself is no action of the page.
+        await page.env.bot.get_partial_messageable(simulated.channel.id).send("done")
+        await asyncio.wait_for(shown.wait(), 10)
+        monkeypatch.undo()
+    assert "could not be shown anew" in caplog.text
+    assert b"done" in (tmp_path / "channel.json").read_bytes()
