@@ -131,11 +131,16 @@ def expected(error: BaseException) -> bool:
     return isinstance(error, Refused | NotAccepted | NotResolved)
 
 
+def outage(error: BaseException) -> bool:
+    """True for what is no fault of Easel's own: a full disk, a database that is away."""
+    return full_disks.is_full(error) or passes(error)
+
+
 def note(what: str, error: Exception) -> None:
     """Log an error that a member is told of: a refusal or an outage in a line, ours with its traceback."""
     if expected(error):
         log.info("%s was refused: %r", what, error)
-    elif full_disks.is_full(error) or passes(error):
+    elif outage(error):
         log.error("%s failed: %s", what, reason(error))
     else:
         log.error("%s failed", what, exc_info=error)

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
 
+from storage import full_disks
 from storage.config import Config
 from storage.errors import ConfigError
 from storage.private_files import make_private_folder
@@ -80,10 +81,19 @@ def set_up(config: Config, file: Path | None = None, *, quiet: bool = False) -> 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
+class _File(logging.FileHandler):
+    """Goes without a line for which the disk has no room, instead of telling each on the screen."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        error = sys.exc_info()[1]
+        if error is None or not full_disks.is_full(error):
+            super().handleError(record)
+
+
 def _to_file(file: Path) -> logging.Handler:
     try:
         make_private_folder(file.parent)
-        return logging.FileHandler(file, encoding="utf-8")
+        return _File(file, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"EASEL_DATA_DIR: {file} cannot be written: {error.strerror}.") from None
 

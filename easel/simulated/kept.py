@@ -20,7 +20,11 @@ _messages = TypeAdapter(list[Message])
 
 
 def keep(env: Env, channels: Sequence[ChannelHandle], folder: Path) -> None:
-    """Write down what stands in these channels for longer than a moment."""
+    """Write down what stands in these channels for longer than a moment.
+
+    Raises:
+        OSError: the disk takes no more; what was kept before is as it was.
+    """
     kept = [
         message
         for channel in channels
@@ -35,13 +39,21 @@ def keep(env: Env, channels: Sequence[ChannelHandle], folder: Path) -> None:
             wanted.add(attachment["id"])
             file, data = files / attachment["id"], env.backend.cdn.get(attachment["url"])
             if data is not None and not file.exists():
-                file.write_bytes(data)
-    new = folder / "channel.json.new"
-    new.write_bytes(_messages.dump_json(kept))
-    new.replace(folder / "channel.json")
+                _write(file, data)
+    _write(folder / "channel.json", _messages.dump_json(kept))
     for file in files.iterdir():
         if file.name not in wanted:
             file.unlink()
+
+
+def _write(file: Path, data: bytes) -> None:
+    """All of it or nothing: the disk may have no room for the rest."""
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.write_bytes(data)
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def restore(env: Env, folder: Path) -> None:

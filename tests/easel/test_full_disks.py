@@ -67,7 +67,7 @@ def test_every_command_names_a_full_disk_and_draws_nothing(tmp_path: Path) -> No
     }
     process = subprocess.run(
         ["unshare", "-rm", "bash", "-c", shell, json.dumps([shlex.split(each) for each in commands])],
-        capture_output=True, text=True, check=True, timeout=120, env={**os.environ, **environment},
+        capture_output=True, text=True, check=True, timeout=170, env={**os.environ, **environment},
     )  # fmt: skip
     answers = [json.loads(line) for line in process.stdout.splitlines()]
     assert len(answers) == len(commands), process.stderr
@@ -75,7 +75,8 @@ def test_every_command_names_a_full_disk_and_draws_nothing(tmp_path: Path) -> No
         assert (code, error) == (2, "SystemExit(2)"), (command, said)
         assert said.startswith("easel: "), (command, said)
         assert any(words in said for words in ("No space left", "is full", "are free there")), (command, said)
-        assert seconds < 40, f"{command} tried again and again, which takes over a minute"
+        # On a busy machine one takes eleven; who tries again and again does so for ever.
+        assert seconds < 60, f"{command} tried again and again"
 
 
 def test_what_the_machine_refuses_anywhere_is_a_sentence() -> None:

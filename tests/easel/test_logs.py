@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,3 +67,21 @@ def test_what_is_no_secret_stays(log_file: Path) -> None:
     message = "job 42 of redis://redis:6379/0 took 1.5 s, see https://example.com/webhooks/docs"
     logging.getLogger("easel.test").info(message)
     assert message in log_file.read_text()
+
+
+@pytest.mark.parametrize(("number", "complaints"), [(errno.ENOSPC, 0), (errno.EIO, 1)])
+def test_a_line_that_a_full_disk_does_not_take_is_left_out(
+    log_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    complaints: int,
+) -> None:
+    def refuse() -> None:
+        raise OSError(number, "refused")
+
+    (to_file,) = [each for each in logging.getLogger().handlers if isinstance(each, logging.FileHandler)]
+    monkeypatch.setattr(to_file, "flush", refuse)
+    logging.getLogger("easel.test").info("a line")
+    assert capsys.readouterr().err.count("Logging error") == complaints
+    monkeypatch.undo()
