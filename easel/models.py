@@ -24,7 +24,7 @@ commands = typer.Typer(
 @commands.command("list")
 def list_models() -> None:
     """List the models that members can choose from."""
-    models = catalog.load(start.configure(quiet=True).catalog)
+    models = catalog.load(start.configure(quiet=True).catalog_file)
     for name, entry in models.models.items():
         typer.echo(f"{name} (default)" if name == models.default else name)
         for what, said in _facts(entry).items():
@@ -52,7 +52,7 @@ def check(
 ) -> None:
     """Say of each model what is missing; exit code 1 if something is."""
     settings = start.configure(quiet=True)
-    models = catalog.load(settings.catalog)
+    models = catalog.load(settings.catalog_file)
     faults = {name: list(missing_files(entry)) for name, entry in models.models.items()}
     _compare(models, faults)
     if load:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from storage.catalog_values import CatalogTable, File, Source
+from storage.catalog_values import CatalogTable, File, Source, resolve_file
 
 
 class CompanionEntry(CatalogTable):
@@ -25,6 +25,8 @@ class LoraEntry(CatalogTable):
     """File of the folder or id, where it has several."""
     trigger: str = ""
     """Words that it was taught with; they are read behind every prompt that lacks them."""
+    sample: Annotated[str, AfterValidator(resolve_file)] | None = None
+    """A picture that was drawn with it, for members to see."""
 
 
 class ControlEntry(CatalogTable):

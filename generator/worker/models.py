@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import diffusers
 import torch
@@ -25,6 +27,7 @@ from generator.engine.device_thread import DeviceThread
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
+from generator.worker.faults import Faults, Key, draws_otherwise
 from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
 from storage.catalog_companions import CompanionEntry
@@ -44,6 +47,8 @@ MACHINE_SHARE = 0.5
 class Models:
     """All networks with which a worker draws. Any thread may ask; one thread of its own owns the device.
 
+    The catalog may be replaced while jobs run (`renew`); who began before goes on with `as_of_now`.
+
     With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there.
 
     Raises:
@@ -62,12 +67,16 @@ class Models:
     ) -> None:
         self._catalog = catalog
         self._safety: Literal["on", "off"] = "off" if safety == "off" else "on"
-        self._checker_sources = {}
+        self._checker_sources: dict[str, str] = {}
         if self._safety == "on":
             self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
+        self._versions: dict[str, int] = {}
+        self._faults = Faults()
+        for name, entry in catalog.models.items():
+            self._faults.look(self._key(name), entry)
         self.device = loading.choose_device(device)
         self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._engines: OrderedDict[Key, Engine] = OrderedDict()
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -79,11 +88,66 @@ class Models:
         self._compiler = Compiler(compiled_dir) if compiled_dir else None
 
     def names(self) -> frozenset[str]:
-        return frozenset(self._catalog.models)
+        """Models of the catalog but for those of which is known that they cannot be loaded."""
+        return frozenset(self._catalog.models) - self.broken().keys()
+
+    def broken(self) -> dict[str, str]:
+        """Reason why a model cannot be loaded, by the names of those of which is known that they cannot."""
+        reasons = {name: self._faults.reason(self._key(name)) for name in self._catalog.models}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def loaded(self) -> frozenset[str]:
         with self._lock:
-            return frozenset(self._engines)
+            return frozenset(name for name, _ in self._engines)
+
+    def look_again(self) -> None:
+        """Trust those again whose files have changed since they could not be loaded."""
+        self._faults.look_again()
+
+    def renew(self, catalog: Catalog) -> None:
+        """Serve this catalog from now on.
+
+        A model whose entry changed is loaded anew when it is next asked for, and one that is named no more
+        leaves. What draws keeps its weights until its last job has ended.
+        """
+        before, now = self._catalog.models, catalog.models
+        names = before.keys() | now.keys()
+        changed = {name for name in names if draws_otherwise(before.get(name), now.get(name))}
+        self._versions = {**self._versions, **{name: self._key(name)[1] + 1 for name in changed}}
+        self._catalog = catalog
+        self._find_checkers(changed)
+        for name in changed & now.keys():
+            self._faults.look(self._key(name), now[name])
+        with self._lock:
+            for key in [key for key in self._engines if key[0] in changed]:
+                del self._engines[key]
+                log.info("%s leaves %s: its entry in the catalog changed", key[0], self.device)
+        self._forget_companions()
+
+    def _find_checkers(self, changed: Collection[str]) -> None:
+        found = {name: source for name, source in self._checker_sources.items() if name not in changed}
+        for name, entry in self._catalog.models.items() if self._safety == "on" else ():
+            if name in changed:
+                with suppress(CatalogError), self._noting_faults(entry):
+                    found[name] = checker_source(entry)
+        self._checker_sources = found
+
+    def _forget_companions(self) -> None:
+        """Let go of companions that no model names any more."""
+        named = set(self._checker_sources.values())
+        for entry in self._catalog.models.values():
+            beside = (entry.upscaler, *entry.upscalers.values(), entry.describer, entry.segmenter)
+            named |= {companion.source for companion in beside if companion is not None}
+        with self._loading:
+            for key in [key for key in self._companions if key[1] not in named]:
+                del self._companions[key]
+
+    def as_of_now(self) -> Self:
+        """The same models by the catalog of now, for a job that goes on with it when it is replaced."""
+        return copy.copy(self)
+
+    def _key(self, name: str) -> Key:
+        return name, self._versions.get(name, 0)
 
     def engine(self, name: str) -> Engine:
         """The model, loaded if it is not yet; the one that was longest unused makes room for it.
@@ -94,9 +158,18 @@ class Models:
         entry = self._entry(name)
         engine = self._known(name)
         if engine is None:
-            with self._loading:
+            with self._loading, self._noting_faults(entry):
                 engine = self._known(name) or self._load(entry)
         return engine
+
+    @contextmanager
+    def _noting_faults(self, entry: ModelEntry) -> Iterator[None]:
+        """Remember why a model could not be loaded."""
+        try:
+            yield
+        except CatalogError as error:
+            self._faults.note(self._key(entry.name), entry, error)
+            raise
 
     def safety(self, name: str) -> SafetyCheck:
         """The check that every picture of this model goes through.
@@ -104,10 +177,12 @@ class Models:
         Raises:
             CatalogError: the checker cannot be loaded.
         """
-        self._entry(name)
+        entry = self._entry(name)
         if self._safety == "off":
             return NoCheck()
-        return self._companion(CheckerFolder, self._checker_sources[name])
+        with self._noting_faults(entry):
+            source = self._checker_sources.get(name) or checker_source(entry)
+            return self._companion(CheckerFolder, source)
 
     def preview_check(self, name: str) -> SafetyCheck:
         """Safety check of previews; its device time is reported to `previews`.
@@ -167,9 +242,9 @@ class Models:
 
     def _known(self, name: str) -> Engine | None:
         with self._lock:
-            engine = self._engines.get(name)
+            engine = self._engines.get(self._key(name))
             if engine is not None:
-                self._engines.move_to_end(name)
+                self._engines.move_to_end(self._key(name))
             return engine
 
     def _load(self, entry: ModelEntry) -> Engine:
@@ -178,7 +253,8 @@ class Models:
         self._make_room(family.size_bytes)
         engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
         with self._lock:
-            self._engines[entry.name] = engine
+            self._engines[self._key(entry.name)] = engine
+        self._faults.forget(self._key(entry.name))
         return engine
 
     def _named_beside(self, name: str, kind: str) -> str:
@@ -226,10 +302,10 @@ class Models:
                 if varied:
                     varied[0].forget_variants()
                     continue
-                idle = [name for name, engine in self._engines.items() if not engine.busy]
-                name = next(iter(idle or self._engines))
-                del self._engines[name]
-                log.info("%s leaves %s", name, self.device)
+                idle = [key for key, engine in self._engines.items() if not engine.busy]
+                key = next(iter(idle or self._engines))
+                del self._engines[key]
+                log.info("%s leaves %s", key[0], self.device)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

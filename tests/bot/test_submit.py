@@ -185,9 +185,9 @@ async def test_words_that_a_small_model_does_not_know_are_named(backends: Backen
     entry = backends.catalog["picturebook"].model_copy(
         update={"vocabulary": str(words), "examples": ("castle",)}
     )
-    backends.catalog = backends.catalog.model_copy(
-        update={"models": {**backends.catalog.models, "picturebook": entry}}
-    )
+    models = {**backends.catalog.models, "picturebook": entry}
+    offered = backends.catalog.model_copy(update={"models": models})
+    backends.catalogs = lambda: offered
     asked = await submit.imagine(backends, context(), "a red dragon")
     assert told(backends, asked) == ["Picturebook does not know *dragon*. It knows castle, …"]
 
@@ -359,7 +359,8 @@ async def test_nothing_is_made_of_what_is_withheld_or_not_there(backends: Backen
 async def test_a_model_that_was_taken_out_of_the_catalog_is_named(backends: Backends) -> None:
     job, _ = await drawn(backends, "a fox --model other")
     kept = {name: entry for name, entry in backends.catalog.models.items() if name != "other"}
-    backends.catalog = backends.catalog.model_copy(update={"models": kept})
+    offered = backends.catalog.model_copy(update={"models": kept})
+    backends.catalogs = lambda: offered
     with pytest.raises(ModelGone) as caught:
         await reroll(backends, context(), job.id)
     assert caught.value.name == "other"
@@ -374,7 +375,8 @@ def having(backends: Backends, *loras: str) -> None:
         }
     )
     models = {**backends.catalog.models, "picturebook": entry}
-    backends.catalog = backends.catalog.model_copy(update={"models": models})
+    offered = backends.catalog.model_copy(update={"models": models})
+    backends.catalogs = lambda: offered
 
 
 async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: Backends) -> None:
