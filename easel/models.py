@@ -10,15 +10,19 @@ import typer
 from rich.console import Console
 
 from easel import model_folders, start, weight_files, weight_fits
-from storage import catalog, catalog_values
+from easel.adding import commands as adding
+from storage import catalog, catalog_values, model_families
 from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
 from storage.contract import Control, Lora, Reference, RequestChanges
 from storage.errors import CatalogError
 
 commands = typer.Typer(
-    no_args_is_help=True, help="The catalog: list its models, check that they can be used."
+    no_args_is_help=True,
+    help="The catalog: add models and remove them, list them, check that they can be used.",
 )
+commands.command()(adding.add)
+commands.command()(adding.remove)
 
 
 @commands.command("list")
@@ -35,7 +39,8 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
     width, height = max(entry.sizes, key=lambda size: size[0] * size[1])
     return {
         "title": entry.title,
-        "family": entry.family,
+        "licence": entry.license or "not said",
+        "family": model_families.of_folder(entry.source) or entry.family,
         "sizes": f"{len(entry.sizes)}, up to {width} × {height}",
         "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
         "sampler": entry.scheduler,
@@ -43,6 +48,7 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
         "from": entry.source,
+        "missing": "; ".join(missing_files(entry)) or "nothing",
     }
 
 
