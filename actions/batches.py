@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from actions import submit
+from actions import policy, submit
 from actions.derivation import ModelGone
 from actions.submit import SubmissionContext
 from prompts.parser import Parsed
@@ -55,6 +55,8 @@ async def propose(
     most = backends.config.batch_jobs
 
     def made(session: Session) -> list[JobDraft]:
+        guild_id = context.address.guild_id
+        policy.check_models(session, backends.catalog, guild_id, [one.request for one in parsed])
         return _checked(
             session,
             [submit.draft_of(session, context, Action.IMAGINE, one.tokens, one.request) for one in parsed],
@@ -88,7 +90,10 @@ async def confirm(backends: Backends, context: SubmissionContext, batch_id: int)
 
     def made(session: Session) -> list[JobDraft]:
         planned = batches.own(session, batch_id, context.member_id).planned
-        return _checked(session, [draft(session, stored) for stored in planned])
+        drafts = [draft(session, stored) for stored in planned]
+        guild_id = context.address.guild_id
+        policy.check_models(session, backends.catalog, guild_id, [one.request for one in drafts])
+        return _checked(session, drafts)
 
     def write(session: Session, drafts: Sequence[JobDraft]) -> Confirmation:
         batches.own(session, batch_id, context.member_id)

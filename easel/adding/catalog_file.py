@@ -126,6 +126,11 @@ class CatalogFile:
         named: Any = table[key]
         named.append(name, _item(value))
 
+    def set_beside(self, model: str, key: str, name: str, value: Any) -> None:
+        """Change what a model has below `key` by this name."""
+        named: Any = self._table_of(model)[key]
+        named[name] = _item(value)
+
     def remove_model(self, name: str) -> None:
         """Take a model out, Picturebook included.
 

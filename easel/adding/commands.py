@@ -73,7 +73,7 @@ def add(
     stays = in_place or (here.is_file() and here.with_suffix("").is_dir())
     place = _received(catalog, offer, entry, here if stays else None, to=to)
     if to:
-        _write_beside(catalog, offer, wishes, to, entry, place)
+        _write_beside(settings, catalog, offer, wishes, to, entry, place, draw=draw)
     else:
         _write_model(settings, catalog, offer, wishes, entry, place, default=default, draw=draw)
 
@@ -161,29 +161,57 @@ def _without_pickle(file: Path) -> Path:
 
 
 def _write_beside(
-    catalog: CatalogFile, offer: Offered, wishes: Wishes, to: str, entry: str, place: Path
+    settings: Config,
+    catalog: CatalogFile,
+    offer: Offered,
+    wishes: Wishes,
+    to: str,
+    entry: str,
+    place: Path,
+    *,
+    draw: bool,
 ) -> None:
     from easel.adding.kinds import kind_of
 
     kind = wishes.kind or offer.kind or kind_of(place)
-    source = catalog.named(place)
-    trigger = wishes.trigger or offer.trigger
-    match kind:
-        case "model":
-            raise FetchError(f"{offer.title} is a whole model: add it without --to.")
-        case "vae":
-            catalog.set(to, "vae", source)
-        case "lora":
-            catalog.add_to(to, "loras", entry, {"source": source, "trigger": trigger} if trigger else source)
-        case "embedding":
-            catalog.add_to(to, "embeddings", entry, source)
-        case "control":
-            reads = "edges" if "canny" in f"{offer.title} {place.name}".casefold() else "picture"
-            catalog.add_to(to, "controls", entry, {"source": source, "reads": reads})
-        case _:
-            catalog.add_to(to, "upscalers", entry, {"source": source})
+    if kind == "model":
+        raise FetchError(f"{offer.title} is a whole model: add it without --to.")
+    keys: dict[str, Any] = {"source": catalog.named(place)}
+    if kind == "lora" and (trigger := wishes.trigger or offer.trigger):
+        keys["trigger"] = trigger
+    if kind == "control":
+        keys["reads"] = "edges" if "canny" in f"{offer.title} {place.name}".casefold() else "picture"
+    if kind == "vae":
+        catalog.set(to, "vae", keys["source"])
+    else:
+        catalog.add_to(to, TABLES[kind], entry, keys if kind != "embedding" else keys["source"])
+    if draw and kind in ("lora", "control", "upscaler"):
+        sample = _first_picture(settings, catalog, to, place, kind=kind, added=entry)
+        if kind == "lora" and sample:
+            catalog.set_beside(to, TABLES[kind], entry, {**keys, "sample": sample})
     catalog.save()
     typer.echo(f"{entry} was added to {to} ({kind}) in {catalog.path}.")
+
+
+def _first_picture(
+    settings: Config, catalog: CatalogFile, model: str, place: Path, *, kind: str = "model", added: str = ""
+) -> str:
+    """The picture as the catalog names it; empty where the safety check withholds it."""
+    from easel.adding import trial
+
+    preview = catalog.preview()
+    sample = catalog.models_folder / f"{place.stem}.png"
+    if kind != "model":
+        sample = place.with_name(f"{place.stem}.png")
+    typer.echo(f"Drawing a first picture with {added or model} …", err=True)
+    drawn = trial.draw(
+        preview, model, sample, device=settings.device, safety=settings.safety, kind=kind, added=added
+    )
+    if not drawn:
+        typer.echo("The safety check withheld the first picture.", err=True)
+        return ""
+    typer.echo(f"{sample}: {trial.prompt_of(preview[model])}")
+    return catalog.named(sample)
 
 
 def _write_model(
@@ -197,8 +225,7 @@ def _write_model(
     default: bool,
     draw: bool,
 ) -> None:
-    from easel.adding import kinds, trial
-    from easel.adding.defaults import defaults
+    from easel.adding import kinds
 
     kind = wishes.kind or offer.kind or kinds.kind_of(place)
     if kind != "model":
@@ -206,26 +233,29 @@ def _write_model(
     family = wishes.family or kinds.family_of(place)
     if not family:
         raise FetchError(f"{place} does not say of which family it is: say it with --family.")
+    keys = _entry(catalog, offer, wishes, entry, place, family)
+    catalog.add_model(entry, keys, default=default or not catalog.path.exists())
+    catalog.preview()
+    if draw and (sample := _first_picture(settings, catalog, entry, place)):
+        catalog.set(entry, "sample", sample)
+    catalog.save()
+    typer.echo(f"{entry} was added to {catalog.path}: members choose it with --model {entry}.")
+
+
+def _entry(
+    catalog: CatalogFile, offer: Offered, wishes: Wishes, name: str, place: Path, family: str
+) -> dict[str, Any]:
+    """Keys of a model's table, in the order in which they are written."""
+    from easel.adding.defaults import defaults
+
     keys: dict[str, Any] = {"title": wishes.title or offer.title, "source": catalog.named(place)}
     if wishes.family:
         keys["family"] = wishes.family
-    keys |= defaults(place, family, entry, offer.title, offer.made_for)
+    keys |= defaults(place, family, name, offer.title, offer.made_for)
     if not (place / "safety_checker").is_dir():
         keys["safety_checker"] = wishes.safety_checker
     told = {"license": offer.license, "description": offer.description, "nsfw": offer.nsfw}
-    keys |= {key: value for key, value in told.items() if value}
-    catalog.add_model(entry, keys, default=default or not catalog.path.exists())
-    preview = catalog.preview()
-    if draw:
-        sample = catalog.models_folder / f"{place.stem}.png"
-        typer.echo(f"Drawing a first picture with {entry} …", err=True)
-        if trial.draw(preview, entry, settings.device, settings.safety, sample):
-            catalog.set(entry, "sample", catalog.named(sample))
-            typer.echo(f"{sample}: {trial.PROMPT}")
-        else:
-            typer.echo("The safety check withheld the first picture.", err=True)
-    catalog.save()
-    typer.echo(f"{entry} was added to {catalog.path}: members choose it with --model {entry}.")
+    return keys | {key: value for key, value in told.items() if value}
 
 
 def remove(

@@ -141,7 +141,7 @@ def test_a_cut_connection_goes_on_where_it_was(
     model_sites.put_on_civitai(7, "ink.safetensors", data, kind="LORA", trainedWords=["ink drawing", "lines"])
     model_sites.cut_after = len(data) // 3
     link = f"{model_sites.url}/models/7/ink?modelVersionId=70"
-    add = ("models", "add", link, "--to", "plain", "--as", "ink", "--yes")
+    add = ("models", "add", link, "--to", "plain", "--as", "ink", "--yes", "--no-draw")
     assert "was cut after" in said(easel_here(*add))
     assert file.read_text() == OWN
     part = file.parent / "models" / "plain" / "ink.safetensors.part"
@@ -176,7 +176,7 @@ def test_the_hubs_client_goes_on_where_it_was_cut(
 
 
 def beside(file: Path, easel_here: Easel, *arguments: str) -> Any:
-    answer = easel_here("models", "add", *arguments, "--to", "plain", "--yes")
+    answer = easel_here("models", "add", *arguments, "--to", "plain", "--yes", "--no-draw")
     assert answer.returncode == 0, answer.stderr
     return catalog.load(file)["plain"]
 
@@ -195,6 +195,26 @@ def test_what_stands_beside_a_model_is_put_into_its_table(file: Path, made: Path
         "models", "add", str(made / "ink.safetensors"), "--to", "plain", "--kind", "lora", "--yes"
     )
     assert "has something called 'ink' in its loras already" in said(taken)
+
+
+def test_a_lora_and_a_control_are_drawn_with_before_they_are_added(
+    file: Path, made: Path, easel_here: Easel
+) -> None:
+    ink, canny = str(made / "ink.safetensors"), str(made / "canny-tiny")
+    answer = easel_here("models", "add", ink, "--to", "plain", "--trigger", "ink", "--yes")
+    assert answer.returncode == 0, answer.stderr
+    lora = catalog.load(file)["plain"].loras["ink"]
+    assert lora.trigger == "ink"
+    assert lora.sample is not None
+    with PIL.Image.open(lora.sample) as picture:
+        assert picture.size == (64, 64)
+    answer = easel_here("models", "add", canny, "--to", "plain", "--yes")
+    assert answer.returncode == 0, answer.stderr
+    assert list(catalog.load(file)["plain"].controls) == ["canny-tiny"]
+    before = file.read_text()
+    refused = easel_here("models", "add", canny, "--to", "plain", "--kind", "upscaler", "--yes")
+    assert "canny-tiny was not added, because it does not draw" in said(refused)
+    assert file.read_text() == before
 
 
 def test_a_pickle_is_converted_where_it_holds_weights_alone(
