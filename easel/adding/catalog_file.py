@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table
+from tomlkit.items import InlineTable, Table
 from tomlkit.toml_document import TOMLDocument
 
 from storage import catalog
@@ -122,7 +122,8 @@ class CatalogFile:
             table["upscalers"]["default"] = table.pop("upscaler")
         self.refuse_taken_beside(model, key, name)
         if key not in table:
-            table.append(key, tomlkit.table())
+            inline = isinstance(table, InlineTable)
+            table.append(key, tomlkit.inline_table() if inline else tomlkit.table())
         named: Any = table[key]
         named.append(name, _item(value))
 
@@ -201,7 +202,12 @@ class CatalogFile:
     def _tables(self) -> Table:
         if "models" not in self._document:
             self._document.append("models", tomlkit.table(is_super_table=True))
-        return cast("Table", self._document["models"])
+        tables: Any = self._document["models"]
+        if isinstance(tables, InlineTable):
+            raise CatalogError(
+                f"The catalog {self.path} has its models on one line: write each as a table, [models.NAME]."
+            )
+        return cast("Table", tables)
 
     def _table_of(self, model: str) -> Table:
         if model not in self._tables():

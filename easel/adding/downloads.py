@@ -49,7 +49,7 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if needed and free < needed + SPARE:
         raise FetchError(
-            f"There is no room in {folder}: {_gb(needed)} are to come, and {_gb(free)} are free."
+            f"There is no room in {folder}: {_gb(needed)} are to come, and {_gb(free)} are free there."
             " Make room on that disk."
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ from huggingface_hub.hf_api import ModelInfo
 from tqdm.auto import tqdm
 
 from easel.adding import downloads
+from easel.adding.kinds import read_json
 from easel.adding.remote import Advance, Offered, RemoteFile, safe_name
 from storage.catalog_values import PICKLED
 from storage.errors import FetchError
@@ -63,7 +65,8 @@ def offered(id_: str, file: str | None) -> Offered:
     with _spoken_of(id_):
         told = HfApi(endpoint=endpoint()).model_info(id_, files_metadata=True)
     files = {each.name: each for each in _files(told)}
-    chosen = _chosen(id_, files, file)
+    parts = _parts(id_, told.sha) if INDEX in files and file is None else None
+    chosen = _chosen(id_, files, file, parts)
     card: Any = told.card_data or {}
     names = [card.get(key) for key in ("license_name", "license", "license_link")]
     return Offered(
@@ -87,13 +90,15 @@ def _files(told: ModelInfo) -> Iterator[RemoteFile]:
         yield RemoteFile(safe_name(each.rfilename), each.size, sha256)
 
 
-def _chosen(id_: str, files: dict[str, RemoteFile], file: str | None) -> Sequence[RemoteFile]:
+def _chosen(
+    id_: str, files: dict[str, RemoteFile], file: str | None, parts: Collection[str] | None
+) -> Sequence[RemoteFile]:
     if file is not None:
         if file not in files:
             raise FetchError(f"{id_} has no file {file!r}; it has {', '.join(sorted(files)[:12])}.")
         return [files[file]]
-    if INDEX in files or "config.json" in files:
-        return _layout(id_, files)
+    if parts is not None or "config.json" in files:
+        return _layout(id_, files, parts)
     whole = [name for name in files if name.endswith(".safetensors")]
     if len(whole) == 1:
         return [files[whole[0]]]
@@ -102,33 +107,56 @@ def _chosen(id_: str, files: dict[str, RemoteFile], file: str | None) -> Sequenc
     raise _without_weights(id_, files)
 
 
-def _layout(id_: str, files: dict[str, RemoteFile]) -> Sequence[RemoteFile]:
-    """Files of a folder in diffusers' layout: what describes it, and one set of weights in each folder.
+def _layout(id_: str, files: dict[str, RemoteFile], parts: Collection[str] | None) -> Sequence[RemoteFile]:
+    """Files of a folder in diffusers' layout: what describes it, and one set of weights of each of its parts.
 
-    Whole checkpoints that lie beside the folders are other forms of the same, and left out.
+    Whole checkpoints that lie beside the parts are other forms of the same, and left out. Without `parts` it
+    is one network alone.
     """
-    pipeline = INDEX in files
-    folders: dict[str, list[str]] = {}
-    for name in files:
-        folders.setdefault(str(PurePosixPath(name).parent), []).append(name)
-    wanted: list[str] = []
-    for folder, names in folders.items():
-        if folder.count("/") or (not pipeline and folder != "."):
-            continue
-        weights = [name for name in names if name.endswith(".safetensors")]
-        wanted += [name for name in names if name.endswith(_DESCRIPTIONS) and not _VARIANT.search(name)]
-        if pipeline and folder == ".":
-            continue
-        plain = [name for name in weights if not _VARIANT.search(name)]
-        wanted += plain or [name for name in weights if ".fp16." in name] or weights
-        if not weights and any(name.endswith(PICKLED) for name in names):
-            raise _without_weights(id_, files)
+    if parts is None:
+        wanted = _part(id_, [name for name in files if "/" not in name])
+    else:
+        wanted = [name for name in files if "/" not in name and name.endswith(_DESCRIPTIONS)]
+        for part in parts:
+            wanted += _part(id_, [name for name in files if str(PurePosixPath(name).parent) == part])
     if not any(name.endswith(".safetensors") for name in wanted):
         raise _without_weights(id_, files)
     return [files[name] for name in wanted]
 
 
-def _without_weights(id_: str, files: dict[str, RemoteFile]) -> FetchError:
+def _part(id_: str, names: Sequence[str]) -> list[str]:
+    """Files of one folder that are needed: half precision only where there is no other."""
+    weights = [name for name in names if name.endswith(".safetensors")]
+    if not weights and any(name.endswith(PICKLED) for name in names):
+        raise _without_weights(id_, names)
+    plain = [name for name in weights if not _VARIANT.search(name)]
+    chosen = plain or [name for name in weights if ".fp16." in name] or weights
+    variant = None if plain or not chosen else _VARIANT.search(chosen[0])
+    return chosen + [
+        name
+        for name in names
+        if name.endswith(_DESCRIPTIONS)
+        and (not (found := _VARIANT.search(name)) or (variant and found[0] == variant[0]))
+    ]
+
+
+def _parts(id_: str, revision: str | None) -> Collection[str]:
+    """Folders that a pipeline's index names, read before anything large is fetched.
+
+    Raises:
+        FetchError: it has no UNet, so it is no Stable Diffusion.
+    """
+    with tempfile.TemporaryDirectory() as folder, _spoken_of(id_):
+        index = read_json(
+            Path(hf_hub_download(id_, INDEX, revision=revision, local_dir=folder, endpoint=endpoint()))
+        )
+    if "unet" not in index:
+        kind = index.get("_class_name", "pipeline of another kind")
+        raise FetchError(f"{id_} is a {kind}: Easel draws with Stable Diffusion 1.x, 2.x and XL alone.")
+    return [part for part, kind in index.items() if isinstance(kind, list) and None not in kind]
+
+
+def _without_weights(id_: str, files: Iterable[str]) -> FetchError:
     if any(name.endswith(PICKLED) for name in files):
         return FetchError(
             f"{id_} has pickles, which may run code, where .safetensors files are wanted: `hf download {id_}"

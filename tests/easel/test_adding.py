@@ -99,6 +99,37 @@ def test_a_model_of_the_hub_is_fetched_written_and_draws(
     assert listed.index("castles-turbo") < listed.index("picturebook")
 
 
+def test_half_precision_is_fetched_where_there_is_no_other(
+    model_sites: SITES, file: Path, made: Path, easel_here: Easel
+) -> None:
+    files = model_sites.publish("ada/half", made / "castles").files
+    for part, name in (("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")):
+        files[f"{part}/{name}.fp16.safetensors"] = files[f"{part}/{name}.safetensors"]
+    del files["unet/diffusion_pytorch_model.safetensors"]
+    files["unet/diffusion_pytorch_model.fp16.safetensors.index.json"] = b"{}"
+    files["vae/diffusion_pytorch_model.fp16.safetensors.index.json"] = b"{}"
+    files["unet_onnx/model.bin"] = b"of another program"
+    answer = easel_here("models", "add", "ada/half", "--yes", "--no-draw")
+    assert answer.returncode == 0, answer.stderr
+    fetched = Path(catalog.load(file)["half"].source)
+    names = {path.relative_to(fetched).as_posix() for path in fetched.rglob("*") if path.is_file()}
+    assert {name for name in names if "diffusion_pytorch_model" in name} == {
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors.index.json",
+        "vae/diffusion_pytorch_model.safetensors",
+    }
+    assert "unet_onnx/model.bin" not in names
+
+
+def test_what_is_no_stable_diffusion_is_refused_before_it_is_fetched(
+    model_sites: SITES, file: Path, made: Path, easel_here: Easel
+) -> None:
+    flux = model_sites.publish("ada/flux", made / "castles")
+    flux.files["model_index.json"] = json.dumps({"_class_name": "FluxPipeline"}).encode()
+    assert "is a FluxPipeline" in said(easel_here("models", "add", "ada/flux", "--yes"))
+    assert not [path for path, _ in model_sites.asked if path.endswith(".safetensors")]
+
+
 def test_comments_and_order_stay(file: Path, made: Path, easel_here: Easel) -> None:
     answer = easel_here(
         "models",
@@ -241,7 +272,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "several files": (["ada/several"], "say one with --file (a.safetensors, b.safetensors)"),
     "no such file": (["ada/several", "--file", "c.safetensors"], "has no file 'c.safetensors'"),
     "wrong hash": (["ada/wrong"], "is not what its site says"),
-    "unknown family": (["ada/flux"], "does not say of which family"),
+    "unknown family": (["ada/flux"], "is a FluxPipeline: Easel draws with"),
     "a web page": (["{page}"], "is a web page"),
     "no civitai model": (["{url}/models/99"], "does not exist (404)"),
     "a civitai page": (["{url}/user/ada"], "names no model"),
@@ -274,8 +305,9 @@ def full_of_faults(model_sites: SITES, made: Path, tmp_path: Path) -> dict[str, 
     wrong.hashes["vae/diffusion_pytorch_model.safetensors"] = "ab" * 32
     flux = model_sites.publish("ada/flux", castles)
     flux.files["model_index.json"] = json.dumps({"_class_name": "FluxPipeline"}).encode()
+    index = json.dumps({"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet"]}).encode()
     for name, files in {
-        "pickles": {"model_index.json": b"{}", "unet/model.bin": b"x"},
+        "pickles": {"model_index.json": index, "unet/model.bin": b"x"},
         "empty": {"README.md": b"nothing"},
         "several": {"a.safetensors": b"x", "b.safetensors": b"x"},
     }.items():
