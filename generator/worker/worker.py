@@ -308,11 +308,13 @@ class Worker:
         self._models.look_again()
         names, broken = self._models.names(), self._models.broken()
         lost = self._vanished | broken.keys()
-        with self._backends.database.writing() as session:
-            if (names, broken) != self._told:
+        if (names, broken) != self._told:
+            with self._backends.database.writing() as session:
                 workers.announce(session, self._worker_id, names, broken)
-            given_up = workers.unserved(session, self._worker_id, lost) if lost else frozenset()
-        self._told, self._given_up = (names, broken), given_up
+            self._told = names, broken
+        if lost or self._given_up:
+            with self._backends.database.reading() as session:
+                self._given_up = workers.unserved(session, self._worker_id, lost)
 
     def _device_hangs(self) -> bool:
         """True if jobs wait for a device that does nothing. Its lease is then left to run out, and its jobs
