@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from actions import submit
+from actions import policy, submit
 from actions.derivation import ModelGone
 from actions.submit import SubmissionContext
 from prompts.parser import Parsed
@@ -55,6 +55,8 @@ async def propose(
     most = backends.config.batch_jobs
 
     def made(session: Session) -> list[JobDraft]:
+        guild_id = context.address.guild_id
+        policy.check_models(session, backends.catalog, guild_id, [one.request for one in parsed])
         settings = submit.settings_of(session, context.member_id)
         drafts = [submit.draft_of(context, Action.IMAGINE, one.tokens, one.request) for one in parsed]
         return _checked(session, [draft.in_mode_of(settings) for draft in drafts])
@@ -87,7 +89,10 @@ async def confirm(backends: Backends, context: SubmissionContext, batch_id: int)
 
     def made(session: Session) -> list[JobDraft]:
         planned = batches.own(session, batch_id, context.member_id).planned
-        return _checked(session, [draft(stored) for stored in planned])
+        drafts = [draft(stored) for stored in planned]
+        guild_id = context.address.guild_id
+        policy.check_models(session, backends.catalog, guild_id, [one.request for one in drafts])
+        return _checked(session, drafts)
 
     def write(session: Session, drafts: Sequence[JobDraft]) -> Confirmation:
         batches.own(session, batch_id, context.member_id)

@@ -38,10 +38,10 @@ async def blend(
     different = {image.key: image for image in images}
     if len(different) < 2:
         raise DuplicateImages
-    preferences = await backends.database.read(submit.preferences_of, context.member_id)
+    preferences, catalog = await backends.database.read(submit.held, backends.catalog, context)
     named = " + ".join(_file_name(image.name) for image in different.values())
-    parsed = parser.parse(f"{named} --ar {DIMENSIONS[dimensions]}", backends.catalog, preferences)
-    if backends.catalog[parsed.request.model].describer is None:
+    parsed = parser.parse(f"{named} --ar {DIMENSIONS[dimensions]}", catalog, preferences)
+    if catalog[parsed.request.model].describer is None:
         raise NoDescriber(parsed.request.model)
     request = parsed.request.changed(
         task=Task.IMAGE_TO_IMAGE,

@@ -7,14 +7,15 @@ database within the caller's transaction; the words are read before it (`word_fi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from sqlalchemy.orm import Session
 
 from actions import permissions, word_filter
 from actions.permissions import Channel
 from prompts.tokenizer import tokenize
-from storage import deliveries, jobs, restrictions, takedowns
+from storage import deliveries, jobs, offers, restrictions, takedowns
+from storage.catalog import Catalog
 from storage.contract import GenerationRequest
 from storage.errors import Paused, Refused
 from storage.tables import Delivery, Guild, Job
@@ -29,6 +30,18 @@ def check_asked(session: Session, member_id: int, guild_id: int | None) -> None:
     restrictions.check_banned(session, member_id, guild_id)
     if restrictions.is_paused(session, guild_id):
         raise Paused
+
+
+def check_models(
+    session: Session, catalog: Catalog, guild_id: int | None, requests: Iterable[GenerationRequest]
+) -> None:
+    """Raise ModelOff where a model is to draw that is off in this guild, or that cannot be loaded.
+
+    Pictures may be enlarged all the same, and described.
+    """
+    drawing = {one.model for one in requests if one.task.draws and (one.scale == 1 or one.creativity)}
+    for model in sorted(drawing):
+        offers.check(session, catalog, guild_id, model)
 
 
 def check_shown(

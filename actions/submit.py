@@ -19,7 +19,7 @@ from actions.image_decoding import stored
 from actions.permissions import Channel
 from prompts import parser
 from prompts.tokenizer import TokenizedPrompt, tokenize
-from storage import deliveries, image_encoding, jobs, submissions, takedowns
+from storage import deliveries, image_encoding, jobs, offers, submissions, takedowns
 from storage.backends import Backends
 from storage.catalog import Catalog
 from storage.contract import Action, ChangedEvent, GenerationRequest, RequestChanges, Speed, Task
@@ -116,9 +116,9 @@ async def imagine(
         Refused: any of its kinds; nothing was written.
     """
     check_place(backends, context)
-    preferences = await backends.database.read(preferences_of, context.member_id)
+    preferences, catalog = await backends.database.read(held, backends.catalog, context)
     parsed = await asyncio.to_thread(
-        lambda: _read([parser.parse(text, backends.catalog, preferences, options=options)])
+        lambda: _read([parser.parse(text, catalog, preferences, options=options)])
     )
     return await draw(backends, context, parsed[0], found)
 
@@ -140,11 +140,10 @@ async def understand(
         FlagError, MissingPermissions, NotAgeRestricted
     """
     check_place(backends, context)
-    if preferences is None:
-        preferences = await backends.database.read(preferences_of, context.member_id)
-    held = preferences
+    own, catalog = await backends.database.read(held, backends.catalog, context)
+    hold = own if preferences is None else preferences
     return await asyncio.to_thread(
-        lambda: _read(parser.parse_all(text, backends.catalog, held, options=options, attached=attached))
+        lambda: _read(parser.parse_all(text, catalog, hold, options=options, attached=attached))
     )
 
 
@@ -289,6 +288,14 @@ def settings_of(session: Session, member_id: int) -> dict[str, Any]:
     return member.settings if member else {}
 
 
+def held(
+    session: Session, catalog: Catalog, context: SubmissionContext
+) -> tuple[parser.Preferences, Catalog]:
+    """The member's own settings, and the models that are offered where they ask."""
+    offered = offers.offered(session, catalog, context.address.guild_id)
+    return preferences_of(session, context.member_id), offered
+
+
 def draft_of(
     context: SubmissionContext,
     action: Action,
@@ -349,6 +356,7 @@ async def enqueue(backends: Backends, make: Callable[[Session], JobDraft]) -> Su
     def checked(session: Session) -> JobDraft:
         draft = make(session)
         check_draft(session, draft)
+        policy.check_models(session, backends.catalog, draft.address.guild_id, [draft.request])
         return draft
 
     def write(session: Session, draft: JobDraft) -> SubmittedJob:

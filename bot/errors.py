@@ -33,7 +33,7 @@ from bot.components.press import UnknownButton
 from bot.components.send_to_dm import ClosedMessages, NothingToSend
 from bot.components.use_picture import ImageTooLarge, NoImage
 from bot.database_outage import reason
-from bot.messages import batches, finding, image_actions, pictures, privacy, prompts, refusals
+from bot.messages import batches, finding, image_actions, models, pictures, privacy, prompts, refusals
 from bot.messages.typed import NOTHING, Typed
 from prompts import sentences
 from prompts.parser import FlagError
@@ -56,6 +56,7 @@ from storage.errors import (
     QueueFull,
     Refused,
 )
+from storage.offers import ModelOff
 from storage.takedowns import TakenDown
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ _SENTENCES: dict[type[Exception], Callable[[Any], str]] = {
     ImageMissing: lambda _: refusals.picture_lost(),
     UpscaleTooLarge: lambda error: refusals.too_large(error.width, error.height, error.limit),
     NoUpscaler: lambda _: refusals.no_upscaler(),
+    ModelOff: lambda error: models.off(error.title, error.on),
     ModelGone: lambda error: refusals.model_gone(error.name),
     LoraGone: lambda error: refusals.lora_gone(error.name),
     ReferenceGone: lambda _: refusals.reference_gone(),

@@ -141,7 +141,7 @@ def models(settings: Config) -> Iterator[Finding]:
 def model_names(settings: Config) -> Iterator[Finding]:
     """Check of the bot's catalog, not of the weights."""
     try:
-        loaded = catalog.load(settings.catalog)
+        loaded = catalog.load(settings.catalog_file)
     except CatalogError as error:
         yield Finding("bad", "EASEL_CATALOG", str(error), "See docs/operating.md, “The catalog”.")
         return
@@ -153,7 +153,7 @@ def model_names(settings: Config) -> Iterator[Finding]:
 
 def _catalog_of(settings: Config) -> dict[str, ModelEntry]:
     try:
-        return catalog.load(settings.catalog).models
+        return catalog.load(settings.catalog_file).models
     except CatalogError:
         return {}
 

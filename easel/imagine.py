@@ -30,7 +30,7 @@ def imagine(
 ) -> None:
     """Draw without Discord: a grid of four, or one picture."""
     settings = start.configure(quiet=True)
-    models = catalog.load(settings.catalog)
+    models = catalog.load(settings.catalog_file)
     if prompt is not None and from_image is None:
         request = _parsed(prompt, models)
     elif from_image is not None and prompt is None:

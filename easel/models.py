@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from easel import model_folders, start, weight_files, weight_fits
-from storage import catalog, catalog_values
+from easel.adding import commands as adding
+from storage import catalog, catalog_values, model_families
 from storage.catalog import Catalog
 from storage.catalog_companions import DraftEntry
 from storage.catalog_model import ModelEntry
@@ -18,14 +19,17 @@ from storage.contract import Control, Lora, Reference, RequestChanges, Task
 from storage.errors import CatalogError
 
 commands = typer.Typer(
-    no_args_is_help=True, help="The catalog: list its models, check that they can be used."
+    no_args_is_help=True,
+    help="The catalog: add models and remove them, list them, check that they can be used.",
 )
+commands.command()(adding.add)
+commands.command()(adding.remove)
 
 
 @commands.command("list")
 def list_models() -> None:
     """List the models that members can choose from."""
-    models = catalog.load(start.configure(quiet=True).catalog)
+    models = catalog.load(start.configure(quiet=True).catalog_file)
     for name, entry in models.models.items():
         typer.echo(f"{name} (default)" if name == models.default else name)
         for what, said in _facts(entry).items():
@@ -36,7 +40,8 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
     width, height = max(entry.sizes, key=lambda size: size[0] * size[1])
     return {
         "title": entry.title,
-        "family": entry.family,
+        "licence": entry.license or "not said",
+        "family": model_families.of_folder(entry.source) or entry.family,
         "sizes": f"{len(entry.sizes)}, up to {width} × {height}",
         "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
         "sampler": entry.scheduler,
@@ -46,6 +51,7 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
         "from": entry.source,
+        "missing": "; ".join(missing_files(entry)) or "nothing",
     }
 
 
@@ -55,7 +61,7 @@ def check(
 ) -> None:
     """Say of each model what is missing; exit code 1 if something is."""
     settings = start.configure(quiet=True)
-    models = catalog.load(settings.catalog)
+    models = catalog.load(settings.catalog_file)
     faults = {name: list(missing_files(entry)) for name, entry in models.models.items()}
     _compare(models, faults)
     if load:

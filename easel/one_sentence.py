@@ -16,12 +16,12 @@ from sqlalchemy.exc import DatabaseError
 from typer.core import TyperGroup
 
 from storage import full_disks
-from storage.errors import CatalogError, ConfigError
+from storage.errors import CatalogError, ConfigError, FetchError
 
 log = logging.getLogger(__name__)
 
 
-SPOKEN_OF = (ConfigError, CatalogError, OSError, DatabaseError)
+SPOKEN_OF = (ConfigError, CatalogError, FetchError, OSError, DatabaseError)
 """Kinds of errors for which `sentence` may have one."""
 
 
@@ -43,7 +43,7 @@ class OneSentence(TyperGroup):
 def sentence(error: Exception) -> str | None:
     """Sentence for the operator about an error that is not ours; None for one that may be."""
     match error:
-        case ConfigError() | CatalogError():
+        case ConfigError() | CatalogError() | FetchError():
             return str(error)
         case OSError() if error.errno != errno.EPIPE and error.strerror:
             said = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

@@ -28,7 +28,7 @@ def parse(
     """
     from prompts import parser, sentences
 
-    models = catalog.load(start.configure(quiet=True).catalog)
+    models = catalog.load(start.configure(quiet=True).catalog_file)
     options = {} if model is None else {"model": model}
     try:
         parsed = parser.parse_all(text, models, options=options, seed=seed)

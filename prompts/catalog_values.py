@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prompts.translation import _
 from prompts.values import IDLE, Idle, Number, Problem, Scope, WrongValue, chosen, one_of, single
+from storage.catalog_values import plain_name
 from storage.contract import HEAVIEST_LORA, Lora
 
 
@@ -32,6 +33,24 @@ class Version:
         if not re.fullmatch(r"[0-9]{1,2}(\.[0-9])?", word):
             raise WrongValue(Problem.WRONG, word)
         return carried.get(float(word), IDLE)
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """One of the models; of one that is off where the prompt is read, that is said."""
+
+    form: str = "NAME"
+
+    def expected(self, scope: Scope) -> str:
+        return one_of(tuple(scope.catalog.models))
+
+    def read(self, typed: str, scope: Scope) -> str:
+        try:
+            return chosen(typed, scope.catalog.models)
+        except WrongValue:
+            if plain_name(typed) in map(plain_name, scope.catalog.off):
+                raise WrongValue(Problem.OFF, typed) from None
+            raise
 
 
 @dataclass(frozen=True)

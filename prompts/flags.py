@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
-from prompts.catalog_values import Loras, RefinerShare, SamplerName, UpscalerName, Version
+from prompts.catalog_values import Loras, ModelName, RefinerShare, SamplerName, UpscalerName, Version
 from prompts.negative_prompt import Unwanted
 from prompts.reference_values import ControlKind, Edit, ImageLinks, ReferenceWeight, Styles
 from prompts.translation import N_, _
-from prompts.values import MANY, Codes, Nothing, Number, OneOf, Ratio, Scope, Style, Value, Whole
+from prompts.values import MANY, Codes, Nothing, Number, Ratio, Scope, Style, Value, Whole
 from storage.catalog_model import ModelEntry
 from storage.contract import MOST_REFERENCES, SEED_SPACE, Role
 from storage.model_families import Feature
@@ -205,7 +205,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "model",
-        OneOf(lambda catalog: tuple(catalog.models)),
+        ModelName(),
         N_("which model draws"),
         group="model",
         default=lambda entry: entry.name,

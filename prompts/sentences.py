@@ -29,6 +29,7 @@ def flag_problems(faults: Iterable[FlagProblem]) -> str:
 _WRONG = {
     Problem.MISSING: N_("{name} needs a value: {expected}."),
     Problem.WRONG: N_("{name} takes {expected}, not {given}.{perhaps}"),
+    Problem.OFF: N_("{given} cannot be used here now. {name} takes {expected}."),
     Problem.SURPLUS: N_(
         "{name} takes {expected}, but {given} stands after it. Write the text first, then the flags."
     ),

@@ -27,6 +27,7 @@ class Problem(Enum):
     UNKNOWN = auto()
     MISSING = auto()
     WRONG = auto()
+    OFF = auto()
     SURPLUS = auto()
     UNSUPPORTED = auto()
     EMPTY = auto()
@@ -211,20 +212,6 @@ class Ratio:
         ratio = min(max(width / height, Fraction(1, self.limit)), Fraction(self.limit))
         ratio = ratio if ratio.denominator < 100 else ratio.limit_denominator(32)
         return f"{ratio.numerator}:{ratio.denominator}"
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """One of some names, in any case, with blanks, `-` or `_` between their parts or without."""
-
-    names: Callable[[Catalog], tuple[str, ...]]
-    form: str = "NAME"
-
-    def expected(self, scope: Scope) -> str:
-        return one_of(self.names(scope.catalog))
-
-    def read(self, typed: str, scope: Scope) -> str:
-        return chosen(typed, self.names(scope.catalog))
 
 
 def chosen(typed: str, names: Iterable[str]) -> str:

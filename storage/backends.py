@@ -4,12 +4,14 @@ events.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from storage import catalog, secret_key
+from storage import secret_key
 from storage.broker import Tickets
 from storage.catalog import Catalog
+from storage.catalog_watch import WatchedCatalog
 from storage.config import Config
 from storage.database import Database
 from storage.events import Events
@@ -21,7 +23,8 @@ from storage.secret_key import SecretKey
 class Backends:
     config: Config
     key: SecretKey
-    catalog: Catalog
+    catalogs: Callable[[], Catalog]
+    """Tells the catalog as it is now (`storage/catalog_watch.py`)."""
     database: Database
     images: ImageStore
     tickets: Tickets
@@ -38,12 +41,17 @@ class Backends:
         return cls(
             config=config,
             key=key,
-            catalog=catalog.load(config.catalog),
+            catalogs=WatchedCatalog(lambda: config.catalog_file),
             database=Database(config.database),
             images=ImageStore(config.images),
             tickets=Tickets(config.broker),
             events=Events(config.broker, key.derive("events")),
         )
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog now; who asks for several things of one has it once."""
+        return self.catalogs()
 
     def close(self) -> None:
         self.events.close()

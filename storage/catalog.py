@@ -1,6 +1,7 @@
 """The catalog: which models there are, what each allows, and what a request falls back to.
 
-A catalog is a TOML file with one `[models.NAME]` table a model. Paths in it are relative to the file.
+A catalog is a TOML file with one `[models.NAME]` table a model. Paths in it are relative to the file. With
+`picturebook = true` what ships with Easel is offered behind its own.
 """
 
 from __future__ import annotations
@@ -17,10 +18,17 @@ from storage.catalog_model import ModelEntry
 from storage.catalog_values import CatalogTable, refuse_alike, refuse_unknown
 from storage.errors import CatalogError
 
+KEYS = ("default", "picturebook", "models")
+"""Keys of a catalog's file."""
+
 
 class Catalog(CatalogTable):
     default: str
     models: dict[str, ModelEntry]
+    picturebook: bool = False
+    """Models of the shipped catalog are offered as well, behind those that are named here."""
+    off: frozenset[str] = frozenset()
+    """Names that are not to be had in the place for which this is the offer."""
 
     def __getitem__(self, name: str) -> ModelEntry:
         return self.models[name]
@@ -52,7 +60,7 @@ def load(path: Path | None = None) -> Catalog:
     path = (path or shipped_catalog()).absolute()
     raw = _toml(path)
     try:
-        refuse_unknown(raw, Catalog.model_fields)
+        refuse_unknown(raw, KEYS)
         tables = raw.get("models", {})
         if not isinstance(tables, dict):
             raise ValueError("`models` is to be tables: [models.NAME]")  # noqa: TRY301, TRY004
@@ -60,6 +68,8 @@ def load(path: Path | None = None) -> Catalog:
     except ValueError as error:
         raise CatalogError(f"The catalog {path}: {error}") from None
     models = {name: _entry(path, name, table) for name, table in tables.items()}
+    shipped = _picturebook(path, raw)
+    models |= {name: entry for name, entry in shipped.items() if name not in models}
     if not models:
         raise CatalogError(f"The catalog {path} names no model; add a [models.NAME] table.")
     default = raw.get("default", next(iter(models)))
@@ -67,7 +77,14 @@ def load(path: Path | None = None) -> Catalog:
         raise CatalogError(
             f"The catalog {path} has no model {default!r}, its default; it has {', '.join(models)}."
         )
-    return Catalog(default=default, models=models)
+    return Catalog(default=default, models=models, picturebook=bool(shipped))
+
+
+def _picturebook(path: Path, raw: dict[str, Any]) -> dict[str, ModelEntry]:
+    wanted = raw.get("picturebook", False)
+    if not isinstance(wanted, bool):
+        raise CatalogError(f"The catalog {path}: `picturebook` is true or false.")
+    return load().models if wanted else {}
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from storage.catalog_values import CatalogTable, File, Guidance, Source, Steps
+from storage.catalog_values import CatalogTable, File, Guidance, Source, Steps, resolve_file
 from storage.contract import HEAVIEST_LORA
 from storage.samplers import NAMES as SAMPLER_NAMES
 
@@ -31,6 +31,8 @@ class LoraEntry(CatalogTable):
     """File of the folder or id, where it has several."""
     trigger: str = ""
     """Words that it was taught with; they are read behind every prompt that lacks them."""
+    sample: Annotated[str, AfterValidator(resolve_file)] | None = None
+    """A picture that was drawn with it, for members to see."""
 
 
 class AlwaysLoraEntry(LoraEntry):

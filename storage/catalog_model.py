@@ -44,6 +44,9 @@ REFINED_FROM = 0.8
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
 
+SHOWN = ("title", "description", "license", "nsfw", "sample", "versions", "examples", "prompts")
+"""Keys of a model that change what members are shown of it, and nothing that is drawn."""
+
 
 class ModelEntry(ModelFiles):
     """One model: where it is, what it may be asked for, and the words that flatter it.
@@ -108,6 +111,14 @@ class ModelEntry(ModelFiles):
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     segmenter: CompanionEntry | None = None
     """A CLIPSeg, which finds in a picture what words name."""
+    description: str = ""
+    """Sentence or two for members, on what the model draws well."""
+    license: str = ""
+    """Licence of the weights, for members to read: a name or a link."""
+    nsfw: bool = False
+    """The model was made for pictures of adults."""
+    sample: Annotated[str, AfterValidator(resolve_file)] | None = None
+    """A picture that the model drew, for members to see."""
     display_scale: Annotated[int, Field(ge=1, le=16)] = 1
     """Factor by which a small model's grid is shown larger than it was drawn."""
 

@@ -148,6 +148,18 @@ class Config(BaseSettings):
         return self
 
     @property
+    def catalog_file(self) -> Path | None:
+        """The catalog's file: the one that is named, or else `own_catalog` once it is there; None: what ships
+        with Easel.
+        """
+        return self.catalog or (self.own_catalog if self.own_catalog.is_file() else None)
+
+    @property
+    def own_catalog(self) -> Path:
+        """The catalog that `easel models add` begins where none is named."""
+        return self.data_dir / "catalog.toml"
+
+    @property
     def compiled_dir(self) -> Path | None:
         """The folder that keeps compiled networks between starts; None if nothing is to be compiled."""
         return self.data_dir / "compiled" if self.compile == "on" else None

@@ -3,8 +3,9 @@
 EaselError
 ├── ConfigError          a setting is wrong: the start stops with one sentence
 ├── CatalogError         the catalog names something that cannot be used
+├── FetchError           what an operator wants to add to the catalog cannot be had
 ├── Refused              a member's request that cannot be served now
-│   ├── QueueFull · BatchesFull · Banned · Paused
+│   ├── QueueFull · BatchesFull · Banned · Paused · ModelOff (offers)
 │   ├── NoSuchJob (DataDeleted) · NoSuchImage · NoSuchMessage
 │   └── NotYours · NotModerator · AlreadyFinished
 ├── Stale                a worker's write that its attempt no longer owns
@@ -26,6 +27,10 @@ class ConfigError(EaselError):
 
 class CatalogError(EaselError):
     """A catalog that cannot be used; the text names the entry and the mend."""
+
+
+class FetchError(EaselError):
+    """Something that cannot be added to the catalog, or taken out; the text is one sentence."""
 
 
 class Refused(EaselError):

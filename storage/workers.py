@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import Select, select, text, update
 from sqlalchemy.orm import Session
@@ -19,11 +20,27 @@ from storage.tables import RUNNING, Job, WorkerRow
 
 log = logging.getLogger(__name__)
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 
-def register(session: Session, name: str, models: Collection[str], lease_ms: int = 15_000) -> int:
+
+def register(
+    session: Session,
+    name: str,
+    models: Collection[str],
+    lease_ms: int = 15_000,
+    *,
+    broken: Mapping[str, str] = _NONE,
+) -> int:
     """Write down a worker that begins; the id it gets is this incarnation's alone."""
     at = now(session)
-    worker = WorkerRow(name=name, models=sorted(models), started_at=at, lease_until=at + lease_ms, renewals=0)
+    worker = WorkerRow(
+        name=name,
+        models=sorted(models),
+        broken=dict(broken),
+        started_at=at,
+        lease_until=at + lease_ms,
+        renewals=0,
+    )
     session.add(worker)
     session.flush()
     return worker.id
@@ -52,6 +69,26 @@ def renew(
         Job.worker_id == worker_id, text(RUNNING), Job.cancel_requested_at.is_not(None)
     )
     return frozenset(session.scalars(cancelled))
+
+
+def announce(session: Session, worker_id: int, models: Collection[str], broken: Mapping[str, str]) -> None:
+    """Write down which models a worker serves now, and why it cannot load others."""
+    offer = update(WorkerRow).where(WorkerRow.id == worker_id)
+    session.execute(offer.values(models=sorted(models), broken=dict(broken)))
+
+
+def broken_models(session: Session) -> dict[str, str]:
+    """Reason by the name of each model that some worker cannot load and none serves."""
+    living = alive(session)
+    served = {name for worker in living for name in worker.models}
+    reasons = {name: reason for worker in living for name, reason in worker.broken.items()}
+    return {name: reason for name, reason in reasons.items() if name not in served}
+
+
+def unserved(session: Session, worker_id: int, models: Collection[str]) -> frozenset[str]:
+    """Those of the models that no other worker serves."""
+    others = (worker.models for worker in alive(session) if worker.id != worker_id)
+    return frozenset(models) - {name for served in others for name in served}
 
 
 def stop(session: Session, worker_id: int) -> list[int]:

@@ -12,6 +12,7 @@ from bot.commands.imagine import imagine
 from bot.commands.info import info
 from bot.commands.menus import MENUS as MENUS
 from bot.commands.mod import mod
+from bot.commands.models import models
 from bot.commands.prefer import prefer
 from bot.commands.privacy import privacy
 from bot.commands.queue import queue
@@ -27,5 +28,5 @@ ALL: tuple[Command, ...] = (
     *(imagine, describe, blend, shorten),
     *(history, favorites, show, queue, info),
     *(settings, prefer, fast, relax, turbo, stealth, public),
-    *(help_command, privacy, mod),
+    *(help_command, models, privacy, mod),
 )

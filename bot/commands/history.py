@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.commands.models import models_like
+from bot.commands.models import all_models_like
 from bot.components.history import open_history
 from bot.components.history_search import DAYS, KINDS, WORDS_LENGTH, Search, fitting, model_number
 from bot.components.press import Interaction, host
@@ -37,7 +37,7 @@ async def history(
     await open_history(interaction, host(interaction).backends, wanted)
 
 
-history.autocomplete("model")(models_like)
+history.autocomplete("model")(all_models_like)
 
 
 @app_commands.command(description=N_("The pictures that you marked with ❤️; only you see them"))

@@ -14,6 +14,7 @@ from bot.components.audit import read_audit
 from bot.components.ban import LASTS, REASON_LENGTH, may_be_banned
 from bot.components.ban import ban as ban_here
 from bot.components.cancel import is_moderator, stop
+from bot.components.moderated_models import moderated_models
 from bot.components.press import Interaction, host
 from bot.components.queue import guild_queue, read_guild_queue
 from bot.components.report import load_reports, reported
@@ -21,7 +22,7 @@ from bot.components.responses import defer_if_slow, respond, show_privately
 from bot.messages import finding, panels
 from prompts.markdown import fence, length
 from prompts.translation import N_
-from storage import moderation, takedowns
+from storage import moderation, offers, takedowns
 from storage import words as forbidden
 from storage.backends import Backends
 from storage.errors import NotModerator
@@ -142,6 +143,16 @@ async def reports(interaction: Interaction) -> None:
     backends, guild_id = _place(interaction)
     page = await defer_if_slow(interaction, load_reports(backends, guild_id), ephemeral=True)
     await show_privately(interaction, reported(page), page.files())
+
+
+@mod.command(name="models", description=N_("Models of this server: on, off, the default, and faults"))
+async def moderate_models(interaction: Interaction) -> None:
+    backends, guild_id = _place(interaction)
+    catalog = backends.catalog
+    offer = await defer_if_slow(
+        interaction, backends.database.read(offers.offer, catalog, guild_id), ephemeral=True
+    )
+    await show_privately(interaction, moderated_models(catalog, offer))
 
 
 words = Mod(parent=mod, name="words", description=N_("The words that this server forbids in prompts"))

@@ -13,7 +13,7 @@ from bot.components.press import Interaction, Press, Pressed, UnknownButton, but
 from bot.components.responses import defer_if_slow, respond, update
 from bot.messages import preferences
 from prompts.translation import LANGUAGES, N_, _, speak
-from storage import members
+from storage import members, offers
 from storage.catalog import Catalog
 from storage.tables import Member
 
@@ -156,12 +156,17 @@ async def _change(pressed: Pressed, name: str, value: Any, *, again_is_off: bool
 
     work = pressed.backends.database.write(change)
     current = await defer_if_slow(pressed.interaction, work, thinking=False)
-    await update(pressed.interaction, settings(current, pressed.backends.catalog))
+    await update(pressed.interaction, settings(current, await _offered(pressed.interaction)))
+
+
+async def _offered(interaction: Interaction) -> Catalog:
+    backends = host(interaction).backends
+    return await backends.database.read(offers.offered, backends.catalog, interaction.guild_id)
 
 
 @on_press("sm")
 async def _model(pressed: Pressed) -> None:
-    catalog = pressed.backends.catalog
+    catalog = await _offered(pressed.interaction)
     name = pressed.values[0]
     await _change(pressed, "model", name if name in catalog.models and name != catalog.default else None)
 
@@ -204,4 +209,4 @@ async def _reset(pressed: Pressed) -> None:
 async def _show_anew(interaction: Interaction, member: Member, language: str | None) -> None:
     host(interaction).languages.choose(member.id, language)
     speak(locale_of(interaction))
-    await update(interaction, settings(member.settings, host(interaction).backends.catalog))
+    await update(interaction, settings(member.settings, await _offered(interaction)))

@@ -39,7 +39,7 @@ _BUTTONS = N_(
     "**Find:** `/history` by words, kind, days and model, originals as a ZIP, Edit & run · "
     "`/favorites` · `/show` a job again, here · `/info` links to your jobs and last pictures\n"
     "**Wait:** `/queue` shows and stops what waits or runs\n"
-    "**Choose:** `/settings` · `/prefer suffix`, `option`, `remix`, `variability`, `auto_dm` · "
+    "**Choose:** `/models` · `/settings` · `/prefer suffix`, `option`, `remix`, `variability`, `auto_dm` · "
     "`/fast`, `/relax`, `/turbo` · `/stealth`, `/public`\n"
     "**Own:** `/privacy export` gives you everything, `/privacy delete` deletes everything\n"
     "**Right click on a message, Apps:** Cancel Job, DM Results, Report Job\n"

@@ -30,6 +30,9 @@ _AUDIT_ACTIONS = {
     "dismiss": N_("dismissed the report of a job of {member}"),
     "forbid": N_("forbade in prompts"),
     "permit": N_("allowed in prompts again"),
+    "model_on": N_("turned a model on"),
+    "model_off": N_("turned a model off"),
+    "model_default": N_("chose the default model"),
 }
 
 

@@ -77,7 +77,7 @@ class Attempt:
         self._backends = backends
         self._stop = CancellationToken()
         self._reporter = Reporter(backends.events, claim.job_id, claim.attempt, pulse, models.previews)
-        self._work = Work(claim, backends, models, self._reporter, self._stop, self._key_of)
+        self._work = Work(claim, backends, models.as_of_now(), self._reporter, self._stop, self._key_of)
         self._results = Results(backends, claim)
         self.outcome: JobState | None = None
         """State that the job got by this attempt, once that is written."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import diffusers
 import torch
@@ -26,6 +28,7 @@ from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
 from generator.families.base import Family
+from generator.worker.faults import Faults, Key, draws_otherwise
 from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
 from storage.catalog_companions import CompanionEntry
@@ -39,8 +42,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 C = TypeVar("C", bound=Companion)
 
-NamedSource = tuple[str, str]
-"""A model's name, and the source of some of its networks."""
+EngineKey = tuple[str, int, str]
+"""A model's name, how often its entry has changed, and the source of its networks."""
 
 GPU_SHARE = 0.7
 MACHINE_SHARE = 0.5
@@ -49,6 +52,8 @@ MACHINE_SHARE = 0.5
 
 class Models:
     """All networks with which a worker draws. Any thread may ask; one thread of its own owns the device.
+
+    The catalog may be replaced while jobs run (`renew`); who began before goes on with `as_of_now`.
 
     With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there.
 
@@ -68,13 +73,17 @@ class Models:
     ) -> None:
         self._catalog = catalog
         self._safety: Literal["on", "off"] = "off" if safety == "off" else "on"
-        self._checker_sources = {}
+        self._checker_sources: dict[str, str] = {}
         if self._safety == "on":
             self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
+        self._versions: dict[str, int] = {}
+        self._faults = Faults()
+        for name, entry in catalog.models.items():
+            self._faults.look(self._key(name), entry)
         self.device = loading.choose_device(device)
         self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
-        self._engines: OrderedDict[NamedSource, Engine] = OrderedDict()
-        """By a model's name and source: it may have another for inpainting."""
+        self._engines: OrderedDict[EngineKey, Engine] = OrderedDict()
+        """By the source of its networks, too: a model may have others for inpainting."""
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
         self._loading = threading.Lock()
@@ -86,11 +95,66 @@ class Models:
         self._compiler = Compiler(compiled_dir) if compiled_dir else None
 
     def names(self) -> frozenset[str]:
-        return frozenset(self._catalog.models)
+        """Models of the catalog but for those of which is known that they cannot be loaded."""
+        return frozenset(self._catalog.models) - self.broken().keys()
+
+    def broken(self) -> dict[str, str]:
+        """Reason why a model cannot be loaded, by the names of those of which is known that they cannot."""
+        reasons = {name: self._faults.reason(self._key(name)) for name in self._catalog.models}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
 
     def loaded(self) -> frozenset[str]:
         with self._lock:
-            return frozenset(name for name, _ in self._engines)
+            return frozenset(name for name, *_ in self._engines)
+
+    def look_again(self) -> None:
+        """Trust those again whose files have changed since they could not be loaded."""
+        self._faults.look_again()
+
+    def renew(self, catalog: Catalog) -> None:
+        """Serve this catalog from now on.
+
+        A model whose entry changed is loaded anew when it is next asked for, and one that is named no more
+        leaves. What draws keeps its weights until its last job has ended.
+        """
+        before, now = self._catalog.models, catalog.models
+        names = before.keys() | now.keys()
+        changed = {name for name in names if draws_otherwise(before.get(name), now.get(name))}
+        self._versions = {**self._versions, **{name: self._key(name)[1] + 1 for name in changed}}
+        self._catalog = catalog
+        self._find_checkers(changed)
+        for name in changed & now.keys():
+            self._faults.look(self._key(name), now[name])
+        with self._lock:
+            for key in [key for key in self._engines if key[0] in changed]:
+                del self._engines[key]
+                log.info("%s leaves %s: its entry in the catalog changed", key[0], self.device)
+        self._forget_companions()
+
+    def _find_checkers(self, changed: Collection[str]) -> None:
+        found = {name: source for name, source in self._checker_sources.items() if name not in changed}
+        for name, entry in self._catalog.models.items() if self._safety == "on" else ():
+            if name in changed:
+                with suppress(CatalogError), self._noting_faults(entry):
+                    found[name] = checker_source(entry)
+        self._checker_sources = found
+
+    def _forget_companions(self) -> None:
+        """Let go of companions that no model names any more."""
+        named = set(self._checker_sources.values())
+        for entry in self._catalog.models.values():
+            beside = (entry.upscaler, *entry.upscalers.values(), entry.describer, entry.segmenter)
+            named |= {companion.source for companion in beside if companion is not None}
+        with self._loading:
+            for key in [key for key in self._companions if key[1] not in named]:
+                del self._companions[key]
+
+    def as_of_now(self) -> Self:
+        """The same models by the catalog of now, for a job that goes on with it when it is replaced."""
+        return copy.copy(self)
+
+    def _key(self, name: str) -> Key:
+        return name, self._versions.get(name, 0)
 
     def engine(self, name: str, task: Task = Task.TEXT_TO_IMAGE) -> Engine:
         """The model, loaded if it is not yet; the one that was longest unused makes room for it.
@@ -102,12 +166,21 @@ class Models:
         """
         entry = self._entry(name)
         files = entry.files_for(task)
-        key = name, files.source
+        key = (*self._key(name), files.source)
         engine = self._known(key)
         if engine is None:
-            with self._loading:
+            with self._loading, self._noting_faults(entry):
                 engine = self._known(key) or self._load(entry, files)
         return engine
+
+    @contextmanager
+    def _noting_faults(self, entry: ModelEntry) -> Iterator[None]:
+        """Remember why a model could not be loaded."""
+        try:
+            yield
+        except CatalogError as error:
+            self._faults.note(self._key(entry.name), entry, error)
+            raise
 
     def safety(self, name: str) -> SafetyCheck:
         """The check that every picture of this model goes through.
@@ -115,10 +188,12 @@ class Models:
         Raises:
             CatalogError: the checker cannot be loaded.
         """
-        self._entry(name)
+        entry = self._entry(name)
         if self._safety == "off":
             return NoCheck()
-        return self._companion(CheckerFolder, self._checker_sources[name])
+        with self._noting_faults(entry):
+            source = self._checker_sources.get(name) or checker_source(entry)
+            return self._companion(CheckerFolder, source)
 
     def preview_check(self, name: str) -> SafetyCheck:
         """Safety check of previews; its device time is reported to `previews`.
@@ -176,7 +251,7 @@ class Models:
             raise CatalogError(f"The catalog has no model {name!r}.")
         return self._catalog[name]
 
-    def _known(self, key: NamedSource) -> Engine | None:
+    def _known(self, key: EngineKey) -> Engine | None:
         with self._lock:
             engine = self._engines.get(key)
             if engine is not None:
@@ -196,7 +271,8 @@ class Models:
         self._make_room(family.size_bytes + (refiner.size_bytes if refiner else 0))
         engine = Engine(family, self.device_thread, entry, refiner=refiner, compiler=self._compiler)
         with self._lock:
-            self._engines[entry.name, source] = engine
+            self._engines[*self._key(entry.name), source] = engine
+        self._faults.forget(self._key(entry.name))
         return engine
 
     def _refiner(self, entry: ModelEntry) -> Family | None:
@@ -251,7 +327,8 @@ class Models:
                 idle = [key for key, engine in self._engines.items() if not engine.busy]
                 key = next(iter(idle or self._engines))
                 del self._engines[key]
-                log.info("%s from %s leaves %s", *key, self.device)
+                name, _, source = key
+                log.info("%s from %s leaves %s", name, source, self.device)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -79,6 +79,10 @@ class Worker:
         self._running: dict[Attempt, threading.Thread] = {}
         self._outcomes: Counter[JobState] = Counter()
         self._worker_id = 0
+        self._catalog = backends.catalog
+        self._told: tuple[Collection[str], Mapping[str, str]] = (), {}
+        self._vanished: frozenset[str] = frozenset()
+        self._given_up: frozenset[str] = frozenset()
         self._pulse = Pulse()
         self._hanging = False
         self._hung_at = 0.0
@@ -169,8 +173,9 @@ class Worker:
         return 1 if self.broken.is_set() else 0
 
     def _register(self) -> None:
+        self._told = names, broken = self._models.names(), self._models.broken()
         with self._backends.database.writing() as session:
-            self._worker_id = workers.register(session, self.name, self._models.names(), self._lease_ms)
+            self._worker_id = workers.register(session, self.name, names, self._lease_ms, broken=broken)
 
     def _claim_jobs(self) -> None:
         while True:
@@ -187,16 +192,25 @@ class Worker:
         if self._hanging or self.broken.is_set() or not self._room.look():
             return False
         with supervised(self._cannot_claim):
+            self._renew_models()
             return self._claim_one()
         return False
+
+    def _renew_models(self) -> None:
+        catalog = self._backends.catalog
+        if catalog is not self._catalog:
+            vanished = self._catalog.models.keys() - catalog.models.keys()
+            self._vanished = (self._vanished | vanished) - catalog.models.keys()
+            self._catalog = catalog
+            self._models.renew(catalog)
+            self._beat.set()
 
     def _claim_one(self) -> bool:
         try:
             with self._claiming:
                 with self._backends.database.writing() as session:
-                    claim = attempts.claim(
-                        session, self._worker_id, self._models.names(), self._models.loaded()
-                    )
+                    serves = self._models.names() | self._given_up
+                    claim = attempts.claim(session, self._worker_id, serves, self._models.loaded())
                     if self.broken.is_set():
                         # It may be the very job that found the device dead, waiting again.
                         session.rollback()
@@ -280,9 +294,27 @@ class Worker:
             if attempt.claim.job_id in cancelled:
                 attempt.cancel()
         self._give_up_forgotten()
+        self._announce()
         with self._backends.database.writing() as session:
             taken = [jobs.get(session, job_id) for job_id in self._reaper.sweep(session)]
         self._tell_of(taken)
+
+    def _announce(self) -> None:
+        """Tell which models are served, where that changed.
+
+        Jobs for those that nobody serves are taken all the same: their members are told that they cannot be
+        drawn, and what was mended is found out.
+        """
+        self._models.look_again()
+        names, broken = self._models.names(), self._models.broken()
+        lost = self._vanished | broken.keys()
+        if (names, broken) != self._told:
+            with self._backends.database.writing() as session:
+                workers.announce(session, self._worker_id, names, broken)
+            self._told = names, broken
+        if lost or self._given_up:
+            with self._backends.database.reading() as session:
+                self._given_up = workers.unserved(session, self._worker_id, lost)
 
     def _device_hangs(self) -> bool:
         """True if jobs wait for a device that does nothing. Its lease is then left to run out, and its jobs

@@ -17,6 +17,9 @@ class WorkerRow(Table):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     models: Mapped[list[str]] = mapped_column(JSON)
+    """Names of the models that it serves."""
+    broken: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    """Reason, by a model's name, why it cannot load it."""
     started_at: Mapped[int] = mapped_column(Millis)
     lease_until: Mapped[int] = mapped_column(Millis)
     renewals: Mapped[int] = mapped_column(BigInteger, default=0)

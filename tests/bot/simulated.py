@@ -35,7 +35,7 @@ T = TypeVar("T")
 Member = simcord.MemberActor
 Channel = simcord.ChannelHandle
 
-MENUS = {"sm", "sl", "hw", "hz"}
+MENUS = {"sm", "sl", "hw", "hz", "mo", "mf", "md"}
 PANELS = {
     "ye",
     "yk",
@@ -68,6 +68,11 @@ PANELS = {
     "mn",
     "sn",
     "sd",
+    "mo",
+    "mf",
+    "md",
+    "mp",
+    "mg",
 }
 """Verbs of the buttons that stand in messages of Components V2."""
 SETTLE_S = 25

@@ -11,7 +11,7 @@ import pytest
 
 from prompts.custom_flags import MOST_OPTIONS
 from prompts.values import Problem
-from storage import members
+from storage import members, offers
 from storage.contract import ErrorCode
 from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.tables import Job
@@ -128,7 +128,7 @@ PANELS = (
     """
 help, info, queue, settings, history, favorites, fast, relax, turbo, stealth, public, prefer remix,
 prefer variability, prefer auto_dm, prefer suffix, prefer option list, privacy export, privacy delete,
-mod queue, mod pause, mod resume, mod audit, mod reports, mod words list
+models, mod models, mod queue, mod pause, mod resume, mod audit, mod reports, mod words list
 """.replace("\n", " ")
     .strip()
     .split(", ")
@@ -164,6 +164,7 @@ REFUSED = {
     Problem.UNKNOWN: ("imagine", {"prompt": f"{PROMPT} --qqq"}),
     Problem.MISSING: ("imagine", {"prompt": f"{PROMPT} --ar"}),
     Problem.WRONG: ("imagine", {"prompt": f"{PROMPT} --sampler eulre"}),
+    Problem.OFF: ("imagine", {"prompt": f"{PROMPT} --model lost"}),
     Problem.SURPLUS: ("imagine", {"prompt": f"{PROMPT} --tile castle"}),
     Problem.EMPTY: ("imagine", {"prompt": "--ar 3:2"}),
     Problem.TOO_LONG: ("imagine", {"prompt": "x" * 4000, "model": "other"}),
@@ -189,6 +190,10 @@ async def test_every_kind_of_fault(world: World) -> None:
     full = {f"o{number}": "--no trees" for number in range(MOST_OPTIONS)}
     with world.backends.database.writing() as session:
         members.change_settings(session, alice.id, options=full)
+        offers.turn(session, world.guild.id, alice.id, "lost", on=False)
+    models = world.backends.catalog.models
+    more = world.backends.catalog.model_copy(update={"models": {**models, "lost": models["other"]}})
+    world.backends.catalogs = lambda: more
     said = {}
     for problem, (command, options) in REFUSED.items():
         refused = await alice.slash(world.channel, command, **options)

@@ -174,7 +174,8 @@ async def test_without_a_describer_pictures_are_not_taken(world: World) -> None:
         name: entry.model_copy(update={"describer": None})
         for name, entry in world.backends.catalog.models.items()
     }
-    world.backends.catalog = world.backends.catalog.model_copy(update={"models": entries})
+    offered = world.backends.catalog.model_copy(update={"models": entries})
+    world.backends.catalogs = lambda: offered
     alice = world.member("alice")
     file = ("castle.png", photos.png())
     result = await alice.slash(world.channel, "describe", image=file)

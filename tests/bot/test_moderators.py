@@ -29,13 +29,26 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "mod queue": {},
     "mod reports": {},
     "mod audit": {},
+    "mod models": {},
     "mod cancel": {"job_id": 1},
     "mod restore": {"job_id": 1},
     "mod words list": {},
     "mod words add": {"word": "castle"},
     "mod words remove": {"word": "castle"},
 }
-PANELS = ("e1:rw:1", "e1:rd:1", "e1:rn:0", "e1:mn:0", "e1:cm:1", "e1:bm:1", "e1:mb:0:5")
+PANELS = (
+    "e1:mo:0",
+    "e1:mf:0",
+    "e1:md:0",
+    "e1:mp:0",
+    "e1:rw:1",
+    "e1:rd:1",
+    "e1:rn:0",
+    "e1:mn:0",
+    "e1:cm:1",
+    "e1:bm:1",
+    "e1:mb:0:5",
+)
 
 
 async def test_a_channels_moderator_does_nothing_for_the_server(world: World) -> None:

@@ -25,9 +25,8 @@ def _with_vocabulary(world: World) -> None:
     said = {name: getattr(PICTUREBOOK, name) for name in ("vocabulary", "examples", "prompts")}
     known = models["picturebook"].model_copy(update=said)
     known.__dict__.pop("words", None)
-    world.backends.catalog = world.backends.catalog.model_copy(
-        update={"models": {**models, "picturebook": known}}
-    )
+    offered = world.backends.catalog.model_copy(update={"models": {**models, "picturebook": known}})
+    world.backends.catalogs = lambda: offered
 
 
 async def test_the_hint_has_three_prompts_and_each_draws_a_picture(world: World) -> None:

@@ -205,9 +205,9 @@ async def test_words_that_a_small_model_does_not_know_are_named(backends: Backen
     entry = backends.catalog["picturebook"].model_copy(
         update={"vocabulary": str(words), "examples": ("castle",)}
     )
-    backends.catalog = backends.catalog.model_copy(
-        update={"models": {**backends.catalog.models, "picturebook": entry}}
-    )
+    models = {**backends.catalog.models, "picturebook": entry}
+    offered = backends.catalog.model_copy(update={"models": models})
+    backends.catalogs = lambda: offered
     asked = await submit.imagine(backends, context(), "a red dragon")
     assert told(backends, asked) == ["Picturebook does not know *dragon*. It knows castle, …"]
 
@@ -379,7 +379,8 @@ async def test_nothing_is_made_of_what_is_withheld_or_not_there(backends: Backen
 async def test_a_model_that_was_taken_out_of_the_catalog_is_named(backends: Backends) -> None:
     job, _ = await drawn(backends, "a fox --model other")
     kept = {name: entry for name, entry in backends.catalog.models.items() if name != "other"}
-    backends.catalog = backends.catalog.model_copy(update={"models": kept})
+    offered = backends.catalog.model_copy(update={"models": kept})
+    backends.catalogs = lambda: offered
     with pytest.raises(ModelGone) as caught:
         await reroll(backends, context(), job.id)
     assert caught.value.name == "other"
@@ -394,7 +395,8 @@ def having(backends: Backends, *loras: str) -> None:
         }
     )
     models = {**backends.catalog.models, "picturebook": entry}
-    backends.catalog = backends.catalog.model_copy(update={"models": models})
+    offered = backends.catalog.model_copy(update={"models": models})
+    backends.catalogs = lambda: offered
 
 
 async def test_what_becomes_of_a_picture_keeps_its_lora_and_upscaler(backends: Backends) -> None:
@@ -417,7 +419,8 @@ async def test_what_becomes_of_a_draft_is_one(backends: Backends) -> None:
     draft = DraftEntry(num_inference_steps=5, guidance_scale=1.5, scheduler="lcm", loras={"quick": 0.9})
     entry = backends.catalog["picturebook"].model_copy(update={"draft": draft})
     models = {**backends.catalog.models, "picturebook": entry}
-    backends.catalog = backends.catalog.model_copy(update={"models": models})
+    offered = backends.catalog.model_copy(update={"models": models})
+    backends.catalogs = lambda: offered
     job, images = await drawn(backends, "a fox --draft")
     image = images[1].id
     for asked in (

@@ -15,10 +15,11 @@ from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from easel.one_sentence import OneSentence, sentence
+from storage import catalog
 
 COMMANDS = (
     "demo", "run", "bot", "worker", "db upgrade", "db check", "db verify", "db adopt", "withhold 1",
-    "imagine castle -o {full}/x.png",
+    "imagine castle -o {full}/x.png", "models add {model} --yes --no-draw",
 )  # fmt: skip
 # A memory disk of one megabyte, in which no byte is free; only this process and what it starts see it.
 ON_A_FULL_DISK = """
@@ -53,7 +54,9 @@ def _memory_disks() -> bool:
 def test_every_command_names_a_full_disk_and_draws_nothing(tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.mkdir()
-    commands = [command.format(full=full) for command in COMMANDS]
+    commands = [
+        command.format(full=full, model=catalog.shipped_catalog().parent / "model") for command in COMMANDS
+    ]
     shell = ON_A_FULL_DISK.format(
         folder=shlex.quote(str(full)),
         python=shlex.quote(sys.executable),

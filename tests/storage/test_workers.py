@@ -207,3 +207,17 @@ def test_alive_are_those_with_a_good_lease(database: Database) -> None:
     with database.reading() as session:
         alive = workers.alive(session)
     assert [(worker.id, worker.name, worker.models) for worker in alive] == [(good, "good", ["picturebook"])]
+
+
+def test_a_model_is_broken_where_nobody_serves_it(database: Database) -> None:
+    with database.writing() as session:
+        first = workers.register(session, "first", ["a"], broken={"b": "no such file"})
+        assert workers.broken_models(session) == {"b": "no such file"}
+        assert workers.unserved(session, first, ["a", "b"]) == {"a", "b"}
+        second = workers.register(session, "second", ["b"])
+        assert workers.broken_models(session) == {}
+        assert workers.unserved(session, first, ["a", "b"]) == {"a"}
+        workers.announce(session, second, [], {"b": "cut short"})
+        assert workers.broken_models(session) == {"b": "cut short"}
+        workers.stop(session, second)
+        assert workers.broken_models(session) == {"b": "no such file"}
