@@ -129,6 +129,11 @@ class ModelEntry(CatalogTable):
             refuse_alike(getattr(self, key), key)
         return self
 
+    @property
+    def stated_family(self) -> str | None:
+        """The family that the catalog states; None where it leaves that to the source."""
+        return self.family if "family" in self.model_fields_set else None
+
     @cached_property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers that the model can be drawn with."""

@@ -24,11 +24,20 @@ class ModelFamily(NamedTuple):
     """Folder of the network whose weights' hash names a model elsewhere."""
 
 
+_STEERED = r"AttendAndExcite|ControlNet|ControlNetPAG|ControlNetUnion|ControlNetXS|DiffEdit|PAG|Panorama|SAG"
+_WAYS = rf"({_STEERED})?(Img2Img|Inpaint)?Pipeline(Legacy|Safe)?"
+"""Rest of the names of pipelines that draw with the very parts of the plain one."""
+
 FAMILIES: dict[str, ModelFamily] = {
     "sd": ModelFamily(
-        "generator.families.sd:StableDiffusion", samplers.NAMES, r"StableDiffusion(?!3)(?!.*XL).*", "unet"
+        "generator.families.sd:StableDiffusion",
+        samplers.NAMES,
+        rf"StableDiffusion{_WAYS}|LatentConsistencyModel(Img2Img)?Pipeline",
+        "unet",
     ),
-    "sdxl": ModelFamily("generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet"),
+    "sdxl": ModelFamily(
+        "generator.families.sdxl:StableDiffusionXL", samplers.NAMES, rf"StableDiffusionXL{_WAYS}", "unet"
+    ),
 }
 
 

@@ -68,7 +68,7 @@ class Engine:
             CatalogError: it cannot be loaded, or there is no such device.
         """
         chosen = loading.choose_device(device)
-        family = loading.load(str(source), chosen, entry.family if entry else "sd")
+        family = loading.load(str(source), chosen, entry.stated_family if entry else None)
         compiler = Compiler(users_folder()) if compiled else None
         return cls(family, DeviceThread(chosen), entry, compiler=compiler)
 

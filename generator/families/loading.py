@@ -47,16 +47,16 @@ def wider_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-def load(source: str, device: torch.device, name: str = "sd") -> Family:
+def load(source: str, device: torch.device, stated: str | None = None) -> Family:
     """Load a diffusers folder, a single `.safetensors` file or a Hugging Face id.
 
-    Each says itself of which family it is; where its pipeline class does not, it is of the family `name`.
+    Each says itself of which family it is; where its pipeline class does not, the catalog has `stated` one.
 
     Raises:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
     dtype = choose_dtype(device)
-    kind: type[Family] = pkgutil.resolve_name(FAMILIES[family_of(source) or name].code)
+    kind: type[Family] = pkgutil.resolve_name(FAMILIES[family_of(source, stated)].code)
     try:
         loaded = kind.load(source, device, dtype)
         if dtype is torch.float16 and not loaded.is_sound():

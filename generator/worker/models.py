@@ -174,7 +174,7 @@ class Models:
 
     def _load(self, entry: ModelEntry) -> Engine:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
+        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.stated_family))
         self._make_room(family.size_bytes)
         engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
         with self._lock:

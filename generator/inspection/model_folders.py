@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from easel.weight_files import faults_of_network, faults_of_network_config, read_json
+from generator.inspection.weights import faults_of_network, faults_of_network_config, read_json
 from storage import model_families
 
 NETWORKS = ("vae", "text_encoder")
@@ -49,6 +49,22 @@ def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Itera
             yield from judge(folder / part)
     if weights and _is_named(index.get("safety_checker")):
         yield from faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
+
+
+def faults_of_layout(file: Path, family: str | None) -> Iterator[str]:
+    """Find what is the matter with the layout beside a single file of this family."""
+    layout = file.with_suffix("")
+    told = model_families.of_folder(str(layout))
+    if told not in (family, None):
+        yield f"{file} is of the family {family!r}, but the layout in {layout} is not"
+
+
+def faults_of_checker_source(folder: Path) -> Iterator[str]:
+    """Find faults of a folder that is a safety checker, or of a model that has one."""
+    alone = (folder / "config.json").is_file() or not (folder / "model_index.json").is_file()
+    if alone:
+        return faults_of_checker(folder, folder)
+    return faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
 
 
 def faults_of_checker(network: Path, processor: Path) -> Iterator[str]:

@@ -1,0 +1,167 @@
+"""Faults of a catalog's entries: files that are missing or damaged, and what Easel cannot draw with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from generator.inspection import acceptance, model_folders, weights
+from generator.inspection.inspected import Inspection
+from generator.inspection.inspecting import inspect, place_of
+from storage import catalog_values
+from storage.catalog_model import ModelEntry
+from storage.errors import CatalogError
+
+Judge = Callable[[Path], Iterator[str]]
+"""Finds files that are missing or damaged in a folder."""
+
+
+class _Beside(NamedTuple):
+    """Something that an entry names beside its model; `key` is the catalog's, as `acceptance` knows it."""
+
+    key: str
+    source: str
+    judge: Judge
+    title: str = ""
+    file: str | None = None
+
+
+def faults(entry: ModelEntry) -> Iterator[str]:
+    """Find faults of a model without loading it; what is not on this machine is taken at its word."""
+    found = [*_of_model_files(entry)] or [*_of_model(entry)]
+    yield from found
+    model = None if found else _look(entry.source)
+    for beside in _all_beside(entry):
+        title = f"{beside.title} cannot be used: " if beside.title else ""
+        yield from (f"{title}{fault}" for fault in _of_beside(beside, model))
+    yield from _of_adapters(entry)
+    yield from _of_words(entry)
+
+
+def _look(source: str, file: str | None = None) -> Inspection | None:
+    """What is there; None where it is not on this machine.
+
+    Raises:
+        CatalogError: it is damaged.
+    """
+    return None if place_of(source) is None else inspect(source, file)
+
+
+def _of_model(entry: ModelEntry) -> Iterator[str]:
+    try:
+        found = _look(entry.source)
+    except CatalogError as error:
+        yield str(error)
+        return
+    reason = found and acceptance.refusal(found, "source", entry.stated_family)
+    if reason:
+        yield f"{entry.source} cannot be drawn with: {reason}"
+    elif found and Path(entry.source).is_file():
+        yield from model_folders.faults_of_layout(Path(entry.source), found.base.family)
+
+
+def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
+    lacks = list(_on_disk(beside))
+    if lacks:
+        yield from lacks
+        return
+    try:
+        found = _look(beside.source, beside.file)
+    except CatalogError as error:
+        yield str(error)
+        return
+    reason = found and (
+        acceptance.refusal(found, beside.key) or (model and acceptance.misfit(found, model)) or None
+    )
+    if reason:
+        yield f"{Path(beside.source, beside.file or '')}: {reason}" if not beside.title else reason
+
+
+def _of_adapters(entry: ModelEntry) -> Iterator[str]:
+    """Adapters compared with their image encoders."""
+    for role, adapter in entry.adapters.items():
+        try:
+            found, encoder = _look(adapter.source, adapter.file), _look(adapter.image_encoder)
+        except CatalogError:
+            continue  # said already
+        reason = found and encoder and acceptance.unread(found, encoder)
+        if reason:
+            yield f"the image adapter for {role} cannot be used: {reason}"
+
+
+def _all_beside(entry: ModelEntry) -> Iterator[_Beside]:
+    upscalers = (*entry.upscalers.values(), entry.upscaler)
+    for source in dict.fromkeys(each.source for each in upscalers if each):
+        yield _Beside("upscalers", source, weights.faults_of_network)
+    if entry.describer is not None:
+        yield _Beside("describer", entry.describer.source, model_folders.faults_of_reader)
+    if entry.segmenter is not None:
+        yield _Beside("segmenter", entry.segmenter.source, model_folders.faults_of_reader)
+    if entry.safety_checker is not None:
+        yield _Beside("safety_checker", entry.safety_checker, model_folders.faults_of_checker_source)
+    for name, lora in entry.loras.items():
+        yield _Beside("loras", lora.source, weights.faults_of_weights, f"the LoRA {name}", lora.file)
+    for kind, control in entry.controls.items():
+        yield _Beside("controls", control.source, weights.faults_of_network, f"the control {kind}")
+    for role, adapter in entry.adapters.items():
+        title = f"the image adapter for {role}"
+        yield _Beside("adapters", adapter.source, _faults_of_adapter(adapter.file), title, adapter.file)
+        encoder = f"the image encoder for {role}"
+        yield _Beside("image_encoder", adapter.image_encoder, weights.faults_of_network, encoder)
+
+
+def _faults_of_adapter(file: str | None) -> Judge:
+    def judge(folder: Path) -> Iterator[str]:
+        if file is None:
+            yield f"say with `file` which file of {folder} it is"
+        else:
+            yield from weights.faults_of_weights(folder)
+
+    return judge
+
+
+def _of_model_files(entry: ModelEntry) -> Iterator[str]:
+    source = Path(entry.source)
+    if source.is_dir():
+        yield from model_folders.faults_of_model(source, entry.family)
+    elif catalog_values.names_a_file(entry.source):
+        if not source.is_file():
+            yield f"{source} does not exist"
+            return
+        yield from weights.faults_of_file(source)
+        layout = source.with_suffix("")
+        if layout.is_dir():
+            yield from model_folders.faults_of_model(layout, entry.family, weights=False)
+    if entry.safety_checker is not None:
+        return
+    if source.is_file():
+        yield "a single file has no safety checker: name one with safety_checker"
+    elif source.is_dir() and not (source / "safety_checker").is_dir():
+        yield f"{source} has no safety_checker, and the catalog names none"
+
+
+def _of_words(entry: ModelEntry) -> Iterator[str]:
+    if entry.vocabulary is None:
+        return
+    try:
+        Path(entry.vocabulary).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        yield f"{entry.vocabulary} does not exist"
+    except OSError as error:
+        yield f"{entry.vocabulary} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        yield f"{entry.vocabulary} is not UTF-8 text: save it as UTF-8"
+
+
+def _on_disk(beside: _Beside) -> Iterator[str]:
+    """Problem of a source, where it is no Hugging Face id."""
+    place = Path(beside.source, beside.file or "")
+    if not Path(beside.source).exists() and not catalog_values.names_a_file(beside.source):
+        return
+    if not place.exists():
+        yield f"{place} does not exist"
+    elif place.is_dir():
+        yield from beside.judge(place)
+    else:
+        yield from weights.faults_of_file(place)
