@@ -15,6 +15,7 @@ from transformers import AutoModelForImageToImage
 
 from generator import pretrained
 from generator.families.auxiliary import Companion, OnDevice, here, reading
+from generator.inspection.admission import admit
 from storage.errors import CatalogError
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Upscaler(Companion):
 
     @classmethod
     def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
+        admit("upscaler", source, "upscalers")
         with reading("upscaler", source):
             network = pretrained.network(AutoModelForImageToImage, source, dtype=torch.float32)
         return cls(network, device, on_device)

@@ -20,6 +20,7 @@ from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.auxiliary import reading
 from generator.families.weight_sharing import clone_sharing_weights
+from generator.inspection.admission import admit
 from storage.catalog_companions import AdapterEntry
 from storage.errors import CatalogError
 
@@ -38,6 +39,7 @@ class ImageEncoder:
         """Raises:
         CatalogError: it cannot be loaded; the text names the source and the reason.
         """
+        admit("image encoder", source, "image_encoder")
         with reading("image encoder", source):
             network = pretrained.network(CLIPVisionModelWithProjection, source, dtype=dtype)
             self._processor = _processor(source, network.config.image_size)
@@ -79,6 +81,15 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry]) -> Any:
     found.unet = clone_sharing_weights(pipeline.unet)
     found.feature_extractor = found.feature_extractor or object()  # else one is made for the encoder
     places = [_place(entry) for entry in entries]
+    for entry in entries:
+        admit(
+            "image adapter",
+            entry.source,
+            "adapters",
+            entry.file,
+            unet=pipeline.unet.config,
+            encoder=entry.image_encoder,
+        )
     try:
         pretrained.add_image_adapters(found, places)
     except OF_THE_DEVICE:

@@ -15,6 +15,7 @@ from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.base import WeightedLora
 from generator.families.weight_sharing import clone_sharing_weights
+from generator.inspection.admission import admit
 from storage.catalog_companions import LoraEntry
 from storage.errors import CatalogError
 
@@ -62,6 +63,7 @@ def _add(pipeline: Any, lora: WeightedLora) -> list[str]:
 
 def _load(pipeline: Any, entry: LoraEntry) -> None:
     source, file = entry.source, entry.file
+    admit("LoRA", source, "loras", file, unet=pipeline.unet.config)
     if file is None and source.endswith(".safetensors"):
         source, file = str(Path(source).parent), Path(source).name
     try:

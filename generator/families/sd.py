@@ -27,6 +27,7 @@ from generator.families.loras import TEXT_ENCODERS, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
+from generator.inspection.admission import admit
 from storage.catalog_companions import AdapterEntry, ControlEntry
 from storage.contract import Role
 
@@ -129,6 +130,7 @@ class StableDiffusion(LatentImages):
     def with_control(self, entry: ControlEntry) -> Self:
         control = self._controls.get(entry)
         if control is None:
+            admit("control network", entry.source, "controls", unet=self.unet.config)
             control = ControlNetwork.load(entry, self.device, self.dtype)
             self._controls[entry] = control
         twin = copy.copy(self)

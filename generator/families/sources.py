@@ -37,7 +37,7 @@ def family_of(source: str, stated: str | None = None) -> str:
     Raises:
         CatalogError: there is nothing of the kind, or Easel cannot draw with it; the text says what it is.
     """
-    if not is_single_file(source) and not index(source):
+    if not is_single_file(source) and not Path(source).is_file() and not index(source):
         raise unusable(source, "it is no diffusers model, for it has no model_index.json.")
     try:
         found = inspect(source)

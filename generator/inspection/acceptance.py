@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from generator.inspection.bases import Base
 from generator.inspection.inspected import Inspection, Kind
 from generator.inspection.single_networks import DRAWN
 
@@ -93,9 +94,9 @@ def refusal(found: Inspection, key: str, family: str | None = None) -> str | Non
     )
 
 
-def misfit(found: Inspection, model: Inspection) -> str | None:
+def misfit(found: Inspection, model: Base) -> str | None:
     """Reason for which something beside a model cannot be used with it; None if nothing is against it."""
-    if found.kind not in _MADE_FOR_ONE or found.base.fits(model.base):
+    if found.kind not in _MADE_FOR_ONE or found.base.fits(model):
         return None
     return f"it is {found.name}, and the model is {model.name}"
 

@@ -86,7 +86,7 @@ def flaw_of_vae(kind: str, config: Config) -> str | None:
     if kind == "AutoencoderTiny":
         return f"its VAE is a TAESD: {TAESD}"
     if kind != "AutoencoderKL":
-        return f"its VAE is a {kind}, and Easel decodes with AutoencoderKL"
+        return f"its VAE is of the class {kind}, and Easel decodes with AutoencoderKL"
     channels = config.get("latent_channels", 4)
     if channels != 4:
         return f"its VAE has {channels} latent channels, and Stable Diffusion's have 4"

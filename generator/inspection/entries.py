@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from generator.inspection import acceptance, model_folders, weights
 from generator.inspection.inspected import Inspection
-from generator.inspection.inspecting import inspect, place_of
+from generator.inspection.inspecting import look
 from storage import catalog_values
 from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
@@ -29,9 +29,11 @@ class _Beside(NamedTuple):
 
 def faults(entry: ModelEntry) -> Iterator[str]:
     """Find faults of a model without loading it; what is not on this machine is taken at its word."""
-    found = [*_of_model_files(entry)] or [*_of_model(entry)]
-    yield from found
-    model = None if found else _look(entry.source)
+    model, reason = _identified(entry)
+    if reason is None:
+        yield from _of_model_files(entry)
+    else:
+        yield f"{entry.source} cannot be drawn with: {reason}"
     for beside in _all_beside(entry):
         title = f"{beside.title} cannot be used: " if beside.title else ""
         yield from (f"{title}{fault}" for fault in _of_beside(beside, model))
@@ -39,26 +41,18 @@ def faults(entry: ModelEntry) -> Iterator[str]:
     yield from _of_words(entry)
 
 
-def _look(source: str, file: str | None = None) -> Inspection | None:
-    """What is there; None where it is not on this machine.
-
-    Raises:
-        CatalogError: it is damaged.
-    """
-    return None if place_of(source) is None else inspect(source, file)
-
-
-def _of_model(entry: ModelEntry) -> Iterator[str]:
+def _identified(entry: ModelEntry) -> tuple[Inspection | None, str | None]:
+    """The model, as far as it can be told, and the reason why Easel does not draw with it."""
     try:
-        found = _look(entry.source)
-    except CatalogError as error:
-        yield str(error)
-        return
-    reason = found and acceptance.refusal(found, "source", entry.stated_family)
-    if reason:
-        yield f"{entry.source} cannot be drawn with: {reason}"
-    elif found and Path(entry.source).is_file():
-        yield from model_folders.faults_of_layout(Path(entry.source), found.base.family)
+        found = look(entry.source)
+    except CatalogError:
+        found = None  # its files tell more
+    if found is None:
+        return None, None
+    reason = acceptance.refusal(found, "source", entry.stated_family)
+    if reason is None and Path(entry.source).is_file():
+        reason = next(model_folders.faults_of_layout(Path(entry.source), found.base.family), None)
+    return (None if reason else found), reason
 
 
 def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
@@ -67,12 +61,12 @@ def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
         yield from lacks
         return
     try:
-        found = _look(beside.source, beside.file)
+        found = look(beside.source, beside.file)
     except CatalogError as error:
         yield str(error)
         return
     reason = found and (
-        acceptance.refusal(found, beside.key) or (model and acceptance.misfit(found, model)) or None
+        acceptance.refusal(found, beside.key) or (model and acceptance.misfit(found, model.base)) or None
     )
     if reason:
         yield f"{Path(beside.source, beside.file or '')}: {reason}" if not beside.title else reason
@@ -82,7 +76,7 @@ def _of_adapters(entry: ModelEntry) -> Iterator[str]:
     """Adapters compared with their image encoders."""
     for role, adapter in entry.adapters.items():
         try:
-            found, encoder = _look(adapter.source, adapter.file), _look(adapter.image_encoder)
+            found, encoder = look(adapter.source, adapter.file), look(adapter.image_encoder)
         except CatalogError:
             continue  # said already
         reason = found and encoder and acceptance.unread(found, encoder)

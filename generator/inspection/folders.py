@@ -28,7 +28,7 @@ def of_model(folder: Path, source: str, index: Mapping[str, Any]) -> Inspection:
     known = pipeline_names.of_class(kind)
     unet = _config(folder, "unet")
     is_refiner = index.get("requires_aesthetics_score") is True or (
-        family == "sdxl" and _class(index, "text_encoder") is None and "text_encoder" in index
+        family == "sdxl" and index.get("text_encoder") == [None, None]
     )
     base = configs.unet_base(unet) if family else bases.UNKNOWN
     name = known if family is None else named_by_channels(base.name, unet.get("in_channels", 4))
@@ -70,7 +70,7 @@ def _flaw_of_encoder(index: Mapping[str, Any]) -> str | None:
     kind = _class(index, "text_encoder")
     if kind in (None, *_TEXT_ENCODERS):
         return None
-    return f"it reads words by a {kind}, and Easel by CLIP"
+    return f"it reads words by {kind}, and Easel by CLIP"
 
 
 def _flaw_of_scheduler(kind: str, config: dict[str, Any]) -> str | None:
@@ -98,9 +98,11 @@ def _prediction(scheduler: dict[str, Any]) -> Prediction | None:
 
 
 def _class(index: Mapping[str, Any], part: str) -> str | None:
-    """Class of a part, None where the index names none."""
-    named = index.get(part)
-    return named[1] if isinstance(named, list) and len(named) == 2 and isinstance(named[1], str) else None
+    """Class of a part, None where the index names none of a library that is known."""
+    match index.get(part):
+        case ["diffusers" | "transformers", str(kind)]:
+            return kind
+    return None
 
 
 def _config(folder: Path, part: str, name: str = "config.json") -> dict[str, Any]:

@@ -34,6 +34,20 @@ def place_of(source: str) -> Path | None:
         return None
 
 
+def look(source: str, file: str | None = None) -> Inspection | None:
+    """Inspect what is there; None for a Hugging Face id that is not in the cache, or not all of it.
+
+    Raises:
+        CatalogError: it is damaged, or there is no such file.
+    """
+    if Path(source).exists() or names_a_file(source):
+        return inspect(source, file)
+    try:
+        return inspect(source, file)
+    except CatalogError:
+        return None  # the Hub knows better
+
+
 def inspect(source: str, file: str | None = None) -> Inspection:
     """Inspect a file, a folder, or a Hugging Face id in the cache; `file` is which of its files is meant.
 

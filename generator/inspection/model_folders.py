@@ -52,11 +52,11 @@ def faults_of_model(folder: Path, family: str, *, weights: bool = True) -> Itera
 
 
 def faults_of_layout(file: Path, family: str | None) -> Iterator[str]:
-    """Find what is the matter with the layout beside a single file of this family."""
+    """Find the fault that a layout beside a single file of this family is of another."""
     layout = file.with_suffix("")
     told = model_families.of_folder(str(layout))
     if told not in (family, None):
-        yield f"{file} is of the family {family!r}, but the layout in {layout} is not"
+        yield f"it is of the family {family!r}, but the layout in {layout} is not"
 
 
 def faults_of_checker_source(folder: Path) -> Iterator[str]:

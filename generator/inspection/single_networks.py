@@ -62,7 +62,7 @@ def _lora(header: Header) -> Found | None:
         flaw = f"it changes layers of {base.name}"
     return {
         "kind": Kind.LORA,
-        "name": f"a {_spoken(found)} for {base.name}",
+        "name": f"{_spoken(found)} for {base.name}",
         "base": base,
         "lora_forms": found,
         "trigger_words": lora_files.trigger_words(header),
@@ -72,10 +72,10 @@ def _lora(header: Header) -> Found | None:
 
 def _spoken(found: tuple[str, ...]) -> str:
     """The most telling of a LoRA's forms."""
-    return next(
-        (form for form in ("DoRA", "LoHa", "LoKr", "OFT", "LoCon", "LoRA") if form in found),
-        "difference of whole layers",
-    )
+    if "OFT" in found:
+        return "an OFT"
+    telling = (form for form in ("DoRA", "LoHa", "LoKr", "LoCon", "LoRA") if form in found)
+    return f"a {next(telling, 'difference of whole layers')}"
 
 
 def _control(header: Header) -> Found | None:
@@ -136,9 +136,7 @@ def _vae(header: Header) -> Found | None:
     inner = next(
         (header.within(begin) for begin in ("first_stage_model.", "vae.") if header.has(begin)), header
     )
-    if inner.has("encoder.layers.", "decoder.layers.", "taesd_") and inner.has(
-        "decoder.layers.1.conv", "taesd_"
-    ):
+    if inner.has("encoder.layers.1.conv.", "decoder.layers.2.conv.", "1.conv.0.", "taesd_"):
         return _refused(Kind.VAE, "a TAESD", TAESD)
     if not inner.has("decoder.conv_in."):
         return None

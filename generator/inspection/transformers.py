@@ -12,6 +12,7 @@ _MARKS: tuple[tuple[str, str], ...] = (
     ("distilled_guidance_layer.", "a Chroma transformer"),
     ("txt_in.individual_token_refiner.", "a HunyuanVideo transformer"),
     ("double_blocks.0.img_attn", "a FLUX.1 transformer"),
+    ("joint_transformer_blocks.", "an AuraFlow transformer"),
     ("single_transformer_blocks.", "a FLUX.1 transformer"),
     ("joint_blocks.", "a Stable Diffusion 3 transformer"),
     ("txt_in.text_norm.", "a Qwen-Image 2 transformer"),
@@ -34,7 +35,9 @@ _MARKS: tuple[tuple[str, str], ...] = (
     ("head.modulation", "a Wan video transformer"),
     ("net.x_embedder.", "a Cosmos transformer"),
     ("blocks.0.attn.qkv_x.", "a Mochi transformer"),
-    ("time_caption_embed.", "an OmniGen 2 transformer"),
+    ("image_index_embedding", "an OmniGen 2 transformer"),
+    ("time_caption_embed.", "a Lumina 2 transformer"),
+    ("text_embedding_padding", "a Hunyuan-DiT transformer"),
 )
 _BY_ARCHITECTURE = {
     "flux": "a FLUX.1 transformer",

@@ -38,7 +38,7 @@ def flaw_of_config(config: Mapping[str, Any]) -> str | None:
     """Reason for which a UNet that is configured so cannot be drawn with."""
     kind = config.get("_class_name")
     if kind not in (None, "UNet2DConditionModel"):
-        return f"its denoiser is a {kind}, and Easel draws with UNet2DConditionModel"
+        return f"its denoiser is of the class {kind}, and Easel draws with UNet2DConditionModel"
     channels = flaw_of_channels(config.get("in_channels", 4))
     if channels is not None:
         return channels

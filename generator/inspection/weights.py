@@ -62,12 +62,13 @@ def named(file: Path) -> Header:
 
 
 def parts(folder: Path, name: str) -> list[Path]:
-    """Files in which the weights of this name are; none where there are none."""
+    """Files that are there of those in which the weights of this name are."""
     if (folder / name).is_file():
         return [folder / name]
     index = read_json(folder / f"{name}{INDEX}") or {}
     shards = index.get("weight_map")
-    return sorted({folder / str(shard) for shard in shards.values()}) if isinstance(shards, dict) else []
+    names = set(map(str, shards.values())) if isinstance(shards, dict) else set()
+    return [folder / name for name in sorted(names) if (folder / name).is_file()]
 
 
 def faults_of_network(folder: Path) -> Iterator[str]:

@@ -159,10 +159,15 @@ FLAWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("sd", "unet/config.json", {"class_embed_type": "projection"}, "class embeddings, as a Stable unCLIP"),
     ("sd", "unet/config.json", {"num_class_embeds": 1000}, "class embeddings"),
     ("sd", "unet/config.json", {"encoder_hid_dim_type": "text_proj"}, "a layer of its own (text_proj)"),
-    ("sd", "model_index.json", {"unet": ["diffusers", "UNetMotionModel"]}, "its denoiser is a"),
-    ("sd", "model_index.json", {"text_encoder": ["transformers", "BertModel"]}, "words by a BertModel"),
+    (
+        "sd",
+        "model_index.json",
+        {"unet": ["diffusers", "UNetMotionModel"]},
+        "its denoiser is of the class UNetMotionModel",
+    ),
+    ("sd", "model_index.json", {"text_encoder": ["transformers", "BertModel"]}, "words by BertModel"),
     ("sd", "vae/config.json", {"_class_name": "AutoencoderTiny"}, "its VAE is a TAESD"),
-    ("sd", "vae/config.json", {"_class_name": "AutoencoderDC"}, "its VAE is a AutoencoderDC"),
+    ("sd", "vae/config.json", {"_class_name": "AutoencoderDC"}, "its VAE is of the class AutoencoderDC"),
     ("sd", "vae/config.json", {"latent_channels": 16}, "16 latent channels"),
     ("xl", "vae/config.json", {"latents_mean": [0.1] * 4}, "as Playground 2.5's"),
     (

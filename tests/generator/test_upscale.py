@@ -104,8 +104,8 @@ def test_out_of_memory_makes_smaller_tiles(upscaler: Upscaler, monkeypatch: pyte
 
 
 def test_what_is_no_upscaler_is_refused(tmp_path: Path, sd_folder: Path) -> None:
-    with pytest.raises(CatalogError, match="cannot be loaded"):
+    with pytest.raises(CatalogError, match="cannot be used: it is a Stable Diffusion"):
         Upscaler.load(str(sd_folder), CPU)
     folder = tiny.make_upscaler(tmp_path / "twice", upscale=2)
-    with pytest.raises(CatalogError, match="enlarges 2 times"):
+    with pytest.raises(CatalogError, match="Swin2SR ×2"):
         Upscaler.load(str(folder), CPU)
