@@ -27,11 +27,16 @@ class _Beside(NamedTuple):
     file: str | None = None
 
 
-def faults(entry: ModelEntry) -> Iterator[str]:
-    """Find faults of a model without loading it; what is not on this machine is taken at its word."""
+def faults(entry: ModelEntry, *, unchecked: bool = False) -> Iterator[str]:
+    """Find faults of a model without loading it; what is not on this machine is taken at its word.
+
+    If `unchecked`, it needs no safety checker.
+    """
     model, reason = _identified(entry)
     if reason is None:
         yield from _of_model_files(entry)
+        if not unchecked:
+            yield from _of_checker(entry)
     else:
         yield f"{entry.source} cannot be drawn with: {reason}"
     for beside in _all_beside(entry):
@@ -73,8 +78,11 @@ def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
 
 
 def _of_adapters(entry: ModelEntry) -> Iterator[str]:
-    """Adapters compared with their image encoders."""
+    """Problem of an adapter that has no file, or another image encoder than its own."""
     for role, adapter in entry.adapters.items():
+        if adapter.file is None and not adapter.source.endswith(catalog_values.SAFE):
+            yield f"the image adapter for {role}: say with `file` which file of {adapter.source} it is"
+            continue
         try:
             found, encoder = look(adapter.source, adapter.file), look(adapter.image_encoder)
         except CatalogError:
@@ -100,19 +108,9 @@ def _all_beside(entry: ModelEntry) -> Iterator[_Beside]:
         yield _Beside("controls", control.source, weights.faults_of_network, f"the control {kind}")
     for role, adapter in entry.adapters.items():
         title = f"the image adapter for {role}"
-        yield _Beside("adapters", adapter.source, _faults_of_adapter(adapter.file), title, adapter.file)
+        yield _Beside("adapters", adapter.source, weights.faults_of_weights, title, adapter.file)
         encoder = f"the image encoder for {role}"
         yield _Beside("image_encoder", adapter.image_encoder, weights.faults_of_network, encoder)
-
-
-def _faults_of_adapter(file: str | None) -> Judge:
-    def judge(folder: Path) -> Iterator[str]:
-        if file is None:
-            yield f"say with `file` which file of {folder} it is"
-        else:
-            yield from weights.faults_of_weights(folder)
-
-    return judge
 
 
 def _of_model_files(entry: ModelEntry) -> Iterator[str]:
@@ -127,6 +125,10 @@ def _of_model_files(entry: ModelEntry) -> Iterator[str]:
         layout = source.with_suffix("")
         if layout.is_dir():
             yield from model_folders.faults_of_model(layout, entry.family, weights=False)
+
+
+def _of_checker(entry: ModelEntry) -> Iterator[str]:
+    source = Path(entry.source)
     if entry.safety_checker is not None:
         return
     if source.is_file():

@@ -84,6 +84,14 @@ def test_an_adapter_with_another_encoder_is_told(sdxl_folder: Path, beside: Path
     )
 
 
+def test_an_adapter_of_several_files_needs_one_named(
+    sdxl_folder: Path, beside: Path, sd_folder: Path
+) -> None:
+    adapters = {"style": {"source": "h94/IP-Adapter", "image_encoder": f"{beside}/encoder"}}
+    (fault,) = faults(sdxl_folder, safety_checker=str(sd_folder), adapters=adapters)
+    assert fault == "the image adapter for style: say with `file` which file of h94/IP-Adapter it is"
+
+
 def test_things_in_each_others_places_are_told(sd_folder: Path, tmp_path: Path, beside: Path) -> None:
     lora = tiny.make_lora(tmp_path / "ink.safetensors", sd_folder)
     control = tiny.make_control(tmp_path / "control", sd_folder)
