@@ -36,14 +36,15 @@ def read(file: Path) -> Header:
         tensors = {
             name: TensorHeader(tuple(tensor["shape"]), tensor["dtype"]) for name, tensor in header.items()
         }
-        told = {str(key): str(value) for key, value in metadata.items()}
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise _damaged("its header is damaged")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _damaged("its header is damaged") from None
     if size != 8 + length + end:
         raise _damaged(
             f"it has {size:,} bytes, and its header tells of {8 + length + end:,}; download it again"
         )
-    return Header(tensors, told, size)
+    return Header(tensors, metadata, size)
 
 
 def _damaged(reason: str) -> DamagedFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 import tempfile
@@ -153,6 +154,36 @@ def test_damage_is_told_or_harmless(
         looked_at(file)
         if name == "safetensors":
             assert _is_whole(file) == _safetensors_agrees(file)
+
+
+def two(first: list[Any], second: list[Any], **changes: Any) -> dict[str, Any]:
+    a = {"dtype": "F32", "shape": [1], "data_offsets": first} | changes
+    return {"a": a, "b": {"dtype": "F32", "shape": [1], "data_offsets": second}}
+
+
+HEADERS = {
+    "whole": two([0, 4], [4, 8]),
+    "in another order": two([4, 8], [0, 4]),
+    "hole": two([0, 4], [8, 12]),
+    "overlap": two([0, 4], [2, 6]),
+    "begins late": two([4, 8], [8, 12]),
+    "other shape": two([0, 4], [4, 8], shape=[2]),
+    "negative": two([0, 4], [4, 8], shape=[-1, -1]),
+    "a fraction": two([0, 4], [4, 8], shape=[1.0]),
+    "unknown kind": two([0, 4], [4, 8], dtype="F31"),
+    "no shape": two([0, 4], [4, 8], shape=None),
+    "metadata": two([0, 4], [4, 8]) | {"__metadata__": {"a": "b"}},
+    "numbers in metadata": two([0, 4], [4, 8]) | {"__metadata__": {"a": 5}},
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_are_judged_as_safetensors_judges_them(tmp_path: Path, name: str) -> None:
+    text = json.dumps(HEADERS[name]).encode()
+    end = max(tensor["data_offsets"][1] for key, tensor in HEADERS[name].items() if key in "ab")
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(end))
+    assert _is_whole(file) == _safetensors_agrees(file) == (name in ("whole", "in another order", "metadata"))
 
 
 def _is_whole(file: Path) -> bool:
