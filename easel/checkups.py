@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from easel import logs, start
 from easel.invitation import invitation
-from easel.models import missing_files
+from generator.inspection import entries
 from storage import catalog, secret_key, stores
 from storage.catalog_model import ModelEntry
 from storage.config import Config
@@ -130,7 +130,7 @@ def _compiler() -> Iterator[Finding]:
 def models(settings: Config) -> Iterator[Finding]:
     """Check of a worker's weights."""
     for name, entry in _catalog_of(settings).items():
-        faults = list(missing_files(entry))
+        faults = list(entries.faults(entry))
         if faults:
             yield Finding("bad", f"model {name}", "; ".join(faults), "Mend its entry in the catalog.")
         else:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from easel import model_folders, start, weight_files, weight_fits
+from easel import model_info, start, weight_fits
 from easel.adding import commands as adding
-from storage import catalog, catalog_values, model_families
+from generator.inspection import entries
+from storage import catalog, model_families
 from storage.catalog import Catalog
 from storage.catalog_companions import DraftEntry
 from storage.catalog_model import ModelEntry
@@ -24,6 +25,9 @@ commands = typer.Typer(
 )
 commands.command()(adding.add)
 commands.command()(adding.remove)
+
+
+commands.command()(model_info.info)
 
 
 @commands.command("list")
@@ -51,7 +55,7 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
         "LoRAs": ", ".join(entry.loras) or "none",
         "steered by": ", ".join([*entry.controls, *entry.adapters]) or "words",
         "from": entry.source,
-        "missing": "; ".join(missing_files(entry)) or "nothing",
+        "missing": "; ".join(entries.faults(entry)) or "nothing",
     }
 
 
@@ -62,7 +66,7 @@ def check(
     """Say of each model what is missing; exit code 1 if something is."""
     settings = start.configure(quiet=True)
     models = catalog.load(settings.catalog_file)
-    faults = {name: list(missing_files(entry)) for name, entry in models.models.items()}
+    faults = {name: list(entries.faults(entry)) for name, entry in models.models.items()}
     _compare(models, faults)
     if load:
         start.require("worker", "torch", "diffusers", "transformers")
@@ -93,117 +97,6 @@ def convert(
 
     for file in conversion.convert(place):
         typer.echo(file)
-
-
-def missing_files(entry: ModelEntry) -> Iterator[str]:
-    """Find faults of a model without loading it; a Hugging Face id is taken at its word."""
-    yield from _faults_of_source(entry)
-    for part in filter(None, (entry.unet, entry.vae)):
-        yield from _on_disk(part, _faults_of_vae)
-    if entry.inpainting is not None:
-        yield from _titled("the model for inpainting", _faults_of_weights(entry.inpainting, entry.family))
-    if entry.refiner is not None:
-        yield from _titled("the refiner", _on_disk(entry.refiner, model_folders.faults_of_refiner))
-    upscalers = (*entry.upscalers.values(), entry.upscaler)
-    for source in dict.fromkeys(each.source for each in upscalers if each):
-        yield from _on_disk(source, weight_files.faults_of_network)
-    for reader in (entry.describer, entry.segmenter):
-        if reader is not None:
-            yield from _on_disk(reader.source, model_folders.faults_of_reader)
-    yield from _faults_of_words(entry)
-    yield from _faults_by_name(entry)
-
-
-def _faults_of_source(entry: ModelEntry) -> Iterator[str]:
-    yield from _faults_of_weights(entry.source, entry.family)
-    source = Path(entry.source)
-    if catalog_values.names_a_file(entry.source) and not source.exists():
-        return
-    if entry.safety_checker is not None:
-        yield from _on_disk(entry.safety_checker, _faults_of_checker)
-    elif source.is_file():
-        yield "a single file has no safety checker: name one with safety_checker"
-    elif source.is_dir() and not (source / "safety_checker").is_dir():
-        yield f"{source} has no safety_checker, and the catalog names none"
-
-
-def _faults_of_vae(folder: Path) -> Iterator[str]:
-    inside = folder / "vae"
-    return weight_files.faults_of_network(inside if inside.is_dir() else folder)
-
-
-def _faults_of_weights(named: str, family: str) -> Iterator[str]:
-    source = Path(named)
-    if source.is_dir():
-        yield from model_folders.faults_of_model(source, family)
-    elif catalog_values.names_a_file(named):
-        if not source.is_file():
-            yield f"{source} does not exist"
-            return
-        yield from weight_files.faults_of_file(source)
-        layout = source.with_suffix("")
-        if layout.is_dir():
-            yield from model_folders.faults_of_model(layout, family, weights=False)
-
-
-def _faults_of_checker(folder: Path) -> Iterator[str]:
-    alone = (folder / "config.json").is_file() or not (folder / "model_index.json").is_file()
-    if alone:
-        return model_folders.faults_of_checker(folder, folder)
-    return model_folders.faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
-
-
-def _faults_of_words(entry: ModelEntry) -> Iterator[str]:
-    if entry.vocabulary is None:
-        return
-    try:
-        Path(entry.vocabulary).read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        yield f"{entry.vocabulary} does not exist"
-    except OSError as error:
-        yield f"{entry.vocabulary} cannot be read: {error.strerror}"
-    except UnicodeDecodeError:
-        yield f"{entry.vocabulary} is not UTF-8 text: save it as UTF-8"
-
-
-def _faults_by_name(entry: ModelEntry) -> Iterator[str]:
-    for name, lora in entry.loras.items():
-        yield from _titled(
-            f"the LoRA {name}", _on_disk(lora.source, weight_files.faults_of_weights, lora.file)
-        )
-    for name, always in entry.always_loras.items():
-        faults = _on_disk(always.source, weight_files.faults_of_weights, always.file)
-        yield from _titled(f"the LoRA {name}", faults)
-    for name, embedding in entry.embeddings.items():
-        faults = _on_disk(embedding.source, weight_files.faults_of_weights, embedding.file)
-        yield from _titled(f"the embedding {name}", faults)
-    for name, control in entry.controls.items():
-        faults = _on_disk(control.source, weight_files.faults_of_network)
-        yield from _titled(f"the control {name}", faults)
-    for role, adapter in entry.adapters.items():
-        if adapter.file is None and not adapter.source.endswith(".safetensors"):
-            yield f"the image adapter for {role}: say with `file` which file of {adapter.source} it is"
-        faults = _on_disk(adapter.source, weight_files.faults_of_weights, adapter.file)
-        yield from _titled(f"the image adapter for {role}", faults)
-        faults = _on_disk(adapter.image_encoder, weight_files.faults_of_network)
-        yield from _titled(f"the image encoder for {role}", faults)
-
-
-def _titled(title: str, faults: Iterable[str]) -> Iterator[str]:
-    return (f"{title} cannot be used: {fault}" for fault in faults)
-
-
-def _on_disk(source: str, judge: Callable[[Path], Iterator[str]], file: str | None = None) -> Iterator[str]:
-    """Problem of a source, where it is no Hugging Face id; `judge` looks into a folder."""
-    place = Path(source, file or "")
-    if not Path(source).exists() and not catalog_values.names_a_file(source):
-        return
-    if not place.exists():
-        yield f"{place} does not exist"
-    elif place.is_dir():
-        yield from judge(place)
-    else:
-        yield from weight_files.faults_of_file(place)
 
 
 def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:

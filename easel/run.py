@@ -48,6 +48,7 @@ def embedded_worker(backends: Backends) -> Iterator[Worker]:
     from generator.worker.worker import Worker
 
     settings = backends.config
+    start.require_drawable(settings, backends.catalog)
     models = Models(backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir)
     with closing(models):
         worker = Worker(backends, models)

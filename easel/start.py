@@ -13,11 +13,13 @@ from pathlib import Path
 from sqlalchemy.exc import DatabaseError
 
 from easel import logs
+from generator.inspection import entries
 from storage import config, stores
 from storage.backends import Backends
+from storage.catalog import Catalog
 from storage.config import Config
 from storage.database import Database
-from storage.errors import ConfigError
+from storage.errors import CatalogError, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,16 @@ def backends(settings: Config, *, migrate: bool = False) -> Iterator[Backends]:
         yield opened
     finally:
         opened.close()
+
+
+def require_drawable(settings: Config, catalog: Catalog) -> None:
+    """Raises:
+    CatalogError: a model, or something beside it, is missing, damaged or of a kind that Easel cannot use.
+    """
+    for name, entry in catalog.models.items():
+        fault = next(entries.faults(entry, unchecked=settings.safety == "off"), None)
+        if fault is not None:
+            raise CatalogError(f"Model {name!r}: {fault} (`easel models check` tells of all).")
 
 
 def require_current(database: Database) -> None:

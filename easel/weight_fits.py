@@ -7,7 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from easel.weight_files import INDEX, LOADED, read_json, shapes
+from generator.inspection import weights
+from generator.inspection.weights import read_json
 from storage import foreign_files
 from storage.catalog_model import ModelEntry
 from storage.foreign_files import DamagedFile
@@ -58,16 +59,8 @@ def _misfits(folder: Path) -> Iterator[str]:
 
 def _shapes(folder: Path) -> dict[str, Any]:
     """The tensors of what would be loaded."""
-    for name in LOADED:
-        if (folder / name).is_file():
-            return dict(shapes(folder / name))
-        parts = (read_json(folder / f"{name}{INDEX}") or {}).get("weight_map", {})
-        found: dict[str, Any] = {}
-        for part in sorted(set(parts.values())):
-            found |= shapes(folder / part)
-        if found:
-            return found
-    return {}
+    found = weights.of_folder(folder)
+    return {} if found is None else {name: tensor.shape for name, tensor in found.tensors.items()}
 
 
 def _wanted(config: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:

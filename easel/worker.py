@@ -22,6 +22,7 @@ def worker(profile: ProfileFile = None) -> None:
         from generator.worker.models import Models
         from generator.worker.worker import Worker
 
+        start.require_drawable(settings, backends.catalog)
         models = Models(
             backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir
         )

@@ -44,6 +44,11 @@ class ModelFiles(CatalogTable):
         return self
 
     @property
+    def stated_family(self) -> str | None:
+        """The family that the catalog states; None where it leaves that to the source."""
+        return self.family if "family" in self.model_fields_set else None
+
+    @property
     def weights_file(self) -> str:
         """The file, or else the folder or id, that its UNet is read from."""
         return self.unet or self.source

@@ -17,6 +17,10 @@ Size = tuple[Side, Side]
 PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 """Endings of files that are Python programs as much as weights."""
 
+SAFE = ".safetensors"
+FILES = (SAFE, ".gguf", *PICKLED)
+"""Endings of all files of weights that people have."""
+
 
 def plain_name(name: str) -> str:
     """The form in which names are compared: members may type `dream-xl` for `Dream XL`."""
@@ -30,7 +34,10 @@ def _printable(text: str) -> str:
 
 
 def _whole(text: str) -> str:
-    if text.endswith(PICKLED):
+    ending = Path(text).suffix
+    if ending.lower() == SAFE != ending:
+        raise ValueError(f"{text}: rename the file so that it ends in {SAFE}, and name that")
+    if ending.lower() in PICKLED:
         raise ValueError(
             f"{text} is a pickle, which may run code when it is read: make a .safetensors file of it with"
             " `easel models convert FILE`, and name that"
@@ -51,7 +58,7 @@ def _resolve(source: str, info: ValidationInfo) -> str:
 
 def names_a_file(source: str) -> bool:
     """True for a source that can only be a file or folder of this machine, and no Hugging Face id."""
-    return source.endswith(".safetensors") or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
+    return source.endswith(FILES) or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", source)
 
 
 def resolve_file(file: str, info: ValidationInfo) -> str:

@@ -37,18 +37,25 @@ class ModelFamily(NamedTuple):
     """Abilities that it has beyond drawing; its class overrides the method of each."""
 
 
+_STEERED = r"AttendAndExcite|ControlNet|ControlNetPAG|ControlNetUnion|ControlNetXS|DiffEdit|PAG|Panorama|SAG"
+_WAYS = rf"({_STEERED})?(Img2Img|Inpaint)?Pipeline(Legacy|Safe)?"
+"""Rest of the names of pipelines that draw with the very parts of the plain one."""
 _FLOW_SAMPLERS = ("euler", "heun", "dpm++2m", "dpm++2m_sde", "unipc", "lcm")
 
 FAMILIES: dict[str, ModelFamily] = {
     "sd": ModelFamily(
         "generator.families.sd:StableDiffusion",
         samplers.NAMES,
-        r"StableDiffusion(?!3)(?!.*XL).*",
+        rf"StableDiffusion{_WAYS}|LatentConsistencyModel(Img2Img)?Pipeline",
         "unet",
         frozenset(Feature),
     ),
     "sdxl": ModelFamily(
-        "generator.families.sdxl:StableDiffusionXL", samplers.NAMES, r".*XL.*", "unet", frozenset(Feature)
+        "generator.families.sdxl:StableDiffusionXL",
+        samplers.NAMES,
+        rf"StableDiffusionXL{_WAYS}",
+        "unet",
+        frozenset(Feature),
     ),
     "zimage": ModelFamily(
         "generator.families.zimage:ZImage", _FLOW_SAMPLERS, r"ZImage(Img2Img|Inpaint)?Pipeline"

@@ -16,6 +16,7 @@ from torch import Tensor
 from generator.companions import enlargers
 from generator.companions.enlargers import Enlarger
 from generator.families.auxiliary import Companion, OnDevice, here
+from generator.inspection.admission import admit
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Upscaler(Companion):
 
     @classmethod
     def load(cls, source: str, device: torch.device, on_device: OnDevice = here) -> Self:
+        admit("upscaler", source, "upscalers")
         return cls(enlargers.load(source), device, on_device)
 
     def enlarge(

@@ -21,6 +21,7 @@ from generator.device_errors import OF_THE_DEVICE
 from generator.families import adapter_files
 from generator.families.auxiliary import reading
 from generator.families.weight_sharing import clone_sharing_weights
+from generator.inspection.admission import admit
 from storage.catalog_companions import AdapterEntry
 from storage.errors import CatalogError
 
@@ -39,6 +40,7 @@ class ImageEncoder:
         """Raises:
         CatalogError: it cannot be loaded; the text names the source and the reason.
         """
+        admit("image encoder", source, "image_encoder")
         with reading("image encoder", source):
             network = pretrained.network(CLIPVisionModelWithProjection, source, dtype=dtype)
             self._processor = _processor(source, network.config.image_size)
@@ -83,6 +85,15 @@ def with_adapters(pipeline: Any, entries: Sequence[AdapterEntry], encoders: Sequ
     found.feature_extractor = found.feature_extractor or object()  # else one is made for the encoder
     places = [_place(entry) for entry in entries]
     words = found.unet.config.cross_attention_dim
+    for entry in entries:
+        admit(
+            "image adapter",
+            entry.source,
+            "adapters",
+            entry.file,
+            unet=pipeline.unet.config,
+            encoder=entry.image_encoder,
+        )
     try:
         for place, encoder in zip(places, encoders, strict=True):
             adapter_files.check(pretrained.local_file(*place), encoder.network.config, words)

@@ -10,7 +10,6 @@ import torch
 
 from generator import pretrained
 from generator.device_errors import OF_THE_DEVICE
-from generator.families import checkpoints
 from generator.families.base import Family, WeightedLora
 from generator.families.sdxl_refiner import StableDiffusionXLRefiner
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
@@ -60,17 +59,8 @@ def load(files: ModelFiles | str, device: torch.device) -> Family:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
     files = ModelFiles(source=files) if isinstance(files, str) else files
-    name = family_told_by(files.source) or files.family
+    name = family_of(files.source, files.stated_family)
     return _load(pkgutil.resolve_name(FAMILIES[name].code), files, device)
-
-
-def family_told_by(source: str) -> str | None:
-    """Name of the family of a folder, a single file or a Hugging Face id; None where it does not say.
-
-    Raises:
-        CatalogError: there is nothing of the kind, or nothing to draw with; the text says what to do.
-    """
-    return checkpoints.family_of(source) if is_single_file(source) else family_of(source)
 
 
 def load_refiner(source: str, device: torch.device) -> Family:

@@ -15,6 +15,7 @@ from generator.families.base import WeightedLora
 from generator.families.lora_changes import Fields, Misfit, changed, changed_bias
 from generator.families.lora_layers import Layer, layers_by_name
 from generator.families.weight_sharing import clone_sharing_weights
+from generator.inspection.admission import admit
 from storage.catalog_companions import LoraEntry
 from storage.errors import CatalogError
 
@@ -68,6 +69,7 @@ def _apply(pipeline: Any, changes: Mapping[Layer, Sequence[Change]]) -> None:
 
 def _read(entry: LoraEntry, layers: Mapping[str, Layer], pipeline: Any) -> list[tuple[Layer, Fields]]:
     """Tensors of a file for each layer of this pipeline; none is left over."""
+    admit("LoRA", entry.source, "loras", entry.file, unet=pipeline.unet.config)
     try:
         tensors, metadata = pretrained.tensors(pretrained.file_of(entry.source, entry.file, LORA))
     except pretrained.UNREADABLE as error:

@@ -31,6 +31,7 @@ from generator.families.loras import add_loras, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
+from generator.inspection.admission import admit
 from storage.catalog_companions import AdapterEntry, ControlEntry, EmbeddingEntry
 from storage.catalog_files import ModelFiles
 from storage.contract import Role
@@ -158,6 +159,7 @@ class StableDiffusion(LatentImages):
     def with_control(self, entry: ControlEntry) -> Self:
         control = self._controls.get(entry)
         if control is None:
+            admit("control network", entry.source, "controls", unet=self.unet.config)
             control = controls.load(entry, self.unet, self.device, self.dtype)
             self._controls[entry] = control
         clone = copy.copy(self)

@@ -9,8 +9,13 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+from generator.inspection import acceptance, model_folders
+from generator.inspection.inspecting import inspect
 from storage import model_families
 from storage.errors import CatalogError
+
+_CONFIGURATIONS = ["model_index.json", "*/config.json", "*/scheduler_config.json"]
+"""Files by which a model is known before its weights are fetched."""
 
 
 def unusable(source: str, reason: str) -> CatalogError:
@@ -26,19 +31,29 @@ def layout_beside(file: str) -> Path:
     return Path(file).with_suffix("")
 
 
-def family_of(source: str) -> str | None:
-    """Of which family a folder or a Hugging Face id is; None where it does not say.
+def family_of(source: str, stated: str | None = None) -> str:
+    """Of which family a folder, a single file or a Hugging Face id is; `stated` by the catalog.
 
     Raises:
-        CatalogError: there is nothing of the kind; the text says what to do.
+        CatalogError: there is nothing of the kind, or Easel cannot draw with it; the text says what it is.
     """
-    found = index(source)
-    if not found:
+    if not is_single_file(source) and not Path(source).is_file() and not index(source):
         raise unusable(source, "it is no diffusers model, for it has no model_index.json.")
-    kind = found.get("_class_name", "")
-    if not isinstance(kind, str):
-        raise unusable(source, "its model_index.json names no pipeline: its `_class_name` has to be a name.")
-    return model_families.of_pipeline(kind)
+    try:
+        found = inspect(source)
+    except CatalogError as error:
+        raise unusable(source, _told_of_it(source, str(error))) from None
+    reason = acceptance.refusal(found, "source", stated)
+    if reason is None and is_single_file(source):
+        reason = next(model_folders.faults_of_layout(Path(source), found.base.family), None)
+    if reason is not None:
+        raise unusable(source, f"{reason}.")
+    return found.base.family or stated or next(iter(model_families.FAMILIES))
+
+
+def _told_of_it(source: str, text: str) -> str:
+    begin = f"{source} "
+    return f"it {text.removeprefix(begin)}" if text.startswith(begin) else text
 
 
 def index(source: str) -> dict[str, Any]:
@@ -62,7 +77,7 @@ def index(source: str) -> dict[str, Any]:
 def _from_hub(source: str) -> Path:
     try:
         # Unlike `hf_hub_download`, it does not try for half a minute where there is no network.
-        return Path(snapshot_download(source, allow_patterns="model_index.json"))
+        return Path(snapshot_download(source, allow_patterns=_CONFIGURATIONS))
     except HFValidationError:
         raise unusable(source, "there is no such folder.") from None
     except RepositoryNotFoundError:

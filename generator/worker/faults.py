@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from generator.families import loading
+from generator.families import sources
 from storage import catalog_values
 from storage.catalog_model import SHOWN, ModelEntry
 from storage.errors import CatalogError
@@ -51,7 +51,7 @@ class Faults:
         """Note what can be seen of a model on this machine without reading its weights."""
         if Path(entry.source).exists() or catalog_values.names_a_file(entry.source):
             try:
-                loading.family_told_by(entry.source)
+                sources.family_of(entry.source, entry.stated_family)
             except CatalogError as error:
                 self.note(key, entry, error)
 

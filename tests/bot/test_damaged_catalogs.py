@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from easel.models import missing_files
+from generator.inspection import entries
 from prompts.parser import parse
 from storage import catalog, samplers
 from storage.catalog import Catalog
@@ -60,7 +60,7 @@ def test_a_damaged_catalog_is_refused_or_can_be_drawn_with(damage: dict[str, Any
         lines = [f"{json.dumps(key)} = {_toml(value)}" for key, value in entry.items()]
         path.write_text("\n".join(["[models.book]", *lines]), encoding="utf-8", errors="surrogatepass")
         found = loaded(path)
-        if found is None or list(missing_files(found["book"])):
+        if found is None or list(entries.faults(found["book"])):
             return
         request = parse("a red castle", found).request
     assert request == request.changed()

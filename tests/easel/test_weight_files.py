@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from easel import conversion, weight_files, weight_fits
-from easel.models import missing_files
+from easel import conversion, weight_fits
 from generator.families import sources
+from generator.inspection import entries, weights
 from storage import catalog
 from storage.errors import CatalogError
 
@@ -31,7 +31,7 @@ def book(tmp_path: Path) -> Path:
 
 
 def faults(book: Path) -> list[str]:
-    return list(missing_files(catalog.load(book / "catalog.toml")["picturebook"]))
+    return list(entries.faults(catalog.load(book / "catalog.toml")["picturebook"]))
 
 
 def cut(file: Path) -> None:
@@ -86,7 +86,7 @@ def test_every_kind_of_number_has_its_size(tmp_path: Path) -> None:
     kinds += ["float32", "int64", "float64", "uint16", "uint32", "uint64", "complex64"]
     numbers = {kind: torch.zeros(3, dtype=getattr(torch, kind)) for kind in kinds}
     save_file(numbers, tmp_path / "all.safetensors")
-    assert list(weight_files.faults_of_file(tmp_path / "all.safetensors")) == []
+    assert list(weights.faults_of_file(tmp_path / "all.safetensors")) == []
 
 
 @pytest.mark.parametrize("lost", ["vocabulary", "model_index", "unet", "weights", "checker"])

@@ -130,6 +130,21 @@ def test_on_a_terminal_with_figures_and_a_profile(place: Place, tmp_path: Path) 
     assert b'"name": "aten::conv2d"' in gzip.decompress(profile.read_bytes())
 
 
+def test_a_model_that_cannot_be_drawn_with_stops_the_start(
+    place: Place, easel: Easel, tmp_path: Path
+) -> None:
+    assert place.config.catalog is not None
+    index = tmp_path / "flux" / "model_index.json"
+    index.parent.mkdir()
+    index.write_text('{"_class_name": "FluxPipeline"}')
+    with place.config.catalog.open("a") as catalog:
+        catalog.write(f'[models.flux]\nsource = "{index.parent}"\nsizes = [[64, 64]]\n')
+    done = easel("worker")
+    assert done.returncode == 2
+    assert f"easel: Model 'flux': {index.parent} cannot be drawn with: it is a FLUX.1 model:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_port_in_use_stops_the_start(place: Place, easel: Easel) -> None:
     with socket.create_server(("127.0.0.1", place.config.metrics_port or 0)):
         answer = easel("worker")

@@ -232,9 +232,9 @@ def test_what_cannot_be_used_fails_the_job_with_a_sentence(folder: Path, tmp_pat
     )
     faults = {
         "The image adapter at .*torn.safetensors cannot be used: .": asked(roles={Role.STYLE: 1.0}),
-        "The image encoder at .*gone cannot be loaded: .": asked(roles={Role.IMAGE: 1.0}),
+        "The image encoder at .*gone cannot be used: .": asked(roles={Role.IMAGE: 1.0}),
         "no image adapter for 'subject'": asked(roles={Role.SUBJECT: 1.0}),
-        "The control network at .*gone cannot be loaded: .": asked(1.0, "edges"),
+        "The control network at .*gone cannot be used: .": asked(1.0, "edges"),
         "no control 'depth'": asked(1.0, "depth"),
     }
     with Engine.open(str(folder), device="cpu", entry=entry) as engine:

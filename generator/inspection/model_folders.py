@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from easel.weight_files import faults_of_network, faults_of_network_config, read_json
+from generator.inspection.weights import faults_of_network, faults_of_network_config, read_json
 from storage import model_families
 
 NETWORKS = ("vae", "text_encoder")
@@ -56,6 +56,22 @@ def faults_of_refiner(folder: Path) -> Iterator[str]:
     for part in ("unet", "vae", "text_encoder_2"):
         yield from faults_of_network(folder / part)
     yield from faults_of_tokenizer(folder / "tokenizer_2")
+
+
+def faults_of_layout(file: Path, family: str | None) -> Iterator[str]:
+    """Find the fault that a layout beside a single file of this family is of another."""
+    layout = file.with_suffix("")
+    told = model_families.of_folder(str(layout))
+    if told not in (family, None):
+        yield f"it is of the family {family!r}, but the layout in {layout} is not"
+
+
+def faults_of_checker_source(folder: Path) -> Iterator[str]:
+    """Find faults of a folder that is a safety checker, or of a model that has one."""
+    alone = (folder / "config.json").is_file() or not (folder / "model_index.json").is_file()
+    if alone:
+        return faults_of_checker(folder, folder)
+    return faults_of_checker(folder / "safety_checker", folder / "feature_extractor")
 
 
 def faults_of_checker(network: Path, processor: Path) -> Iterator[str]:
