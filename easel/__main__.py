@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from easel import __version__, bot, database, demo, doctor, imagine, models, parse, run, withhold, worker
+from easel import (
+    __version__,
+    bot,
+    database,
+    demo,
+    doctor,
+    imagine,
+    models,
+    parse,
+    run,
+    setup,
+    withhold,
+    worker,
+)
 from easel.one_sentence import OneSentence
 
 app = typer.Typer(
@@ -33,6 +46,7 @@ def _of_all(
     """Easel, a self-hosted Midjourney for Discord."""
 
 
+app.command()(setup.setup)
 app.command()(demo.demo)
 app.command()(run.run)
 app.command()(bot.bot)

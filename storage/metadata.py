@@ -172,20 +172,22 @@ def _of_exif(body: bytes) -> dict[str, str]:
             comment, note = details.get(ExifTags.Base.UserComment), details.get(ExifTags.Base.MakerNote)
     except DamagedFile:
         return {}
-    texts = {PARAMETERS: _comment(comment), EASEL: _note(note)}
+    own = _note(note)
+    texts = {PARAMETERS: _comment(comment, ours=bool(own)), EASEL: own}
     return {name: text for name, text in texts.items() if text}
 
 
-def _comment(value: object) -> str:
+def _comment(value: object, *, ours: bool) -> str:
     if not isinstance(value, bytes) or len(value) > LONGEST:
         return ""
     if value.startswith(_UNICODE):
-        return value[len(_UNICODE) :].decode(_byte_order(value[len(_UNICODE) :]), "replace").strip("\0")
+        text = value[len(_UNICODE) :]
+        return text.decode("utf-16-be" if ours else _byte_order(text), "replace").strip("\0")
     return value.removeprefix(_ASCII).removeprefix(bytes(8)).decode("utf-8", "replace").strip("\0")
 
 
 def _byte_order(text: bytes) -> str:
-    """Big-endian as A1111 writes it; others write the other one."""
+    """Big-endian as A1111 and Easel write it; others write the other one, in which ASCII ends with zeros."""
     return "utf-16-be" if text[::2].count(0) >= text[1::2].count(0) else "utf-16-le"
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def compose() -> dict[str, Any]:
 
 def test_it_is_a_compose_file(compose: dict[str, Any]) -> None:
     services = PyCompose.from_json(json.dumps(compose)).service_names()
-    assert set(services) == {"postgres", "redis", "migrate", "bot", "worker"}
+    assert set(services) == {"postgres", "redis", "migrate", "bot", "worker", "worker-cpu"}
 
 
 def _easel_commands(compose: dict[str, Any]) -> list[list[str]]:
@@ -50,7 +51,7 @@ def test_its_commands_are_commands_of_easel(compose: dict[str, Any]) -> None:
 
 def test_its_variables_are_settings(compose: dict[str, Any]) -> None:
     known = {config.variable(field) for field in Config.model_fields}
-    for name in ("migrate", "bot", "worker"):
+    for name in ("migrate", "bot", "worker", "worker-cpu"):
         used = {
             key for key in compose["services"][name]["environment"] if key.startswith(("EASEL_", "DISCORD_"))
         }
@@ -93,12 +94,47 @@ def test_nobody_speaks_to_redis_without_its_password(compose: dict[str, Any]) ->
 def test_what_must_be_up_first_is_waited_for(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    for name in ("bot", "worker"):
+    for name in ("bot", "worker", "worker-cpu"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert services[name]["depends_on"]["redis"] == {"condition": "service_healthy"}
         assert services[name]["restart"] == "unless-stopped"
     devices = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+
+
+def test_one_profile_draws_on_a_gpu_and_the_other_without_cuda(compose: dict[str, Any]) -> None:
+    gpu, cpu = compose["services"]["worker"], compose["services"]["worker-cpu"]
+    assert (gpu["profiles"], cpu["profiles"]) == (["gpu"], ["cpu"])
+    assert cpu["build"]["args"]["TORCH_INDEX"].endswith("/cpu")
+    assert cpu["deploy"] == {}
+    assert cpu["image"] != gpu["image"]
+    assert compose["services"]["bot"]["labels"]["easel.worker"].startswith("${COMPOSE_PROFILES:?")
+
+
+def test_models_are_mounted_and_named_for_all_that_read_the_catalog(compose: dict[str, Any]) -> None:
+    for name in ("bot", "worker", "worker-cpu"):
+        assert "./models:/models" in compose["services"][name]["volumes"]
+        assert compose["services"][name]["environment"]["EASEL_CATALOG"] == "${EASEL_CATALOG:-}"
+    assert {"EASEL_COMPILE", "HF_TOKEN"} <= set(compose["services"]["worker"]["environment"])
+
+
+def test_a_release_says_what_the_changelog_says() -> None:
+    notes = [str(ROOT / ".github" / "release-notes")]
+    said = subprocess.run([*notes, "0.1.0"], capture_output=True, text=True, check=True).stdout
+    assert "Midjourney's prompt language" in said
+    assert "\n## " not in said
+    assert subprocess.run([*notes, "99.0"], capture_output=True, check=False).returncode == 1
+
+
+def test_the_published_images_are_those_that_compose_builds(compose: dict[str, Any]) -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    published = workflow["jobs"]["images"]["strategy"]["matrix"]["include"]
+    builds = [(each["image"], each["build"]) for each in compose["services"].values() if "build" in each]
+    built = {
+        (image, build["dockerfile"], build.get("args", {}).get("TORCH_INDEX", "")) for image, build in builds
+    }
+    assert {(each["image"], each["dockerfile"], each["torch_index"]) for each in published} == built
+    assert any(".ci/run" in step.get("run", "") for step in workflow["jobs"]["test"]["steps"])
 
 
 @pytest.mark.parametrize("name", ["bot", "worker"])

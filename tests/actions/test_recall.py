@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.recall import added
+from prompts.normalizer import read
 from prompts.tokenizer import tokenize
 
 
@@ -47,7 +48,10 @@ _TEXTS = st.lists(_PIECES, max_size=6).map(" ".join)
 
 @given(_TEXTS, _TEXTS)
 def test_what_is_typed_is_all_there(earlier: str, typed: str) -> None:
-    both, now = tokenize(added(earlier, typed)), tokenize(typed)
+    both, now = (
+        tokenize(added(earlier, typed)),
+        tokenize(read(typed).line),
+    )
     assert both.flags[len(both.flags) - len(now.flags) :] == now.flags
     assert both.images == (now.images or tokenize(earlier).images)
     assert both.words.endswith(now.words) or not any(char.isalnum() for char in now.words)

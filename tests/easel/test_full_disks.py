@@ -75,7 +75,7 @@ def test_every_command_names_a_full_disk_and_draws_nothing(tmp_path: Path) -> No
         assert (code, error) == (2, "SystemExit(2)"), (command, said)
         assert said.startswith("easel: "), (command, said)
         assert any(words in said for words in ("No space left", "is full", "are free there")), (command, said)
-        assert seconds < 10, f"{command} tried again and again"
+        assert seconds < 40, f"{command} tried again and again, which takes over a minute"
 
 
 def test_what_the_machine_refuses_anywhere_is_a_sentence() -> None:

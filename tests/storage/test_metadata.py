@@ -9,7 +9,7 @@ import zlib
 import piexif
 import piexif.helper
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -27,6 +27,7 @@ def encoded(limit: int, texts: dict[str, str]) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize(("limit", "extension"), [(10**6, "png"), (12_000, "webp")])
 @given(parameters=words, own=words)
+@example(parameters="Ā", own="0")
 def test_every_kind_of_file_gives_back_what_it_was_given(
     limit: int, extension: str, parameters: str, own: str
 ) -> None:

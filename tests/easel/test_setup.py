@@ -1,0 +1,90 @@
+"""`easel setup`, unattended and asked, with a Discord on this machine."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from easel import setup
+from easel.__main__ import app
+from storage import config
+from tests.easel.conftest import Easel
+from tests.easel.test_doctor import TOKEN, discord_url
+
+__all__ = ["discord_url"]
+
+WRONG = "wrong.token.abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture
+def token_file(discord_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("EASEL_DISCORD_URL", discord_url)
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    return file
+
+
+@pytest.mark.exhaustive
+def test_unattended_it_ends_with_a_picture_and_an_invitation(easel: Easel, token_file: Path) -> None:
+    answer = easel("setup", "--yes", "--token-file", str(token_file), "-o", "first.png")
+    assert answer.returncode == 0, answer.stderr
+    assert "client_id=4242" in answer.stdout
+    assert "easel run" in answer.stdout
+    assert TOKEN not in answer.stdout + answer.stderr
+    with Image.open("first.png") as image:
+        assert (
+            max(image.getcolors(image.width * image.height) or [(0, 0)])[0] < image.width * image.height / 2
+        )
+    assert config.load().discord_token is not None
+    assert stat.S_IMODE(Path(".env").stat().st_mode) == 0o600
+
+
+def test_a_second_time_nothing_is_asked_or_changed(easel_here: Easel, token_file: Path) -> None:
+    easel_here("setup", "--yes", "--no-draw", "--token-file", str(token_file))
+    before = Path(".env").read_bytes()
+    answer = easel_here("setup", "--yes", "--no-draw")
+    assert answer.returncode == 0, answer.stderr
+    assert Path(".env").read_bytes() == before
+
+
+def test_other_lines_of_the_file_stay(easel_here: Easel, token_file: Path) -> None:
+    Path(".env").write_text("# mine\nEASEL_WORKER_SLOTS=2\n")
+    easel_here("setup", "--yes", "--no-draw", "--token-file", str(token_file))
+    assert Path(".env").read_text().startswith("# mine\nEASEL_WORKER_SLOTS=2\n")
+    assert config.load().worker_slots == 2
+
+
+def test_a_refused_token_stops_it_and_is_not_kept(easel_here: Easel, token_file: Path) -> None:
+    token_file.write_text(WRONG)
+    answer = easel_here("setup", "--yes", "--no-draw", "--token-file", str(token_file))
+    assert answer.returncode == 2
+    assert "401" in answer.stderr
+    assert WRONG not in answer.stdout + answer.stderr
+    assert not Path(".env").exists()
+
+
+def test_a_database_that_does_not_answer_stops_it(easel_here: Easel, token_file: Path) -> None:
+    answer = easel_here(
+        "setup", "--yes", "--no-draw", "--token-file", str(token_file),
+        "--database", "postgresql+psycopg://easel:pa55word@127.0.0.1:9/easel",
+    )  # fmt: skip
+    assert answer.returncode == 2
+    assert "EASEL_DATABASE_URL" in answer.stderr
+    assert "pa55word" not in answer.stdout + answer.stderr
+    assert "EASEL_DATABASE_URL" not in Path(".env").read_text()
+
+
+@pytest.mark.usefixtures("token_file")
+def test_a_wrong_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "_is_asked", lambda *, yes: not yes)
+    answer = CliRunner().invoke(app, ["setup", "--no-draw"], input=f"{WRONG}\n{TOKEN}\n")
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.count("developers/applications") >= 2
+    assert TOKEN not in answer.output
+    token = config.load().discord_token
+    assert token is not None
+    assert token.get_secret_value() == TOKEN
