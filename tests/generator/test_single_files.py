@@ -112,7 +112,11 @@ def test_a_file_alone_draws_what_its_pipeline_draws(
 
 
 @pytest.mark.parametrize(
-    ("model", "layout"), [("sd_inpainting", "sd-1.5-inpainting"), ("xl_inpainting", "sdxl-inpainting")]
+    ("model", "layout"),
+    [
+        ("sd_inpainting", "sd-1.5-inpainting"),
+        pytest.param("xl_inpainting", "sdxl-inpainting", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_an_inpainting_file_alone_draws_what_its_pipeline_draws(
     request: pytest.FixtureRequest,
