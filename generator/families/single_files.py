@@ -15,6 +15,7 @@ from generator.families import checkpoints, clip_vocabulary, part_files
 from generator.families.checkpoints import OLD_CLIP, Checkpoint
 from generator.families.sources import layout_beside, unusable
 from storage.catalog_files import ModelFiles
+from storage.noise_levels import V_PREDICTION
 
 _NETWORKS: dict[str, Any] = {
     "text_encoder": CLIPTextModel,
@@ -50,8 +51,8 @@ def load(
     pipeline = pretrained.whole_file(kind, files.source, dtype=dtype, config=str(layout), **parts)
     if "unet" not in parts:
         _check_surplus(files.source, checkpoint, pipeline.unet, layout)
-    if layout.name == "sd-2.1-768" and layout != beside and told is None:
-        _find_prediction(pipeline, device)
+    if checkpoint.kind == "sd-2" and not checkpoint.inpaints and told is None:
+        _check_prediction(files.source, layout, pipeline, device)
     return pipeline
 
 
@@ -101,18 +102,27 @@ def _check_surplus(source: str, checkpoint: Checkpoint, unet: Any, layout: Path)
         raise unusable(source, reason)
 
 
-def _find_prediction(pipeline: Any, device: torch.device) -> None:
-    """Tell Stable Diffusion 2's two kinds from each other, which have the same tensors.
-
-    The layout is that of v-prediction; if it does not predict v, it is the base model, of smaller pictures.
-    """
-    found = predicts_noise(pipeline.unet.to(device))
-    pipeline.unet.to("cpu")  # where the rest is: what goes to the device when, is not decided here
-    if found:
+def _check_prediction(source: str, layout: Path, pipeline: Any, device: torch.device) -> None:
+    """Stable Diffusion 2's two kinds have the same tensors, and draw nothing by each other's schedule."""
+    predicted = _predicted(pipeline.unet, device)
+    told = pipeline.scheduler.config.prediction_type
+    if layout.parent == checkpoints.LAYOUTS and predicted != told:
         base = checkpoints.LAYOUTS / "sd-2-base" / "unet" / "config.json"
         side = json.loads(base.read_text(encoding="utf-8"))["sample_size"]
         pipeline.unet.register_to_config(sample_size=side)
-        change_noise(pipeline, prediction_type="epsilon")
+        change_noise(pipeline, prediction_type=predicted)
+    elif predicted != told:
+        raise unusable(
+            source,
+            f"it seems to be of {predicted}, and the layout in {layout} is of {told}. Say which it is with"
+            " `prediction_type`.",
+        )
+
+
+def _predicted(unet: Any, device: torch.device) -> str:
+    predicted = "epsilon" if predicts_noise(unet.to(device)) else V_PREDICTION
+    unet.to("cpu")  # where the rest is: what goes to the device when, is not decided here
+    return predicted
 
 
 @torch.inference_mode()

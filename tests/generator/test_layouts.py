@@ -6,9 +6,10 @@ import functools
 import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -23,10 +24,11 @@ from diffusers.loaders.single_file_utils import CHECKPOINT_KEY_NAMES
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from generator.families import checkpoints, clip_vocabulary, pipelines
+from generator.families import checkpoints, clip_vocabulary, pipelines, schedulers, single_files
 from generator.families.checkpoints import LAYOUTS
 from generator.families.sd import StableDiffusion
 from storage.catalog_files import ModelFiles
+from storage.samplers import ZERO_SNR
 from tests.generator import header_only, original_layout
 
 NAMES = sorted(folder.name for folder in LAYOUTS.iterdir() if folder.name != "clip")
@@ -159,6 +161,19 @@ def test_the_names_are_those_by_which_diffusers_knows_each_kind() -> None:
     for name, kind in known.items():
         assert CHECKPOINT_KEY_NAMES[kind] in original(name)
         assert single_file_utils.infer_diffusers_model_type(original(name)) == kind
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samplers_of_a_shipped_schedule_heed_what_is_told_of_noise(name: str) -> None:
+    """diffusers takes its own default for whatever a scheduler's config does not name."""
+    index = json.loads((LAYOUTS / name / "model_index.json").read_text())
+    kind = getattr(diffusers, index["scheduler"][1])
+    pipeline = SimpleNamespace(scheduler=kind.from_pretrained(LAYOUTS / name, subfolder="scheduler"))
+    told = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    single_files.change_noise(pipeline, **told)
+    for sampler in ZERO_SNR:
+        config = schedulers.build(sampler, pipeline.scheduler.config).config
+        assert {key: config[key] for key in told} == told, sampler
 
 
 def networks(index: dict[str, Any]) -> list[tuple[str, list[str]]]:

@@ -112,7 +112,11 @@ def test_a_file_alone_draws_what_its_pipeline_draws(
 
 
 @pytest.mark.parametrize(
-    ("model", "layout"), [("sd_inpainting", "sd-1.5-inpainting"), ("xl_inpainting", "sdxl-inpainting")]
+    ("model", "layout"),
+    [
+        ("sd_inpainting", "sd-1.5-inpainting"),
+        pytest.param("xl_inpainting", "sdxl-inpainting", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_an_inpainting_file_alone_draws_what_its_pipeline_draws(
     request: pytest.FixtureRequest,
@@ -210,6 +214,21 @@ def test_a_silent_file_of_the_second_kind_is_tried(
     family = stable_diffusion(loading.load(str(file), CPU))
     found = family.schedulers.new("ddim", 1).config.prediction_type, family.native_side
     assert found == (("epsilon", 32) if finds_noise else ("v_prediction", 64))
+
+
+def test_a_layout_of_the_other_kind_is_refused_until_the_catalog_says(
+    sd2_folder: Path, tmp_path: Path
+) -> None:
+    """As a file of 2.1 at 768 pixels beside the folder of 2-base."""
+    base = scheduled(sd2_folder, tmp_path / "base", prediction_type="epsilon")
+    layout(tmp_path / "mine", of=base)
+    file = original_layout.write(sd2_folder, tmp_path / "mine.safetensors", open_clip=True)
+    sentence = r"it seems to be of v_prediction, and the layout in .*mine is of epsilon\. Say which it is"
+    with pytest.raises(CatalogError, match=sentence):
+        loading.load(str(file), CPU)
+    assert difference(drawn(file, prediction_type="epsilon"), Pipeline(base).draw(asked())) <= 1
+    right = drawn(file, prediction_type="v_prediction")
+    assert difference(right, Pipeline(sd2_folder).draw(asked())) <= 1
 
 
 def test_the_catalogs_word_on_noise_goes_before_all_others(sd_folder: Path, tmp_path: Path) -> None:
