@@ -51,8 +51,9 @@ class CatalogFile:
 
     @property
     def models_folder(self) -> Path:
-        """The folder for what is fetched, beside the file."""
-        return self.path.parent / MODELS_FOLDER
+        """The folder for what is fetched: beside the file, or the file's own if it is called so."""
+        beside = self.path.parent
+        return beside if beside.name == MODELS_FOLDER else beside / MODELS_FOLDER
 
     def named(self, place: Path) -> str:
         """A path as an entry has it: relative to the catalog's file where it is below its folder."""

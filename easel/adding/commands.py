@@ -284,7 +284,7 @@ def _question(name: str, files: list[Path]) -> str:
 def _files_of(catalog: CatalogFile, name: str) -> Iterator[Path]:
     """Files and folders that a model's entry names below the folder for models."""
     for place in _named_in(catalog.current[name].model_dump()):
-        if place.is_relative_to(catalog.models_folder.absolute()) and place.exists():
+        if catalog.models_folder.absolute() in place.parents and place.exists():
             yield place
 
 

@@ -423,6 +423,13 @@ def test_removing_deletes_what_nobody_else_names(file: Path, made: Path, easel_h
     assert (file.parent / "plain").is_dir(), "it does not lie in the folder for models"
 
 
+def test_the_folder_for_models_itself_is_never_deleted(file: Path, made: Path, easel_here: Easel) -> None:
+    easel_here("models", "add", str(made / "castles"), "--name", "one", "--yes", "--no-draw")
+    file.write_text(file.read_text().replace('"models/one"', '"models"'))
+    assert easel_here("models", "remove", "one", "--yes").returncode == 0
+    assert (file.parent / "models" / "one" / "model_index.json").is_file()
+
+
 def test_picturebook_can_be_taken_out_of_a_catalog_of_ones_own(
     made: Path, easel_here: Easel, tmp_path: Path
 ) -> None:

@@ -74,3 +74,8 @@ def test_models_on_one_line_are_refused(tmp_path: Path) -> None:
     path.write_text('models = { a = { source = "x", sizes = [[64, 64]] } }\n')
     with pytest.raises(CatalogError, match="has its models on one line"):
         CatalogFile.open(path).add_model("b", {"source": "x", "sizes": [[64, 64]]}, default=False)
+
+
+def test_a_catalog_among_models_has_its_models_beside_it(tmp_path: Path) -> None:
+    assert CatalogFile.open(tmp_path / "catalog.toml").models_folder == tmp_path / "models"
+    assert CatalogFile.open(tmp_path / "models" / "catalog.toml").models_folder == tmp_path / "models"
