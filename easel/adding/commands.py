@@ -284,7 +284,7 @@ def _question(name: str, files: list[Path]) -> str:
 def _files_of(catalog: CatalogFile, name: str) -> Iterator[Path]:
     """Files and folders that a model's entry names below the folder for models."""
     for place in _named_in(catalog.current[name].model_dump()):
-        if catalog.models_folder.absolute() in place.parents and place.exists():
+        if catalog.models_folder.resolve() in place.parents and place.exists():
             yield place
 
 
@@ -297,9 +297,9 @@ def _unnamed(places: list[Path], left: Catalog) -> Iterator[Path]:
 
 
 def _named_in(value: object) -> Iterator[Path]:
-    """Absolute paths anywhere in an entry."""
+    """Absolute paths anywhere in an entry, without links and `..` in them."""
     if isinstance(value, dict):
         for each in value.values():
             yield from _named_in(each)
     elif isinstance(value, str) and value.startswith("/"):
-        yield Path(value)
+        yield Path(value).resolve()

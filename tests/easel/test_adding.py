@@ -423,11 +423,16 @@ def test_removing_deletes_what_nobody_else_names(file: Path, made: Path, easel_h
     assert (file.parent / "plain").is_dir(), "it does not lie in the folder for models"
 
 
-def test_the_folder_for_models_itself_is_never_deleted(file: Path, made: Path, easel_here: Easel) -> None:
+def test_what_does_not_lie_below_the_folder_for_models_stays(
+    file: Path, made: Path, easel_here: Easel
+) -> None:
     easel_here("models", "add", str(made / "castles"), "--name", "one", "--yes", "--no-draw")
-    file.write_text(file.read_text().replace('"models/one"', '"models"'))
-    assert easel_here("models", "remove", "one", "--yes").returncode == 0
+    written = file.read_text()
+    for other in ("models", "models/one/../../plain"):
+        file.write_text(written.replace('"models/one"', f'"{other}"'))
+        assert easel_here("models", "remove", "one", "--yes").returncode == 0
     assert (file.parent / "models" / "one" / "model_index.json").is_file()
+    assert (file.parent / "plain" / "model_index.json").is_file()
 
 
 def test_picturebook_can_be_taken_out_of_a_catalog_of_ones_own(
