@@ -18,7 +18,7 @@ from diffusers import (
 from safetensors.torch import save_file
 
 from generator.engine.engine import Engine
-from generator.families import schedulers
+from generator.families import controls, schedulers
 from storage.catalog_companions import ControlEntry
 from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
@@ -26,6 +26,7 @@ from tests.generator import original_layout, tiny
 from tests.generator.reference import Images, Pipeline, difference
 from tests.generator.test_steering import LEADING, asked, drawn
 
+CPU = torch.device("cpu")
 FOLDERS = ("sd_folder", pytest.param("sd2_folder", marks=pytest.mark.exhaustive), "sdxl_folder")
 
 
@@ -37,8 +38,8 @@ class Led(NamedTuple):
     networks: dict[str, Any]
 
 
-def entry_of(folder: Path, **controls: ControlEntry) -> ModelEntry:
-    return ModelEntry(name="m", title="M", source=str(folder), sizes=((64, 64),), controls=controls)
+def entry_of(folder: Path, **named: ControlEntry) -> ModelEntry:
+    return ModelEntry(name="m", title="M", source=str(folder), sizes=((64, 64),), controls=named)
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
@@ -161,12 +162,8 @@ def test_a_t2i_adapter_leads_as_in_its_pipeline(
 
 
 def refused(folder: Path, source: Path) -> str:
-    entry = entry_of(folder, bad=ControlEntry(source=str(source)))
-    with (
-        Engine.open(str(folder), device="cpu", entry=entry) as engine,
-        pytest.raises(CatalogError, match=r"^The control network at .* cannot be loaded: ") as caught,
-    ):
-        drawn(engine, asked(1.0, "bad"))
+    with pytest.raises(CatalogError, match=r"^The control network at .* cannot be loaded: ") as caught:
+        controls.load(ControlEntry(source=str(source)), tiny.loaded_unet(folder), CPU, torch.float32)
     return str(caught.value)
 
 
