@@ -78,6 +78,16 @@ def test_a_folder_that_is_drawn_with_is_told(
     assert found.precision in ("fp32", "fp16")
 
 
+def test_a_folder_of_fp16_files_alone_is_told(sd_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(sd_folder, tmp_path / "half"))
+    for file in [*folder.glob("*/model.safetensors"), *folder.glob("*/diffusion_pytorch_model.safetensors")]:
+        half = {name: weight.half() for name, weight in load_file(file).items()}
+        save_file(half, file.with_suffix(".fp16.safetensors"))
+        file.unlink()
+    found = taken(folder)
+    assert (found.precision, found.parameters) == ("fp16", taken(sd_folder).parameters)
+
+
 PUBLISHED = {
     "FluxPipeline": "a FLUX.1 model",
     "FluxKontextPipeline": "a FLUX.1 model",

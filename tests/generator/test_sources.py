@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from generator.companions.safety import checker_source
 from generator.engine.engine import Engine
 from generator.families import loading
+from generator.inspection import entries
 from generator.worker.models import Models
 from storage import catalog
 from storage.catalog_model import ModelEntry
@@ -235,6 +236,22 @@ def test_an_id_that_is_here_in_part_says_so_too(hub: Hub, sd_folder: Path, tmp_p
         CatalogError, match=r"tests/tiny cannot be loaded: .*`easel models check --load` fetches the rest"
     ):
         loading.load("tests/tiny", CPU)
+
+
+def test_an_id_that_would_be_drawn_wrongly_is_refused(hub: Hub, sd_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(sd_folder, tmp_path / "edits"))
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    (folder / "unet" / "config.json").write_text(json.dumps(config | {"in_channels": 8}))
+    hub("tests/edits", folder)
+    with pytest.raises(CatalogError, match="tests/edits cannot be loaded: it is an InstructPix2Pix model"):
+        loading.load("tests/edits", CPU)
+    (fault,) = entries.faults(entry("tests/edits"))
+    assert fault == (
+        "tests/edits cannot be drawn with: it is an InstructPix2Pix model of Stable Diffusion 1.x or 2.x: its"
+        " UNet has 8 input channels (the picture that it edits besides), and Easel draws with 4, or 9 for"
+        " inpainting"
+    )
+    assert list(entries.faults(entry("tests/elsewhere"))) == [], "taken at its word"
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
