@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from easel import model_folders, start, weight_files, weight_fits
+from easel import memory_fits, model_folders, start, weight_files, weight_fits
 from storage import catalog, catalog_values
 from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
@@ -24,10 +24,11 @@ commands = typer.Typer(
 @commands.command("list")
 def list_models() -> None:
     """List the models that members can choose from."""
-    models = catalog.load(start.configure(quiet=True).catalog)
+    settings = start.configure(quiet=True)
+    models, fits = catalog.load(settings.catalog), memory_fits.fits(settings)
     for name, entry in models.models.items():
         typer.echo(f"{name} (default)" if name == models.default else name)
-        for what, said in _facts(entry).items():
+        for what, said in (_facts(entry) | {"memory": memory_fits.sentence(fits(entry))}).items():
             typer.echo(f"  {what:<12}{said}")
 
 

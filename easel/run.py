@@ -48,7 +48,13 @@ def embedded_worker(backends: Backends) -> Iterator[Worker]:
     from generator.worker.worker import Worker
 
     settings = backends.config
-    models = Models(backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir)
+    models = Models(
+        backends.catalog,
+        settings.device,
+        settings.safety,
+        memory_limit=settings.memory,
+        compiled_dir=settings.compiled_dir,
+    )
     with closing(models):
         worker = Worker(backends, models)
         worker.start()

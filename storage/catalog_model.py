@@ -86,6 +86,8 @@ class ModelEntry(CatalogTable):
     """A transformers captioning model (BLIP, GIT, an encoder with a decoder)."""
     segmenter: CompanionEntry | None = None
     """A CLIPSeg, which finds in a picture what words name."""
+    memory: Literal["auto", "full", "low", "offload", "fp8", "int8", "nf4"] = "auto"
+    """Way in which it is made to fit into its device's memory."""
     display_scale: Annotated[int, Field(ge=1, le=16)] = 1
     """Factor by which a small model's grid is shown larger than it was drawn."""
 

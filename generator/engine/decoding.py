@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from generator import devices
 from generator.device_errors import outcome
 from generator.engine.running_job import RunningJob
 
@@ -44,7 +45,7 @@ class DecodeQueue:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._most_pixels = GPU_PIXELS if device.type == "cuda" else CPU_PIXELS
+        self._most_pixels = GPU_PIXELS if devices.is_gpu(device) else CPU_PIXELS
         self._waiting: deque[_QueuedImage] = deque()
         self._done: dict[RunningJob, list[Tensor]] = {}
 
@@ -99,7 +100,7 @@ class DecodeQueue:
             if image.rows.family is family and image.latents.shape == latents.shape
         ]
         pixels = latents.shape[-2] * latents.shape[-1] * family.latent_scale**2
-        most = max(1, self._most_pixels // pixels)
+        most = 1 if family.plan.one_at_a_time else max(1, self._most_pixels // pixels)
         return alike[: _power_of_two(min(most, len(alike)))]
 
     def _decoded(self, images: Sequence[_QueuedImage]) -> list[Tensor | Exception]:
@@ -116,8 +117,7 @@ class DecodeQueue:
         if isinstance(found, torch.OutOfMemoryError):
             self._most_pixels //= 2
         del found  # and with it what the failed call held of the device's memory
-        if family.device.type == "cuda":
-            torch.cuda.empty_cache()
+        devices.release_unused(family.device)
         half = len(images) // 2
         return [*self._decoded(images[:half]), *self._decoded(images[half:])]
 

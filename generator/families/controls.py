@@ -10,7 +10,7 @@ import torch
 from diffusers import ControlNetModel
 from torch import Tensor
 
-from generator import pretrained
+from generator import devices, pretrained
 from generator.conditioning.control_maps import MAPS
 from generator.families.auxiliary import reading
 from generator.families.tiling import circular
@@ -34,7 +34,7 @@ class ControlNetwork(torch.nn.Module):
         with reading("control network", entry.source):
             network = pretrained.diffusers_network(ControlNetModel, entry.source, torch_dtype=dtype)
         network = network.to(device).eval()
-        if device.type == "cuda":
+        if devices.abilities(device).channels_last:
             network.to(memory_format=torch.channels_last)
         return cls(network, MAPS[entry.reads])
 

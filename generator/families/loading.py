@@ -9,45 +9,18 @@ from pathlib import Path
 import torch
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from generator import pretrained
+from generator import devices, pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.base import Family
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage.errors import CatalogError
 from storage.model_families import FAMILIES
 
 log = logging.getLogger(__name__)
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the first CUDA GPU where there is one.
-
-    Raises:
-        CatalogError: the machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise CatalogError(f"EASEL_DEVICE={name} cannot be used here: {reason}") from None
-    return device
-
-
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """Full precision on a CPU; on a GPU the half precision whose numbers are finer."""
-    return torch.float16 if device.type == "cuda" else torch.float32
-
-
-def wider_dtype(device: torch.device) -> torch.dtype:
-    """For a model whose numbers grow beyond float16's 65,504."""
-    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.bfloat16 if native else torch.float32
-
-
-def load(source: str, device: torch.device, name: str = "sd") -> Family:
+def load(source: str, device: torch.device, name: str = "sd", plan: MemoryPlan = PLAIN) -> Family:
     """Load a diffusers folder, a single `.safetensors` file or a Hugging Face id.
 
     Each says itself of which family it is; where its pipeline class does not, it is of the family `name`.
@@ -55,15 +28,15 @@ def load(source: str, device: torch.device, name: str = "sd") -> Family:
     Raises:
         CatalogError: what is there cannot be loaded; the text names the source and the reason.
     """
-    dtype = choose_dtype(device)
+    dtype = devices.dtype(device)
     kind: type[Family] = pkgutil.resolve_name(FAMILIES[family_of(source) or name].code)
     try:
-        loaded = kind.load(source, device, dtype)
+        loaded = kind.load(source, device, dtype, plan)
         if dtype is torch.float16 and not loaded.is_sound():
             del loaded  # before the next comes
-            wider = wider_dtype(device)
+            wider = devices.wider_dtype(device)
             log.warning("%s overflows in float16: it is drawn with in %s", source, wider)
-            loaded = kind.load(source, device, wider)
+            loaded = kind.load(source, device, wider, plan)
         return loaded  # noqa: TRY300  the second loading raises the same errors
     except OF_THE_DEVICE:
         raise

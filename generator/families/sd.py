@@ -13,6 +13,7 @@ from diffusers import StableDiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
 from torch import Tensor
 
+from generator import devices
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
 from generator.families import adapters, pipelines
@@ -27,6 +28,8 @@ from generator.families.loras import TEXT_ENCODERS, with_loras
 from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
+from generator.memory.placement import Placement
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage.catalog_companions import AdapterEntry, ControlEntry
 from storage.contract import Role
 
@@ -39,7 +42,7 @@ GPU_TEXTS = 8
 
 def texts_at_once(device: torch.device) -> int:
     """A CPU takes for eight eight times as long: there each is a call of its own."""
-    return GPU_TEXTS if device.type == "cuda" else 1
+    return GPU_TEXTS if devices.is_gpu(device) else 1
 
 
 class ImageAdapter(NamedTuple):
@@ -66,19 +69,23 @@ class StableDiffusion(LatentImages):
     """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
 
     @classmethod
-    def load(cls, source: str, device: torch.device, dtype: torch.dtype) -> Self:
-        return cls(pipelines.load(cls.pipeline_class, source, dtype, **cls.load_arguments), device, dtype)
+    def load(cls, source: str, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN) -> Self:
+        pipeline = pipelines.load(cls.pipeline_class, source, dtype, **cls.load_arguments)
+        return cls(pipeline, device, dtype, plan)
 
-    def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, pipeline: Any, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> None:
         self.device = device
         self.dtype = dtype
+        self.plan = plan
+        self._placement = Placement(device, dtype, plan)
         self._pipeline = pipeline
-        self.unet = pipeline.unet.to(device)
-        self._take_autoencoder(pipeline.vae.to(device))
+        self.unet = self._placement.denoiser(pipeline.unet)
+        self._take_autoencoder(self._placement.autoencoder(pipeline.vae))
         if dtype == torch.float16 and self.upcasts_vae and self.vae.config.get("force_upcast", False):
             self.vae.to(torch.float32)
-        if device.type == "cuda":
-            self._suit_card()
+        self._fuse_projections()
         # What no copy of this model uses any more is gone from these by itself.
         self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
         self._controls: WeakValueDictionary[ControlEntry, ControlNetwork] = WeakValueDictionary()
@@ -98,7 +105,8 @@ class StableDiffusion(LatentImages):
 
     def tiling(self) -> Self:
         twin = copy.copy(self)
-        twin.unet, twin.vae = circular(self.unet), circular(self.vae)
+        twin.unet, twin.vae = self._placement.denoiser(circular(self._pipeline.unet)), circular(self.vae)
+        twin.vae.disable_tiling()  # a tile's opposite edges would meet
         twin.control = self.control and self.control.tiling()
         twin.denoiser, twin.decoder = _denoiser_of(twin), VaeDecoder(twin.vae)
         return twin
@@ -114,7 +122,7 @@ class StableDiffusion(LatentImages):
         twin._pipeline = adapters.with_adapters(  # noqa: SLF001  one of its own kind
             self._pipeline, list(entries.values())
         )
-        twin.unet = twin._pipeline.unet  # noqa: SLF001
+        twin.unet = self._placement.denoiser(twin._pipeline.unet)  # noqa: SLF001
         twin.adapters = chosen
         twin.denoiser = _denoiser_of(twin)
         return twin
@@ -130,6 +138,7 @@ class StableDiffusion(LatentImages):
         control = self._controls.get(entry)
         if control is None:
             control = ControlNetwork.load(entry, self.device, self.dtype)
+            control.network = self._placement.denoiser(control.network)
             self._controls[entry] = control
         twin = copy.copy(self)
         twin.control = control
@@ -138,10 +147,9 @@ class StableDiffusion(LatentImages):
 
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
-        self.unet = self._pipeline.unet
+        self.unet = self._placement.denoiser(self._pipeline.unet)
         self.denoiser = _denoiser_of(self)
-        if self.device.type == "cuda":
-            self.unet.fuse_qkv_projections()
+        self._fuse_projections()
         if any(
             getattr(before, part, None) is not getattr(self._pipeline, part, None) for part in TEXT_ENCODERS
         ):
@@ -154,13 +162,12 @@ class StableDiffusion(LatentImages):
 
     def _take_text_encoders(self, pipeline: Any) -> None:
         self.tokenizer = pipeline.tokenizer
-        self.text_encoder = pipeline.text_encoder.to(self.device)
+        self.text_encoder = self._placement.text_encoder(pipeline.text_encoder)
 
-    def _suit_card(self) -> None:
-        """Tensor cores read channels last, and take the three projections of an attention at once."""
-        for module in (self.unet, self.vae):
-            module.to(memory_format=torch.channels_last)
-        self.unet.fuse_qkv_projections()
+    def _fuse_projections(self) -> None:
+        """A GPU takes the three projections of an attention at once."""
+        if devices.is_gpu(self.device) and self.plan.fused:
+            self.unet.fuse_qkv_projections()
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:
@@ -187,7 +194,7 @@ class StableDiffusion(LatentImages):
 
     @property
     def size_bytes(self) -> int:
-        return weights_bytes(*self.modules)
+        return weights_bytes(*self.modules, on=self.device)
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""

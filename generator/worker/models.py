@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import diffusers
 import torch
 import transformers
 
+from generator import devices
 from generator.companions.describe import Describer
 from generator.companions.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
 from generator.companions.segment import Segmenter
@@ -25,6 +25,8 @@ from generator.engine.device_thread import DeviceThread
 from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
+from generator.memory.placement import MAIN
+from generator.memory.plans import MemoryPlans
 from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
 from storage.catalog_companions import CompanionEntry
@@ -36,15 +38,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 C = TypeVar("C", bound=Companion)
 
-GPU_SHARE = 0.7
-MACHINE_SHARE = 0.5
-"""Part of the memory that weights may take; the rest is for what is computed with them."""
-
 
 class Models:
     """All networks with which a worker draws. Any thread may ask; one thread of its own owns the device.
 
-    With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there.
+    With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there. Of the
+    device's memory they take `memory_limit` (GiB) at the most, and all of it where that is None.
 
     Raises:
         CatalogError: there is no such device, or `safety` is on and a model has no checker: then nothing is
@@ -58,6 +57,7 @@ class Models:
         safety: str = "on",
         *,
         memory_bytes: int | None = None,
+        memory_limit: float | None = None,
         compiled_dir: Path | None = None,
     ) -> None:
         self._catalog = catalog
@@ -65,8 +65,9 @@ class Models:
         self._checker_sources = {}
         if self._safety == "on":
             self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
-        self.device = loading.choose_device(device)
-        self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
+        self.device = devices.choose(device)
+        self._plans = MemoryPlans(self.device, memory_limit)
+        self._memory_bytes = memory_bytes or self._plans.for_weights
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
         self._lock = threading.Lock()
@@ -174,7 +175,8 @@ class Models:
 
     def _load(self, entry: ModelEntry) -> Engine:
         log.info("loading %s from %s onto %s", entry.name, entry.source, self.device)
-        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family))
+        fit = self._plans.of(entry)
+        family = self._fitted(lambda: loading.load(entry.source, self.device, entry.family, fit.plan))
         self._make_room(family.size_bytes)
         engine = Engine(family, self.device_thread, entry, compiler=self._compiler)
         with self._lock:
@@ -194,12 +196,18 @@ class Models:
         if key not in self._companions:
             with self._loading:
                 if key not in self._companions:
-                    loaded = self._fitted(lambda: kind.load(source, self.device, self.device_thread.call))
+                    loaded = self._fitted(lambda: self._loaded(kind, source))
                     self.device_thread.meter.loaded(loaded, loaded.size_bytes)
                     self._companions[key] = loaded
         found = self._companions[key]
         assert isinstance(found, kind)
         return found
+
+    def _loaded(self, kind: type[C], source: str) -> C:
+        """A companion on the device, or beside it where the plan of any model wants that."""
+        if not any(self._plans.of(entry).plan.companions_leave for entry in self._catalog.models.values()):
+            return kind.load(source, self.device, self.device_thread.call)
+        return kind.load(source, MAIN, self.device_thread.call).leaving(self.device)
 
     def _fitted(self, load: Callable[[], T]) -> T:
         """What `load` brings to the device, where everybody else leaves if it has no memory for both."""
@@ -230,11 +238,4 @@ class Models:
                 name = next(iter(idle or self._engines))
                 del self._engines[name]
                 log.info("%s leaves %s", name, self.device)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _memory_for_weights(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MACHINE_SHARE)
+        devices.release_unused(self.device)
