@@ -138,7 +138,7 @@ class StableDiffusion(LatentImages):
         control = self._controls.get(entry)
         if control is None:
             control = ControlNetwork.load(entry, self.device, self.dtype)
-            control.network = self._placement.denoiser(control.network)
+            control.network = self._placement.control(control.network)
             self._controls[entry] = control
         twin = copy.copy(self)
         twin.control = control

@@ -87,6 +87,7 @@ def _low(largest: int) -> MemoryPlan:
         fused=False,
         companions_leave=True,
         text_encoders_leave=True,
+        variants_leave=True,
         sliced_decoding=True,
         tiled_decoding=True,
         rows=GRID_ROWS // 2,
@@ -100,6 +101,7 @@ def _steps(plan: MemoryPlan, largest: int) -> Iterator[MemoryPlan]:
     yield (plan := replace(plan, fused=False))
     yield (plan := replace(plan, companions_leave=True))
     yield (plan := replace(plan, text_encoders_leave=True))
+    yield (plan := replace(plan, variants_leave=True))
     yield (plan := replace(plan, sliced_decoding=True))
     for rows in (GRID_ROWS, GRID_ROWS // 2):
         yield (plan := replace(plan, rows=rows, largest=largest))
@@ -127,6 +129,7 @@ _UNDONE: tuple[dict[str, Any], ...] = (
     {"rows": GRID_ROWS},
     {"tiled_decoding": False},
     {"sliced_decoding": False},
+    {"variants_leave": False},
     {"text_encoders_leave": False},
     {"companions_leave": False},
 )
@@ -162,8 +165,10 @@ def _denoiser(needs: Needs, device: Device, plan: MemoryPlan) -> float:
     denoiser = needs.denoiser
     if plan.group_offload:
         return STREAMED
+    # A set of LoRAs may change every linear layer.
+    patched = denoiser.linear * (needs.patched and not plan.variants_leave)
     small = 0 if plan.storage == "own" else denoiser.weights if plan.storage == "fp8" else denoiser.linear
-    whole = denoiser.weights - small + needs.steering + denoiser.fused * (plan.fused and device.gpu)
+    whole = denoiser.weights + patched - small + needs.steering + denoiser.fused * (plan.fused and device.gpu)
     return whole * device.number + small * WEIGHT_BYTES.get(plan.storage, 0)
 
 

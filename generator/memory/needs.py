@@ -60,6 +60,8 @@ class Needs(NamedTuple):
     upcast: bool
     """The autoencoder computes in float32 where the others have half of that."""
     text_encoders: tuple[int, ...]
+    patched: bool
+    """LoRAs are added to it."""
     steering: int
     """The largest control network, the image adapters and their encoders."""
     companions: tuple[int, ...]
@@ -107,6 +109,7 @@ def _needs(entry: ModelEntry, place: Path, counts: Mapping[str, int], configs: C
         scale=2 ** (len(vae["block_out_channels"]) - 1),
         upcast=len(text_encoders) == len(TEXT_ENCODERS) and bool(vae.get("force_upcast", True)),
         text_encoders=text_encoders,
+        patched=bool(entry.loras),
         steering=_steering(entry),
         companions=tuple(filter(None, _companions(entry, place))),
     )

@@ -8,7 +8,8 @@ networks share, their twins share as well.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,27 +34,41 @@ class Placement:
         self.device = device
         self.plan = plan
         self._dtype = dtype
+        self._turns = _Turns(device)
         self._placed: Any = WeakTensorKeyDictionary()
         """What stands for a weight of the model's own in its watched networks."""
 
     def denoiser(self, network: Any) -> Any:
-        """A UNet or control network, ready to compute on the device.
+        """A UNet, ready to compute on the device.
 
         Raises:
             CatalogError: what its plan needs is not installed.
         """
         network = self._laid_out(network)
-        if not self.plan.hooked:
+        if self.plan.hooked:
+            network = self._watched(network)
+        if self.plan.group_offload:
+            return network
+        if not self.plan.variants_leave:
             return network.to(self.device)
+        if not any(isinstance(hook, _Turns) for hook in network._forward_pre_hooks.values()):  # noqa: SLF001
+            network.register_forward_pre_hook(self._turns)
+        return network
+
+    def control(self, network: Any) -> Any:
+        """A control network: it computes beside a UNet, and takes no turns with it."""
+        network = self._laid_out(network)
+        return self._watched(network) if self.plan.group_offload else network.to(self.device)
+
+    def _watched(self, network: Any) -> Any:
         watched = self._twin(network)
         if self.plan.group_offload:
             streams = devices.abilities(self.device).streams
             apply_group_offloading(watched, self.device, MAIN, "leaf_level", use_stream=streams)
         elif self.plan.storage == "fp8":
             watched.enable_layerwise_casting(torch.float8_e4m3fn, self._dtype)
-            watched.to(self.device)
         else:
-            quantization.quantize(watched, self.plan.storage, self._dtype, self.device)
+            quantization.quantize(watched, self.plan.storage, self._dtype)
         self._remember(network, watched)
         return watched
 
@@ -78,16 +93,42 @@ class Placement:
         return network
 
     def _twin(self, network: Any) -> Any:
-        weights = [*network.parameters(), *network.buffers()]
-        return copy.deepcopy(
-            network, {id(weight): self._placed.get(weight, _alias(weight)) for weight in weights}
-        )
+        shared = {id(weight): self._placed.get(weight, _alias(weight)) for weight in _weights(network)}
+        return copy.deepcopy(network, shared)
 
     def _remember(self, network: Any, watched: Any) -> None:
         there = dict(watched.named_parameters()) | dict(watched.named_buffers())
         for name, weight in (*network.named_parameters(), *network.named_buffers()):
             if name in there:
                 self._placed[weight] = there[name]
+
+
+class _Turns:
+    """Brings what a network lacks on the device before it computes, in place of what is another's alone."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._last: Callable[[], torch.nn.Module | None] = lambda: None
+
+    def __deepcopy__(self, memo: object) -> _Turns:
+        return self  # variants take turns with what they were made of
+
+    def __call__(self, network: torch.nn.Module, *_: Any) -> None:
+        last = self._last()
+        if last is network:
+            return
+        own = {id(weight) for weight in _weights(network)}
+        for weight in _weights(last) if last is not None else ():
+            if id(weight) not in own:
+                weight.data = weight.data.to(MAIN)
+        for weight in _weights(network):
+            weight.data = weight.data.to(self._device)
+        self._last = weakref.ref(network)
+
+
+def _weights(network: torch.nn.Module) -> Iterator[Tensor]:
+    yield from network.parameters()
+    yield from network.buffers()
 
 
 class _Comes:

@@ -24,6 +24,8 @@ class MemoryPlan:
     """Safety checker, upscaler, describer and segmenter wait in main memory."""
     text_encoders_leave: bool = False
     """They wait in main memory, but for the prompts that they read."""
+    variants_leave: bool = False
+    """The UNet with LoRAs and without take turns: what is another's alone waits in main memory."""
     rows: int | None = None
     """Most rows of a call at the model's largest size; a guided grid of four is eight."""
     largest: int = 0
@@ -54,7 +56,7 @@ class MemoryPlan:
     @property
     def moves(self) -> bool:
         """True if weights of the model itself come and go."""
-        return self.group_offload or self.text_encoders_leave
+        return self.group_offload or self.text_encoders_leave or self.variants_leave
 
     def measures(self) -> Iterator[str]:
         """Sentences' parts for whoever runs it."""
@@ -64,6 +66,8 @@ class MemoryPlan:
             yield "safety checker and upscalers wait in main memory"
         if self.text_encoders_leave:
             yield "text encoders wait in main memory"
+        if self.variants_leave:
+            yield "LoRAs take turns"
         if self.rows is not None:
             yield f"at most {self.rows} rows a call"
         if self.sliced_decoding:

@@ -25,8 +25,8 @@ def check(storage: Storage) -> None:
         )
 
 
-def quantize(network: Any, storage: Storage, dtype: torch.dtype, device: torch.device) -> None:
-    """Make the weights of its linear layers smaller, and bring it to the device.
+def quantize(network: Any, storage: Storage, dtype: torch.dtype) -> None:
+    """Make the weights of its linear layers smaller; bitsandbytes does so once they come to a device.
 
     Raises:
         CatalogError: the library that does it is not installed.
@@ -38,7 +38,6 @@ def quantize(network: Any, storage: Storage, dtype: torch.dtype, device: torch.d
         quantize_(network, Int8WeightOnlyConfig(), filter_fn=lambda layer, _: _is_whole(layer))
     else:
         _replace_linear(network, dtype)
-    network.to(device)
 
 
 def _is_whole(layer: torch.nn.Module) -> bool:

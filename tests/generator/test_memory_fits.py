@@ -22,7 +22,7 @@ from generator.memory.live_bytes import LiveBytes
 from generator.memory.needs import Needs
 from generator.memory.plan import PLAIN
 from generator.memory.plans import MemoryPlans
-from storage.catalog_companions import ControlEntry
+from storage.catalog_companions import ControlEntry, LoraEntry
 from storage.catalog_model import ModelEntry
 from tests.generator import original_layout, tiny
 
@@ -132,6 +132,19 @@ def test_an_operators_choice_is_kept(entry: ModelEntry) -> None:
         found = fit(entry, 24, memory=storage)
         assert found.plan.storage == storage
         assert found.weights < fit(entry, 24, memory="full").weights
+
+
+def test_where_loras_have_no_room_beside_their_model_they_take_turns(entry: ModelEntry) -> None:
+    loras = {"ink": LoraEntry(source="ink.safetensors")}
+    large = fit(entry, 80, loras=loras)
+    more = large.weights - fit(entry, 80).weights
+    assert more == 2 * activations.of_denoiser(needs.PUBLISHED[entry.family]["unet"]).linear
+    gib = {"sdxl": 8, "sd15": 4}[entry.name]
+    small = fit(entry, gib, loras=loras)
+    assert small.fits
+    assert small.plan.variants_leave
+    assert not small.plan.group_offload
+    assert "LoRAs take turns" in small.sentence()
 
 
 def test_a_control_counts(entry: ModelEntry, tmp_path: Path) -> None:

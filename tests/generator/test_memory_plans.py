@@ -38,12 +38,14 @@ LOW = MemoryPlan(
     fused=False,
     companions_leave=True,
     text_encoders_leave=True,
+    variants_leave=True,
     rows=4,
     largest=64,
     sliced_decoding=True,
 )
 EXACT = {
     "text encoders": MemoryPlan(text_encoders_leave=True),
+    "turns": MemoryPlan(variants_leave=True),
     "half grids": MemoryPlan(rows=4, largest=64),
     "single rows": MemoryPlan(rows=1, largest=64),
     "sliced": MemoryPlan(sliced_decoding=True),
@@ -201,9 +203,14 @@ def test_a_tile_that_repeats_is_never_cut_into_others(
     assert steps_of(pixels, expected) < 1
 
 
-@pytest.mark.parametrize(
-    "plan", [replace(LOW, group_offload=True), MemoryPlan(storage="fp8")], ids=["offload", "fp8"]
-)
+WATCHED = {
+    "offload": replace(LOW, group_offload=True),
+    "turns": MemoryPlan(variants_leave=True),
+    **{storage: MemoryPlan(storage=storage) for storage in SMALLER},
+}
+
+
+@pytest.mark.parametrize("plan", WATCHED.values(), ids=WATCHED)
 def test_loras_are_added_to_a_model_whose_layers_are_watched(
     sd_folder: Path, tmp_path: Path, plan: MemoryPlan
 ) -> None:
@@ -220,6 +227,19 @@ def test_loras_are_added_to_a_model_whose_layers_are_watched(
     kept = [weight.data_ptr() in shared for weight in patched.unet.parameters()]
     assert any(kept), "what the LoRA leaves alone is shared"
     assert not all(kept)
+
+
+def test_variants_take_turns_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Precisions stand for places here: float64 is the device, float32 main memory."""
+    monkeypatch.setattr(placement, "MAIN", torch.float32)
+    turns = placement._Turns(torch.float64)  # type: ignore[arg-type]
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    second.bias = first.bias
+    places = []
+    for network in (first, second, second, first):
+        turns(network)
+        places.append([weight.dtype is torch.float64 for weight in (first.weight, first.bias, second.weight)])
+    assert places == [[True, True, False], [False, True, True], [False, True, True], [True, True, False]]
 
 
 def test_a_companion_that_waits_in_main_memory_comes_when_it_is_called(

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from generator import devices
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
-from generator.engine import batch_group
 from generator.engine.batch_group import BatchGroup
 from generator.engine.clock import HostClock
 from generator.engine.meter import Meter
@@ -58,7 +58,7 @@ def joined(folder: Path, count: int, full: Callable[[int], None], **fields: Any)
         full(len(latents))
         return predict(latents, *more)
 
-    family.predict = asks  # type: ignore[method-assign]
+    family.predict = asks  # type: ignore[assignment,method-assign]
     group = BatchGroup(family, 64, 0.0, HostClock(CPU), Meter(CPU))
     for seed in range(count):
         request = GenerationRequest(prompt="a fox", width=64, height=64, seed=seed, num_inference_steps=2)
@@ -76,7 +76,7 @@ def test_fewer_rows_are_tried_once_the_failed_call_holds_nothing(
     free_when_released = []
     held = full._held
     monkeypatch.setattr(
-        batch_group.devices,
+        devices,
         "release_unused",
         lambda _: free_when_released.append(all(each() is None for each in held)),
     )
