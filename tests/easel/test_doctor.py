@@ -109,6 +109,14 @@ def test_a_gpu_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, tm
     assert [each.state for each in checkups.device(Config(device="cuda", compile="off"))] == ["good"]
 
 
+def test_a_model_that_does_not_fit_is_noticed() -> None:
+    told = {each.subject: each for each in checkups.models(Config(device="cpu"))}
+    assert told["memory of picturebook"].state == "good"
+    told = {each.subject: each for each in checkups.models(Config(device="cpu", memory=0.6))}
+    assert told["memory of picturebook"].state == "note"
+    assert "does not fit" in told["memory of picturebook"].text
+
+
 @pytest.mark.parametrize(("cuda", "mend"), [(None, "force-reinstall"), ("13.0", "driver for CUDA 13.0")])
 def test_a_driver_that_torch_cannot_use_is_noticed(
     cuda: str | None, mend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -203,7 +203,7 @@ def test_a_tile_that_repeats_is_never_cut_into_others(
     assert steps_of(pixels, expected) < 1
 
 
-WATCHED = {
+WATCHED: dict[str, MemoryPlan] = {
     "offload": replace(LOW, group_offload=True),
     "turns": MemoryPlan(variants_leave=True),
     **{storage: MemoryPlan(storage=storage) for storage in SMALLER},
