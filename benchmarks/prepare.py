@@ -21,11 +21,11 @@ from benchmarks.workload import Mix
 from generator import devices
 from generator.compiling.calls import Call, Inputs, check, first_right
 from generator.compiling.compiler import Compiler, users_folder
-from generator.engine.decoding import GPU_PIXELS
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families.base import Family
 from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
+from generator.memory.plan import GPU_PIXELS
 
 
 def prepare(name: str, device: torch.device) -> None:

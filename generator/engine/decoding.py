@@ -13,12 +13,9 @@ from torch import Tensor
 from generator import devices
 from generator.device_errors import outcome
 from generator.engine.running_job import RunningJob
+from generator.memory.plan import CPU_PIXELS, GPU_PIXELS
 
 log = logging.getLogger(__name__)
-
-CPU_PIXELS = 4 * 128 * 128
-GPU_PIXELS = 4 * 512 * 512
-"""Pixels that one call decodes, at the least one picture: about as much work as half a full tick."""
 
 
 class Decoded(NamedTuple):

@@ -8,7 +8,17 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from generator.memory.needs import Needs
-from generator.memory.plan import GPU_LATENTS, GRID_ROWS, PLAIN, TILE, MemoryPlan, Storage, quick_rows
+from generator.memory.plan import (
+    CPU_PIXELS,
+    GPU_LATENTS,
+    GPU_PIXELS,
+    GRID_ROWS,
+    PLAIN,
+    TILE,
+    MemoryPlan,
+    Storage,
+    quick_rows,
+)
 from storage.catalog_model import ModelEntry
 
 GIB = 2**30
@@ -20,7 +30,6 @@ SLACK = 1.1
 """Activations are laid into memory with gaps, and convolutions take some room of their own."""
 STREAMED = GIB // 8
 """Bytes of the layers that are on the device at a time, where layers come and go."""
-DECODED_TOGETHER = 4 * 512 * 512
 FULL = 4
 """Bytes of a number in full precision."""
 WEIGHT_BYTES: dict[Storage, float] = {"fp8": 1.0, "int8": 1.0, "nf4": 0.5625}
@@ -77,7 +86,7 @@ def chosen(entry: ModelEntry, needs: Needs, device: Device) -> Fit:
         return fit(replace(_low(largest), group_offload=entry.memory == "offload"))
     storage: Storage = "own" if entry.memory == "auto" else entry.memory
     first = MemoryPlan(storage=storage, fused=storage == "own")
-    steps = [fit(each) for each in _steps(first, largest)]
+    steps = [fit(each) for each in _steps(first, largest, patched=needs.patched)]
     found = next((each for each in steps if each.fits), min(steps, key=lambda each: each.peak))
     return _relaxed(found, fit)
 
@@ -95,13 +104,13 @@ def _low(largest: int) -> MemoryPlan:
     )
 
 
-def _steps(plan: MemoryPlan, largest: int) -> Iterator[MemoryPlan]:
+def _steps(plan: MemoryPlan, largest: int, *, patched: bool) -> Iterator[MemoryPlan]:
     """Each takes less of the device than the one before, and more time."""
     yield plan
     yield (plan := replace(plan, fused=False))
     yield (plan := replace(plan, companions_leave=True))
     yield (plan := replace(plan, text_encoders_leave=True))
-    yield (plan := replace(plan, variants_leave=True))
+    yield (plan := replace(plan, variants_leave=patched))
     yield (plan := replace(plan, sliced_decoding=True))
     for rows in (GRID_ROWS, GRID_ROWS // 2):
         yield (plan := replace(plan, rows=rows, largest=largest))
@@ -182,7 +191,7 @@ def _called(entry: ModelEntry, needs: Needs, device: Device, plan: MemoryPlan) -
 
 def _decoded(entry: ModelEntry, needs: Needs, device: Device, plan: MemoryPlan) -> float:
     largest = max(width * height for width, height in entry.sizes)
-    whole = largest if plan.one_at_a_time else max(largest, DECODED_TOGETHER)
+    whole = largest if plan.one_at_a_time else max(largest, GPU_PIXELS if device.gpu else CPU_PIXELS)
     pixels = min(largest, TILE * TILE) if plan.tiled_decoding else whole
     # The picture itself, in three colours, twice: as it was put together, and on its way out.
     return (needs.decoded * pixels + 6 * largest) * _precision(needs, device)

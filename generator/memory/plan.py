@@ -90,6 +90,10 @@ Of Stable Diffusion 1.5 on an H200 (docs/performance.md): twice as many are litt
 newcomer would wait twice as long.
 """
 
+CPU_PIXELS = 4 * 128 * 128
+GPU_PIXELS = 4 * 512 * 512
+"""Pixels that one call decodes, at the least one picture: about as much work as half a full tick."""
+
 
 def quick_rows(latent_pixels: int, gpu_latents: int | None) -> int:
     """Rows of a call that has all the memory it wants; eight (a guided grid of four) at the least.

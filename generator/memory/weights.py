@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 SUFFIX = ".safetensors"
+LONGEST_HEADER = 100 * 2**20
+"""Bytes; the format's own limit."""
 NAMES = ("diffusion_pytorch_model", "model")
 """Weights of diffusers' networks and of transformers'."""
 
@@ -49,7 +51,14 @@ def _parts(index: Path) -> list[Path]:
 
 
 def _shapes(file: Path) -> dict[str, int]:
-    """Numbers in each tensor, by its name."""
+    """Numbers in each tensor, by its name.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     with file.open("rb") as opened:
-        header: dict[str, Any] = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        length = int.from_bytes(opened.read(8), "little")
+        if length > LONGEST_HEADER:
+            raise ValueError(f"{file} has no header")
+        header: dict[str, Any] = json.loads(opened.read(length))
     return {name: math.prod(each["shape"]) for name, each in header.items() if name != "__metadata__"}

@@ -216,7 +216,8 @@ def test_a_model_that_is_not_here_yet_has_no_needs(tmp_path: Path, sd_folder: Pa
     assert of("somebody/not-in-the-cache") is None
     assert of(tmp_path / "nothing.safetensors") is None
     damaged = tiny.make_sd(tmp_path / "damaged")
-    (damaged / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"\x10\x00")
+    (damaged / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"no weights")
+    assert of(damaged) is None
     (damaged / "vae" / "config.json").write_text("{")
     assert of(damaged) is None
     assert of(sd_folder) is not None

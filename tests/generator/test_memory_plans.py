@@ -20,7 +20,8 @@ from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.base import Family, WeightedLora
 from generator.families.sd import StableDiffusion
-from generator.memory import placement, quantization
+from generator.memory import fits, needs, placement, quantization
+from generator.memory.fits import Device
 from generator.memory.plan import PLAIN, MemoryPlan, Storage
 from generator.worker.models import Models
 from storage import catalog
@@ -276,3 +277,26 @@ def test_what_is_watched_is_not_compiled() -> None:
     assert not LOW.hooked
     assert replace(LOW, group_offload=True).hooked
     assert MemoryPlan(storage="fp8").hooked
+
+
+def test_a_limit_is_kept_by_measures_that_change_no_picture(
+    tmp_path: Path, sd_folder: Path, upscaler_folder: Path
+) -> None:
+    """From what takes all to what takes least: each plan is drawn by, and nobody sees it."""
+    listed = catalog.load(tiny.catalog(tmp_path, {"a": sd_folder}, upscaler=upscaler_folder))
+    entry = listed["a"]
+    wanted = needs.of_entry(entry)
+    assert wanted is not None
+    roomy = fits.chosen(entry, wanted, Device(2**40, 4, gpu=False)).peak
+    plans, pictures = set(), set()
+    for saved in (0, 20_000, 10_450_000, 10_700_000):
+        limit = (roomy - saved + fits.RESERVED) / fits.GIB
+        with closing(Models(listed, "cpu", memory_limit=limit)) as models:
+            engine = models.engine("a")
+            (image, *_) = engine.submit(REQUEST).result()
+            models.upscaler("a")
+            models.safety("a").check([image])
+            plans.add(engine.family.plan)
+            pictures.add(image.tobytes())
+    assert len(plans) == 4
+    assert len(pictures) == 1
