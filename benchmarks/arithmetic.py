@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from generator.families import loading
+from generator import devices
 
 TOKENS = 77
 
@@ -31,18 +31,13 @@ def flops_per_row(config: Any, latent_side: int) -> int:
 
 def peak_flops(device: torch.device, side: int = 8192, rounds: int = 5, repeats: int = 20) -> float:
     """Measure large matrix products in the engine's precision: FLOP/s in the best of some rounds."""
-    factors = [torch.randn(side, side, device=device).to(loading.choose_dtype(device)) for _ in range(2)]
+    factors = [torch.randn(side, side, device=device).to(devices.dtype(device)) for _ in range(2)]
     best = 0.0
     for _ in range(rounds):
-        _finish(device)
+        devices.synchronize(device)
         begin = time.perf_counter()
         for _ in range(repeats):
             torch.mm(*factors)
-        _finish(device)
+        devices.synchronize(device)
         best = max(best, repeats * 2 * side**3 / (time.perf_counter() - begin))
     return best
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from benchmarks.workload import Mix
+from generator import devices
 from generator.engine.decoding import DecodeQueue
 from generator.engine.engine import Engine
 from generator.engine.running_job import DrawRequest, RunningJob
@@ -101,6 +102,5 @@ def _step(engine: Engine, mix: Mix, sampler: str) -> float:
 def _seconds(device: torch.device, work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    devices.synchronize(device)
     return time.perf_counter() - begin

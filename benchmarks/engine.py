@@ -25,7 +25,7 @@ from benchmarks import models, prepare
 from benchmarks.clock import Allowance
 from benchmarks.measure import PARTS, Options, measure
 from benchmarks.table import table
-from generator.families import loading
+from generator import devices
 
 GPU_SECONDS = 570.0
 GPU_WARM_UP = 60.0
@@ -43,10 +43,9 @@ def add_peak(result: dict[str, Any]) -> None:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    on_gpu = device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
-        "precision": str(loading.choose_dtype(device)).removeprefix("torch."),
+        "device": devices.name(device),
+        "precision": str(devices.dtype(device)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "load": os.getloadavg(),
@@ -81,8 +80,8 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     models.quiet()
-    device = loading.choose_device(arguments.device)
-    on_gpu = device.type == "cuda"
+    device = devices.choose(arguments.device)
+    on_gpu = devices.is_gpu(device)
     allowance = Allowance(arguments.seconds or (GPU_SECONDS if on_gpu else math.inf))
     if arguments.warm_up is None:
         arguments.warm_up = GPU_WARM_UP if on_gpu else 0.0

@@ -18,7 +18,7 @@ import torch
 from benchmarks import models
 from benchmarks.queues import encode
 from benchmarks.workload import Mix
-from generator.families import loading
+from generator import devices
 from generator.worker import output
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=26)
     arguments = parser.parse_args()
     models.quiet()
-    draw(arguments.side, arguments.model, loading.choose_device(arguments.device), arguments.steps)
+    draw(arguments.side, arguments.model, devices.choose(arguments.device), arguments.steps)
     print(time.time())
 
 

@@ -13,7 +13,7 @@ import torch
 from benchmarks.pipeline import Pipeline
 from benchmarks.workload import SAMPLERS, Mix
 from generator.engine.batch_group import BatchGroup
-from generator.engine.clock import CpuClock
+from generator.engine.clock import HostClock
 from generator.engine.engine import Engine
 from generator.engine.meter import Meter
 from generator.engine.running_job import DrawRequest, RunningJob
@@ -68,7 +68,7 @@ def drawn(engine: Engine, request: GenerationRequest, crowd: Sequence[Generation
         family = engine.family
         everybody = [RunningJob(family, DrawRequest(each)) for each in (request, *crowd)]
         pixels = math.prod(everybody[0].shape[1:])
-        group = BatchGroup(family, pixels, 0.0, CpuClock(), Meter(family.device))
+        group = BatchGroup(family, pixels, 0.0, HostClock(torch.device("cpu")), Meter(family.device))
         group.rows_per_call = sum(rows.batch_rows for rows in everybody)
         for rows in everybody:
             rows.start()

@@ -22,6 +22,7 @@ from benchmarks.models import Model
 from benchmarks.pipeline import Pipeline
 from benchmarks.unet_calls import UNetCalls
 from benchmarks.workload import Mix, mixed_queue, spread, work
+from generator import devices
 from generator.compiling.calls import CompiledCall
 from generator.engine.engine import Engine
 from generator.families.sd import StableDiffusion
@@ -86,7 +87,7 @@ def measure(model: Model, device: torch.device, options: Options, allowance: All
             if options.turn is not None:
                 allowance = allowance.anew()
             console.print(f"{model.title}: measuring")
-            peak = {"peak_flops": arithmetic.peak_flops(device)} if device.type == "cuda" else {}
+            peak = {"peak_flops": arithmetic.peak_flops(device)} if devices.is_gpu(device) else {}
             job_seconds = _job_seconds(sides, mix)
             result = _queue(sides, mix, options, allowance, job_seconds)
             result |= _moments(sides, mix, options, allowance, job_seconds)
@@ -94,8 +95,7 @@ def measure(model: Model, device: torch.device, options: Options, allowance: All
         flops = arithmetic.flops_per_row(sides.pipeline.unet.config, latent_side)
     del sides
     gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    devices.release_unused(device)
     if "first_picture" in options.parts:
         result["first_picture"] = _first_picture(model, mix, device, allowance)
     return {

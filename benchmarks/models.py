@@ -19,10 +19,10 @@ import transformers
 
 from benchmarks import published
 from benchmarks.pipeline import Pipeline, any_attention
+from generator import devices
 from generator.compiling.compiler import Compiler, users_folder
 from generator.engine.device_thread import DeviceThread
 from generator.engine.engine import Engine
-from generator.families import loading
 from generator.families.sd import StableDiffusion
 from generator.families.sdxl import StableDiffusionXL
 from storage import catalog
@@ -68,13 +68,13 @@ def open_engine(model: Model, device: torch.device) -> Engine:
 
 
 def family(model: Model, device: torch.device) -> StableDiffusion:
-    dtype = loading.choose_dtype(device)
+    dtype = devices.dtype(device)
     return KINDS[model.family](model.make(dtype, device), device, dtype)
 
 
 def open_pipeline(model: Model, device: torch.device) -> Pipeline:
     """In the engine's precision, otherwise as diffusers makes it."""
-    return Pipeline(model.make(loading.choose_dtype(device), device).to(device), any_attention)
+    return Pipeline(model.make(devices.dtype(device), device).to(device), any_attention)
 
 
 def _in_folder(name: str, title: str, folder: Path) -> Model:

@@ -31,7 +31,7 @@ from rich.table import Table
 from benchmarks.clock import Stopwatch, Taken
 from benchmarks.pipeline import Pipeline
 from bot.discord_io import uploads
-from generator.families import loading
+from generator import devices
 from generator.worker.models import Models
 from generator.worker.worker import Worker
 from storage import jobs, submissions
@@ -95,7 +95,7 @@ def draw_alone(pipeline: Pipeline, request: GenerationRequest) -> Taken:
 
 
 def open_alone(source: str, device: torch.device) -> Pipeline:
-    dtype = loading.choose_dtype(device)
+    dtype = devices.dtype(device)
     return Pipeline(StableDiffusionPipeline.from_pretrained(source, dtype=dtype).to(device))
 
 

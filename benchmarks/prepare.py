@@ -18,14 +18,14 @@ import torch
 from benchmarks import models
 from benchmarks.clock import Stopwatch
 from benchmarks.workload import Mix
+from generator import devices
 from generator.compiling.calls import Call, Inputs, check, first_right
 from generator.compiling.compiler import Compiler, users_folder
-from generator.engine.decoding import GPU_PIXELS
 from generator.engine.running_job import DrawRequest, RunningJob
-from generator.families import loading
 from generator.families.base import Family
 from generator.families.parts import Denoiser, VaeDecoder
 from generator.families.sd import StableDiffusion
+from generator.memory.plan import GPU_PIXELS
 
 
 def prepare(name: str, device: torch.device) -> None:
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     models.quiet()
-    prepare(arguments.model, loading.choose_device(arguments.device))
+    prepare(arguments.model, devices.choose(arguments.device))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from generator import devices
+
 
 class Call(NamedTuple):
     """`asked` and `begun` are of `time.perf_counter`; ask the device's when it has finished."""
@@ -60,8 +62,7 @@ class UNetCalls:
 
     def wait(self) -> None:
         """Until the device has finished what it was given."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+        devices.synchronize(self._device)
 
     def _call(self, latents: Tensor, timesteps: Tensor, *arguments: Any, **named: Any) -> Any:
         asked = time.perf_counter()
@@ -73,24 +74,23 @@ class UNetCalls:
     @contextmanager
     def _timed(self) -> Iterator[_DeviceTimes]:
         """On a GPU by events in its own queue, because a call returns long before it has been computed."""
-        if self._device.type == "cuda":
+        if devices.abilities(self._device).events:
             begin, end = self._event(), self._event()
-            begin.record(torch.cuda.current_stream(self._device))
+            begin.record(torch.accelerator.current_stream(self._device))
             yield _DeviceTimes(lambda: self._moment(begin), lambda: begin.elapsed_time(end) / 1000)
-            end.record(torch.cuda.current_stream(self._device))
+            end.record(torch.accelerator.current_stream(self._device))
             return
         started = time.perf_counter()
         taken: list[float] = []
         yield _DeviceTimes(lambda: started, lambda: taken[0])
         taken.append(time.perf_counter() - started)
 
-    def _moment(self, event: torch.cuda.Event) -> float:
+    def _moment(self, event: torch.Event) -> float:
         """The moment at which the GPU passed it, by another event whose moment both clocks know."""
         now = self._event()
-        now.record(torch.cuda.current_stream(self._device))
+        now.record(torch.accelerator.current_stream(self._device))
         now.synchronize()
         return time.perf_counter() - float(event.elapsed_time(now)) / 1000
 
-    @staticmethod
-    def _event() -> torch.cuda.Event:
-        return torch.cuda.Event(enable_timing=True)
+    def _event(self) -> torch.Event:
+        return torch.Event(self._device, enable_timing=True)

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from urllib.request import Request, url2pathname, urlopen
 
 from sqlalchemy.orm import Session
 
-from easel import logs, start
+from easel import logs, memory_fits, start
 from easel.invitation import invitation
 from generator.inspection import entries
 from storage import catalog, secret_key, stores
@@ -97,25 +97,26 @@ def token(settings: Config) -> Iterator[Finding]:
 
 def device(settings: Config) -> Iterator[Finding]:
     try:
-        import torch
+        from generator import devices
     except ImportError:
         return
-    wanted = settings.device
-    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
-    if wanted.startswith("cuda") and not gpus:
-        mend = "Install the GPU's driver and a CUDA build of torch, or set EASEL_DEVICE=auto."
-        yield Finding("bad", "EASEL_DEVICE", f"{wanted}, but torch sees no GPU", mend)
-    elif gpus and wanted != "cpu":
-        for gpu in gpus:
-            yield Finding("good", "device", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
-    else:
-        yield Finding("good", "device", f"CPU, {os.cpu_count()} cores")
-    if gpus and wanted != "cpu" and settings.compile == "on":
+    try:
+        chosen = devices.choose(settings.device)
+    except CatalogError as error:
+        mend = "Install the GPU's driver and a build of torch for it, or set EASEL_DEVICE=auto."
+        yield Finding("bad", "EASEL_DEVICE", str(error), mend)
+        return
+    memory = devices.total_bytes(chosen) / 2**30
+    what = devices.name(chosen) if devices.is_gpu(chosen) else f"CPU, {os.cpu_count()} cores"
+    yield Finding("good", "device", f"{what}, {memory:.0f} GiB")
+    yield from (Finding("note", "device", lack) for lack in devices.lacks(chosen))
+    if settings.compile == "on" and devices.abilities(chosen).compiled:
         yield from _compiler()
-    if not gpus and sys.platform == "linux" and shutil.which("nvidia-smi"):
+    if not devices.has_gpu() and sys.platform == "linux" and shutil.which("nvidia-smi"):
         mend = "pip install --force-reinstall torch (the CPU build was installed)."
-        if torch.version.cuda is not None:
-            mend = f"Install a driver for CUDA {torch.version.cuda}; in a container, let it see the GPU."
+        version_of_cuda = devices.built_for_cuda()
+        if version_of_cuda is not None:
+            mend = f"Install a driver for CUDA {version_of_cuda}; in a container, let it see the GPU."
         yield Finding("note", "device", "there is an NVIDIA driver, but torch cannot use it", mend)
 
 
@@ -129,13 +130,31 @@ def _compiler() -> Iterator[Finding]:
 
 def models(settings: Config) -> Iterator[Finding]:
     """Check of a worker's weights."""
-    for name, entry in _catalog_of(settings).items():
+    listed = _catalog_of(settings)
+    whole = []
+    for name, entry in listed.items():
         faults = list(entries.faults(entry))
         if faults:
             yield Finding("bad", f"model {name}", "; ".join(faults), "Mend its entry in the catalog.")
         else:
+            whole.append(entry)
             yield Finding("good", f"model {name}", entry.source)
+    yield from _memory(settings, whole)
     yield from model_names(settings)
+
+
+def _memory(settings: Config, entries: Iterable[ModelEntry]) -> Iterator[Finding]:
+    """Check that each model fits into its device's memory, where that is known."""
+    try:
+        fits = memory_fits.fits(settings)
+        for entry in entries:
+            fit = fits(entry)
+            if fit is not None:
+                state: Literal["good", "note"] = "good" if fit.fits else "note"
+                mend = "" if fit.fits else "See docs/operating.md, “Memory”, for what takes less."
+                yield Finding(state, f"memory of {entry.name}", fit.sentence(), mend)
+    except CatalogError as error:
+        yield Finding("bad", "memory", str(error))
 
 
 def model_names(settings: Config) -> Iterator[Finding]:

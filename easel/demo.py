@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import socket
 import webbrowser
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from easel import logs, start, tenancy
 from easel.run import embedded_worker
+from easel.stop_signals import unwatch_signals, watch_signals
 from storage import config
 from storage.backends import Backends
 from storage.config import Config
@@ -82,12 +82,9 @@ async def _told_to_stop() -> AsyncIterator[asyncio.Event]:
     """Set by Ctrl-C and SIGTERM; the next one ends the process as usual."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for name in signals:
-        loop.add_signal_handler(name, stop.set)
+    watch_signals(loop, stop.set)
     yield stop
-    for name in signals:
-        loop.remove_signal_handler(name)
+    unwatch_signals(loop)
 
 
 def _free(port: int) -> int:

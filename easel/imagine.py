@@ -123,7 +123,8 @@ def draw(request: GenerationRequest, models: Catalog, settings: Config, out: Pat
     from generator.worker.weight_hashes import hashes_of
     from storage import image_encoding
 
-    with _progress() as progress, closing(Models(models, settings.device, settings.safety)) as loaded:
+    loading = Models(models, settings.device, settings.safety, memory_limit=settings.memory)
+    with _progress() as progress, closing(loading) as loaded:
         bar = progress.add_task(f"Loading {models[request.model].title}", total=None)
         engine = loaded.engine(request.model)
         progress.update(bar, description="Drawing", total=1.0)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from easel import model_info, start, weight_fits
+from easel import memory_fits, model_info, start, weight_fits
 from easel.adding import commands as adding
 from generator.inspection import entries
 from storage import catalog, model_families
@@ -33,10 +33,11 @@ commands.command()(model_info.info)
 @commands.command("list")
 def list_models() -> None:
     """List the models that members can choose from."""
-    models = catalog.load(start.configure(quiet=True).catalog_file)
+    settings = start.configure(quiet=True)
+    models, fits = catalog.load(settings.catalog_file), memory_fits.fits(settings)
     for name, entry in models.models.items():
         typer.echo(f"{name} (default)" if name == models.default else name)
-        for what, said in _facts(entry).items():
+        for what, said in (_facts(entry) | {"memory": memory_fits.sentence(fits(entry))}).items():
             typer.echo(f"  {what:<12}{said}")
 
 

@@ -49,7 +49,13 @@ def embedded_worker(backends: Backends) -> Iterator[Worker]:
 
     settings = backends.config
     start.require_drawable(settings, backends.catalog)
-    models = Models(backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir)
+    models = Models(
+        backends.catalog,
+        settings.device,
+        settings.safety,
+        memory_limit=settings.memory,
+        compiled_dir=settings.compiled_dir,
+    )
     with closing(models):
         worker = Worker(backends, models)
         worker.start()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
 from collections.abc import Callable
 
 import aiohttp
 import discord
 
+from easel.stop_signals import watch_signals
 from storage.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,7 @@ async def serve(
         ConfigError: Discord does not know the token.
     """
     told_to_stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, told_to_stop.set)
+    watch_signals(asyncio.get_running_loop(), told_to_stop.set)
     watching = asyncio.create_task(_watch(broken, told_to_stop)) if broken else None
     pause = 1
     while not told_to_stop.is_set():

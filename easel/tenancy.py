@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import socket
@@ -18,7 +17,14 @@ from storage.private_files import make_private_file, make_private_folder
 
 log = logging.getLogger(__name__)
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 FILE = "easel.lock"
+FAR = 2**20
+"""Byte of the file that is locked on Windows, where nobody could read what is: far beyond its text."""
 
 
 @contextmanager
@@ -52,7 +58,7 @@ def _opened(folder: Path) -> TextIO:
 
 def _lock(file: TextIO, folder: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(file)
     except BlockingIOError:
         holder = file.read().strip() or "another Easel"
         raise ConfigError(
@@ -63,6 +69,24 @@ def _lock(file: TextIO, folder: Path) -> None:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise _unusable(folder, error) from None
         log.warning("%s is on a file system without locks: see yourself that one bot alone uses it", folder)
+
+
+def _take(file: TextIO) -> None:
+    """Raises:
+    BlockingIOError: another process has it.
+    """
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    import msvcrt
+
+    file.seek(FAR)
+    try:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except PermissionError:
+        raise BlockingIOError from None
+    finally:
+        file.seek(0)
 
 
 def _unusable(folder: Path, error: OSError) -> ConfigError:

@@ -24,7 +24,11 @@ def worker(profile: ProfileFile = None) -> None:
 
         start.require_drawable(settings, backends.catalog)
         models = Models(
-            backends.catalog, settings.device, settings.safety, compiled_dir=settings.compiled_dir
+            backends.catalog,
+            settings.device,
+            settings.safety,
+            memory_limit=settings.memory,
+            compiled_dir=settings.compiled_dir,
         )
         with closing(models):
             worker = Worker(backends, models)

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 
+from generator import devices
+
 T = TypeVar("T")
 
 OF_THE_DEVICE = (torch.OutOfMemoryError, torch.AcceleratorError)
@@ -39,7 +41,7 @@ def raise_if_lost(error: Exception, device: torch.device) -> None:
     Raises:
         torch.AcceleratorError: it is lost.
     """
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if devices.is_gpu(device):
+        devices.synchronize(device)
     elif isinstance(error, torch.AcceleratorError):
         raise error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -119,6 +119,8 @@ class ModelEntry(ModelFiles):
     """The model was made for pictures of adults."""
     sample: Annotated[str, AfterValidator(resolve_file)] | None = None
     """A picture that the model drew, for members to see."""
+    memory: Literal["auto", "full", "low", "offload", "fp8", "int8", "nf4"] = "auto"
+    """Way in which it is made to fit into its device's memory."""
     display_scale: Annotated[int, Field(ge=1, le=16)] = 1
     """Factor by which a small model's grid is shown larger than it was drawn."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 
 import platformdirs
@@ -53,7 +53,9 @@ class Config(BaseSettings):
     images_url: str | None = None
     catalog: Path | None = None
     device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:1`, …"""
+    """`auto`, `cpu`, or an accelerator of torch's: `cuda` (ROCm's too), `cuda:1`, `xpu`, `mps`, …"""
+    memory: Annotated[float, Field(gt=0)] | None = None
+    """GiB of the device's memory that a worker may take; None: all of it."""
     compile: Literal["on", "off"] = "on"
     """Compile networks on a GPU; the compiler's results lie in `compiled_dir`."""
     safety: Literal["on", "off"] = "on"

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 _OTHERS = 0o077
+_HAS_MODES = os.name == "posix"
+"""Windows shows a mode of its own making; there a user's folders are the user's by its access lists."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -36,7 +38,7 @@ def make_private(path: Path) -> None:
     """Take a file, if it is there and ours, away from others' eyes."""
     try:
         status = path.stat()
-        if status.st_mode & _OTHERS and status.st_uid == os.getuid():
+        if _HAS_MODES and status.st_mode & _OTHERS and status.st_uid == os.getuid():
             path.chmod(0o600)
     except FileNotFoundError:
         return
@@ -59,4 +61,4 @@ def rename_once(part: Path, path: Path) -> None:
 
 def open_to_others(path: Path) -> bool:
     """True if users other than the owner may read, write or enter a file or folder."""
-    return bool(path.stat().st_mode & _OTHERS)
+    return _HAS_MODES and bool(path.stat().st_mode & _OTHERS)

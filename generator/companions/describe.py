@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
-from generator import pretrained
+from generator import devices, pretrained
 from generator.families.auxiliary import Companion, OnDevice, here, reading
 from storage.contract import SEED_SPACE
 
@@ -77,7 +77,7 @@ class Describer(Companion):
     def _sampled(self, pixels: Tensor, seed: int) -> str:
         def sample() -> str:
             # Transformers draws from torch's one random source: what it was is put back.
-            with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            with devices.random_state_kept(self._device):
                 torch.manual_seed(seed)
                 return self._text(pixels, do_sample=True, temperature=TEMPERATURE, top_p=TOP_P, top_k=0)
 

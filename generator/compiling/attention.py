@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn.attention import SDPBackend
 
+from generator import devices
+
 TRUSTED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 QUICKEST = [SDPBackend.CUDNN_ATTENTION, *TRUSTED]
@@ -16,5 +18,5 @@ def trust(device: torch.device) -> None:
 
     On the largest GPUs torch takes cuDNN's first by itself.
     """
-    if device.type == "cuda":
+    if devices.abilities(device).compiled:
         torch.backends.cuda.enable_cudnn_sdp(False)

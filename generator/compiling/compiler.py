@@ -36,6 +36,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import sdpa_kernel
 
+from generator import devices
 from generator.compiling import attention, toolchain
 from generator.compiling.calls import Call, Compile, Inputs, each, named
 from storage.private_files import make_private_folder
@@ -130,9 +131,8 @@ def key(part: torch.nn.Module, example: Inputs) -> str:
 
 def _machine(device: torch.device) -> list[str]:
     """The GPU's name and what the processor can do: what calls the kernels is compiled for just that."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     abilities = torch.cpu.get_capabilities()
-    return [name, *sorted(ability for ability, has in abilities.items() if has is True)]
+    return [devices.name(device), *sorted(ability for ability, has in abilities.items() if has is True)]
 
 
 def _config(network: Any) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class PromptCache:
         if isinstance(found, Exception):
             if not more:
                 raise found
+            del found  # and with it what the failed call held of the device's memory
             more = []  # a fault of theirs is theirs alone
             found = self._encode(new)
         self._embeddings |= zip([*new, *more], found, strict=True)

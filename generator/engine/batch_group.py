@@ -10,16 +10,17 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from generator import devices
 from generator.device_errors import outcome
 from generator.engine.clock import DeviceClock
 from generator.engine.host_copies import unwaited
 from generator.engine.meter import Meter
 from generator.engine.running_job import RunningJob
 from generator.families.base import Conditions, Family
+from generator.memory.plan import quick_rows
 
 log = logging.getLogger(__name__)
 
-CPU_ROWS = 16
 RECOVERY_CALLS = 20
 """Calls that have to go well after a shortage of memory before a larger one is tried."""
 
@@ -28,13 +29,10 @@ PATIENCE = 8
 
 
 def rows_per_call(family: Family, latent_pixels: int) -> int:
-    """Number of rows of this size that one call takes; eight (a guided grid of four) at the least.
-
-    On a GPU the power of two nearest to what fills it: to one its calls are filled up anyway.
-    """
-    if family.device.type != "cuda":
-        return CPU_ROWS
-    return max(8, 1 << round(math.log2(family.gpu_latents / latent_pixels)))
+    """Number of rows of this size that one call takes: what is quick, but no more than memory is for."""
+    quick = quick_rows(latent_pixels, family.gpu_latents if devices.is_gpu(family.device) else None)
+    most = family.plan.call_latents
+    return quick if most is None else max(1, min(quick, most // latent_pixels))
 
 
 def _distance(rows: RunningJob) -> float:
@@ -117,6 +115,7 @@ class BatchGroup:
             return [*found]
         if len(batch) == 1:
             return [found]
+        del found  # and with it what the failed call held of the device's memory
         return [output for rows in batch for output in self._outputs([rows])]
 
     def _advance(self, rows: RunningJob, output: Tensor) -> Exception | None:
@@ -131,21 +130,27 @@ class BatchGroup:
         conditions = self.family.joined([rows.conditions for rows in batch])
         while True:
             step = self.rows_per_call
-            pieces = [slice(begin, begin + step) for begin in range(0, len(latents), step)]
             try:
-                outputs = [
-                    self._called(
-                        latents[piece],
-                        timesteps[piece],
-                        {name: value[piece] for name, value in conditions.items()},
-                    )
-                    for piece in pieces
-                ]
+                output = self._called_in_pieces(step, latents, timesteps, conditions)
             except torch.OutOfMemoryError:
-                self._shrink(min(step, len(latents)))
-            else:
+                output = None  # the next try begins outside, where what this one held is gone
+            if output is not None:
                 self._recover()
-                return torch.split(torch.cat(outputs), [rows.batch_rows for rows in batch])
+                return torch.split(output, [rows.batch_rows for rows in batch])
+            self._shrink(min(step, len(latents)))
+
+    def _called_in_pieces(
+        self, step: int, latents: Tensor, timesteps: Tensor, conditions: Conditions
+    ) -> Tensor:
+        """Call the network for so many rows at a time."""
+        pieces = [slice(begin, begin + step) for begin in range(0, len(latents), step)]
+        outputs = [
+            self._called(
+                latents[piece], timesteps[piece], {name: value[piece] for name, value in conditions.items()}
+            )
+            for piece in pieces
+        ]
+        return torch.cat(outputs)
 
     def _called(self, latents: Tensor, timesteps: Tensor, conditions: Conditions) -> Tensor:
         with self._clock.timed(partial(self._meter.called, len(latents))):
@@ -158,8 +163,7 @@ class BatchGroup:
         self.rows_per_call = rows // 2
         self._good_calls = 0
         log.warning("out of memory with %d rows a call; %d from now on", rows, self.rows_per_call)
-        if self.family.device.type == "cuda":
-            torch.cuda.empty_cache()
+        devices.release_unused(self.family.device)
 
     def _recover(self) -> None:
         """Try larger calls again after a while: whatever took the memory may be gone."""

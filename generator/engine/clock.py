@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from generator import devices
+
 Tell = Callable[[float], object]
 
 
@@ -23,13 +25,17 @@ class DeviceClock(Protocol):
         """Called after every step, be it a tick or a call: wait until the device is at most one behind."""
 
 
-class CpuClock:
-    """Work is done when it returns."""
+class HostClock:
+    """Work is done when it returns, or has been waited for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
 
     @contextmanager
     def timed(self, tell: Tell) -> Iterator[None]:
         begin = time.perf_counter()
         yield
+        devices.synchronize(self._device)
         tell(time.perf_counter() - begin)
 
     def keep_pace(self) -> None:
@@ -37,18 +43,18 @@ class CpuClock:
 
 
 class _Span(NamedTuple):
-    begin: torch.cuda.Event
-    end: torch.cuda.Event
+    begin: torch.Event
+    end: torch.Event
     tell: Tell
 
 
-class GpuClock:
+class EventClock:
     """A GPU computes while its thread prepares the next step: its own events say what it took."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._spans: deque[_Span] = deque()
-        self._before: torch.cuda.Event | None = None
+        self._before: torch.Event | None = None
 
     @contextmanager
     def timed(self, tell: Tell) -> Iterator[None]:
@@ -65,12 +71,12 @@ class GpuClock:
             span = self._spans.popleft()
             span.tell(span.begin.elapsed_time(span.end) / 1000)
 
-    def _mark(self) -> torch.cuda.Event:
+    def _mark(self) -> torch.Event:
         # Blocking: a thread that spins would take a core from those that encode the pictures.
-        event = torch.cuda.Event(enable_timing=True, blocking=True)
-        event.record(torch.cuda.current_stream(self._device))
+        event = torch.Event(self._device, enable_timing=True, blocking=True)
+        event.record(torch.accelerator.current_stream(self._device))
         return event
 
 
 def clock_of(device: torch.device) -> DeviceClock:
-    return GpuClock(device) if device.type == "cuda" else CpuClock()
+    return EventClock(device) if devices.abilities(device).events else HostClock(device)

@@ -10,14 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from generator import devices
 from generator.device_errors import outcome
 from generator.engine.running_job import RunningJob
+from generator.memory.plan import CPU_PIXELS, GPU_PIXELS
 
 log = logging.getLogger(__name__)
-
-CPU_PIXELS = 4 * 128 * 128
-GPU_PIXELS = 4 * 512 * 512
-"""Pixels that one call decodes, at the least one picture: about as much work as half a full tick."""
 
 
 class Decoded(NamedTuple):
@@ -44,7 +42,7 @@ class DecodeQueue:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._most_pixels = GPU_PIXELS if device.type == "cuda" else CPU_PIXELS
+        self._most_pixels = GPU_PIXELS if devices.is_gpu(device) else CPU_PIXELS
         self._waiting: deque[_QueuedImage] = deque()
         self._done: dict[RunningJob, list[Tensor]] = {}
 
@@ -99,7 +97,7 @@ class DecodeQueue:
             if image.rows.family is family and image.latents.shape == latents.shape
         ]
         pixels = latents.shape[-2] * latents.shape[-1] * family.latent_scale**2
-        most = max(1, self._most_pixels // pixels)
+        most = 1 if family.plan.one_at_a_time else max(1, self._most_pixels // pixels)
         return alike[: _power_of_two(min(most, len(alike)))]
 
     def _decoded(self, images: Sequence[_QueuedImage]) -> list[Tensor | Exception]:
@@ -116,8 +114,7 @@ class DecodeQueue:
         if isinstance(found, torch.OutOfMemoryError):
             self._most_pixels //= 2
         del found  # and with it what the failed call held of the device's memory
-        if family.device.type == "cuda":
-            torch.cuda.empty_cache()
+        devices.release_unused(family.device)
         half = len(images) // 2
         return [*self._decoded(images[:half]), *self._decoded(images[half:])]
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from generator import devices
 from generator.compiling import attention
 from generator.device_errors import outcome
 from generator.engine.batch_group import BatchGroup
@@ -136,8 +137,7 @@ class DeviceThread:
         self._abandon()
 
     def _work(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.set_device(self._device)  # graphs are recorded on a thread's own
+        devices.claim(self._device)  # graphs are recorded on a thread's own
         while self._wait_for_work():
             begin = time.perf_counter()
             self._between_seconds = 0.0

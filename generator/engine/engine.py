@@ -20,6 +20,7 @@ from typing import Any, Self
 import PIL.Image
 import torch
 
+from generator import devices
 from generator.compiling.calls import CompiledCall, first_right, record_graph
 from generator.compiling.compiler import Compiler, users_folder
 from generator.conditioning.prompt_embeds import ModelPhrases
@@ -54,7 +55,8 @@ class Engine:
         self.family = family
         self.device_thread = device_thread
         device_thread.meter.loaded(family, family.size_bytes)
-        self._compiler = compiler if family.device.type == "cuda" else None
+        able = devices.abilities(family.device).compiled and not family.plan.hooked
+        self._compiler = compiler if able else None
         self._compile(family)
         self._variants = PatchedModels(family, entry, self._compile)
         self._refiners: PatchedModels | None = None
@@ -76,7 +78,7 @@ class Engine:
         Raises:
             CatalogError: it cannot be loaded, or there is no such device.
         """
-        chosen = loading.choose_device(device)
+        chosen = devices.choose(device)
         files = entry.model_copy(update={"source": source}) if entry else source
         family = loading.load(files, chosen)
         if entry is not None:
@@ -111,8 +113,8 @@ class Engine:
         self._unfinished.add(job.future)
         job.future.add_done_callback(self._unfinished.discard)
         try:
-            rows = RunningJob(self._variants.of(request), job, self._refiner_of(request))
-        except (ValueError, CatalogError, SamplerUnavailable, torch.OutOfMemoryError) as error:
+            rows = RunningJob(self._variant(request), job, self._refiner_of(request))
+        except (ValueError, CatalogError, SamplerUnavailable, EngineClosed, torch.OutOfMemoryError) as error:
             job.fail(error)
         else:
             self.device_thread.admit(rows)
@@ -122,6 +124,11 @@ class Engine:
         if self._refiners is None or not request.is_refined:
             return None
         return self._refiners.made(PatchedModel(tile=request.tile))
+
+    def _variant(self, request: GenerationRequest) -> Family:
+        """The networks that draw it; where weights come and go they are made between two ticks, at rest."""
+        make = partial(self._variants.of, request)
+        return self.device_thread.call(make) if self.family.plan.moves else make()
 
     def _compile(self, family: Family) -> None:
         """Compile what a variant does not share with its model, which is compiled already."""

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from generator import devices
+
 
 def unwaited(device: torch.device) -> AbstractContextManager[object]:
-    """Within it, what torch copies to this GPU is not waited for; on a processor nothing is."""
-    return nullcontext() if device.type == "cpu" else UnwaitedCopies()
+    """Within it, what torch copies to this GPU is not waited for; where copies cannot wait nothing is."""
+    return UnwaitedCopies() if devices.abilities(device).pinned else nullcontext()
 
 
 class UnwaitedCopies(TorchFunctionMode):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import bisect
-import os
-import resource
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
+
+from generator import devices
 
 ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
 TICK_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -123,7 +121,7 @@ class Meter:
             self._running, self._waiting = running, waiting
 
     def read(self) -> MeterReading:
-        taken, peak = _taken_and_peak(self._device)
+        taken, peak = devices.taken_and_peak(self._device)
         with self._lock:
             return MeterReading(
                 rows_a_call=self._rows.read(),
@@ -134,16 +132,3 @@ class Meter:
                 network_seconds=self._network,
                 memory=Memory(sum(self._weights.values()), taken, peak),
             )
-
-
-def _taken_and_peak(device: torch.device) -> tuple[int, int]:
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
-    # macOS gives bytes where everybody else gives kibibytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    pages = Path("/proc/self/statm")
-    if not pages.exists():
-        return peak, peak
-    resident = int(pages.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resident, max(resident, peak)

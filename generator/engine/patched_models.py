@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -87,12 +88,11 @@ class PatchedModels:
         if wanted == PLAIN:
             return self._plain  # and waits for nobody who makes another
         with self._lock:
-            try:
+            with suppress(torch.OutOfMemoryError):
                 return self._ready(wanted)
-            except torch.OutOfMemoryError:
-                log.warning("out of memory for a variant of the model: every other leaves")
-                self._made.clear()
-                return self._ready(wanted)
+            log.warning("out of memory for a variant of the model: every other leaves")
+            self._made.clear()
+            return self._ready(wanted)
 
     @property
     def plain_bytes(self) -> int:

@@ -7,8 +7,9 @@ import threading
 from pathlib import Path
 
 import torch
-from torch.profiler import ProfilerActivity, profile, schedule
+from torch.profiler import profile, schedule
 
+from generator import devices
 from storage.supervision import logged, supervised
 
 log = logging.getLogger(__name__)
@@ -26,9 +27,7 @@ class Trace:
         self._wanted = ticks
         self._warm_up = warm_up
         self._seen = 0
-        activities = [ProfilerActivity.CPU]
-        if device.type == "cuda":
-            activities.append(ProfilerActivity.CUDA)
+        activities = devices.profiled(device)
         # Kineto complains of itself unless its first profile is made on the thread that imported torch.
         with profile(activities=activities):
             pass

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
+from generator.memory.plan import GPU_LATENTS, PLAIN, MemoryPlan
 from storage.catalog_companions import AdapterEntry, ControlEntry, EmbeddingEntry, LoraEntry
 from storage.catalog_files import ModelFiles
 from storage.contract import Role
@@ -85,12 +86,11 @@ class Family(Protocol):
     native_side: int
     """Pixels along one side of the square images that it was made for."""
 
-    gpu_latents: int = 16 * 64 * 64
-    """Latent pixels in one call of `predict` that fill a large GPU: here 16 rows at 512 × 512 pixels.
+    gpu_latents: int = GPU_LATENTS
+    """Latent pixels in one call of `predict` that fill a large GPU."""
 
-    Of Stable Diffusion 1.5 on an H200 (docs/performance.md): twice as many are little quicker by the row, and
-    a newcomer would wait twice as long.
-    """
+    plan: MemoryPlan = PLAIN
+    """Measures by which it fits into its device's memory."""
 
     reads_mask: bool = False
     """True for networks made for inpainting: `mask_conditions` are among their inputs, and they draw nothing
@@ -102,8 +102,11 @@ class Family(Protocol):
     """Embeddings of texts, by `encode`, and of negative prompts where these differ."""
 
     @classmethod
-    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
-        """Load a folder, a single file or a Hugging Face id, with what the catalog says of it.
+    def load(
+        cls, files: ModelFiles, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> Self:
+        """Load a folder, a single file or a Hugging Face id, with what the catalog says of it, its networks
+        where the plan wants them.
 
         Raises:
             CatalogError: what is there cannot be drawn with.

@@ -12,6 +12,7 @@ import torch
 from diffusers import T2IAdapter
 from torch import Tensor
 
+from generator import devices
 from generator.conditioning.control_maps import MAPS, grey
 from generator.families import control_files
 from generator.families.base import Conditions
@@ -96,7 +97,7 @@ def load(entry: ControlEntry, unet: Any, device: torch.device, dtype: torch.dtyp
     """
     network = control_files.load(entry.source, unet, dtype, pooled=entry.global_pool_conditions)
     network = network.to(device).eval()
-    if device.type == "cuda":
+    if devices.abilities(device).channels_last:
         network.to(memory_format=torch.channels_last)
     shown = MAPS[entry.reads]
     if not isinstance(network, T2IAdapter):

@@ -19,6 +19,7 @@ from generator.families.flow_matching import FlowDenoising
 from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import fit_colours
 from generator.families.sources import unusable
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage.catalog_files import ModelFiles
 
 OF_DIFFUSION = ("unet", "vae", "prediction_type", "zero_snr", "guidance_rescale", "clip_skip")
@@ -35,8 +36,11 @@ class FlowTransformer(LatentImages):
     """True if latents are in float32 between two calls, whatever the networks' precision."""
 
     @classmethod
-    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
-        """In bfloat16 in place of float16, in which these networks overflow."""
+    def load(
+        cls, files: ModelFiles, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> Self:
+        """In bfloat16 in place of float16, in which these networks overflow; by no memory plan."""
+        del plan
         _refuse_keys(files)
         precision = torch.bfloat16 if dtype is torch.float16 else dtype
         return cls(pretrained.network(cls.pipeline_class, files.source, dtype=precision), device)
@@ -59,7 +63,7 @@ class FlowTransformer(LatentImages):
 
     @property
     def size_bytes(self) -> int:
-        return weights_bytes(*self.modules)
+        return weights_bytes(*self.modules, on=self.device)
 
     def work_per_row(self, latent_pixels: int) -> float:
         weights: int = sum(weight.numel() for weight in self.transformer.parameters())

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
-from generator import pretrained
+from generator import devices, pretrained
 from generator.device_errors import OF_THE_DEVICE
 from generator.families.base import Family, WeightedLora
 from generator.families.sdxl_refiner import StableDiffusionXLRefiner
 from generator.families.sources import family_of, is_single_file, layout_beside, unusable
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage import file_hashes
 from storage.catalog_files import ModelFiles
 from storage.catalog_model import ModelEntry
@@ -22,35 +23,7 @@ from storage.model_families import FAMILIES
 log = logging.getLogger(__name__)
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` is the first CUDA GPU where there is one.
-
-    Raises:
-        CatalogError: the machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise CatalogError(f"EASEL_DEVICE={name} cannot be used here: {reason}") from None
-    return device
-
-
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """Full precision on a CPU; on a GPU the half precision whose numbers are finer."""
-    return torch.float16 if device.type == "cuda" else torch.float32
-
-
-def wider_dtype(device: torch.device) -> torch.dtype:
-    """For a model whose numbers grow beyond float16's 65,504."""
-    native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    return torch.bfloat16 if native else torch.float32
-
-
-def load(files: ModelFiles | str, device: torch.device) -> Family:
+def load(files: ModelFiles | str, device: torch.device, plan: MemoryPlan = PLAIN) -> Family:
     """Load a model; a source alone stands for one of which the catalog says nothing else.
 
     Each says itself of which family it is; where its pipeline class does not, the catalog does.
@@ -60,28 +33,28 @@ def load(files: ModelFiles | str, device: torch.device) -> Family:
     """
     files = ModelFiles(source=files) if isinstance(files, str) else files
     name = family_of(files.source, files.stated_family)
-    return _load(pkgutil.resolve_name(FAMILIES[name].code), files, device)
+    return _load(pkgutil.resolve_name(FAMILIES[name].code), files, device, plan)
 
 
-def load_refiner(source: str, device: torch.device) -> Family:
+def load_refiner(source: str, device: torch.device, plan: MemoryPlan = PLAIN) -> Family:
     """Load the refiner of Stable Diffusion XL from the same places.
 
     Raises:
         CatalogError: what is there cannot be loaded, or is none; the text names the source and the reason.
     """
-    return _load(StableDiffusionXLRefiner, ModelFiles(source=source), device)
+    return _load(StableDiffusionXLRefiner, ModelFiles(source=source), device, plan)
 
 
-def _load(kind: type[Family], files: ModelFiles, device: torch.device) -> Family:
-    dtype, source = choose_dtype(device), files.source
+def _load(kind: type[Family], files: ModelFiles, device: torch.device, plan: MemoryPlan) -> Family:
+    dtype, source = devices.dtype(device), files.source
     _check_hash(files)
     try:
-        loaded = kind.load(files, device, dtype)
+        loaded = kind.load(files, device, dtype, plan)
         if dtype is torch.float16 and not loaded.is_sound():
             del loaded  # before the next comes
-            wider = wider_dtype(device)
+            wider = devices.wider_dtype(device)
             log.warning("%s overflows in float16: it is drawn with in %s", source, wider)
-            loaded = kind.load(files, device, wider)
+            loaded = kind.load(files, device, wider, plan)
         return loaded  # noqa: TRY300  the second loading raises the same errors
     except OF_THE_DEVICE:
         raise

@@ -15,6 +15,7 @@ from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from torch import Tensor
 
+from generator import devices
 from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.textual_inversion import NONE, NamedVectors, teach
 from generator.conditioning.tokens import Text, emphasize, encoded, tokenize
@@ -32,6 +33,8 @@ from generator.families.parts import PICTURES, WEIGHTS, Denoiser, VaeDecoder
 from generator.families.schedulers import TABLE, Schedulers
 from generator.families.tiling import circular
 from generator.inspection.admission import admit
+from generator.memory.placement import Placement
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage.catalog_companions import AdapterEntry, ControlEntry, EmbeddingEntry
 from storage.catalog_files import ModelFiles
 from storage.contract import Role
@@ -45,7 +48,7 @@ GPU_TEXTS = 8
 
 def texts_at_once(device: torch.device) -> int:
     """A CPU takes for eight eight times as long: there each is a call of its own."""
-    return GPU_TEXTS if device.type == "cuda" else 1
+    return GPU_TEXTS if devices.is_gpu(device) else 1
 
 
 class ImageAdapter(NamedTuple):
@@ -78,22 +81,27 @@ class StableDiffusion(LatentImages):
     """True if the autoencoder's `force_upcast` is heeded: XL's alone overflows in float16."""
 
     @classmethod
-    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
+    def load(
+        cls, files: ModelFiles, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> Self:
         pipeline = pipelines.load(cls.pipeline_class, files, device, dtype, **cls.load_arguments)
-        family = cls(pipeline, device, dtype)
+        family = cls(pipeline, device, dtype, plan)
         family.clip_skip, family.guidance_rescale = files.clip_skip, files.guidance_rescale
         return family
 
-    def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, pipeline: Any, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> None:
         self.device = device
         self.dtype = dtype
+        self.plan = plan
+        self._placement = Placement(device, dtype, plan)
         self._pipeline = pipeline
-        self.unet = pipeline.unet.to(device)
-        self._take_autoencoder(pipeline.vae.to(device))
+        self.unet = self._placement.denoiser(pipeline.unet)
+        self._take_autoencoder(self._placement.autoencoder(pipeline.vae))
         if dtype == torch.float16 and self.upcasts_vae and self.vae.config.get("force_upcast", False):
             self.vae.to(torch.float32)
-        if device.type == "cuda":
-            self._suit_gpu()
+        self._fuse_projections()
         # What no copy of this model uses any more is gone from these by itself.
         self._encoders: WeakValueDictionary[str, ImageEncoder] = WeakValueDictionary()
         self._controls: WeakValueDictionary[ControlEntry, SpatialControl] = WeakValueDictionary()
@@ -114,7 +122,8 @@ class StableDiffusion(LatentImages):
 
     def tiling(self) -> Self:
         clone = copy.copy(self)
-        clone.unet, clone.vae = circular(self.unet), circular(self.vae)
+        clone.unet, clone.vae = self._placement.denoiser(circular(self._pipeline.unet)), circular(self.vae)
+        clone.vae.disable_tiling()  # a tile's opposite edges would meet
         clone.control = self.control and self.control.tiling()
         clone.denoiser, clone.decoder = _denoiser_of(clone), VaeDecoder(clone.vae)
         return clone
@@ -126,6 +135,9 @@ class StableDiffusion(LatentImages):
 
     def add_loras(self, loras: Sequence[WeightedLora]) -> None:
         add_loras(self._pipeline, loras)
+        if self.plan.hooked:  # what computes is a clone of the pipeline's, as that was
+            self.unet = self._placement.denoiser(self._pipeline.unet)
+            self.denoiser = _denoiser_of(self)
         self._remember_prompts()
 
     def add_embeddings(self, entries: Mapping[str, EmbeddingEntry]) -> None:
@@ -144,7 +156,7 @@ class StableDiffusion(LatentImages):
         clone._pipeline = adapters.with_adapters(  # noqa: SLF001  one of its own kind
             self._pipeline, list(entries.values()), [each.encoder for each in chosen.values()]
         )
-        clone.unet = clone._pipeline.unet  # noqa: SLF001
+        clone.unet = self._placement.denoiser(clone._pipeline.unet)  # noqa: SLF001
         clone.adapters = chosen
         clone.denoiser = _denoiser_of(clone)
         return clone
@@ -161,6 +173,7 @@ class StableDiffusion(LatentImages):
         if control is None:
             admit("control network", entry.source, "controls", unet=self.unet.config)
             control = controls.load(entry, self.unet, self.device, self.dtype)
+            control.network = self._placement.control(control.network)
             self._controls[entry] = control
         clone = copy.copy(self)
         clone.control = control
@@ -169,8 +182,8 @@ class StableDiffusion(LatentImages):
 
     def _add(self, loras: Sequence[WeightedLora]) -> None:
         before, self._pipeline = self._pipeline, with_loras(self._pipeline, loras)
-        if self.unet is not self._pipeline.unet:
-            self.unet = self._pipeline.unet
+        if before.unet is not self._pipeline.unet:
+            self.unet = self._placement.denoiser(self._pipeline.unet)
             self.denoiser = _denoiser_of(self)
         if any(
             getattr(before, part, None) is not getattr(self._pipeline, part, None) for part in TEXT_ENCODERS
@@ -184,13 +197,12 @@ class StableDiffusion(LatentImages):
 
     def _take_text_encoders(self, pipeline: Any) -> None:
         self.tokenizer = pipeline.tokenizer
-        self.text_encoder = pipeline.text_encoder.to(self.device)
+        self.text_encoder = self._placement.text_encoder(pipeline.text_encoder)
 
-    def _suit_gpu(self) -> None:
-        """Tensor cores read channels last, and take the three projections of an attention at once."""
-        for module in (self.unet, self.vae):
-            module.to(memory_format=torch.channels_last)
-        self.unet.fuse_qkv_projections()
+    def _fuse_projections(self) -> None:
+        """A GPU takes the three projections of an attention at once."""
+        if devices.is_gpu(self.device) and self.plan.fused:
+            self.unet.fuse_qkv_projections()
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:
@@ -217,7 +229,7 @@ class StableDiffusion(LatentImages):
 
     @property
     def size_bytes(self) -> int:
-        return weights_bytes(*self.modules)
+        return weights_bytes(*self.modules, on=self.device)
 
     def encode(self, texts: Sequence[Text]) -> list[Embedding]:
         """A text longer than the encoder's 77 tokens takes several chunks, one behind the other."""

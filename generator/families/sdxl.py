@@ -26,8 +26,8 @@ class StableDiffusionXL(StableDiffusion):
     def _take_text_encoders(self, pipeline: Any) -> None:
         self.tokenizers: tuple[Any, ...] = (pipeline.tokenizer, pipeline.tokenizer_2)
         self.text_encoders: tuple[Any, ...] = (
-            pipeline.text_encoder.to(self.device),
-            pipeline.text_encoder_2.to(self.device),
+            self._placement.text_encoder(pipeline.text_encoder),
+            self._placement.text_encoder(pipeline.text_encoder_2),
         )
         self._zeros_for_empty: bool = pipeline.config.force_zeros_for_empty_prompt
 

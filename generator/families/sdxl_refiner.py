@@ -15,6 +15,7 @@ from generator.families import pipelines
 from generator.families.base import Conditions
 from generator.families.sdxl import StableDiffusionXL
 from generator.families.sources import unusable
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage.catalog_files import ModelFiles
 
 SCORE, UNWANTED_SCORE = 6.0, 2.5
@@ -25,15 +26,17 @@ class StableDiffusionXLRefiner(StableDiffusionXL):
     pipeline_class: Any = StableDiffusionXLImg2ImgPipeline
 
     @classmethod
-    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
+    def load(
+        cls, files: ModelFiles, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> Self:
         pipeline = pipelines.load(cls.pipeline_class, files, device, dtype, **cls.load_arguments)
         if pipeline.text_encoder is not None or not pipeline.config.requires_aesthetics_score:
             raise unusable(files.source, "it is no refiner of Stable Diffusion XL: it draws by itself.")
-        return cls(pipeline, device, dtype)
+        return cls(pipeline, device, dtype, plan)
 
     def _take_text_encoders(self, pipeline: Any) -> None:
         self.tokenizers = (pipeline.tokenizer_2,)
-        self.text_encoders = (pipeline.text_encoder_2.to(self.device),)
+        self.text_encoders = (self._placement.text_encoder(pipeline.text_encoder_2),)
         self._zeros_for_empty = pipeline.config.force_zeros_for_empty_prompt
 
     def conditions(

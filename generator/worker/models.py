@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
@@ -17,6 +16,7 @@ import diffusers
 import torch
 import transformers
 
+from generator import devices
 from generator.companions.describe import Describer
 from generator.companions.safety import CheckerFolder, NoCheck, SafetyCheck, checker_source
 from generator.companions.segment import Segmenter
@@ -28,6 +28,9 @@ from generator.engine.engine import Engine
 from generator.families import loading
 from generator.families.auxiliary import Companion
 from generator.families.base import Family
+from generator.memory.placement import MAIN
+from generator.memory.plan import MemoryPlan
+from generator.memory.plans import MemoryPlans
 from generator.worker.faults import Faults, Key, draws_otherwise
 from generator.worker.progress import PreviewPace
 from storage.catalog import Catalog
@@ -45,17 +48,14 @@ C = TypeVar("C", bound=Companion)
 EngineKey = tuple[str, int, str]
 """A model's name, how often its entry has changed, and the source of its networks."""
 
-GPU_SHARE = 0.7
-MACHINE_SHARE = 0.5
-"""Part of the memory that weights may take; the rest is for what is computed with them."""
-
 
 class Models:
     """All networks with which a worker draws. Any thread may ask; one thread of its own owns the device.
 
     The catalog may be replaced while jobs run (`renew`); who began before goes on with `as_of_now`.
 
-    With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there.
+    With `compiled_dir` the networks on a GPU are compiled, and what the compiler makes is kept there. Of the
+    device's memory they take `memory_limit` (GiB) at the most, and all of it where that is None.
 
     Raises:
         CatalogError: there is no such device, or `safety` is on and a model has no checker: then nothing is
@@ -69,6 +69,7 @@ class Models:
         safety: str = "on",
         *,
         memory_bytes: int | None = None,
+        memory_limit: float | None = None,
         compiled_dir: Path | None = None,
     ) -> None:
         self._catalog = catalog
@@ -80,8 +81,9 @@ class Models:
         self._faults = Faults()
         for name, entry in catalog.models.items():
             self._faults.look(self._key(name), entry)
-        self.device = loading.choose_device(device)
-        self._memory_bytes = memory_bytes or _memory_for_weights(self.device)
+        self.device = devices.choose(device)
+        self._plans = MemoryPlans(self.device, memory_limit)
+        self._memory_bytes = memory_bytes or self._plans.for_weights
         self._engines: OrderedDict[EngineKey, Engine] = OrderedDict()
         """By the source of its networks, too: a model may have others for inpainting."""
         self._companions: dict[tuple[type[Companion], str], Companion] = {}
@@ -261,13 +263,14 @@ class Models:
     def _load(self, entry: ModelEntry, files: ModelFiles) -> Engine:
         source = files.source
         log.info("loading %s from %s onto %s", entry.name, source, self.device)
-        family = self._fitted(lambda: loading.complete(loading.load(files, self.device), entry))
+        plan = self._plans.of(entry).plan
+        family = self._fitted(lambda: loading.complete(loading.load(files, self.device, plan), entry))
         if source == entry.inpainting and not family.reads_mask:
             raise CatalogError(
                 f"The model at {source} was not made for inpainting: its UNet reads no mask. Leave"
                 f" `inpainting` of {entry.name!r} out: its own draws regions, zooms and pans as well."
             )
-        refiner = self._refiner(entry) if source == entry.source else None
+        refiner = self._refiner(entry, plan) if source == entry.source else None
         self._make_room(family.size_bytes + (refiner.size_bytes if refiner else 0))
         engine = Engine(family, self.device_thread, entry, refiner=refiner, compiler=self._compiler)
         with self._lock:
@@ -275,9 +278,11 @@ class Models:
         self._faults.forget(self._key(entry.name))
         return engine
 
-    def _refiner(self, entry: ModelEntry) -> Family | None:
+    def _refiner(self, entry: ModelEntry, plan: MemoryPlan) -> Family | None:
         source = entry.refiner
-        return None if source is None else self._fitted(lambda: loading.load_refiner(source, self.device))
+        if source is None:
+            return None
+        return self._fitted(lambda: loading.load_refiner(source, self.device, plan))
 
     def _named_beside(self, name: str, kind: str) -> str:
         """The source of what a model's entry names beside it."""
@@ -292,12 +297,18 @@ class Models:
         if key not in self._companions:
             with self._loading:
                 if key not in self._companions:
-                    loaded = self._fitted(lambda: kind.load(source, self.device, self.device_thread.call))
+                    loaded = self._fitted(lambda: self._loaded(kind, source))
                     self.device_thread.meter.loaded(loaded, loaded.size_bytes)
                     self._companions[key] = loaded
         found = self._companions[key]
         assert isinstance(found, kind)
         return found
+
+    def _loaded(self, kind: type[C], source: str) -> C:
+        """A companion on the device, or beside it where the plan of any model wants that."""
+        if not any(self._plans.of(entry).plan.companions_leave for entry in self._catalog.models.values()):
+            return kind.load(source, self.device, self.device_thread.call)
+        return kind.load(source, MAIN, self.device_thread.call).leaving(self.device)
 
     def _fitted(self, load: Callable[[], T]) -> T:
         """Call `load`; every other model leaves the device if it has no memory for both."""
@@ -329,11 +340,4 @@ class Models:
                 del self._engines[key]
                 name, _, source = key
                 log.info("%s from %s leaves %s", name, source, self.device)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _memory_for_weights(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MACHINE_SHARE)
+        devices.release_unused(self.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -172,7 +173,9 @@ def test_stopping_a_run_takes_no_longer_than_it_should(
 def test_models_name_what_may_be_chosen_and_say_what_is_missing(
     easel_here: Easel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "blueprint" in easel_here("models", "list").stdout
+    shipped = easel_here("models", "list").stdout
+    assert "blueprint" in shipped
+    assert re.search(r"memory +[0-9.]+ of [0-9.]+ GiB\n", shipped)
     catalog = tmp_path / "catalog.toml"
     catalog.write_text(
         f"""
@@ -190,6 +193,7 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
     monkeypatch.setenv("EASEL_CATALOG", str(catalog))
     listed = easel_here("models", "list").stdout
     assert "soft, crisp" in listed
+    assert "not known before its files are here" in listed
     assert "oil, ink" in listed
     checked = easel_here("models", "check")
     assert checked.returncode == 1

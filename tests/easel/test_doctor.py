@@ -17,6 +17,7 @@ from actions import permissions
 from easel import checkups, invitation
 from easel.checkups import Finding
 from easel.doctor import Purpose, examine
+from generator import devices
 from storage import config
 from storage.config import Config
 from storage.database import Database
@@ -94,16 +95,26 @@ def test_a_refused_token_is_named_and_not_shown(
 
 
 def test_a_gpu_without_a_compiler_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    gpu = SimpleNamespace(name="A GPU", total_memory=2**34)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: gpu)
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(devices, "choose", lambda _: gpu)
+    monkeypatch.setattr(devices, "name", lambda _: "A GPU")
+    monkeypatch.setattr(devices, "total_bytes", lambda _: 2**34)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     findings = list(checkups.device(Config(device="cuda")))
-    assert findings[0].state == "good"
+    assert (findings[0].state, findings[0].text) == ("good", "A GPU, 16 GiB")
     assert {(each.state, each.subject) for each in findings[1:]} == {("note", "EASEL_COMPILE")}
     assert "g++" in findings[1].mend
     assert [each.state for each in checkups.device(Config(device="cuda", compile="off"))] == ["good"]
+
+
+def test_a_model_that_does_not_fit_is_noticed() -> None:
+    told = {each.subject: each for each in checkups.models(Config(device="cpu"))}
+    assert told["memory of picturebook"].state == "good"
+    told = {each.subject: each for each in checkups.models(Config(device="cpu", memory=0.6))}
+    assert told["memory of picturebook"].state == "note"
+    assert "does not fit" in told["memory of picturebook"].text
 
 
 @pytest.mark.parametrize(("cuda", "mend"), [(None, "force-reinstall"), ("13.0", "driver for CUDA 13.0")])
@@ -112,7 +123,7 @@ def test_a_driver_that_torch_cannot_use_is_noticed(
 ) -> None:
     (tmp_path / "nvidia-smi").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     *_, finding = checkups.device(Config())
     assert (finding.state, finding.subject) == ("note", "device")

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from generator.conditioning.prompt_embeds import ModelPhrases
 from generator.engine.batch_group import BatchGroup
-from generator.engine.clock import CpuClock
+from generator.engine.clock import HostClock
 from generator.engine.meter import Meter
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families.base import Family
 from generator.families.sd import StableDiffusion
 from storage.contract import GenerationRequest
+
+CPU = torch.device("cpu")
 
 
 @torch.inference_mode()
@@ -32,7 +34,8 @@ def drawn_together(
         rows.start()
         pixels = math.prod(rows.shape[1:])
         group = groups.setdefault(
-            rows.group, BatchGroup(rows.family, pixels, 0.0, CpuClock(), Meter(torch.device("cpu")))
+            rows.group,
+            BatchGroup(rows.family, pixels, 0.0, HostClock(CPU), Meter(CPU)),
         )
         group.join(rows)
         everybody.append(rows)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from generator import devices
 from generator.compiling import calls
 from generator.compiling.calls import WORTH_COMPILING, Call, CompiledCall, Inputs
 from generator.families import loading
@@ -112,10 +113,14 @@ def test_where_compiling_fails_calls_stay_as_they_were(
     assert (network(*given) - family.denoiser(*given)).abs().max() < 1e-4
 
 
-def test_what_suits_a_gpu_changes_no_number(request: pytest.FixtureRequest, family: StableDiffusion) -> None:
+def test_what_suits_a_gpu_changes_no_number(
+    request: pytest.FixtureRequest, family: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = request.getfixturevalue(request.node.callspec.params["family"])
+    can = devices.abilities(CPU)._replace(channels_last=True)
+    monkeypatch.setattr(devices, "abilities", lambda _: can)
+    monkeypatch.setattr(devices, "is_gpu", lambda _: True)
     suited = stable_diffusion(loading.load(str(folder), CPU))
-    suited._suit_gpu()
     assert suited.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     attention = next(module for module in suited.unet.modules() if hasattr(module, "fused_projections"))
     assert attention.fused_projections

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from generator.engine.batch_group import BatchGroup
-from generator.engine.clock import CpuClock
+from generator.engine.clock import HostClock
 from generator.engine.meter import Meter
 from generator.engine.running_job import DrawRequest, RunningJob
 from generator.families import loading
@@ -28,7 +28,7 @@ def family(sd_folder: Path) -> Family:
 def group(family: Family) -> Iterator[BatchGroup]:
     """One in which two guided grids fit into a tick."""
     with torch.inference_mode():
-        yield BatchGroup(family, 64, 0.0, CpuClock(), Meter(CPU))
+        yield BatchGroup(family, 64, 0.0, HostClock(CPU), Meter(CPU))
 
 
 def grid(group: BatchGroup, family: Family, steps: int) -> RunningJob:

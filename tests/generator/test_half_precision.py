@@ -11,6 +11,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from benchmarks.likeness import LEAST_DB, decibels
+from generator import devices
 from generator.engine.engine import Engine
 from generator.families import loading, schedulers
 from storage.contract import GenerationRequest
@@ -32,7 +33,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "choose_dtype", lambda _: torch.float16)
+        patch.setattr(devices, "dtype", lambda _: torch.float16)
         engine = Engine.open(str(folder), device="cpu")
     with engine:
         yield engine
@@ -86,7 +87,7 @@ def test_a_model_that_overflows_is_loaded_in_wider_numbers(
     caplog: pytest.LogCaptureFixture,
     part: str,
 ) -> None:
-    monkeypatch.setattr(loading, "choose_dtype", lambda _: torch.float16)
+    monkeypatch.setattr(devices, "dtype", lambda _: torch.float16)
     pipeline = DiffusionPipeline.from_pretrained(sd_folder)
     layer = pipeline.unet.conv_in if part == "unet" else pipeline.vae.decoder.conv_in
     with torch.no_grad():

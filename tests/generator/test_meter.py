@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from generator.engine.clock import GpuClock, clock_of
+from generator.engine.clock import EventClock, clock_of
 from generator.engine.engine import Engine, Progress
 from generator.engine.meter import Meter, MeterReading
 from storage.contract import GenerationRequest
@@ -135,7 +135,7 @@ def test_a_meter_may_be_fed_and_read_from_many_threads() -> None:
 def test_a_gpus_clock_tells_the_gpus_time_and_stays_one_step_ahead() -> None:
     device = torch.device("cuda")
     clock = clock_of(device)
-    assert isinstance(clock, GpuClock)
+    assert isinstance(clock, EventClock)
     told: list[float] = []
     matrix = torch.rand(4096, 4096, device=device)
     torch.cuda.synchronize(device)

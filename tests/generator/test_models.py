@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from generator import devices
 from generator.companions import enlargers
 from generator.companions.safety import CheckerFolder
 from generator.companions.upscale import Upscaler
-from generator.families import loading
 from generator.worker.models import Models
 from storage import catalog
 from storage.catalog import Catalog
@@ -153,4 +153,4 @@ def test_a_device_that_is_not_there_is_named(three: Catalog) -> None:
 
 
 def test_full_precision_on_a_cpu() -> None:
-    assert loading.choose_dtype(torch.device("cpu")) is torch.float32
+    assert devices.dtype(torch.device("cpu")) is torch.float32

@@ -20,6 +20,7 @@ from generator.conditioning.prompts import Embedding, PromptCache
 from generator.conditioning.tokens import Text
 from generator.families.auxiliary import weights_bytes
 from generator.families.base import Conditions, Denoising, Family
+from generator.memory.plan import PLAIN, MemoryPlan
 from storage.catalog_files import ModelFiles
 from storage.errors import CatalogError
 from storage.model_families import ModelFamily
@@ -106,7 +107,10 @@ class ToyFlow(Family):
         self.prompts = self.negatives = PromptCache(self.encode)
 
     @classmethod
-    def load(cls, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> Self:
+    def load(
+        cls, files: ModelFiles, device: torch.device, dtype: torch.dtype, plan: MemoryPlan = PLAIN
+    ) -> Self:
+        del plan
         if not (Path(files.source) / "model_index.json").is_file():
             raise CatalogError(f"The model at {files.source} cannot be loaded: there is no such folder.")
         return cls(device, dtype)
@@ -117,7 +121,7 @@ class ToyFlow(Family):
 
     @property
     def size_bytes(self) -> int:
-        return weights_bytes(*self.modules)
+        return weights_bytes(*self.modules, on=self.device)
 
     def work_per_row(self, latent_pixels: int) -> float:
         return latent_pixels * sum(weight.numel() for weight in self.transformer.parameters())

@@ -46,6 +46,8 @@ def test_a_file_beside_gives_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("EASEL_IMAGES_URL", "s3://hunter2", "file"),
         ("EASEL_WORKER_SLOTS", "many", "integer"),
         ("EASEL_WORKER_SLOTS", "0", "greater"),
+        ("EASEL_MEMORY", "0", "greater"),
+        ("EASEL_MEMORY", "8 GB", "number"),
         ("EASEL_SAFETY", "maybe", "on"),
         ("EASEL_LOG_LEVEL", "hunter2", "debug"),
     ],
