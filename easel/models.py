@@ -16,6 +16,7 @@ from storage import catalog, model_families
 from storage.catalog import Catalog
 from storage.catalog_companions import DraftEntry
 from storage.catalog_model import ModelEntry
+from storage.config import Config
 from storage.contract import Control, Lora, Reference, RequestChanges, Task
 from storage.errors import CatalogError
 
@@ -72,7 +73,7 @@ def check(
     if load:
         start.require("worker", "torch", "diffusers", "transformers")
         for name in (name for name, found in faults.items() if not found):
-            faults[name] += _cannot_draw(models, name, settings.device, settings.safety)
+            faults[name] += _cannot_draw(models, name, settings)
     for name, found in faults.items():
         typer.echo(f"{name}: {'; '.join(found) if found else 'fine'}", err=bool(found))
     if any(faults.values()):
@@ -100,7 +101,7 @@ def convert(
         typer.echo(file)
 
 
-def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[str]:
+def _cannot_draw(models: Catalog, name: str, settings: Config) -> list[str]:
     from contextlib import closing
 
     from generator import pretrained
@@ -110,10 +111,8 @@ def _cannot_draw(models: Catalog, name: str, device: str, safety: str) -> list[s
     alone = Catalog(default=name, models={name: models[name]})
     width, height = min(models[name].sizes, key=lambda size: size[0] * size[1])
     try:
-        with (
-            Console(stderr=True).status(f"Drawing with {name} …"),
-            closing(Models(alone, device, safety)) as loaded,
-        ):
+        loading = Models(alone, settings.device, settings.safety, memory_limit=settings.memory)
+        with Console(stderr=True).status(f"Drawing with {name} …"), closing(loading) as loaded:
             request = GenerationRequest(
                 model=name,
                 prompt="a red house",

@@ -204,9 +204,7 @@ def _first_picture(
     if kind != "model":
         sample = place.with_name(f"{place.stem}.png")
     typer.echo(f"Drawing a first picture with {added or model} …", err=True)
-    drawn = trial.draw(
-        preview, model, sample, device=settings.device, safety=settings.safety, kind=kind, added=added
-    )
+    drawn = trial.draw(preview, model, sample, settings, kind=kind, added=added)
     if not drawn:
         typer.echo("The safety check withheld the first picture.", err=True)
         return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from storage.catalog import Catalog
 from storage.catalog_model import ModelEntry
+from storage.config import Config
 from storage.contract import Control, GenerationRequest, Lora
 from storage.errors import CatalogError, FetchError
 
@@ -23,9 +24,8 @@ def draw(
     models: Catalog,
     name: str,
     place: Path,
+    settings: Config,
     *,
-    device: str,
-    safety: str,
     kind: str = "model",
     added: str = "",
 ) -> bool:
@@ -41,7 +41,8 @@ def draw(
 
     alone = Catalog(default=name, models={name: models[name]})
     try:
-        with closing(Models(alone, device, safety)) as loaded:
+        models_alone = Models(alone, settings.device, settings.safety, memory_limit=settings.memory)
+        with closing(models_alone) as loaded:
             image = _drawn(loaded, models[name], kind, added)
             (verdict,) = loaded.safety(name).check([image])
     except (CatalogError, *pretrained.UNREADABLE) as error:
