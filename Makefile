@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 TORCH       ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-# What they ask for besides (torchvision) is of no use to Easel: docs/decisions/0023-spandrel.md.
+# What they ask for besides (torchvision) is of no use to Easel: docs/decisions/0022-spandrel.md.
 UPSCALERS := einops spandrel
 
 # pip names each package as it comes, and shows how far the large ones are.

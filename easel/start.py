@@ -81,13 +81,22 @@ def backends(settings: Config, *, migrate: bool = False) -> Iterator[Backends]:
 
 
 def require_drawable(settings: Config, catalog: Catalog) -> None:
-    """Raises:
-    CatalogError: a model, or something beside it, is missing, damaged or of a kind that Easel cannot use.
+    """Log what cannot be drawn with: such a model is offered to nobody.
+
+    Raises:
+        CatalogError: that is so of all models; the text tells of the first.
     """
-    for name, entry in catalog.models.items():
-        fault = next(entries.faults(entry, unchecked=settings.safety == "off"), None)
-        if fault is not None:
-            raise CatalogError(f"Model {name!r}: {fault} (`easel models check` tells of all).")
+    unchecked = settings.safety == "off"
+    faults = {
+        name: fault
+        for name, entry in catalog.models.items()
+        if (fault := next(entries.faults(entry, unchecked=unchecked), None)) is not None
+    }
+    for name, fault in faults.items():
+        told = f"Model {name!r}: {fault} (`easel models check` tells of all)."
+        if len(faults) == len(catalog.models):
+            raise CatalogError(told)
+        log.warning("%s", told)
 
 
 def require_current(database: Database) -> None:

@@ -18,8 +18,10 @@ _SIZES: dict[int, Sizes] = {
         [1536, 640], [640, 1536],
     ],
 }  # fmt: skip
-_NATIVE = {"sd": 512, "sdxl": 1024}
+_NATIVE = {"sd": 512, "sdxl": 1024, "zimage": 1024, "flux2_klein": 1024, "qwen_image": 1024}
 """Side in pixels of what a family was trained on, where nothing says otherwise."""
+_FLOW = {"zimage": (28, 4.0), "flux2_klein": (28, 4.0), "qwen_image": (30, 4.0)}
+"""Steps and guidance of families of flow matching."""
 _FEW_STEPS = re.compile(r"(?<!\d)(\d{1,2})[ _-]?steps?(?![a-z])")
 
 
@@ -27,7 +29,10 @@ def defaults(place: Path, family: str, *said: str) -> dict[str, Any]:
     """Keys of a model's entry; `said` are its names and whatever else tells of it."""
     words = " ".join([place.name, *said]).casefold()
     native = _native_size(place, family, words)
-    sampling = _few_steps(place, words) or _many_steps(place, family)
+    if family in _FLOW:
+        sampling = _of_flow(place, family, words)
+    else:
+        sampling = _few_steps(place, words) or _many_steps(place, family)
     return {"sizes": _SIZES.get(native, [[native, native]]), **sampling}
 
 
@@ -37,6 +42,16 @@ def _native_size(place: Path, family: str, words: str) -> int:
     if isinstance(latent, int) and isinstance(blocks, list) and blocks:
         return max(8, (latent << len(blocks) - 1) // 8 * 8)
     return 768 if family == "sd" and "768" in words else _NATIVE.get(family, 512)
+
+
+def _of_flow(place: Path, family: str, words: str) -> dict[str, Any]:
+    """Distilled models take few steps and no guidance, of which Z-Image has none at 0, others at 1."""
+    steps, guidance = _FLOW[family]
+    if family == "zimage" and "turbo" in words:
+        steps, guidance = 9, 0.0
+    elif read_json(place / "model_index.json").get("is_distilled") is True:
+        steps, guidance = 4, 1.0
+    return _sampling(steps, guidance, "euler", 100)
 
 
 def _few_steps(place: Path, words: str) -> dict[str, Any]:
