@@ -16,12 +16,20 @@ from dotenv import set_key
 from rich.console import Console
 
 from easel import checkups, imagine, start
+from easel.adding import commands as adding
 from easel.checkups import Finding
 from storage import config
 from storage.config import Config
 from storage.errors import ConfigError
 
 FIRST_PROMPT = "a red castle on green hills at night"
+PICTUREBOOK = "picturebook"
+PROPOSED = (
+    (7 * 2**30, "stabilityai/stable-diffusion-xl-base-1.0"),
+    (3 * 2**30, "stable-diffusion-v1-5/stable-diffusion-v1-5"),
+    (0, PICTUREBOOK),
+)
+"""Models by the bytes of a GPU's memory with which each is drawn well; without a GPU, the one that ships."""
 MARKS = {"good": "[green]✓[/]", "note": "[yellow]·[/]", "bad": "[red]✗[/]"}
 
 Check = Callable[[Config], Iterator[Finding]]
@@ -36,6 +44,9 @@ def setup(
         str | None,
         typer.Option(help="sqlite:///… or postgresql+psycopg://…; by default SQLite."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="As of `easel models add`; 'picturebook' adds none.")
+    ] = None,
     draw: Annotated[bool, typer.Option(help="Draw the first picture.")] = True,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to put it.")] = Path("easel.png"),
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take what is proposed.")] = False,
@@ -48,6 +59,8 @@ def setup(
     settings = start.configure(quiet=True)
     for finding in checkups.device(settings):
         _say(finding)
+    if settings.catalog_file is None:
+        _add_model(model or _chosen_model(settings, asks=asks), yes=yes)
     if draw:
         imagine.imagine(FIRST_PROMPT, out)
     typer.echo("Start the bot with `easel run`; `easel doctor` says what is missing.")
@@ -100,6 +113,29 @@ def _ask_token() -> str:
 
 def _ask_database() -> str:
     return str(typer.prompt("EASEL_DATABASE_URL (sqlite:///… or postgresql+psycopg://…)")).strip()
+
+
+def _chosen_model(settings: Config, *, asks: bool) -> str:
+    """A published model that the device has memory for, or another that is asked for."""
+    start.require("worker", "torch", "diffusers", "transformers")
+    from generator import devices
+
+    device = devices.choose(settings.device)
+    room = devices.total_bytes(device) if devices.is_gpu(device) else 0
+    proposed = next(model for least, model in PROPOSED if room >= least)
+    if not asks:
+        return proposed
+    typer.echo("A model: a Hugging Face id, a CivitAI link, a folder or a file.")
+    return str(typer.prompt("model", default=proposed)).strip()
+
+
+def _add_model(source: str, *, yes: bool) -> None:
+    if source.casefold() == PICTUREBOOK:
+        typer.echo(
+            "It draws with Picturebook, a small model that knows little: `easel models add` adds others."
+        )
+    else:
+        adding.add(source, default=True, yes=yes, draw=False)
 
 
 def _keep(name: str, value: str) -> None:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from easel import setup
 from easel.__main__ import app
-from storage import config
+from generator import devices
+from storage import catalog, config
 from tests.easel.conftest import Easel
 from tests.easel.test_doctor import TOKEN, discord_url
 
@@ -88,3 +89,28 @@ def test_a_wrong_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     token = config.load().discord_token
     assert token is not None
     assert token.get_secret_value() == TOKEN
+
+
+def test_a_model_is_added_and_draws_for_who_chose_none(
+    easel_here: Easel, token_file: Path, tmp_path: Path
+) -> None:
+    answer = easel_here(
+        "setup", "--yes", "--no-draw", "--token-file", str(token_file), "--model", str(sd_folder)
+    )
+    assert answer.returncode == 0, answer.stderr
+    models = catalog.load(config.load().catalog_file)
+    assert models[models.default].family == "sd"
+    assert "picturebook" in models.models
+
+
+@pytest.mark.parametrize(("gib", "proposed"), [(4, "v1-5"), (8, "xl"), (24, "xl")])
+def test_a_model_is_proposed_that_the_gpu_has_memory_for(
+    monkeypatch: pytest.MonkeyPatch, gib: int, proposed: str
+) -> None:
+    monkeypatch.setattr(devices, "is_gpu", lambda _: True)
+    monkeypatch.setattr(devices, "total_bytes", lambda _: gib * 2**30)
+    assert proposed in setup._chosen_model(config.load(), asks=False)
+
+
+def test_without_a_gpu_the_model_that_ships_is_proposed() -> None:
+    assert setup._chosen_model(config.load(device="cpu"), asks=False) == "picturebook"
