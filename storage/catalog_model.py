@@ -130,9 +130,10 @@ class ModelEntry(ModelFiles):
         named = table.get("upscalers")
         if not named or not isinstance(named, dict):
             return table
-        if table.get("upscaler"):
+        first = next(iter(named.values()))
+        if table.get("upscaler", first) != first:
             raise ValueError("name one `upscaler` or several `upscalers`, not both")
-        return {**table, "upscaler": next(iter(named.values()))}
+        return {**table, "upscaler": first}
 
     @model_validator(mode="before")
     @classmethod
@@ -202,7 +203,7 @@ class ModelEntry(ModelFiles):
         if self.draft is None:
             return self
         own = self.draft.model_dump(include={"num_inference_steps", "guidance_scale", "scheduler"})
-        return self.model_copy(update={key: value for key, value in own.items() if value is not None})
+        return self.changed(**{key: value for key, value in own.items() if value is not None})
 
     @property
     def samplers(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -79,6 +79,11 @@ class CatalogTable(BaseModel):
     """A table of the catalog, which has no other keys than these."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def changed(self, **changes: Any) -> Self:
+        """The same table with other values, looked at like those of a file."""
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate({**own, **changes})
 
     @model_validator(mode="before")
     @classmethod

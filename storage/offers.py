@@ -65,7 +65,7 @@ def offered(session: Session, catalog: Catalog, guild_id: int | None) -> Catalog
         return catalog
     models = {name: catalog[name] for name in names}
     off = frozenset(catalog.models) - models.keys()
-    return catalog.model_copy(update={"default": found.default, "models": models, "off": off})
+    return catalog.changed(default=found.default, models=models, off=off)
 
 
 def check(session: Session, catalog: Catalog, guild_id: int | None, model: str) -> None:

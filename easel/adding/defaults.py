@@ -55,7 +55,7 @@ def _of_flow(place: Path, family: str, words: str) -> dict[str, Any]:
 
 
 def _few_steps(place: Path, words: str) -> dict[str, Any]:
-    """What a model that was distilled to few steps wants; empty for any other."""
+    """Sampling of a model that was distilled to few steps; empty for any other."""
     steps = next((int(found) for found in _FEW_STEPS.findall(words) if 0 < int(found) <= 16), 0)
     pipeline = str(read_json(place / "model_index.json").get("_class_name", ""))
     scheduler = read_json(place / "scheduler" / "scheduler_config.json").get("_class_name", "")

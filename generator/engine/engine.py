@@ -79,7 +79,7 @@ class Engine:
             CatalogError: it cannot be loaded, or there is no such device.
         """
         chosen = devices.choose(device)
-        files = entry.model_copy(update={"source": source}) if entry else source
+        files = entry.changed(source=source) if entry else source
         family = loading.load(files, chosen)
         if entry is not None:
             family = loading.complete(family, entry)

@@ -80,7 +80,7 @@ def weights_bytes(*networks: torch.nn.Module, on: torch.device) -> int:
 
 
 def _bytes_of(weight: torch.Tensor) -> int:
-    """What it takes; a quantized weight is made of smaller tensors."""
+    """Bytes that it takes; a quantized weight is made of smaller tensors."""
     if not is_traceable_wrapper_subclass(weight):
         return weight.numel() * weight.element_size()
     parts, _ = weight.__tensor_flatten__()

@@ -95,7 +95,7 @@ def _in_first_layout(path: str, blocks: dict[str, str]) -> Iterator[str]:
 
 
 def _first_names(unet: Any) -> dict[str, str]:
-    """What that layout counts in a UNet: diffusers' path of each block, and its number there."""
+    """A UNet's blocks as that layout counts them: diffusers' path of each block, and its number there."""
     found = {}
     number = 0
     for place, block in enumerate(unet.down_blocks):

@@ -24,7 +24,7 @@ _TOLD_OTHERS = {
     "lumina": "Lumina 2", "chroma": "Chroma", "hunyuan": "Hunyuan", "wan": "Wan", "qwen": "Qwen-Image",
     "zimage": "Z-Image", "z-image": "Z-Image",
 }  # fmt: skip
-"""How `ss_base_model_version` (kohya) and `modelspec.architecture` begin."""
+"""Beginnings of `ss_base_model_version` (kohya) and `modelspec.architecture`."""
 
 
 class Base(NamedTuple):

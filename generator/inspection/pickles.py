@@ -31,13 +31,13 @@ _PARAMETER = "torch._utils._rebuild_parameter"
 
 
 class _Global(NamedTuple):
-    """What the program would import, as `module.name`."""
+    """A name that the program would import, as `module.name`."""
 
     name: str
 
 
 class _Noted(NamedTuple):
-    """What it would call."""
+    """A call that it would make."""
 
     function: Any
     arguments: tuple[Any, ...]
@@ -120,7 +120,7 @@ class _Machine:
         self.memo: dict[Any, Any] = {}
 
     def run(self, program: IO[bytes]) -> Any:
-        """What the pickle at the stream's place would become."""
+        """The object that the pickle at the stream's place would become."""
         self.stack, self.memo = [], {}
         for opcode, argument, _ in pickletools.genops(program):
             self._step(opcode.name, argument)

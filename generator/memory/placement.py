@@ -36,7 +36,7 @@ class Placement:
         self._dtype = dtype
         self._turns = _Turns(device)
         self._placed: Any = WeakTensorKeyDictionary()
-        """What stands for a weight of the model's own in its watched networks."""
+        """The weight that stands for one of the model's own in its watched networks."""
 
     def denoiser(self, network: Any) -> Any:
         """A UNet, ready to compute on the device.

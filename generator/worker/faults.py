@@ -68,8 +68,9 @@ def draws_otherwise(before: ModelEntry | None, now: ModelEntry | None) -> bool:
     """True where the networks of an earlier entry do not serve for this one."""
     if before is None or now is None:
         return before is not now
-    nothing = dict.fromkeys(SHOWN)
-    return before.model_copy(update=nothing) != now.model_copy(update=nothing)
+    return any(
+        getattr(before, key) != getattr(now, key) for key in type(now).model_fields if key not in SHOWN
+    )
 
 
 def _files_of(source: str) -> Files:

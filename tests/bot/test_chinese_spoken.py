@@ -12,6 +12,7 @@ import pytest
 from prompts.custom_flags import MOST_OPTIONS
 from prompts.values import Problem
 from storage import members, offers
+from storage.catalog_model import ModelEntry
 from storage.contract import ErrorCode
 from storage.samplers import NAMES as SAMPLER_NAMES
 from storage.tables import Job
@@ -165,6 +166,7 @@ REFUSED = {
     Problem.MISSING: ("imagine", {"prompt": f"{PROMPT} --ar"}),
     Problem.WRONG: ("imagine", {"prompt": f"{PROMPT} --sampler eulre"}),
     Problem.OFF: ("imagine", {"prompt": f"{PROMPT} --model lost"}),
+    Problem.UNSUPPORTED: ("imagine", {"prompt": f"{PROMPT} --tile --model flow"}),
     Problem.SURPLUS: ("imagine", {"prompt": f"{PROMPT} --tile castle"}),
     Problem.EMPTY: ("imagine", {"prompt": "--ar 3:2"}),
     Problem.TOO_LONG: ("imagine", {"prompt": "x" * 4000, "model": "other"}),
@@ -192,7 +194,8 @@ async def test_every_kind_of_fault(world: World) -> None:
         members.change_settings(session, alice.id, options=full)
         offers.turn(session, world.guild.id, alice.id, "lost", on=False)
     models = world.backends.catalog.models
-    more = world.backends.catalog.model_copy(update={"models": {**models, "lost": models["other"]}})
+    flow = ModelEntry(name="flow", title="Flow", source="flow", family="zimage", sizes=((64, 64),))
+    more = world.backends.catalog.changed(models={**models, "lost": models["other"], "flow": flow})
     world.backends.catalogs = lambda: more
     said = {}
     for problem, (command, options) in REFUSED.items():
@@ -201,7 +204,7 @@ async def test_every_kind_of_fault(world: World) -> None:
         said[problem] = CODE.sub("", answer(refused).content).splitlines()[0]
     kinds = Counter(said.values())
     assert [problem for problem in Problem if kinds[said[problem]] > 1] == []
-    assert wrong(world) == {}
+    assert wrong(world, "Flow", "flow") == {}
 
 
 NOTED = f"""

@@ -19,8 +19,10 @@ def _named() -> list[str]:
 
 
 def test_the_example_has_one_line_for_each_setting() -> None:
-    of_compose = ["POSTGRES_PASSWORD", "REDIS_PASSWORD"]
-    assert sorted(_named()) == sorted([*map(config.variable, Config.model_fields), *of_compose])
+    of_compose = ["COMPOSE_PROFILES", "POSTGRES_PASSWORD", "REDIS_PASSWORD"]
+    of_sites = ["CIVITAI_TOKEN", "HF_TOKEN"]
+    own = map(config.variable, Config.model_fields)
+    assert sorted(_named()) == sorted([*own, *of_compose, *of_sites])
 
 
 def test_every_line_of_the_example_says_what_it_is_for() -> None:

@@ -15,6 +15,7 @@ from generator import devices
 from storage import catalog, config
 from tests.easel.conftest import Easel
 from tests.easel.test_doctor import TOKEN, discord_url
+from tests.generator import tiny
 
 __all__ = ["discord_url"]
 
@@ -82,7 +83,7 @@ def test_a_database_that_does_not_answer_stops_it(easel_here: Easel, token_file:
 @pytest.mark.usefixtures("token_file")
 def test_a_wrong_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "_is_asked", lambda *, yes: not yes)
-    answer = CliRunner().invoke(app, ["setup", "--no-draw"], input=f"{WRONG}\n{TOKEN}\n")
+    answer = CliRunner().invoke(app, ["setup", "--no-draw"], input=f"{WRONG}\n{TOKEN}\npicturebook\n")
     assert answer.exit_code == 0, answer.output
     assert answer.output.count("developers/applications") >= 2
     assert TOKEN not in answer.output
@@ -94,9 +95,9 @@ def test_a_wrong_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_is_added_and_draws_for_who_chose_none(
     easel_here: Easel, token_file: Path, tmp_path: Path
 ) -> None:
-    answer = easel_here(
-        "setup", "--yes", "--no-draw", "--token-file", str(token_file), "--model", str(sd_folder)
-    )
+    folder = tiny.make_sd(tmp_path / "castles")
+    given = ["--token-file", str(token_file), "--model", str(folder)]
+    answer = easel_here("setup", "--yes", "--no-draw", *given)
     assert answer.returncode == 0, answer.stderr
     models = catalog.load(config.load().catalog_file)
     assert models[models.default].family == "sd"

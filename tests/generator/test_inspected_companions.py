@@ -229,7 +229,7 @@ def test_controls_of_published_sizes_are_named(tmp_path: Path) -> None:
     assert found.name == "a ControlNet for Stable Diffusion 2.x"
 
 
-UNION = "a ControlNet union for Stable Diffusion XL, and this is to be a ControlNet"
+UNION = "a ControlNet union for Stable Diffusion XL, and this is to be a ControlNet or a T2I-Adapter"
 
 
 def test_a_union_is_refused(tmp_path: Path) -> None:
@@ -267,9 +267,9 @@ def test_what_is_no_plain_control_is_refused(tmp_path: Path, key: str, name: str
 @pytest.mark.parametrize("kind", ["full_adapter", "full_adapter_xl"])
 def test_a_t2i_adapter_is_named(tmp_path: Path, kind: str) -> None:
     T2IAdapter(channels=(16, 32), num_res_blocks=1, adapter_type=kind).save_pretrained(tmp_path / "t2i")
-    said = "it is a T2I-Adapter, and this is to be a ControlNet"
-    assert refusal(tmp_path / "t2i", "controls") == said
-    assert refusal(tmp_path / "t2i" / "diffusion_pytorch_model.safetensors", "controls") == said
+    assert taken(tmp_path / "t2i", "controls").name == "a T2I-Adapter"
+    said = "it is a T2I-Adapter, and this is to be a LoRA: name it as one of a model's `controls`"
+    assert refusal(tmp_path / "t2i", "loras") == said
 
 
 @pytest.mark.parametrize("plus", [False, True])
@@ -326,7 +326,8 @@ def test_a_textual_inversion_is_told(tmp_path: Path, shapes: Shapes, name: str) 
     )
     pickled = {"string_to_token": {"*": 265}, "string_to_param": {"*": torch.zeros(8, 768)}, "name": "cat"}
     torch.save(pickled, tmp_path / "e.pt")
-    assert taken(tmp_path / "e.pt", "embeddings").base.width == 768
+    assert looked_at(tmp_path / "e.pt").base.width == 768
+    assert "easel models convert" in refusal(tmp_path / "e.pt", "embeddings")
 
 
 def test_a_vae_is_told_and_a_taesd_refused(sd_folder: Path, tmp_path: Path) -> None:
@@ -351,7 +352,7 @@ def test_a_unet_folder_is_told(sdxl_folder: Path) -> None:
 def test_upscalers_are_told(upscaler_folder: Path, tmp_path: Path) -> None:
     assert taken(upscaler_folder, "upscalers").name == "an upscaler (Swin2SR ×4)"
     twice = tiny.make_upscaler(tmp_path / "twice", upscale=2)
-    assert refusal(twice, "upscalers") == "it is an upscaler (Swin2SR ×2): it is to enlarge four times"
+    assert taken(twice, "upscalers").name == "an upscaler (Swin2SR ×2)"
     (tmp_path / "x4").mkdir()
     (tmp_path / "x4" / "model_index.json").write_text('{"_class_name": "StableDiffusionUpscalePipeline"}')
     assert refusal(tmp_path / "x4", "upscalers") == (
@@ -373,7 +374,8 @@ def test_a_pickled_upscaler_is_told_without_being_read(
 ) -> None:
     table = OrderedDict((each, torch.ones(4, 3, 3, 3, dtype=torch.float16)) for each in names)
     torch.save(table if inside is None else {inside: table}, tmp_path / "x4.pth")
-    found = taken(tmp_path / "x4.pth", "upscalers")
+    found = looked_at(tmp_path / "x4.pth")
+    assert "easel models convert" in refusal(tmp_path / "x4.pth", "upscalers")
     assert (found.name, found.layout, found.precision) == (f"an upscaler ({name})", "pickle", "fp16")
 
 
