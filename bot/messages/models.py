@@ -79,6 +79,9 @@ def described(entry: ModelEntry, *, default: bool) -> str:
         lines += [_lora(name, lora) for name, lora in shown]
         if left := len(entry.loras) - len(shown):
             lines.append(ngettext("-# … and 1 more.", "-# … and {count} more.", left).format(count=left))
+    if entry.embeddings:
+        names = _names(entry.embeddings)
+        lines.append(_("**Embeddings** (named in the prompt): {names}").format(names=names))
     if entry.controls:
         lines.append(_("**Controls** (`--control`): {names}").format(names=_names(entry.controls)))
     if entry.upscalers:

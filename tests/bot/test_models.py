@@ -166,6 +166,7 @@ sizes = [[64, 64], [96, 64]]
 sample = "sample.png"
 loras.ink = { source = "ink.safetensors", trigger = "ink drawing", sample = "sample.png" }
 loras.paper = { source = "paper.safetensors", sample = "gone.png" }
+embeddings.moss = { source = "moss.safetensors" }
 controls.edges = { source = "control", reads = "edges" }
 upscalers = { soft = { source = "soft" } }
 """
@@ -183,6 +184,7 @@ upscalers = { soft = { source = "soft" } }
         "**Sizes:** 64 × 64, 96 × 64",
         "- `ink`: trigger words `ink drawing`",
         "- `paper`",
+        "**Embeddings** (named in the prompt): `moss`",
         "**Controls** (`--control`): `edges`",
         "**Upscalers** (`--upscaler`): `soft`",
         "It was made for pictures of adults.",
