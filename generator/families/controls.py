@@ -12,26 +12,32 @@ import torch
 from diffusers import T2IAdapter
 from torch import Tensor
 
-from generator import devices
 from generator.conditioning.control_maps import MAPS, grey
 from generator.families import control_files
 from generator.families.base import Conditions
 from generator.families.tiling import circular
 from storage.catalog_companions import ControlEntry
 
+Place = Callable[[Any], Any]
+"""Puts a network where it computes, as itself or as a twin."""
+
 
 class SpatialControl(torch.nn.Module, ABC):
     """One on a device, in diffusers' class. Only the device's thread calls what computes."""
 
-    def __init__(self, network: Any, shown: Callable[[PIL.Image.Image], PIL.Image.Image]) -> None:
+    def __init__(
+        self, network: Any, shown: Callable[[PIL.Image.Image], PIL.Image.Image], place: Place
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network = place(network)
         self.shown = shown
         """Makes of a picture what the network is shown of it."""
+        self._loaded = (network, place)
 
     def tiling(self) -> Self:
         """The same for pictures whose opposite edges meet; the two share their weights."""
-        return type(self)(circular(self.network), self.shown)
+        network, place = self._loaded
+        return type(self)(circular(network), self.shown, place)
 
     @abstractmethod
     def conditions(self, pixels: Tensor, weight: float, count: int, *, guided: bool) -> Conditions:
@@ -89,19 +95,16 @@ class FeatureAdapter(SpatialControl):
         return {"down_intrablock_additional_residuals": features}
 
 
-def load(entry: ControlEntry, unet: Any, device: torch.device, dtype: torch.dtype) -> SpatialControl:
+def load(entry: ControlEntry, unet: Any, dtype: torch.dtype, place: Place) -> SpatialControl:
     """Load a control for a model with this UNet.
 
     Raises:
         CatalogError: it cannot be used; the text names the source and the reason.
     """
-    network = control_files.load(entry.source, unet, dtype, pooled=entry.global_pool_conditions)
-    network = network.to(device).eval()
-    if devices.abilities(device).channels_last:
-        network.to(memory_format=torch.channels_last)
+    network = control_files.load(entry.source, unet, dtype, pooled=entry.global_pool_conditions).eval()
     shown = MAPS[entry.reads]
     if not isinstance(network, T2IAdapter):
-        return ControlNetwork(network, shown)
+        return ControlNetwork(network, shown, place)
     if network.config.in_channels == 1:
-        return FeatureAdapter(network, partial(grey, shown))
-    return FeatureAdapter(network, shown)
+        return FeatureAdapter(network, partial(grey, shown), place)
+    return FeatureAdapter(network, shown, place)

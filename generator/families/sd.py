@@ -172,8 +172,7 @@ class StableDiffusion(LatentImages):
         control = self._controls.get(entry)
         if control is None:
             admit("control network", entry.source, "controls", unet=self.unet.config)
-            control = controls.load(entry, self.unet, self.device, self.dtype)
-            control.network = self._placement.control(control.network)
+            control = controls.load(entry, self.unet, self.dtype, self._placement.control)
             self._controls[entry] = control
         clone = copy.copy(self)
         clone.control = control

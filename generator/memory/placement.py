@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 from diffusers.hooks import apply_group_offloading
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -66,7 +67,8 @@ class Placement:
             streams = devices.abilities(self.device).streams
             apply_group_offloading(watched, self.device, MAIN, "leaf_level", use_stream=streams)
         elif self.plan.storage == "fp8":
-            watched.enable_layerwise_casting(torch.float8_e4m3fn, self._dtype)
+            whole = (*DEFAULT_SKIP_MODULES_PATTERN, quantization.WHOLE)
+            watched.enable_layerwise_casting(torch.float8_e4m3fn, self._dtype, skip_modules_pattern=whole)
         else:
             quantization.quantize(watched, self.plan.storage, self._dtype)
         self._remember(network, watched)

@@ -11,6 +11,10 @@ from generator.memory.plan import Storage
 from storage.errors import CatalogError
 
 LIBRARIES: dict[Storage, str] = {"int8": "torchao", "nf4": "bitsandbytes"}
+WHOLE = "encoder_hid_proj"
+"""Part of a UNet whose weights stay as they are: that of image adapters, in which diffusers makes the input
+of the weights' type.
+"""
 
 
 def check(storage: Storage) -> None:
@@ -35,14 +39,15 @@ def quantize(network: Any, storage: Storage, dtype: torch.dtype) -> None:
     if storage == "int8":
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
-        quantize_(network, Int8WeightOnlyConfig(), filter_fn=lambda layer, _: _is_whole(layer))
+        quantize_(network, Int8WeightOnlyConfig(), filter_fn=_is_to_be_small)
     else:
         _replace_linear(network, dtype)
 
 
-def _is_whole(layer: torch.nn.Module) -> bool:
+def _is_to_be_small(layer: torch.nn.Module, path: str) -> bool:
     """True for a linear layer whose weights nobody has quantized yet."""
-    return isinstance(layer, torch.nn.Linear) and type(layer.weight.data) is torch.Tensor
+    whole = isinstance(layer, torch.nn.Linear) and type(layer.weight.data) is torch.Tensor
+    return whole and not path.startswith(WHOLE)
 
 
 def _replace_linear(network: torch.nn.Module, dtype: torch.dtype) -> None:
@@ -50,6 +55,8 @@ def _replace_linear(network: torch.nn.Module, dtype: torch.dtype) -> None:
     from bitsandbytes.nn import LinearNF4, Params4bit
 
     for name, layer in network.named_children():
+        if name == WHOLE:
+            continue
         if not isinstance(layer, torch.nn.Linear):
             _replace_linear(layer, dtype)
             continue

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from generator.engine.engine import Engine
 from generator.families import controls, schedulers
+from generator.memory.placement import Placement
 from storage.catalog_companions import ControlEntry
 from storage.catalog_model import ModelEntry
 from storage.errors import CatalogError
@@ -163,7 +164,12 @@ def test_a_t2i_adapter_leads_as_in_its_pipeline(
 
 def refused(folder: Path, source: Path) -> str:
     with pytest.raises(CatalogError, match=r"^The control network at .* cannot be loaded: ") as caught:
-        controls.load(ControlEntry(source=str(source)), tiny.loaded_unet(folder), CPU, torch.float32)
+        controls.load(
+            ControlEntry(source=str(source)),
+            tiny.loaded_unet(folder),
+            torch.float32,
+            Placement(CPU, torch.float32).control,
+        )
     return str(caught.value)
 
 

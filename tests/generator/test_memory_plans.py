@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 from diffusers.hooks.hooks import HookRegistry
@@ -26,7 +28,8 @@ from generator.memory.plan import PLAIN, MemoryPlan, Storage
 from generator.worker.models import Models
 from storage import catalog
 from storage.catalog_companions import LoraEntry
-from storage.contract import GenerationRequest
+from storage.catalog_model import ModelEntry
+from storage.contract import GenerationRequest, Role
 from storage.errors import CatalogError
 from tests.generator import tiny
 from tests.generator.sharing import drawn_together
@@ -228,6 +231,31 @@ def test_loras_are_added_to_a_model_whose_layers_are_watched(
     kept = [id(weight) in shared for weight in patched.unet.parameters()]
     assert any(kept), "what the LoRA leaves alone is shared"
     assert not all(kept)
+
+
+STEERED: dict[str, dict[str, Any]] = {
+    "adapter": {"references": [{"role": "style", "keys": ["picture"]}]},
+    "tiled control": {"control": {"kind": "whole", "key": "picture"}, "tile": True},
+}
+
+
+@pytest.mark.parametrize("plan", WATCHED.values(), ids=WATCHED)
+@pytest.mark.parametrize("wish", STEERED)
+def test_a_model_whose_layers_are_watched_is_steered(
+    sd_folder: Path, tmp_path: Path, plan: MemoryPlan, wish: str
+) -> None:
+    entry = tiny.make_steered(tmp_path, sd_folder)
+    request = GenerationRequest.model_validate(REQUEST.model_dump() | STEERED[wish])
+    plain, steered = (with_pictures(planned(sd_folder, each), entry, request) for each in (PLAIN, plan))
+    assert decibels(steered, plain) > (60 if plan.storage == "own" else 15)
+
+
+def with_pictures(family: StableDiffusion, entry: ModelEntry, request: GenerationRequest) -> Tensor:
+    """The first of its images in −1…1, led by a picture and reading it."""
+    picture = PIL.Image.radial_gradient("L").resize((64, 64)).convert("RGB")
+    with closing(Engine(family, DeviceThread(CPU), entry)) as engine:
+        (image, *_) = engine.submit(request, control=picture, references={Role.STYLE: [picture]}).result()
+    return torch.from_numpy(np.asarray(image) / 127.5 - 1)
 
 
 def test_variants_take_turns_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
