@@ -12,7 +12,7 @@ from rich.console import Console
 from easel import memory_fits, model_info, start, weight_fits
 from easel.adding import commands as adding
 from generator.inspection import entries
-from storage import catalog, model_families
+from storage import catalog
 from storage.catalog import Catalog
 from storage.catalog_companions import DraftEntry
 from storage.catalog_model import ModelEntry
@@ -47,7 +47,7 @@ def _facts(entry: ModelEntry) -> dict[str, str]:
     return {
         "title": entry.title,
         "licence": entry.license or "not said",
-        "family": model_families.of_folder(entry.source) or entry.family,
+        "family": entry.family_name,
         "sizes": f"{len(entry.sizes)}, up to {width} × {height}",
         "steps": f"{entry.num_inference_steps} of {entry.max_steps}",
         "sampler": entry.scheduler,

@@ -44,6 +44,12 @@ REFINED_FROM = 0.8
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
 
+OF_DIFFUSION = (
+    "unet", "vae", "prediction_type", "zero_snr", "guidance_rescale", "clip_skip", "inpainting",
+    "always_loras", "embeddings", "memory",
+)  # fmt: skip
+"""Keys of a model that only families of noise prediction have a use for."""
+
 SHOWN = ("title", "description", "license", "nsfw", "sample", "versions", "examples", "prompts")
 """Keys of a model that change what members are shown of it, and nothing that is drawn."""
 
@@ -138,7 +144,7 @@ class ModelEntry(ModelFiles):
     @model_validator(mode="before")
     @classmethod
     def _familys_own_sampler(cls, table: dict[str, Any]) -> dict[str, Any]:
-        told = model_families.of_folder(str(table.get("source", "")))
+        told = model_families.of_source(str(table.get("source", "")))
         family = model_families.FAMILIES.get(told or str(table.get("family", "sd")))
         if family is None or "scheduler" in table:
             return table
@@ -153,7 +159,7 @@ class ModelEntry(ModelFiles):
             )
         if self.refiner is not None and self.family_name != "sdxl":
             raise ValueError("refiner: only Stable Diffusion XL has one")
-        told = self.inpainting and model_families.of_folder(self.inpainting)
+        told = self.inpainting and model_families.of_source(self.inpainting)
         if told and told != self.family_name:
             raise ValueError(
                 f"inpainting: it is of the family {told!r}, and the model of {self.family_name!r}"
@@ -170,6 +176,13 @@ class ModelEntry(ModelFiles):
                 )
         for key in ("upscalers", "loras", "embeddings", "controls"):
             refuse_alike(getattr(self, key), key)
+        return self
+
+    @model_validator(mode="after")
+    def _suits_its_family(self) -> Self:
+        for key in OF_DIFFUSION if self._family.denoiser != "unet" else ():
+            if getattr(self, key) not in (None, False, 0, "auto", "full", {}):
+                raise ValueError(f"{key}: this kind of model takes none: it is for Stable Diffusion")
         for feature in (Feature.LORAS, Feature.CONTROLS, Feature.ADAPTERS):
             if getattr(self, feature) and feature not in self.features:
                 raise ValueError(f"{feature}: this kind of model takes none")
@@ -224,7 +237,7 @@ class ModelEntry(ModelFiles):
     @cached_property
     def family_name(self) -> str:
         """As its folder says, or as is written here."""
-        return model_families.of_folder(self.source) or self.family
+        return model_families.of_source(self.source) or self.family
 
     @property
     def refined_from(self) -> float:
@@ -235,7 +248,8 @@ class ModelEntry(ModelFiles):
         """Files of the networks that draw this kind of job."""
         if task is not Task.INPAINTING or self.inpainting is None:
             return self
-        return ModelFiles(source=self.inpainting, family=self.family)
+        stated = {} if self.stated_family is None else {"family": self.stated_family}
+        return ModelFiles(source=self.inpainting, **stated)
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from storage import samplers
+from storage import samplers, weights_header
 
 
 class Feature(StrEnum):
@@ -82,6 +82,22 @@ def known(name: str) -> str:
             + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FAMILIES)}")
         )
     return name
+
+
+def of_source(source: str) -> str | None:
+    """Name of the family of a model on this machine, a folder or a single file; None where none is told."""
+    return _of_file(Path(source)) if source.endswith(".safetensors") else of_folder(source)
+
+
+def _of_file(file: Path) -> str | None:
+    """By the text encoders' names: those of XL have several in one table."""
+    try:
+        names = weights_header.read(file).shapes
+    except (OSError, ValueError):
+        return None
+    if any(name.startswith("conditioner.embedders.") for name in names):
+        return "sdxl"
+    return "sd" if any(name.startswith("cond_stage_model.") for name in names) else None
 
 
 def of_folder(source: str) -> str | None:

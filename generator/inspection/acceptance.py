@@ -89,6 +89,7 @@ def refusal(found: Inspection, key: str, family: str | None = None) -> str | Non
         or _of_class(found, family)
         or _of_forms(found)
         or _of_parts(found, key)
+        or _of_mask(found, key)
     )
 
 
@@ -161,6 +162,15 @@ def _of_forms(found: Inspection) -> str | None:
     if found.enlarges is not None and found.enlarges < 2:
         return f"it is {found.name}: it enlarges nothing"
     return None
+
+
+def _of_mask(found: Inspection, key: str) -> str | None:
+    if key != "inpainting" or found.reads_mask:
+        return None
+    return (
+        f"it is {found.name}, whose UNet reads no mask: leave `inpainting` out, for the model's own draws"
+        " regions, zooms and pans as well"
+    )
 
 
 def _of_parts(found: Inspection, key: str) -> str | None:

@@ -6,7 +6,7 @@ from generator.inspection import bases
 from generator.inspection.bases import Base
 from generator.inspection.headers import Header
 from generator.inspection.inspected import Inspection, Kind, Prediction
-from generator.inspection.unets import CLASSES, flaw_of_channels, named_by_channels
+from generator.inspection.unets import CLASSES, MASKED, flaw_of_channels, named_by_channels
 
 UNET = "model.diffusion_model."
 _UNETS = (f"{UNET}input_blocks.", f"{UNET}down_blocks.")
@@ -53,6 +53,7 @@ def of_checkpoint(source: str, header: Header, layout: str) -> Inspection:
         base=base,
         prediction=prediction(header, base),
         zero_snr="ztsnr" in header.tensors,
+        reads_mask=channels == MASKED,
         precision=header.precision,
         size_bytes=header.size_bytes,
         parameters=header.parameters,

@@ -10,7 +10,7 @@ from generator.inspection import bases, configs, pipeline_names, weights
 from generator.inspection.headers import Header, together
 from generator.inspection.inspected import Inspection, Kind, Prediction
 from generator.inspection.single_networks import NOT_DRAWN
-from generator.inspection.unets import flaw_of_config, named_by_channels
+from generator.inspection.unets import MASKED, flaw_of_config, named_by_channels
 from storage import model_families
 
 INDEX = "model_index.json"
@@ -45,6 +45,7 @@ def of_model(folder: Path, source: str, index: Mapping[str, Any]) -> Inspection:
         base=base if family is None or base.family == family else base._replace(family=family),
         prediction=_prediction(scheduler),
         zero_snr=scheduler.get("rescale_betas_zero_snr") is True,
+        reads_mask=unet.get("in_channels") == MASKED,
         precision=header.precision,
         size_bytes=header.size_bytes,
         parameters=header.parameters,

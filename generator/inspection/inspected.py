@@ -50,6 +50,8 @@ class Inspection:
     prediction: Prediction | None = None
     zero_snr: bool = False
     """True if it was trained down to a signal of zero."""
+    reads_mask: bool = False
+    """True for a model made for inpainting."""
     precision: str = ""
     size_bytes: int = 0
     parameters: int = 0

@@ -7,9 +7,11 @@ from typing import Any
 
 DRAWN = {4: "latents", 9: "latents, a mask and the masked picture"}
 """Input channels of the UNets that Easel draws with."""
+MASKED = 9
+"""Input channels of a UNet that is shown a mask and the masked picture."""
 _EDITS, _DEPTH, _ENLARGES = 8, 5, 7
 _NAMES = {
-    9: "a {} model for inpainting",
+    MASKED: "a {} model for inpainting",
     _EDITS: "an InstructPix2Pix model of {}",
     _DEPTH: "a depth-to-image model of {}",
     _ENLARGES: "a Stable Diffusion x4 upscaler",

@@ -25,6 +25,7 @@ from generator.families import flow_matching, loading
 from generator.families.flow_transformer import FlowTransformer
 from storage import model_families
 from storage.catalog_files import ModelFiles
+from storage.catalog_model import ModelEntry
 from storage.contract import GenerationRequest, Part, Phrase, Task
 from storage.errors import CatalogError
 from tests.generator.reference import Images, difference
@@ -116,6 +117,25 @@ def test_keys_of_other_families_are_refused(folder: Path, key: str) -> None:
     value = {"unet": "u.safetensors", "prediction_type": "epsilon", "clip_skip": 1}[key]
     with pytest.raises(CatalogError, match=f"`{key}` is for Stable Diffusion"):
         loading.load(ModelFiles.model_validate({"source": str(folder), key: value}), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"vae": "v.safetensors"},
+        {"zero_snr": True},
+        {"inpainting": "folder"},
+        {"always_loras": {"ink": "ink.safetensors"}},
+        {"embeddings": {"ink": "ink.safetensors"}},
+        {"memory": "low"},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_the_catalog_takes_no_keys_of_other_families(folder: Path, keys: dict[str, Any]) -> None:
+    table = {"name": "m", "title": "M", "source": str(folder), "sizes": [[64, 64]]}
+    assert ModelEntry.model_validate(table | {"memory": "full"})
+    with pytest.raises(ValueError, match=f"{next(iter(keys))}: this kind of model takes none"):
+        ModelEntry.model_validate(table | keys)
 
 
 STRANGERS: list[dict[str, Any]] = [

@@ -16,12 +16,13 @@ from easel.__main__ import app
 from generator.conditioning import compositing
 from generator.worker import weight_hashes
 from generator.worker.models import Models
-from storage import catalog
+from storage import catalog, file_hashes
+from storage.catalog_model import ModelEntry
 from storage.config import Config
 from storage.contract import GenerationRequest, JobState, Task
 from storage.database import Database
 from storage.errors import CatalogError
-from tests.generator import tiny
+from tests.generator import original_layout, tiny
 from tests.generator.reference import Pipeline, difference
 from tests.generator.test_engine_exact import asked, picture
 from tests.generator.test_inpainting import left_half, repaint
@@ -112,10 +113,24 @@ def test_one_of_another_family_is_refused(tmp_path: Path, sd_folder: Path, sdxl_
         catalog.load(tiny.catalog(tmp_path, {"plain": sd_folder}, inpainting=str(sdxl_folder)))
 
 
+def test_single_files_are_told_apart_too(tmp_path: Path, sd_folder: Path, sdxl_folder: Path) -> None:
+    files = [
+        original_layout.write(each, tmp_path / f"{each.name}.safetensors")
+        for each in (sd_folder, sdxl_folder)
+    ]
+    own = {"name": "m", "title": "M", "sizes": [[64, 64]], "source": str(files[1])}
+    assert (
+        ModelEntry.model_validate(own | {"inpainting": str(sdxl_folder), "refiner": "r"}).family_name
+        == "sdxl"
+    )
+    with pytest.raises(ValueError, match="inpainting: it is of the family 'sd', and the model of 'sdxl'"):
+        ModelEntry.model_validate(own | {"inpainting": str(files[0])})
+
+
 def test_pictures_name_the_weights_that_drew_them(
     listed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(weight_hashes, "_folder", lambda: tmp_path / "hashes")
+    monkeypatch.setattr(file_hashes, "_folder", lambda: tmp_path / "hashes")
     models = catalog.load(listed)
     part: GenerationRequest = repaint(model="plain")
     hashes = [weight_hashes.hashes_of(wish, models).model for wish in (part, asked(model="plain"))]
@@ -132,12 +147,13 @@ def test_models_check_looks_at_both(
     monkeypatch.setenv("EASEL_CATALOG", str(listed))
     fine = CliRunner().invoke(app, arguments)
     assert fine.exit_code == 0, fine.output
-    other = tmp_path / "gone" if not load else tiny.make_sd(tmp_path / "other")
-    wrong = tiny.catalog(tmp_path, {"plain": sd_folder}, inpainting=f"{other}")
-    monkeypatch.setenv("EASEL_CATALOG", str(wrong))
-    refused = CliRunner().invoke(app, arguments)
-    assert refused.exit_code == 1
-    assert ("reads no mask" if load else "the model for inpainting cannot be used") in refused.output
+    for other, reason in {tmp_path / "gone": "gone does not exist", sd_folder: "reads no mask"}.items():
+        wrong = tiny.catalog(tmp_path, {"plain": sd_folder}, inpainting=f"{other}")
+        monkeypatch.setenv("EASEL_CATALOG", str(wrong))
+        refused = CliRunner().invoke(app, arguments)
+        assert refused.exit_code == 1
+        assert "its `inpainting` cannot be used: " in refused.output
+        assert reason in refused.output
 
 
 def test_models_check_finds_a_checkpoint_for_inpainting_fine_by_itself(
