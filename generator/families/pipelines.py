@@ -70,6 +70,7 @@ def _check_networks(files: ModelFiles, pipeline: Any) -> None:
     if drawn != decoded:
         reason = f"its UNet draws {drawn} channels, and its VAE decodes {decoded}: they are of two models."
         raise unusable(files.source, reason)
+    _check_width(files, pipeline)
     for name, network in pipeline.components.items():
         if isinstance(network, torch.nn.Module):
             part_files.check_whole(files.source, name, network)
@@ -78,6 +79,16 @@ def _check_networks(files: ModelFiles, pipeline: Any) -> None:
             raise unusable(
                 files.source, f"clip_skip is {files.clip_skip}, and its {name} has {layers} layers."
             )
+
+
+def _check_width(files: ModelFiles, pipeline: Any) -> None:
+    """A UNet reads what all text encoders say side by side."""
+    encoders = (getattr(pipeline, name, None) for name in ("text_encoder", "text_encoder_2"))
+    told = sum(encoder.config.hidden_size for encoder in encoders if encoder is not None)
+    read = pipeline.unet.config.cross_attention_dim
+    if isinstance(read, int) and read != told:
+        reason = f"its UNet reads words of {read} numbers, and its text encoders say {told}: they are of two"
+        raise unusable(files.source, f"{reason} models.")
 
 
 def _tell_noise(files: ModelFiles, pipeline: Any) -> None:
@@ -97,3 +108,6 @@ def _tell_noise(files: ModelFiles, pipeline: Any) -> None:
     if zero_snr:
         changes["timestep_spacing"] = "trailing"
     single_files.change_noise(pipeline, **changes)
+    if zero_snr and pipeline.scheduler.config.prediction_type == "epsilon":
+        reason = "with `zero_snr` it has to be of v_prediction: it finds nothing in pure noise by epsilon."
+        raise unusable(files.source, reason)

@@ -13,7 +13,7 @@ ACCEPTED: Mapping[str, frozenset[Kind]] = {
     "inpainting": frozenset({Kind.MODEL}),
     "refiner": frozenset({Kind.REFINER}),
     "unet": frozenset({Kind.DENOISER}),
-    "vae": frozenset({Kind.VAE}),
+    "vae": frozenset({Kind.VAE, Kind.MODEL}),
     "loras": frozenset({Kind.LORA}),
     "embeddings": frozenset({Kind.EMBEDDING}),
     "controls": frozenset({Kind.CONTROL, Kind.T2I_ADAPTER}),
@@ -32,10 +32,13 @@ PICKLES: frozenset[str] = frozenset()
 MAY_LACK: Mapping[str, frozenset[str]] = {
     "source": frozenset(),
     "unet": frozenset({"VAE", "text encoder"}),
+    "vae": frozenset({"UNet", "text encoder"}),
 }
 """Parts that a file need not have itself."""
-_MADE_FOR_ONE = frozenset({Kind.DENOISER, Kind.LORA, Kind.EMBEDDING, Kind.CONTROL, Kind.IP_ADAPTER})
-"""Kinds that fit the models alone whose words are as wide."""
+_MADE_FOR_ONE = frozenset(
+    {Kind.DENOISER, Kind.LORA, Kind.EMBEDDING, Kind.CONTROL, Kind.T2I_ADAPTER, Kind.IP_ADAPTER}
+)
+"""Kinds that fit models of one base alone."""
 _KEYS = {
     Kind.MODEL: "a `source`",
     Kind.REFINER: "the `refiner` of a model",

@@ -66,7 +66,8 @@ def _of_diffusers(kind: str, config: Config) -> Found:
             "flaw": "Easel draws with UNets",
         }
     if "T2IAdapter" in kind:
-        return {"kind": Kind.T2I_ADAPTER, "name": "a T2I-Adapter"}
+        base = bases.of_width(None, "sdxl" if config.get("adapter_type") == "full_adapter_xl" else "sd")
+        return {"kind": Kind.T2I_ADAPTER, "name": f"a T2I-Adapter for {base.name}", "base": base}
     if kind.startswith(("Autoencoder", "AsymmetricAutoencoder", "ConsistencyDecoder", "VQModel")):
         return _vae(kind, config)
     for begin, name in _TRANSFORMERS.items():

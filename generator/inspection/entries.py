@@ -56,9 +56,17 @@ def _identified(entry: ModelEntry) -> tuple[Inspection | None, str | None]:
     if found is None:
         return None, None
     reason = acceptance.refusal(found, "source", entry.stated_family)
+    if reason is None and entry.zero_snr and not entry.prediction_type:
+        reason = _of_pure_noise(found)
     if reason is None and Path(entry.source).is_file():
         reason = next(model_folders.faults_of_layout(Path(entry.source), found.base.family), None)
     return (None if reason else found), reason
+
+
+def _of_pure_noise(found: Inspection) -> str | None:
+    if found.prediction is None or found.prediction.type != "epsilon":
+        return None
+    return "with `zero_snr` it has to be of v_prediction, and it is of epsilon: say so with `prediction_type`"
 
 
 def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
@@ -123,27 +131,20 @@ def _companions_of(entry: ModelEntry) -> Iterator[_Beside]:
 
 
 def _networks_of(entry: ModelEntry) -> Iterator[_Beside]:
-    """Networks in the place of the model's own, for all or for some of its jobs."""
+    """Networks in the place of the model's own, for all or for some of its jobs; a part's may be in the
+    folder of a whole model.
+    """
     whole = partial(model_folders.faults_of_model, family=entry.family)
     judges: dict[str, tuple[str | None, Judge]] = {
-        "unet": (entry.unet, _faults_of_part("unet")),
-        "vae": (entry.vae, _faults_of_part("vae")),
+        "unet": (entry.unet, weights.faults_of_network),
+        "vae": (entry.vae, weights.faults_of_network),
         "inpainting": (entry.inpainting, whole),
         "refiner": (entry.refiner, model_folders.faults_of_refiner),
     }
     for key, (source, judge) in judges.items():
         if source is not None:
-            yield _Beside(key, source, judge, f"its `{key}`")
-
-
-def _faults_of_part(name: str) -> Judge:
-    """A part's own folder, or a whole model's that has it."""
-
-    def judge(folder: Path) -> Iterator[str]:
-        inside = folder / name
-        return weights.faults_of_network(inside if inside.is_dir() else folder)
-
-    return judge
+            part = Path(source, key)
+            yield _Beside(key, str(part) if part.is_dir() else source, judge, f"its `{key}`")
 
 
 def _of_model_files(entry: ModelEntry) -> Iterator[str]:

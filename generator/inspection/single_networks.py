@@ -111,7 +111,7 @@ def _refused(kind: Kind, name: str, flaw: str) -> Found:
 def _t2i_adapter(header: Header) -> Found | None:
     inner = header.within("adapter.") if header.has("adapter.body.") else header
     if inner.has("body.0.block1.", "body.0.resnets.0.block1.") and inner.has("conv_in."):
-        return {"kind": Kind.T2I_ADAPTER, "name": "a T2I-Adapter"}
+        return _refused(Kind.T2I_ADAPTER, "a T2I-Adapter", "Easel takes those as diffusers folders")
     return None
 
 

@@ -266,9 +266,10 @@ def test_what_is_no_plain_control_is_refused(tmp_path: Path, key: str, name: str
 
 @pytest.mark.parametrize("kind", ["full_adapter", "full_adapter_xl"])
 def test_a_t2i_adapter_is_named(tmp_path: Path, kind: str) -> None:
+    base = "Stable Diffusion XL" if kind == "full_adapter_xl" else "Stable Diffusion 1.x or 2.x"
     T2IAdapter(channels=(16, 32), num_res_blocks=1, adapter_type=kind).save_pretrained(tmp_path / "t2i")
-    assert taken(tmp_path / "t2i", "controls").name == "a T2I-Adapter"
-    said = "it is a T2I-Adapter, and this is to be a LoRA: name it as one of a model's `controls`"
+    assert taken(tmp_path / "t2i", "controls").name == f"a T2I-Adapter for {base}"
+    said = f"it is a T2I-Adapter for {base}, and this is to be a LoRA: name it as one of a model's `controls`"
     assert refusal(tmp_path / "t2i", "loras") == said
 
 

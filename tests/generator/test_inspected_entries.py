@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import T2IAdapter
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from storage.catalog_companions import AdapterEntry, ControlEntry, LoraEntry
 from storage.catalog_model import ModelEntry
 from storage.contract import Role
 from storage.errors import CatalogError
-from tests.generator import sparse_weights, tiny
+from tests.generator import original_layout, sparse_weights, tiny
 from tests.generator.sparse_weights import Shapes
 
 CPU = torch.device("cpu")
@@ -75,6 +76,35 @@ def test_what_was_made_for_another_model_is_told(sd_folder: Path, beside: Path) 
         f"the control edges cannot be used: it is a ControlNet for Stable Diffusion XL, {model}",
         f"the image adapter for style cannot be used: it is an IP-Adapter for {wide}, {model}",
     ]
+
+
+def test_a_t2i_adapter_is_a_folder_for_one_base(sd_folder: Path, tmp_path: Path) -> None:
+    for kind in ("full_adapter", "full_adapter_xl"):
+        made = T2IAdapter(channels=(16, 32), num_res_blocks=1, adapter_type=kind)
+        made.save_pretrained(tmp_path / kind)
+    controls = {kind: {"source": str(tmp_path / kind)} for kind in ("full_adapter", "full_adapter_xl")}
+    model = "and the model is Stable Diffusion 1.x or 2.x"
+    file = tmp_path / "full_adapter" / "diffusion_pytorch_model.safetensors"
+    assert faults(sd_folder, controls=controls | {"file": {"source": str(file)}}) == [
+        f"the control full_adapter_xl cannot be used: it is a T2I-Adapter for Stable Diffusion XL, {model}",
+        "the control file cannot be used: it is a T2I-Adapter: Easel takes those as diffusers folders",
+    ]
+
+
+def test_parts_may_be_those_of_whole_models(sd_folder: Path, sd2_folder: Path, tmp_path: Path) -> None:
+    file = original_layout.write(sd2_folder, tmp_path / "whole.safetensors")
+    for fields in ({"unet": str(sd2_folder)}, {"vae": str(sd2_folder)}, {"vae": str(file)}):
+        assert faults(sd_folder, **fields) == []
+        assert loading.load(entry(sd_folder, **fields), CPU)
+
+
+def test_pure_noise_needs_v_prediction(sd_folder: Path) -> None:
+    wrong = entry(sd_folder, zero_snr=True)
+    (fault,) = entries.faults(wrong)
+    assert "with `zero_snr` it has to be of v_prediction" in fault
+    with pytest.raises(CatalogError, match="with `zero_snr` it has to be of v_prediction"):
+        loading.load(wrong, CPU)
+    assert faults(sd_folder, zero_snr=True, prediction_type="v_prediction") == []
 
 
 def test_an_adapter_with_another_encoder_is_told(sdxl_folder: Path, beside: Path, sd_folder: Path) -> None:

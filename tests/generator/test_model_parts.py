@@ -120,6 +120,11 @@ def test_a_unet_of_another_kind_is_refused(sd_folder: Path, xl_folder: Path, tmp
         loading.load(ModelFiles(source=str(xl_folder), unet=str(vae)), CPU)
 
 
+def test_a_unet_for_other_words_is_refused(sd_folder: Path, xl_folder: Path) -> None:
+    with pytest.raises(CatalogError, match="its UNet reads words of 80 numbers, and its text"):
+        loading.load(ModelFiles(source=str(sd_folder), unet=str(xl_folder)), CPU)
+
+
 @pytest.mark.parametrize("form", ["folder", "pipeline", "diffusers", "original", "checkpoint"])
 def test_another_vae_is_drawn_with(sd_folder: Path, sd2_folder: Path, tmp_path: Path, form: str) -> None:
     weights = "diffusion_pytorch_model.safetensors"
