@@ -11,6 +11,7 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline
 
 from generator.conditioning.prompts import Embedding
+from generator.conditioning.textual_inversion import NONE, NamedVectors
 from generator.families import pipelines
 from generator.families.base import Conditions
 from generator.families.sdxl import StableDiffusionXL
@@ -24,6 +25,7 @@ SCORE, UNWANTED_SCORE = 6.0, 2.5
 
 class StableDiffusionXLRefiner(StableDiffusionXL):
     pipeline_class: Any = StableDiffusionXLImg2ImgPipeline
+    named: Sequence[NamedVectors] = (NONE,)
 
     @classmethod
     def load(

@@ -16,7 +16,7 @@ from easel.__main__ import app
 from generator.conditioning import compositing
 from generator.worker import weight_hashes
 from generator.worker.models import Models
-from storage import catalog
+from storage import catalog, file_hashes
 from storage.config import Config
 from storage.contract import GenerationRequest, JobState, Task
 from storage.database import Database
@@ -115,7 +115,7 @@ def test_one_of_another_family_is_refused(tmp_path: Path, sd_folder: Path, sdxl_
 def test_pictures_name_the_weights_that_drew_them(
     listed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(weight_hashes, "_folder", lambda: tmp_path / "hashes")
+    monkeypatch.setattr(file_hashes, "_folder", lambda: tmp_path / "hashes")
     models = catalog.load(listed)
     part: GenerationRequest = repaint(model="plain")
     hashes = [weight_hashes.hashes_of(wish, models).model for wish in (part, asked(model="plain"))]
@@ -137,7 +137,7 @@ def test_models_check_looks_at_both(
     monkeypatch.setenv("EASEL_CATALOG", str(wrong))
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 1
-    assert ("reads no mask" if load else "the model for inpainting cannot be used") in refused.output
+    assert ("reads no mask" if load else "its `inpainting` cannot be used") in refused.output
 
 
 def test_models_check_finds_a_checkpoint_for_inpainting_fine_by_itself(
