@@ -40,30 +40,9 @@ async def test_commands_are_sent_where_another_program_replaced_them(world: Worl
 
 
 PLAIN = {
-    *(
-        "imagine",
-        "describe",
-        "blend",
-        "shorten",
-        "show",
-        "history",
-        "favorites",
-        "queue",
-        "info",
-        "help",
-        "models",
-    ),
-    *(
-        "settings",
-        "models",
-        "fast",
-        "relax",
-        "turbo",
-        "stealth",
-        "public",
-        "privacy export",
-        "privacy delete",
-    ),
+    *("imagine", "describe", "blend", "shorten", "show", "history", "favorites", "queue", "info", "help"),
+    *("models", "settings", "fast", "relax", "turbo", "stealth", "public"),
+    *("privacy export", "privacy delete"),
     *("prefer option set", "prefer option list", "prefer suffix", "prefer remix", "prefer variability"),
     "prefer auto_dm",
 }

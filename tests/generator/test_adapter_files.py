@@ -57,7 +57,7 @@ def test_another_image_encoder_is_refused(
     sentence = refused(sd_folder, source, other_encoder(tmp_path / "encoder"))
     assert "it was trained with another image encoder" in sentence
     assert f"reads pictures as {numbers[0]} numbers" in sentence
-    assert f"gives {numbers[1]}." in sentence
+    assert f"says {numbers[1]}." in sentence
 
 
 def test_one_of_another_base_is_refused(tmp_path: Path, sd_folder: Path, sdxl_folder: Path) -> None:
