@@ -8,7 +8,7 @@ from functools import partial
 
 from prompts import request_builder, style_codes, weights
 from prompts.flags import FLAGS
-from prompts.pasted import near_flags
+from prompts.pasted import near_flags, normalizer
 from prompts.pasted.normalizer import settled
 from prompts.permutations import permutations
 from prompts.tokenizer import CLOSING, DASHES, OPENING, TokenizedPrompt, TypedFlag, tokenize
@@ -36,7 +36,7 @@ def literal(text: str) -> str:
     """Words of somebody else's: with their weights, but no flag, set, part or link among them."""
     unlinked = _LINK_IN_FRONT.sub("", text)
     without = re.sub(rf"(?<!\\)({_BRACE})|(?<!\\)(?=::)", r"\\\1", near_flags.escaped(unlinked))
-    return without if not tokenize(without).images else without.replace("://", " ")
+    return without if not tokenize(normalizer.read(without).line).images else without.replace("://", " ")
 
 
 def _words(request: GenerationRequest) -> str:

@@ -69,9 +69,10 @@ def _apply(pipeline: Any, changes: Mapping[Layer, Sequence[Change]]) -> None:
 
 def _read(entry: LoraEntry, layers: Mapping[str, Layer], pipeline: Any) -> list[tuple[Layer, Fields]]:
     """Tensors of a file for each layer of this pipeline; none is left over."""
-    admit("LoRA", entry.source, "loras", entry.file, unet=pipeline.unet.config)
     try:
-        tensors, metadata = pretrained.tensors(pretrained.file_of(entry.source, entry.file, LORA))
+        file = pretrained.file_of(entry.source, entry.file, LORA)
+        admit("LoRA", str(file), "loras", unet=pipeline.unet.config)
+        tensors, metadata = pretrained.tensors(file)
     except pretrained.UNREADABLE as error:
         raise _unusable(entry, pretrained.reason(entry.source, error)) from error
     found = lora_files.by_layer(tensors, metadata)

@@ -12,29 +12,32 @@ ACCEPTED: Mapping[str, frozenset[Kind]] = {
     "source": frozenset({Kind.MODEL}),
     "inpainting": frozenset({Kind.MODEL}),
     "refiner": frozenset({Kind.REFINER}),
-    "unet": frozenset({Kind.DENOISER}),
+    "unet": frozenset({Kind.DENOISER, Kind.MODEL}),
     "vae": frozenset({Kind.VAE, Kind.MODEL}),
-    "loras": frozenset({Kind.LORA}),
+    "loras": frozenset({Kind.LORA, Kind.UNKNOWN}),
     "embeddings": frozenset({Kind.EMBEDDING}),
     "controls": frozenset({Kind.CONTROL, Kind.T2I_ADAPTER}),
     "adapters": frozenset({Kind.IP_ADAPTER}),
     "image_encoder": frozenset({Kind.IMAGE_ENCODER}),
-    "upscalers": frozenset({Kind.UPSCALER}),
+    "upscalers": frozenset({Kind.UPSCALER, Kind.UNKNOWN}),
     "safety_checker": frozenset({Kind.SAFETY_CHECKER, Kind.MODEL}),
     "describer": frozenset({Kind.DESCRIBER, Kind.UNKNOWN}),
     "segmenter": frozenset({Kind.SEGMENTER}),
 }
-"""Kinds that each of a catalog's keys takes. transformers has more describers than are known by name."""
+"""Kinds that each of a catalog's keys takes.
+
+Of describers, LoRAs and upscalers there are more than are known by their names here: their loading tells.
+"""
 LORA_FORMS = frozenset({"LoRA", "LoCon", "LoHa", "LoKr", "full", "norms", "DoRA"})
 """Forms whose arithmetic is done."""
 PICKLES: frozenset[str] = frozenset()
 """Keys that take pickled files, which are read without running them."""
 MAY_LACK: Mapping[str, frozenset[str]] = {
-    "source": frozenset(),
+    "source": frozenset({"VAE", "text encoder"}),
     "unet": frozenset({"VAE", "text encoder"}),
     "vae": frozenset({"UNet", "text encoder"}),
 }
-"""Parts that a file need not have itself."""
+"""Parts that a file need not have itself. A source's may be beside it, or named: its loading tells."""
 _MADE_FOR_ONE = frozenset(
     {Kind.DENOISER, Kind.LORA, Kind.EMBEDDING, Kind.CONTROL, Kind.T2I_ADAPTER, Kind.IP_ADAPTER}
 )

@@ -60,6 +60,7 @@ def _identified(entry: ModelEntry) -> tuple[Inspection | None, str | None]:
         reason = _of_pure_noise(found)
     if reason is None and Path(entry.source).is_file():
         reason = next(model_folders.faults_of_layout(Path(entry.source), found.base.family), None)
+        reason = reason or _lacking(entry, found)
     return (None if reason else found), reason
 
 
@@ -67,6 +68,17 @@ def _of_pure_noise(found: Inspection) -> str | None:
     if found.prediction is None or found.prediction.type != "epsilon":
         return None
     return "with `zero_snr` it has to be of v_prediction, and it is of epsilon: say so with `prediction_type`"
+
+
+def _lacking(entry: ModelEntry, found: Inspection) -> str | None:
+    """Reason for which a single file is no model: it lacks parts that nothing beside it brings."""
+    beside = Path(entry.source).with_suffix("")
+    brought = {
+        "VAE": entry.vae is not None or any(beside.glob("vae/*.safetensors")),
+        "text encoder": any(beside.glob("text_encoder/*.safetensors")),
+    }
+    lacks = [part for part in found.missing if not brought.get(part)]
+    return f"it holds no {' and no '.join(lacks)}, nor does a folder beside it" if lacks else None
 
 
 def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
@@ -105,7 +117,8 @@ def _all_beside(entry: ModelEntry) -> Iterator[_Beside]:
     yield from _companions_of(entry)
     yield from _networks_of(entry)
     for name, lora in {**entry.always_loras, **entry.loras}.items():
-        yield _Beside("loras", lora.source, weights.faults_of_weights, f"the LoRA {name}", lora.file)
+        file = lora.file or _only_file(lora.source)
+        yield _Beside("loras", lora.source, weights.faults_of_weights, f"the LoRA {name}", file)
     for name, embedding in entry.embeddings.items():
         title = f"the embedding {name}"
         yield _Beside("embeddings", embedding.source, weights.faults_of_weights, title, embedding.file)
@@ -116,6 +129,12 @@ def _all_beside(entry: ModelEntry) -> Iterator[_Beside]:
         yield _Beside("adapters", adapter.source, weights.faults_of_weights, title, adapter.file)
         encoder = f"the image encoder for {role}"
         yield _Beside("image_encoder", adapter.image_encoder, weights.faults_of_network, encoder)
+
+
+def _only_file(source: str) -> str | None:
+    """The file of weights that a folder has alone; None for what is no such folder."""
+    found = [file.name for file in Path(source).glob("*.safetensors")] if Path(source).is_dir() else []
+    return found[0] if len(found) == 1 else None
 
 
 def _companions_of(entry: ModelEntry) -> Iterator[_Beside]:

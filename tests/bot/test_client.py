@@ -41,12 +41,14 @@ async def test_commands_are_sent_where_another_program_replaced_them(world: Worl
 
 PLAIN = {
     *("imagine", "describe", "blend", "shorten", "show", "history", "favorites", "queue", "info", "help"),
-    *("settings", "fast", "relax", "turbo", "stealth", "public", "privacy export", "privacy delete"),
+    *("models", "settings", "fast", "relax", "turbo", "stealth", "public"),
+    *("privacy export", "privacy delete"),
     *("prefer option set", "prefer option list", "prefer suffix", "prefer remix", "prefer variability"),
     "prefer auto_dm",
 }
 STAFF = {
     *("mod ban", "mod unban", "mod queue", "mod pause", "mod resume", "mod cancel", "mod audit"),
+    "mod models",
     *("mod reports", "mod restore", "mod words list", "mod words add", "mod words remove"),
 }
 

@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from generator import devices
 from generator.engine.host_copies import UnwaitedCopies, unwaited
 from generator.engine.inpainting import Mask
 from generator.families.denoising import DiffusionDenoising
@@ -89,9 +90,12 @@ def test_what_is_copied_is_what_was_there() -> None:
     assert [value.tolist() for value in pinned] == [[0, 1, 2]] * 3
 
 
-def test_a_processor_does_without() -> None:
-    assert not isinstance(unwaited(torch.device("cpu")), UnwaitedCopies)
-    assert isinstance(unwaited(torch.device("meta")), UnwaitedCopies)
+def test_a_device_without_streams_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    assert not isinstance(unwaited(cpu), UnwaitedCopies)
+    able = devices.abilities(cpu)._replace(pinned=True)
+    monkeypatch.setattr(devices, "abilities", lambda _: able)
+    assert isinstance(unwaited(cpu), UnwaitedCopies)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -185,7 +185,7 @@ def test_an_upscaler_that_is_none_is_told_before_it_is_loaded(sd_folder: Path, t
     with pytest.raises(CatalogError, match=rf"The upscaler at {sd_folder} cannot be used: it is a Stable"):
         Upscaler.load(str(sd_folder), CPU)
     file = sparse_weights.write(tmp_path / "u.safetensors", {"a.b": (2,), "c.d": (2,)})
-    with pytest.raises(CatalogError, match="of a kind that Easel does not know"):
+    with pytest.raises(CatalogError, match="no upscaler that spandrel knows"):
         Upscaler.load(str(file), CPU)
 
 

@@ -103,7 +103,7 @@ def test_a_unet_alone_is_drawn_with_over_a_base(
     assert difference(drawn(source, unet=str(unet)), drawing) <= 1
     if base == "folder" and names == "diffusers":
         assert difference(drawn(source, unet=str(other)), drawing) <= 1
-    with pytest.raises(CatalogError, match=r"holds a UNet alone\. Name it with `unet`, and with `source` a"):
+    with pytest.raises(CatalogError, match="name it as the `unet` of a model whose `source` has the rest"):
         loading.load(str(unet), CPU)
 
 

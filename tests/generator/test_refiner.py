@@ -207,7 +207,9 @@ def test_models_check_looks_at_the_refiner(
         tiny.catalog(tmp_path, {"plain": sdxl_folder}, **fields)
         said = CliRunner().invoke(app, arguments)
         assert said.exit_code == code, said.output
-    assert ("to be a Stable Diffusion XL refiner" if load else "its `refiner` cannot be used") in said.output
+    assert (
+        "this is to be a Stable Diffusion XL refiner" if load else "its `refiner` cannot be used"
+    ) in said.output
 
 
 def test_what_is_no_refiner_is_refused(tmp_path: Path, sdxl_folder: Path) -> None:

@@ -158,4 +158,4 @@ def test_a_source_that_is_gone_is_known_before_anybody_asks(own: Place) -> None:
     with own.working(look_seconds=0.05):
         write(own.config.data_dir, plain="plain", gone="gone.safetensors")
         wait_for(lambda: told(own)[0] == ["plain"] and "gone" in told(own)[1])
-        assert "there is no such file" in told(own)[1]["gone"]
+        assert "it does not exist" in told(own)[1]["gone"]

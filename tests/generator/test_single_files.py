@@ -273,7 +273,7 @@ def test_a_refiner_is_no_model_by_itself(tmp_path: Path) -> None:
         f"{UNET}input_blocks.0.0.weight": (384, 4, 3, 3),
     }
     file = header_only.write(tmp_path / "refiner.safetensors", shapes)
-    with pytest.raises(CatalogError, match=r"it is a refiner of Stable Diffusion XL.*`refiner` of that one"):
+    with pytest.raises(CatalogError, match="name it as the `refiner` of a model"):
         loading.load(str(file), CPU)
 
 
@@ -282,7 +282,7 @@ def test_other_noise_and_other_numbers_are_refused_by_name(
 ) -> None:
     for marker in ("edm_mean", "edm_vpred.sigma_max"):
         file = marked(xl_folder, tmp_path / "edm.safetensors", marker)
-        with pytest.raises(CatalogError, match=r"noise levels of EDM, as Playground 2\.5 and CosXL were"):
+        with pytest.raises(CatalogError, match="EDM noise schedule"):
             loading.load(str(file), CPU)
     edm = Path(shutil.copytree(xl_folder, tmp_path / "edm"))
     EDMEulerScheduler(prediction_type="v_prediction", sigma_data=1.0).save_pretrained(edm / "scheduler")
@@ -290,7 +290,7 @@ def test_other_noise_and_other_numbers_are_refused_by_name(
     index.write_text(
         json.dumps(json.loads(index.read_text()) | {"scheduler": ["diffusers", "EDMEulerScheduler"]})
     )
-    with pytest.raises(CatalogError, match="noise levels of EDM"):
+    with pytest.raises(CatalogError, match="EDM noise schedule"):
         loading.load(str(edm), CPU)
     whole = load_file(original_layout.write(sd_folder, tmp_path / "whole.safetensors"))
     for name in ("scaled_fp8", f"{UNET}input_blocks.1.0.in_layers.2.scale_weight"):

@@ -107,5 +107,5 @@ def test_out_of_memory_makes_smaller_tiles(upscaler: Upscaler, monkeypatch: pyte
 def test_what_is_no_upscaler_is_refused(tmp_path: Path, sd_folder: Path) -> None:
     with pytest.raises(CatalogError, match="cannot be used: it is a Stable Diffusion"):
         Upscaler.load(str(sd_folder), CPU)
-    with pytest.raises(CatalogError, match=r"cannot be (used|loaded): \w"):
+    with pytest.raises(CatalogError, match="says nothing of itself"):
         Upscaler.load(str(tmp_path), CPU)

@@ -13,7 +13,7 @@ from storage.catalog import Catalog
 from tests.prompts.catalogs import catalog
 
 CATALOG = catalog()
-XL = CATALOG["dream_xl"].model_copy(update={"refiner": "nowhere", "family": "sdxl"})
+XL = CATALOG["dream_xl"].changed(refiner="nowhere", family="sdxl")
 REFINING = Catalog(default="dream_xl", models={**CATALOG.models, "dream_xl": XL})
 
 
