@@ -12,6 +12,7 @@ from generator import pretrained
 from generator.families import checkpoints
 from generator.families.checkpoints import UNET
 from generator.families.sources import is_single_file, unusable
+from generator.inspection.admission import admit
 from storage.catalog_files import ModelFiles
 
 _KINDS: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
@@ -42,10 +43,11 @@ def check_whole(source: str, part: str, network: Any) -> None:
 
 def _network(part: str, source: str, layout: str, dtype: torch.dtype) -> Any:
     kind = _KINDS[part]
+    folder = part if (Path(source) / part).is_dir() else ""
+    admit(f"`{part}`", str(Path(source, folder)) if folder else source, part)
     if is_single_file(source):
         checkpoints.header_of(source)
         return _read(kind, source, part, layout, dtype)
-    folder = part if (Path(source) / part).is_dir() else ""
     told = pretrained.configuration(kind, source, folder).get("_class_name")
     if told not in {None, kind.__name__}:
         raise unusable(source, f"it is of the class {told}, and `{part}` takes {kind.__name__}.")

@@ -34,6 +34,7 @@ PICKLES: frozenset[str] = frozenset()
 """Keys that take pickled files, which are read without running them."""
 MAY_LACK: Mapping[str, frozenset[str]] = {
     "source": frozenset({"VAE", "text encoder"}),
+    "inpainting": frozenset({"VAE", "text encoder"}),
     "unet": frozenset({"VAE", "text encoder"}),
     "vae": frozenset({"UNet", "text encoder"}),
 }

@@ -88,6 +88,8 @@ def flaw_of_vae(kind: str, config: Config) -> str | None:
         return f"its VAE is a TAESD: {TAESD}"
     if kind != "AutoencoderKL":
         return f"its VAE is of the class {kind}, and Easel decodes with AutoencoderKL"
+    if config.get("latents_mean") is not None:
+        return "its VAE has statistics of its own for latents, as Playground 2.5's, and Easel uses none"
     channels = config.get("latent_channels", 4)
     if channels != 4:
         return f"its VAE has {channels} latent channels, and Stable Diffusion's have 4"

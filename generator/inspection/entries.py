@@ -42,7 +42,7 @@ def faults(entry: ModelEntry, *, unchecked: bool = False) -> Iterator[str]:
         yield f"{entry.source} cannot be drawn with: {reason}"
     for beside in _all_beside(entry):
         title = f"{beside.title} cannot be used: " if beside.title else ""
-        yield from (f"{title}{fault}" for fault in _of_beside(beside, model))
+        yield from (f"{title}{fault}" for fault in _of_beside(beside, model, entry.stated_family))
     yield from _of_adapters(entry)
     yield from _of_words(entry)
 
@@ -60,7 +60,7 @@ def _identified(entry: ModelEntry) -> tuple[Inspection | None, str | None]:
         reason = _of_pure_noise(found)
     if reason is None and Path(entry.source).is_file():
         reason = next(model_folders.faults_of_layout(Path(entry.source), found.base.family), None)
-        reason = reason or _lacking(entry, found)
+        reason = reason or _lacking(entry.source, found, vae=entry.vae)
     return (None if reason else found), reason
 
 
@@ -70,18 +70,18 @@ def _of_pure_noise(found: Inspection) -> str | None:
     return "with `zero_snr` it has to be of v_prediction, and it is of epsilon: say so with `prediction_type`"
 
 
-def _lacking(entry: ModelEntry, found: Inspection) -> str | None:
+def _lacking(source: str, found: Inspection, *, vae: str | None = None) -> str | None:
     """Reason for which a single file is no model: it lacks parts that nothing beside it brings."""
-    beside = Path(entry.source).with_suffix("")
+    beside = Path(source).with_suffix("")
     brought = {
-        "VAE": entry.vae is not None or any(beside.glob("vae/*.safetensors")),
+        "VAE": vae is not None or any(beside.glob("vae/*.safetensors")),
         "text encoder": any(beside.glob("text_encoder/*.safetensors")),
     }
     lacks = [part for part in found.missing if not brought.get(part)]
     return f"it holds no {' and no '.join(lacks)}, nor does a folder beside it" if lacks else None
 
 
-def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
+def _of_beside(beside: _Beside, model: Inspection | None, family: str | None) -> Iterator[str]:
     lacks = list(_on_disk(beside))
     if lacks:
         yield from lacks
@@ -92,7 +92,9 @@ def _of_beside(beside: _Beside, model: Inspection | None) -> Iterator[str]:
         yield str(error)
         return
     reason = found and (
-        acceptance.refusal(found, beside.key) or (model and acceptance.misfit(found, model.base)) or None
+        acceptance.refusal(found, beside.key, family)
+        or (model and acceptance.misfit(found, model.base))
+        or (_lacking(beside.source, found) if beside.key == "inpainting" else None)
     )
     if reason:
         yield f"{Path(beside.source, beside.file or '')}: {reason}" if not beside.title else reason

@@ -91,8 +91,6 @@ def _flaw_of_scheduler(kind: str, config: dict[str, Any]) -> str | None:
 
 
 def _flaw_of_vae(index: Mapping[str, Any], config: dict[str, Any]) -> str | None:
-    if config.get("latents_mean") is not None:
-        return "its VAE has statistics of its own for latents, as Playground 2.5's, and Easel uses none"
     return configs.flaw_of_vae(config.get("_class_name") or _class(index, "vae") or "AutoencoderKL", config)
 
 

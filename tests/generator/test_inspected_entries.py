@@ -26,6 +26,7 @@ from storage.catalog_model import ModelEntry
 from storage.contract import Role
 from storage.errors import CatalogError
 from tests.generator import original_layout, sparse_weights, tiny
+from tests.generator.drawing import rewritten
 from tests.generator.sparse_weights import Shapes
 
 CPU = torch.device("cpu")
@@ -96,6 +97,23 @@ def test_parts_may_be_those_of_whole_models(sd_folder: Path, sd2_folder: Path, t
     for fields in ({"unet": str(sd2_folder)}, {"vae": str(sd2_folder)}, {"vae": str(file)}):
         assert faults(sd_folder, **fields) == []
         assert loading.load(entry(sd_folder, **fields), CPU)
+
+
+def test_a_checkpoint_for_inpainting_may_be_brought_together(
+    sd_folder: Path, inpainting_folder: Path, tmp_path: Path
+) -> None:
+    """By the folder beside its file, and by the catalog's word for a class that nobody knows."""
+    file = original_layout.write(inpainting_folder, tmp_path / "whole.safetensors")
+    rewritten(file, without=["first_stage_model."])
+    (fault,) = faults(sd_folder, inpainting=str(file))
+    assert "it holds no VAE, nor does a folder beside it" in fault
+    beside = Path(shutil.copytree(inpainting_folder, tmp_path / "whole"))
+    assert faults(sd_folder, inpainting=str(file)) == []
+    index = json.loads((beside / "model_index.json").read_text())
+    (beside / "model_index.json").write_text(json.dumps(index | {"_class_name": "OwnPipeline"}))
+    (fault,) = faults(sd_folder, inpainting=str(beside))
+    assert "a model of the class OwnPipeline" in fault
+    assert faults(sd_folder, inpainting=str(beside), family="sd") == []
 
 
 def test_pure_noise_needs_v_prediction(sd_folder: Path) -> None:

@@ -116,13 +116,27 @@ def test_a_unet_of_another_kind_is_refused(sd_folder: Path, xl_folder: Path, tmp
     vae = Path(
         shutil.copy(sd_folder / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "v.safetensors")
     )
-    with pytest.raises(CatalogError, match=r"v\.safetensors cannot be loaded: it holds no unet that fits"):
+    with pytest.raises(CatalogError, match=r"v\.safetensors cannot be used: it is a VAE, and this is"):
         loading.load(ModelFiles(source=str(xl_folder), unet=str(vae)), CPU)
 
 
 def test_a_unet_for_other_words_is_refused(sd_folder: Path, xl_folder: Path) -> None:
     with pytest.raises(CatalogError, match="its UNet reads words of 80 numbers, and its text"):
         loading.load(ModelFiles(source=str(sd_folder), unet=str(xl_folder)), CPU)
+
+
+def test_parts_with_what_easel_has_not_are_refused(sd_folder: Path, tmp_path: Path) -> None:
+    edits = tiny.make_sd(tmp_path / "edits", in_channels=8)
+    with pytest.raises(
+        CatalogError, match=r"`unet` at .*unet cannot be used: it is the UNet of an InstructPix2Pix"
+    ):
+        loading.load(ModelFiles(source=str(sd_folder), unet=str(edits)), CPU)
+    config = json.loads((edits / "vae" / "config.json").read_text())
+    (edits / "vae" / "config.json").write_text(json.dumps(config | {"latents_mean": [0.0] * 4}))
+    with pytest.raises(
+        CatalogError, match=r"`vae` at .*vae cannot be used: .* statistics of its own for latents"
+    ):
+        loading.load(ModelFiles(source=str(sd_folder), vae=str(edits)), CPU)
 
 
 @pytest.mark.parametrize("form", ["folder", "pipeline", "diffusers", "original", "checkpoint"])
@@ -144,13 +158,11 @@ def test_a_vae_of_another_kind_is_refused(sd_folder: Path, tmp_path: Path) -> No
     AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4).save_pretrained(
         tmp_path / "taesd"
     )
-    with pytest.raises(
-        CatalogError, match="it is of the class AutoencoderTiny, and `vae` takes AutoencoderKL"
-    ):
+    with pytest.raises(CatalogError, match="taesd cannot be used: it is a TAESD"):
         loading.load(ModelFiles(source=str(sd_folder), vae=str(tmp_path / "taesd")), CPU)
     wide = AutoencoderKL(block_out_channels=[8] * 4, norm_num_groups=4, latent_channels=16)
     wide.save_pretrained(tmp_path / "wide")
-    with pytest.raises(CatalogError, match="draws 4 channels, and its VAE decodes 16"):
+    with pytest.raises(CatalogError, match="its VAE has 16 latent channels"):
         loading.load(ModelFiles(source=str(sd_folder), vae=str(tmp_path / "wide")), CPU)
 
 
