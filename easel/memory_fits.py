@@ -34,4 +34,8 @@ def fits(settings: Config) -> Callable[[ModelEntry], Fit | None]:
 
 
 def sentence(fit: Fit | None) -> str:
-    return "not known before its files are here" if fit is None else fit.sentence()
+    return (
+        "not known: its files are not here, or its family has no memory plans"
+        if fit is None
+        else fit.sentence()
+    )

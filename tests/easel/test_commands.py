@@ -193,7 +193,7 @@ def test_models_name_what_may_be_chosen_and_say_what_is_missing(
     monkeypatch.setenv("EASEL_CATALOG", str(catalog))
     listed = easel_here("models", "list").stdout
     assert "soft, crisp" in listed
-    assert "not known before its files are here" in listed
+    assert "not known: its files are not here, or its family has no memory plans" in listed
     assert "oil, ink" in listed
     checked = easel_here("models", "check")
     assert checked.returncode == 1
