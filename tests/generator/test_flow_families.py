@@ -58,7 +58,17 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=list(KINDS.values()), ids=list(KINDS))
+OFTEN = ("Z-Image", "klein", "Qwen-Image")
+"""The others differ from these in a number of their configurations."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(each, id=name, marks=() if name in OFTEN else pytest.mark.exhaustive)
+        for name, each in KINDS.items()
+    ],
+)
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found
@@ -178,12 +188,14 @@ def source() -> PIL.Image.Image:
     return PIL.Image.fromarray(pixels).resize((64, 64), PIL.Image.Resampling.BICUBIC)
 
 
+FROM_IMAGE = [pytest.param(each, id=name) for name, each in KINDS.items() if each.from_image is not None]
+
+
 @pytest.mark.parametrize("strength", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize("kind", FROM_IMAGE, indirect=True, scope="module")
 def test_a_picture_is_gone_on_from_as_by_the_pipeline(
     kind: Kind, engine: Engine, pipeline: Any, source: PIL.Image.Image, strength: float
 ) -> None:
-    if kind.from_image is None:
-        pytest.skip("diffusers has no such pipeline")
     request = asked(
         task=Task.IMAGE_TO_IMAGE,
         source_key="source",
@@ -212,7 +224,13 @@ def test_what_the_mask_leaves_out_stays(engine: Engine, source: PIL.Image.Image)
     )
 
 
-@pytest.mark.parametrize("sampler", flow_matching.TABLE)
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        pytest.param(name, marks=() if name in ("heun", "dpm++2m_sde") else pytest.mark.exhaustive)
+        for name in flow_matching.TABLE
+    ],
+)
 def test_every_sampler_draws_among_strangers_what_it_draws_alone(engine: Engine, sampler: str) -> None:
     request = asked(scheduler=sampler, num_inference_steps=6)
     alone = engine.submit(request).result()
@@ -224,6 +242,7 @@ def test_every_sampler_draws_among_strangers_what_it_draws_alone(engine: Engine,
     assert np.ptp(np.asarray(alone[0])) > 20
 
 
+@pytest.mark.exhaustive
 def test_samplers_agree_at_many_steps(engine: Engine) -> None:
     """All of them follow one flow: with fine steps they come to one picture."""
     euler, *others = (
