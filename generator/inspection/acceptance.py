@@ -100,9 +100,12 @@ def refusal(found: Inspection, key: str, family: str | None = None) -> str | Non
     )
 
 
-def misfit(found: Inspection, model: Base) -> str | None:
-    """Reason for which something beside a model cannot be used with it; None if nothing is against it."""
-    if found.kind not in _MADE_FOR_ONE or found.base.fits(model):
+def misfit(found: Inspection, model: Base, key: str | None = None) -> str | None:
+    """Reason for which something beside a model cannot be used with it, for this key of the catalog; None if
+    nothing is against it.
+    """
+    made_for_one = found.kind in _MADE_FOR_ONE or key == "unet"
+    if not made_for_one or found.base.fits(model):
         return None
     return f"it is {found.name}, and the model is {model.name}"
 

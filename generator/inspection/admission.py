@@ -39,7 +39,7 @@ def admit(
         return None
     reason = acceptance.refusal(found, key)
     if reason is None and unet is not None:
-        reason = acceptance.misfit(found, unet_base(unet))
+        reason = acceptance.misfit(found, unet_base(unet), key)
     if reason is None and reads is not None:
         reason = acceptance.unread(found, reads)
     if reason is not None:

@@ -93,7 +93,7 @@ def _of_beside(beside: _Beside, model: Inspection | None, family: str | None) ->
         return
     reason = found and (
         acceptance.refusal(found, beside.key, family)
-        or (model and acceptance.misfit(found, model.base))
+        or (model and acceptance.misfit(found, model.base, beside.key))
         or (_lacking(beside.source, found) if beside.key == "inpainting" else None)
     )
     if reason:

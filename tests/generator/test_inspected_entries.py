@@ -92,11 +92,15 @@ def test_a_t2i_adapter_is_a_folder_for_one_base(sd_folder: Path, tmp_path: Path)
     ]
 
 
-def test_parts_may_be_those_of_whole_models(sd_folder: Path, sd2_folder: Path, tmp_path: Path) -> None:
+def test_parts_may_be_those_of_whole_models(
+    sd_folder: Path, sd2_folder: Path, sdxl_folder: Path, tmp_path: Path
+) -> None:
     file = original_layout.write(sd2_folder, tmp_path / "whole.safetensors")
     for fields in ({"unet": str(sd2_folder)}, {"vae": str(sd2_folder)}, {"vae": str(file)}):
         assert faults(sd_folder, **fields) == []
         assert loading.load(entry(sd_folder, **fields), CPU)
+    (fault,) = faults(sd_folder, unet=str(original_layout.write(sdxl_folder, tmp_path / "xl.safetensors")))
+    assert "it is a Stable Diffusion XL model, and the model is Stable Diffusion 1.x or 2.x" in fault
 
 
 def test_a_checkpoint_for_inpainting_may_be_brought_together(
