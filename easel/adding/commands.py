@@ -79,7 +79,7 @@ def add(
 
 
 def _opened(settings: Config) -> CatalogFile:
-    catalog = CatalogFile.open(settings.catalog or settings.own_catalog)
+    catalog = CatalogFile(settings.catalog or settings.own_catalog)
     catalog.check_writable()
     if not catalog.path.exists():
         typer.echo(f"A catalog of your own begins: {catalog.path}. Easel reads it from now on.", err=True)
@@ -263,7 +263,7 @@ def remove(
 ) -> None:
     """Take a model out of the catalog, with the files that `add` has fetched for it alone."""
     settings = start.configure(quiet=True)
-    catalog = CatalogFile.open(settings.catalog or settings.own_catalog)
+    catalog = CatalogFile(settings.catalog or settings.own_catalog)
     catalog.remove_model(name)
     ours = [] if keep_files else list(_files_of(catalog, name))
     if not yes and not typer.confirm(_question(name, ours)):
