@@ -260,6 +260,10 @@ def test_a_pickle_is_converted_where_it_holds_weights_alone(
     assert entry.loras["ink"].source.endswith("models/plain/ink.safetensors")
     assert not Path(entry.loras["ink"].source).with_suffix(".pt").exists()
     assert pickled.exists(), "the operator's own stays"
+    among = file.parent / "models" / "plain" / "lines.pt"
+    shutil.copy(pickled, among)
+    assert "lines" in beside(file, easel_here, str(among), "--kind", "lora").loras
+    assert among.exists(), "it lay there before"
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {
@@ -443,3 +447,40 @@ def test_it_runs_in_a_process_of_its_own(easel: Easel, file: Path, made: Path) -
     answer = easel("models", "add", str(made / "castles"), "--yes")
     assert answer.returncode == 0, answer.stderr
     assert "castles was added to" in answer.stdout
+
+
+def test_a_picture_of_ones_own_stays(file: Path, made: Path, easel_here: Easel) -> None:
+    lora = file.parent / "ink.safetensors"
+    shutil.copy(made / "ink.safetensors", lora)
+    lora.with_suffix(".png").write_bytes(b"my own")
+    answer = easel_here("models", "add", str(lora), "--to", "plain", "--in-place", "--yes")
+    assert answer.returncode == 0, answer.stderr
+    assert lora.with_suffix(".png").read_bytes() == b"my own"
+    assert str(catalog.load(file)["plain"].loras["ink"].sample).endswith("ink-2.png")
+
+
+def test_another_file_of_the_same_length_is_not_taken_for_one(
+    file: Path, made: Path, easel_here: Easel
+) -> None:
+    before = bytearray((made / "ink.safetensors").read_bytes())
+    before[-1] ^= 1
+    taken = file.parent / "models" / "plain" / "ink.safetensors"
+    taken.parent.mkdir(parents=True)
+    taken.write_bytes(before)
+    add = ("models", "add", str(made / "ink.safetensors"), "--to", "plain", "--yes", "--no-draw")
+    assert "is there already, and is something else" in said(easel_here(*add))
+    assert taken.read_bytes() == before
+
+
+def test_a_token_goes_to_its_own_site_alone(
+    model_sites: SITES, file: Path, made: Path, easel_here: Easel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIVITAI_TOKEN", "key")
+    model_sites.put_on_civitai(
+        7, "ink.safetensors", (made / "ink.safetensors").read_bytes(), kind="LORA"
+    ).needs_token = True
+    (version,) = model_sites.models[7]["modelVersions"]
+    (listed,) = version["files"]
+    listed["downloadUrl"] = listed["downloadUrl"].replace("127.0.0.1", "localhost")
+    add = ("models", "add", f"{model_sites.url}/models/7", "--to", "plain", "--yes", "--no-draw")
+    assert "needs an account (401)" in said(easel_here(*add))
