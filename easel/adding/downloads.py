@@ -27,6 +27,8 @@ from storage.errors import FetchError
 CHUNK = 1 << 20
 """Bytes of a file on this machine that are copied at a time."""
 PART = ".part"
+KNOWN_BY = ".of"
+"""Ending of what notes, beside a part, of which state of its file it is: its ETag or date."""
 SPARE = 256 << 20
 """Bytes that stay free on a disk beside what is fetched."""
 TIMEOUT_S = 30.0
@@ -83,14 +85,18 @@ def fetch(sent: Mapping[str, str], file: RemoteFile, target: Path, advance: Adva
             f"{file.url} was cut after {_gb(part.stat().st_size if part.exists() else 0)}"
             f" ({type(error).__name__}): the same command goes on from there."
         ) from None
+    part.with_name(part.name + KNOWN_BY).unlink(missing_ok=True)
     check_hash(file, part)
     part.replace(target)
 
 
 def _receive(sent: Mapping[str, str], file: RemoteFile, part: Path, begun: int, advance: Advance) -> None:
     asked = {**sent, "Accept-Encoding": "identity"}
+    known_by = part.with_name(part.name + KNOWN_BY)
     if begun:
         asked["Range"] = f"bytes={begun}-"
+        if known_by.exists():
+            asked["If-Range"] = known_by.read_text(encoding="utf-8")
     with httpx2.stream("GET", file.url, headers=asked, follow_redirects=True, timeout=TIMEOUT_S) as answer:
         if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and begun:
             return  # all of it is there
@@ -102,10 +108,21 @@ def _receive(sent: Mapping[str, str], file: RemoteFile, part: Path, begun: int, 
             advance(-begun)
             begun = 0
         check_room(part.parent, int(answer.headers.get("content-length", 0)))
+        _note(answer, known_by)
         with part.open("ab" if goes_on else "wb") as out:
             for chunk in answer.iter_bytes():
                 out.write(chunk)
                 advance(len(chunk))
+
+
+def _note(answer: httpx2.Response, known_by: Path) -> None:
+    """Keep by what a file is known, so that a part of it never goes on with another file's rest."""
+    tag = answer.headers.get("etag", "")
+    # A weak tag (W/) says nothing of single bytes (RFC 9110, 13.1.5).
+    if state := tag if tag.startswith('"') else answer.headers.get("last-modified", ""):
+        known_by.write_text(state, encoding="utf-8")
+    else:
+        known_by.unlink(missing_ok=True)
 
 
 def refuse(answer: httpx2.Response, what: str) -> None:

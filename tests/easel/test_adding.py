@@ -484,3 +484,20 @@ def test_a_token_goes_to_its_own_site_alone(
     listed["downloadUrl"] = listed["downloadUrl"].replace("127.0.0.1", "localhost")
     add = ("models", "add", f"{model_sites.url}/models/7", "--to", "plain", "--yes", "--no-draw")
     assert "needs an account (401)" in said(easel_here(*add))
+
+
+def test_a_part_does_not_go_on_with_another_file(
+    model_sites: SITES, file: Path, made: Path, easel_here: Easel
+) -> None:
+    data = (made / "ink.safetensors").read_bytes()
+    changed = data[:-1] + bytes([data[-1] ^ 1])
+    model_sites.put_on_civitai(7, "ink.safetensors", data, kind="LORA")
+    model_sites.cut_after = len(data) // 3
+    link = f"{model_sites.url.replace('127.0.0.1', 'localhost')}/api/download/models/70"
+    add = ("models", "add", link, "--to", "plain", "--as", "ink", "--kind", "lora", "--yes", "--no-draw")
+    assert "was cut after" in said(easel_here(*add))
+    model_sites.downloads["70"].data = changed[1:] + data[:1]
+    answer = easel_here(*add)
+    assert answer.returncode == 0, answer.stderr
+    (fetched,) = (path for path in (file.parent / "models" / "plain").iterdir())
+    assert fetched.read_bytes() == changed[1:] + data[:1]
