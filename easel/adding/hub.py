@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, hf_hub_download
@@ -53,7 +53,7 @@ def of_link(link: str) -> tuple[str, str | None]:
     found = re.match(r"/([^/]+/[^/]+)(?:/(?:blob|resolve)/[^/]+/(.+))?", urlsplit(link).path)
     if found is None:
         raise FetchError(f"{link} names no model: take the address of a model's page.")
-    return found[1], found[2]
+    return found[1], found[2] and unquote(found[2])
 
 
 def offered(id_: str, file: str | None) -> Offered:
@@ -72,7 +72,7 @@ def offered(id_: str, file: str | None) -> Offered:
     return Offered(
         title=id_.rpartition("/")[2],
         files=chosen,
-        fetch=partial(_fetch, id_, told.sha),
+        fetch=partial(_fetch_alone if len(chosen) == 1 else _fetch, id_, told.sha),
         single=len(chosen) == 1,
         made_for=_text(card.get("base_model")),
         license=" ".join(dict.fromkeys(name for name in map(_text, names) if name and name != "other")),
@@ -183,6 +183,17 @@ def _fetch(id_: str, revision: str | None, file: RemoteFile, target: Path, advan
             tqdm_class=_advancing(advance),
         )
     downloads.check_hash(file, Path(place))
+
+
+def _fetch_alone(id_: str, revision: str | None, file: RemoteFile, target: Path, advance: Advance) -> None:
+    """Bring one file, whatever its name and folders are there, to its place here.
+
+    The client keeps those names: the file comes in a folder beside its place.
+    """
+    folder = target.with_name(target.name + downloads.PART)
+    _fetch(id_, revision, file, folder / file.name, advance)
+    (folder / file.name).replace(target)
+    shutil.rmtree(folder)
 
 
 def forget_cache(folder: Path) -> None:

@@ -501,3 +501,17 @@ def test_a_part_does_not_go_on_with_another_file(
     assert answer.returncode == 0, answer.stderr
     (fetched,) = (path for path in (file.parent / "models" / "plain").iterdir())
     assert fetched.read_bytes() == changed[1:] + data[:1]
+
+
+def test_one_file_of_a_repository_comes_to_its_place_alone(
+    model_sites: SITES, file: Path, made: Path, easel_here: Easel
+) -> None:
+    ink = (made / "ink.safetensors").read_bytes()
+    repository = model_sites.publish("ada/inks", made / "canny-tiny")
+    repository.files = {"v 2/deep/ink.safetensors": ink, "other.safetensors": b""}
+    before = {path for path in file.parent.parent.rglob("*") if path.is_file()}
+    entry = beside(file, easel_here, "ada/inks", "--file", "v 2/deep/ink.safetensors", "--as", "lines")
+    fetched = Path(entry.loras["lines"].source)
+    assert fetched == file.parent / "models" / "plain" / "lines.safetensors"
+    assert fetched.read_bytes() == ink
+    assert {path for path in file.parent.parent.rglob("*") if path.is_file()} - before == {fetched}
