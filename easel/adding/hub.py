@@ -48,22 +48,26 @@ def is_link(source: str) -> bool:
     return source.startswith(("http://", "https://")) and urlsplit(source).netloc in (SITE, f"www.{SITE}")
 
 
-def of_link(link: str) -> tuple[str, str | None]:
-    """Id and file of a link to a model's page or to one of its files."""
-    found = re.match(r"/([^/]+/[^/]+)(?:/(?:blob|resolve)/[^/]+/(.+))?", urlsplit(link).path)
+def of_link(link: str) -> tuple[str, str | None, str | None]:
+    """Id, file and revision of a link to a model's page, to one of its branches or to one of its files."""
+    path = urlsplit(link).path.rstrip("/")
+    found = re.fullmatch(r"/([^/]+/[^/]+)(?:/(?:blob|resolve)/([^/]+)/(.+)|/tree/([^/]+))?", path)
     if found is None:
-        raise FetchError(f"{link} names no model: take the address of a model's page.")
-    return found[1], found[2] and unquote(found[2])
+        raise FetchError(
+            f"{link} names no model: take the address of a model's page, or of one of its files."
+        )
+    file, revision = found[3], found[2] or found[4]
+    return found[1], file and unquote(file), revision and unquote(revision)
 
 
-def offered(id_: str, file: str | None) -> Offered:
+def offered(id_: str, file: str | None, revision: str | None = None) -> Offered:
     """A model of the Hub: a folder in diffusers' layout, or the one file that is asked for or there.
 
     Raises:
         FetchError: there is no such model, it needs an account, or it has nothing that Easel reads.
     """
     with _spoken_of(id_):
-        told = HfApi(endpoint=endpoint()).model_info(id_, files_metadata=True)
+        told = HfApi(endpoint=endpoint()).model_info(id_, revision=revision, files_metadata=True)
     files = {each.name: each for each in _files(told)}
     parts = _parts(id_, told.sha) if INDEX in files and file is None else None
     chosen = _chosen(id_, files, file, parts)

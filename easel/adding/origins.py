@@ -27,8 +27,8 @@ def offered(source: str, file: str | None) -> Offered:
     if civitai.is_link(source):
         return civitai.offered(source)
     if hub.is_link(source):
-        id_, linked = hub.of_link(source)
-        return hub.offered(id_, file or linked)
+        id_, linked, revision = hub.of_link(source)
+        return hub.offered(id_, file or linked, revision)
     if source.startswith(("http://", "https://")):
         return _linked(source)
     return hub.offered(source, file)

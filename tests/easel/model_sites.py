@@ -206,7 +206,7 @@ _ROUTES: dict[str, Callable[..., None]] = {
     r"/api/v1/models/(\d+)": _Answers.civitais_model,
     r"/api/v1/model-versions/(\d+)": _Answers.civitais_version,
     r"/api/download/models/(\d+)": _Answers.civitais_download,
-    r"/api/models/(.+)": _Answers.described,
+    r"/api/models/(.+?)(?:/revision/[^/]+)?": _Answers.described,
     r"/(.+?)/resolve/[^/]+/(.+)": _Answers.resolved,
 }
 

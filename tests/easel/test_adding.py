@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from huggingface_hub import constants
 
-from easel.adding import downloads
+from easel.adding import downloads, origins
 from storage import catalog
 from tests.easel.conftest import Easel
 from tests.easel.model_sites import ModelSites, model_sites
@@ -515,3 +515,9 @@ def test_one_file_of_a_repository_comes_to_its_place_alone(
     assert fetched == file.parent / "models" / "plain" / "lines.safetensors"
     assert fetched.read_bytes() == ink
     assert {path for path in file.parent.parent.rglob("*") if path.is_file()} - before == {fetched}
+
+
+def test_a_link_to_a_branch_is_that_branch(model_sites: SITES, made: Path) -> None:
+    model_sites.publish("ada/castles", made / "castles")
+    origins.offered("https://huggingface.co/ada/castles/tree/fp16", None)
+    assert model_sites.asked[0][0] == "/api/models/ada/castles/revision/fp16"
