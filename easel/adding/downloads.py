@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 from rich.console import Console
@@ -66,6 +67,12 @@ def headers(token: str | None = None) -> dict[str, str]:
     return {**said, "Authorization": f"Bearer {token}"} if token else said
 
 
+def shown(url: str) -> str:
+    """An address without what may be secret in it: a password, or a token behind the question mark."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 def fetch(sent: Mapping[str, str], file: RemoteFile, target: Path, advance: Advance) -> None:
     """Bring a file to `target`, with these headers of a request.
 
@@ -82,7 +89,7 @@ def fetch(sent: Mapping[str, str], file: RemoteFile, target: Path, advance: Adva
         _receive(sent, file, part, begun, advance)
     except httpx2.HTTPError as error:
         raise FetchError(
-            f"{file.url} was cut after {_gb(part.stat().st_size if part.exists() else 0)}"
+            f"{shown(file.url)} was cut after {_gb(part.stat().st_size if part.exists() else 0)}"
             f" ({type(error).__name__}): the same command goes on from there."
         ) from None
     part.with_name(part.name + KNOWN_BY).unlink(missing_ok=True)
@@ -100,9 +107,11 @@ def _receive(sent: Mapping[str, str], file: RemoteFile, part: Path, begun: int, 
     with httpx2.stream("GET", file.url, headers=asked, follow_redirects=True, timeout=TIMEOUT_S) as answer:
         if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and begun:
             return  # all of it is there
-        refuse(answer, file.url)
+        refuse(answer, shown(file.url))
         if answer.headers.get("content-type", "").startswith("text/html"):
-            raise FetchError(f"{file.url} is a web page, and no model's file: take the link of its download.")
+            raise FetchError(
+                f"{shown(file.url)} is a web page, and no model's file: take the link of its download."
+            )
         goes_on = answer.status_code == HTTPStatus.PARTIAL_CONTENT
         if begun and not goes_on:
             advance(-begun)

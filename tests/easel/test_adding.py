@@ -521,3 +521,13 @@ def test_a_link_to_a_branch_is_that_branch(model_sites: SITES, made: Path) -> No
     model_sites.publish("ada/castles", made / "castles")
     origins.offered("https://huggingface.co/ada/castles/tree/fp16", None)
     assert model_sites.asked[0][0] == "/api/models/ada/castles/revision/fp16"
+
+
+def test_what_an_address_says_in_confidence_is_not_repeated(
+    model_sites: SITES, file: Path, easel_here: Easel
+) -> None:
+    place = model_sites.url.removeprefix("http://").replace("127.0.0.1", "localhost")
+    refused = said(
+        easel_here("models", "add", f"http://ada:word@{place}/page.safetensors?token=abc", "--yes")
+    )
+    assert f"http://{place}/page.safetensors is a web page" in refused
