@@ -59,7 +59,7 @@ def offered(link: str) -> Offered:
         )
     file = _file(version, link)
     return Offered(
-        title=f"{model.get('name', 'model')} {version.get('name', '')}".strip()[:100],
+        title=f"{model.get('name', 'model')} {version.get('name', '')}".strip(),
         files=(file,),
         fetch=partial(downloads.fetch, _headers(file.url)),
         single=True,

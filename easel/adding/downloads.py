@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -40,7 +41,7 @@ def bar(title: str, total: int) -> Iterator[Advance]:
     """A line on the terminal that shows how much of `total` bytes has come (0: nobody knows)."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=total or None)
+        task = progress.add_task(escape(title), total=total or None)
         yield lambda count: progress.advance(task, count)
 
 

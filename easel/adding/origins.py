@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -11,7 +12,7 @@ from urllib.request import url2pathname
 import typer
 
 from easel.adding import civitai, downloads, hub
-from easel.adding.remote import Advance, Offered, RemoteFile, safe_name
+from easel.adding.remote import Advance, Offered, RemoteFile, one_line, safe_name
 from storage.errors import FetchError
 
 
@@ -21,6 +22,17 @@ def offered(source: str, file: str | None) -> Offered:
     Raises:
         FetchError: there is nothing of the kind.
     """
+    found = _found(source, file)
+    return replace(
+        found,
+        title=one_line(found.title, 100) or "model",
+        license=one_line(found.license, 300),
+        trigger=one_line(found.trigger, 1000),
+        description=one_line(found.description, 1000),
+    )
+
+
+def _found(source: str, file: str | None) -> Offered:
     place = Path(source).expanduser()
     if place.exists():
         return _here(place)

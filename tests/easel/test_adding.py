@@ -531,3 +531,18 @@ def test_what_an_address_says_in_confidence_is_not_repeated(
         easel_here("models", "add", f"http://ada:word@{place}/page.safetensors?token=abc", "--yes")
     )
     assert f"http://{place}/page.safetensors is a web page" in refused
+
+
+def test_titles_as_people_write_them_are_taken(
+    model_sites: SITES, file: Path, made: Path, easel_here: Easel
+) -> None:
+    data = (made / "single" / "ruins.safetensors").read_bytes()
+    model_sites.put_on_civitai(7, "ruins.safetensors", data)
+    model_sites.models[7]["name"] = "\x1b[/31]mRuins \u200b\xa0 of\n👩‍🎨 " + "old " * 40
+    answer = easel_here(
+        "models", "add", f"{model_sites.url}/models/7", "--name", "ruins", "--yes", "--no-draw"
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "Ruins of 👩🎨 old old" in answer.stdout
+    assert "\x1b" not in answer.stdout
+    assert len(catalog.load(file)["ruins"].title) == 100
