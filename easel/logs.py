@@ -48,8 +48,9 @@ class SecretFreeFormatter(logging.Formatter):
 
 
 def secrets_of(config: Config) -> list[str]:
-    """Token and key, and the passwords of database and broker as they are written and as they are meant."""
+    """Tokens and key, and the passwords of database and broker as they are written and as they are meant."""
     found = [secret.get_secret_value() for secret in (config.discord_token, config.key) if secret]
+    found += [token for name in ("HF_TOKEN", "CIVITAI_TOKEN") if (token := os.environ.get(name))]
     for url in (config.database, config.broker):
         password = urlsplit(url).password
         if password:
@@ -75,7 +76,7 @@ def set_up(config: Config, file: Path | None = None, *, quiet: bool = False) -> 
     for handler in handlers:
         handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=handlers, force=True)
-    for chatty in ("PIL", "urllib3", "httpcore", "httpx", "amqp", "alembic", "celery.redirected"):
+    for chatty in ("PIL", "urllib3", "httpcore2", "httpx2", "amqp", "alembic", "celery.redirected"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, level))
     # It warns on every start of faster libraries that are not installed.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

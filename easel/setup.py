@@ -141,7 +141,8 @@ def _add_model(source: str, *, yes: bool) -> None:
 def _keep(name: str, value: str) -> None:
     """Write a line of `.env`, which its owner alone can read."""
     file = Path(config.ENV_FILE)
-    file.touch(mode=0o600)
+    file.touch()
+    file.chmod(0o600)
     set_key(file, name, value)
     typer.echo(f"  {name} is kept in {file.absolute()}.")
     if os.environ.get(name, value) != value:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Concatenate, ParamSpec, cast
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable, Table
-from tomlkit.toml_document import TOMLDocument
 
 from storage import catalog
 from storage.catalog import Catalog
@@ -24,30 +24,47 @@ picturebook = true
 """
 MODELS_FOLDER = "models"
 
+P = ParamSpec("P")
+_Change = Callable[Concatenate["CatalogFile", P], None]
+
+
+def _made_again(change: _Change[P]) -> _Change[P]:
+    """A change that `save` makes once more where the file is another one by then."""
+
+    @wraps(change)
+    def noted(file: CatalogFile, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        change(file, *args, **kwargs)
+        file.changes.append(lambda now: change(now, *args, **kwargs))
+
+    return noted
+
 
 class CatalogFile:
     """Changes stay in memory until `save`, which writes all of them or nothing.
+
+    What others write meanwhile stays: a model takes long to come.
 
     Raises:
         CatalogError: the file does not read, or the changes make a catalog that does not.
     """
 
-    def __init__(self, path: Path, document: TOMLDocument, current: Catalog) -> None:
-        self.path = path
-        self.current = current
-        """The catalog as it was before the changes."""
-        self._document = document
+    current: Catalog
+    """The catalog as it was before the changes."""
 
-    @classmethod
-    def open(cls, path: Path) -> Self:
+    def __init__(self, path: Path) -> None:
         """The file; a new one that offers Picturebook as well where there is none yet."""
-        if not path.is_file():
-            return cls(path, tomlkit.parse(BEGUN), catalog.load())
-        current = catalog.load(path)
+        self.path = path
+        self._begin()
+
+    def _begin(self) -> None:
+        self.changes: list[Callable[[CatalogFile], None]] = []
+        self._before = _bytes_of(self.path)
+        self.current = catalog.load(None if self._before is None else self.path)
+        text = BEGUN if self._before is None else self._before.decode("utf-8-sig")
         try:
-            return cls(path, tomlkit.parse(path.read_bytes().decode("utf-8-sig")), current)
+            self._document = tomlkit.parse(text)
         except TOMLKitError as error:
-            raise CatalogError(f"The catalog {path} cannot be changed by a program: {error}.") from None
+            raise CatalogError(f"The catalog {self.path} cannot be changed by a program: {error}.") from None
 
     @property
     def models_folder(self) -> Path:
@@ -89,8 +106,14 @@ class CatalogFile:
                 f"{model!r} has something called {name!r} in its {key} already: say another --as."
             )
 
+    @_made_again
     def add_model(self, name: str, entry: Mapping[str, Any], *, default: bool) -> None:
-        """Write a model's table behind the others; with `default` it is who chose none's."""
+        """Write a model's table behind the others; with `default` it is who chose none's.
+
+        Raises:
+            FetchError: the name is taken.
+        """
+        self.refuse_taken(name)
         table = tomlkit.table()
         for key, value in entry.items():
             table.add(key, _item(value))
@@ -98,6 +121,7 @@ class CatalogFile:
         if default:
             self._set_default(name)
 
+    @_made_again
     def set(self, model: str, key: str, value: Any) -> None:
         """Change one key of a model's table."""
         self._table_of(model)[key] = _item(value)
@@ -111,6 +135,7 @@ class CatalogFile:
             with tempfile.TemporaryFile(dir=folder):
                 pass
 
+    @_made_again
     def add_to(self, model: str, key: str, name: str, value: Any) -> None:
         """Put something into a model's table, below `key` by its name.
 
@@ -128,11 +153,13 @@ class CatalogFile:
         named: Any = table[key]
         named.append(name, _item(value))
 
+    @_made_again
     def set_beside(self, model: str, key: str, name: str, value: Any) -> None:
         """Change what a model has below `key` by this name."""
         named: Any = self._table_of(model)[key]
         named[name] = _item(value)
 
+    @_made_again
     def remove_model(self, name: str) -> None:
         """Take a model out, Picturebook included.
 
@@ -158,7 +185,9 @@ class CatalogFile:
 
         Raises:
             CatalogError: it would not read; the file is as it was.
+            FetchError: what others wrote meanwhile leaves no place for a change.
         """
+        self._catch_up()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
         with tempfile.NamedTemporaryFile("wb", dir=self.path.parent, suffix=".toml", delete=False) as file:
@@ -171,6 +200,13 @@ class CatalogFile:
         finally:
             draft.unlink(missing_ok=True)
         return changed
+
+    def _catch_up(self) -> None:
+        if _bytes_of(self.path) != self._before:
+            changes = self.changes
+            self._begin()
+            for change in changes:
+                change(self)
 
     def preview(self) -> Catalog:
         """The catalog with the changes, without writing it.
@@ -215,6 +251,10 @@ class CatalogFile:
             known = ", ".join(self._tables()) or "none"
             raise FetchError(f"The catalog {self.path} has no model {model!r} of its own; it has {known}.")
         return cast("Table", self._tables()[model])
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _above_tables(text: str, head: str) -> str:

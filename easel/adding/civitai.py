@@ -59,9 +59,9 @@ def offered(link: str) -> Offered:
         )
     file = _file(version, link)
     return Offered(
-        title=f"{model.get('name', 'model')} {version.get('name', '')}".strip()[:100],
+        title=f"{model.get('name', 'model')} {version.get('name', '')}".strip(),
         files=(file,),
-        fetch=partial(downloads.fetch, _headers()),
+        fetch=partial(downloads.fetch, _headers(file.url)),
         single=True,
         kind=kind,
         made_for=made_for,
@@ -71,8 +71,9 @@ def offered(link: str) -> Offered:
     )
 
 
-def _headers() -> dict[str, str]:
-    return downloads.headers(os.environ.get("CIVITAI_TOKEN"))
+def _headers(url: str) -> dict[str, str]:
+    """The token goes to CivitAI alone: files may lie elsewhere."""
+    return downloads.headers(os.environ.get("CIVITAI_TOKEN") if is_link(url) else None)
 
 
 def _looked_up(link: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -99,7 +100,7 @@ def _looked_up(link: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _asked(path: str) -> dict[str, Any]:
     url = f"{site()}/api/v1/{path}"
     try:
-        answer = httpx2.get(url, headers=_headers(), follow_redirects=True, timeout=downloads.TIMEOUT_S)
+        answer = httpx2.get(url, headers=_headers(url), follow_redirects=True, timeout=downloads.TIMEOUT_S)
         downloads.refuse(answer, url)
         found = answer.json()
     except httpx2.HTTPError as error:

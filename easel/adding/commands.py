@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,7 +80,7 @@ def add(
 
 
 def _opened(settings: Config) -> CatalogFile:
-    catalog = CatalogFile.open(settings.catalog or settings.own_catalog)
+    catalog = CatalogFile(settings.catalog or settings.own_catalog)
     catalog.check_writable()
     if not catalog.path.exists():
         typer.echo(f"A catalog of your own begins: {catalog.path}. Easel reads it from now on.", err=True)
@@ -146,17 +147,22 @@ def _received(catalog: CatalogFile, offer: Offered, entry: str, here: Path | Non
     target = folder / f"{entry_name(entry)}{suffix}"
     if suffix in PICKLED and target.with_suffix(".safetensors").exists():
         return target.with_suffix(".safetensors")
+    brought = not target.exists()
     origins.receive(offer, target)
-    return _without_pickle(target) if suffix in PICKLED else target
+    return _without_pickle(target, keep=not brought) if suffix in PICKLED else target
 
 
-def _without_pickle(file: Path) -> Path:
-    """The `.safetensors` file that is made of a pickle, of which no code is run; the pickle goes."""
+def _without_pickle(file: Path, *, keep: bool) -> Path:
+    """The `.safetensors` file that is made of a pickle, of which no code is run.
+
+    The pickle goes, unless it was there before: it may be the operator's only one.
+    """
     from easel import conversion
 
     for made in conversion.convert(file):
         typer.echo(f"{made}: made of {file.name}, without running what else that may hold", err=True)
-    file.unlink()
+    if not keep:
+        file.unlink()
     return file.with_suffix(".safetensors")
 
 
@@ -203,6 +209,7 @@ def _first_picture(
     sample = catalog.models_folder / f"{place.stem}.png"
     if kind != "model":
         sample = place.with_name(f"{place.stem}.png")
+    sample = _free(sample)
     typer.echo(f"Drawing a first picture with {added or model} …", err=True)
     drawn = trial.draw(preview, model, sample, settings, kind=kind, added=added)
     if not drawn:
@@ -210,6 +217,12 @@ def _first_picture(
         return ""
     typer.echo(f"{sample}: {trial.prompt_of(preview[model])}")
     return catalog.named(sample)
+
+
+def _free(picture: Path) -> Path:
+    """The path, or one with a number: people keep pictures of their own beside their files."""
+    numbered = (picture.with_stem(f"{picture.stem}-{number}") for number in count(2))
+    return next(path for path in chain([picture], numbered) if not path.exists())
 
 
 def _write_model(
@@ -263,7 +276,7 @@ def remove(
 ) -> None:
     """Take a model out of the catalog, with the files that `add` has fetched for it alone."""
     settings = start.configure(quiet=True)
-    catalog = CatalogFile.open(settings.catalog or settings.own_catalog)
+    catalog = CatalogFile(settings.catalog or settings.own_catalog)
     catalog.remove_model(name)
     ours = [] if keep_files else list(_files_of(catalog, name))
     if not yes and not typer.confirm(_question(name, ours)):

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -27,6 +29,8 @@ from storage.errors import FetchError
 CHUNK = 1 << 20
 """Bytes of a file on this machine that are copied at a time."""
 PART = ".part"
+KNOWN_BY = ".of"
+"""Ending of what notes, beside a part, of which state of its file it is: its ETag or date."""
 SPARE = 256 << 20
 """Bytes that stay free on a disk beside what is fetched."""
 TIMEOUT_S = 30.0
@@ -37,7 +41,7 @@ def bar(title: str, total: int) -> Iterator[Advance]:
     """A line on the terminal that shows how much of `total` bytes has come (0: nobody knows)."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=total or None)
+        task = progress.add_task(escape(title), total=total or None)
         yield lambda count: progress.advance(task, count)
 
 
@@ -64,6 +68,12 @@ def headers(token: str | None = None) -> dict[str, str]:
     return {**said, "Authorization": f"Bearer {token}"} if token else said
 
 
+def shown(url: str) -> str:
+    """An address without what may be secret in it: a password, or a token behind the question mark."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
 def fetch(sent: Mapping[str, str], file: RemoteFile, target: Path, advance: Advance) -> None:
     """Bring a file to `target`, with these headers of a request.
 
@@ -80,32 +90,49 @@ def fetch(sent: Mapping[str, str], file: RemoteFile, target: Path, advance: Adva
         _receive(sent, file, part, begun, advance)
     except httpx2.HTTPError as error:
         raise FetchError(
-            f"{file.url} was cut after {_gb(part.stat().st_size if part.exists() else 0)}"
+            f"{shown(file.url)} was cut after {_gb(part.stat().st_size if part.exists() else 0)}"
             f" ({type(error).__name__}): the same command goes on from there."
         ) from None
+    part.with_name(part.name + KNOWN_BY).unlink(missing_ok=True)
     check_hash(file, part)
     part.replace(target)
 
 
 def _receive(sent: Mapping[str, str], file: RemoteFile, part: Path, begun: int, advance: Advance) -> None:
     asked = {**sent, "Accept-Encoding": "identity"}
+    known_by = part.with_name(part.name + KNOWN_BY)
     if begun:
         asked["Range"] = f"bytes={begun}-"
+        if known_by.exists():
+            asked["If-Range"] = known_by.read_text(encoding="utf-8")
     with httpx2.stream("GET", file.url, headers=asked, follow_redirects=True, timeout=TIMEOUT_S) as answer:
         if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and begun:
             return  # all of it is there
-        refuse(answer, file.url)
+        refuse(answer, shown(file.url))
         if answer.headers.get("content-type", "").startswith("text/html"):
-            raise FetchError(f"{file.url} is a web page, and no model's file: take the link of its download.")
+            raise FetchError(
+                f"{shown(file.url)} is a web page, and no model's file: take the link of its download."
+            )
         goes_on = answer.status_code == HTTPStatus.PARTIAL_CONTENT
         if begun and not goes_on:
             advance(-begun)
             begun = 0
         check_room(part.parent, int(answer.headers.get("content-length", 0)))
+        _note(answer, known_by)
         with part.open("ab" if goes_on else "wb") as out:
             for chunk in answer.iter_bytes():
                 out.write(chunk)
                 advance(len(chunk))
+
+
+def _note(answer: httpx2.Response, known_by: Path) -> None:
+    """Keep by what a file is known, so that a part of it never goes on with another file's rest."""
+    tag = answer.headers.get("etag", "")
+    # A weak tag (W/) says nothing of single bytes (RFC 9110, 13.1.5).
+    if state := tag if tag.startswith('"') else answer.headers.get("last-modified", ""):
+        known_by.write_text(state, encoding="utf-8")
+    else:
+        known_by.unlink(missing_ok=True)
 
 
 def refuse(answer: httpx2.Response, what: str) -> None:

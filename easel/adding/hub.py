@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, hf_hub_download
@@ -48,22 +48,26 @@ def is_link(source: str) -> bool:
     return source.startswith(("http://", "https://")) and urlsplit(source).netloc in (SITE, f"www.{SITE}")
 
 
-def of_link(link: str) -> tuple[str, str | None]:
-    """Id and file of a link to a model's page or to one of its files."""
-    found = re.match(r"/([^/]+/[^/]+)(?:/(?:blob|resolve)/[^/]+/(.+))?", urlsplit(link).path)
+def of_link(link: str) -> tuple[str, str | None, str | None]:
+    """Id, file and revision of a link to a model's page, to one of its branches or to one of its files."""
+    path = urlsplit(link).path.rstrip("/")
+    found = re.fullmatch(r"/([^/]+/[^/]+)(?:/(?:blob|resolve)/([^/]+)/(.+)|/tree/([^/]+))?", path)
     if found is None:
-        raise FetchError(f"{link} names no model: take the address of a model's page.")
-    return found[1], found[2]
+        raise FetchError(
+            f"{link} names no model: take the address of a model's page, or of one of its files."
+        )
+    file, revision = found[3], found[2] or found[4]
+    return found[1], file and unquote(file), revision and unquote(revision)
 
 
-def offered(id_: str, file: str | None) -> Offered:
+def offered(id_: str, file: str | None, revision: str | None = None) -> Offered:
     """A model of the Hub: a folder in diffusers' layout, or the one file that is asked for or there.
 
     Raises:
         FetchError: there is no such model, it needs an account, or it has nothing that Easel reads.
     """
     with _spoken_of(id_):
-        told = HfApi(endpoint=endpoint()).model_info(id_, files_metadata=True)
+        told = HfApi(endpoint=endpoint()).model_info(id_, revision=revision, files_metadata=True)
     files = {each.name: each for each in _files(told)}
     parts = _parts(id_, told.sha) if INDEX in files and file is None else None
     chosen = _chosen(id_, files, file, parts)
@@ -72,7 +76,7 @@ def offered(id_: str, file: str | None) -> Offered:
     return Offered(
         title=id_.rpartition("/")[2],
         files=chosen,
-        fetch=partial(_fetch, id_, told.sha),
+        fetch=partial(_fetch_alone if len(chosen) == 1 else _fetch, id_, told.sha),
         single=len(chosen) == 1,
         made_for=_text(card.get("base_model")),
         license=" ".join(dict.fromkeys(name for name in map(_text, names) if name and name != "other")),
@@ -183,6 +187,17 @@ def _fetch(id_: str, revision: str | None, file: RemoteFile, target: Path, advan
             tqdm_class=_advancing(advance),
         )
     downloads.check_hash(file, Path(place))
+
+
+def _fetch_alone(id_: str, revision: str | None, file: RemoteFile, target: Path, advance: Advance) -> None:
+    """Bring one file, whatever its name and folders are there, to its place here.
+
+    The client keeps those names: the file comes in a folder beside its place.
+    """
+    folder = target.with_name(target.name + downloads.PART)
+    _fetch(id_, revision, file, folder / file.name, advance)
+    (folder / file.name).replace(target)
+    shutil.rmtree(folder)
 
 
 def forget_cache(folder: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import filecmp
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+import typer
 
 from easel.adding import civitai, downloads, hub
-from easel.adding.remote import Advance, Offered, RemoteFile, safe_name
+from easel.adding.remote import Advance, Offered, RemoteFile, one_line, safe_name
 from storage.errors import FetchError
 
 
@@ -17,14 +22,25 @@ def offered(source: str, file: str | None) -> Offered:
     Raises:
         FetchError: there is nothing of the kind.
     """
+    found = _found(source, file)
+    return replace(
+        found,
+        title=one_line(found.title, 100) or "model",
+        license=one_line(found.license, 300),
+        trigger=one_line(found.trigger, 1000),
+        description=one_line(found.description, 1000),
+    )
+
+
+def _found(source: str, file: str | None) -> Offered:
     place = Path(source).expanduser()
     if place.exists():
         return _here(place)
     if civitai.is_link(source):
         return civitai.offered(source)
     if hub.is_link(source):
-        id_, linked = hub.of_link(source)
-        return hub.offered(id_, file or linked)
+        id_, linked, revision = hub.of_link(source)
+        return hub.offered(id_, file or linked, revision)
     if source.startswith(("http://", "https://")):
         return _linked(source)
     return hub.offered(source, file)
@@ -32,11 +48,15 @@ def offered(source: str, file: str | None) -> Offered:
 
 def _here(place: Path) -> Offered:
     if place.is_file():
-        files = [RemoteFile(place.name, place.stat().st_size)]
+        files = [_own(place, place.name)]
         return Offered(place.stem, files, partial(_copy, place.parent), single=True)
     found = sorted(path for path in place.rglob("*") if path.is_file() and ".cache" not in path.parts)
-    files = [RemoteFile(path.relative_to(place).as_posix(), path.stat().st_size) for path in found]
+    files = [_own(path, path.relative_to(place).as_posix()) for path in found]
     return Offered(place.absolute().name, files, partial(_copy, place), single=False)
+
+
+def _own(path: Path, name: str) -> RemoteFile:
+    return RemoteFile(name, path.stat().st_size, url=path.absolute().as_uri())
 
 
 def _copy(folder: Path, file: RemoteFile, target: Path, advance: Advance) -> None:
@@ -88,7 +108,18 @@ def _is_there(file: RemoteFile, place: Path) -> bool:
     """
     if not place.exists():
         return False
-    same = place.is_file() and (file.size is None or abs(place.stat().st_size - file.size) <= 1024)
-    if not same or (file.sha256 and downloads.sha256_of(place) != file.sha256.lower()):
+    if not place.is_file() or not _is_same(file, place):
         raise FetchError(f"{place} is there already, and is something else: say another name with --name.")
     return True
+
+
+def _is_same(file: RemoteFile, place: Path) -> bool:
+    if file.url.startswith("file:"):
+        own = Path(url2pathname(urlsplit(file.url).path))
+        return own.samefile(place) or filecmp.cmp(own, place, shallow=False)
+    if file.sha256:
+        return downloads.sha256_of(place) == file.sha256.lower()
+    if file.size is None:
+        typer.echo(f"{place} is there already and is taken as it is: its site does not say more.", err=True)
+        return True
+    return abs(place.stat().st_size - file.size) <= 1024

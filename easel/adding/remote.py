@@ -64,6 +64,12 @@ def entry_name(title: str) -> str:
     return name
 
 
+def one_line(text: str, most: int) -> str:
+    """Text of a site as a catalog's entry and a terminal take it: without control characters, clipped."""
+    said = "".join(letter for letter in text if letter.isprintable() or letter.isspace())
+    return " ".join(said.split())[:most].strip()
+
+
 def safe_name(name: str) -> str:
     """A file's name as a site says it, if it stays below its folder.
 

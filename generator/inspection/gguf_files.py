@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from generator.inspection.headers import Header, TensorHeader
 from storage import foreign_files
@@ -26,8 +27,16 @@ def read(file: Path) -> Header:
         return Header({}, {}, size, "GGUF")
     from gguf import GGUFReader
 
+    class Bounded(GGUFReader):
+        """Refuses to read behind the file's end, where the package finds endless arrays of nothing."""
+
+        def _get(self, offset: int, dtype: Any, count: int = 1, *args: Any, **kwargs: Any) -> Any:
+            if int(count) and int(offset) >= size:
+                raise EOFError("it ends within its header")
+            return super()._get(offset, dtype, count, *args, **kwargs)
+
     with foreign_files.reading(_damaged):
-        reader = GGUFReader(file)
+        reader = Bounded(file)
         tensors = {
             tensor.name: TensorHeader(
                 tuple(int(side) for side in tensor.shape[::-1]), tensor.tensor_type.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -29,6 +29,11 @@ class TensorHeader(NamedTuple):
     @property
     def parameters(self) -> int:
         return math.prod(self.shape)
+
+
+def is_plausible(shape: Sequence[object]) -> bool:
+    """False for what no tensor has: sides that are no number, negative or endless, or too many of them."""
+    return len(shape) <= 16 and all(type(side) is int and 0 <= side < 2**48 for side in shape)
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,19 @@ import io
 import pickletools
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from generator.inspection.headers import Header, TensorHeader
+from generator.inspection.headers import Header, TensorHeader, is_plausible
 from storage import foreign_files
 from storage.foreign_files import DamagedFile
 
-_MOST_TENSORS = 100_000
-_LONGEST_PROGRAM = 256 * 2**20
+_MOST_VALUES = 100_000
+"""Values of all tables of a file, of which many may be the same one."""
+_LONGEST_PROGRAM = 64 * 2**20
+_MOST_INSTRUCTIONS = 5_000_000
+_LONGEST_NAME = 1000
 _MAGIC = 0x1950A86A20F9469CFC6C
 """First number in files of torch before 1.6, which are several pickles one behind the other."""
 _STORAGES = {
@@ -57,8 +61,8 @@ def read(file: Path) -> Header:
         if found == _MAGIC:
             for _ in range(3):  # the format's number, the machine's sizes, the weights
                 found = machine.run(opened)
-    table = found.get("state_dict", found) if isinstance(found, dict) else {}
-    tensors = dict(_tensors(table))
+        table = found.get("state_dict", found) if isinstance(found, dict) else {}
+        tensors = dict(_tensors(table)) if isinstance(table, dict) else {}
     return Header(tensors, {}, file.stat().st_size, "pickle", tuple(sorted(machine.imported - _HARMLESS)))
 
 
@@ -77,29 +81,31 @@ def _program(file: Path) -> IO[bytes]:
         return io.BytesIO(archive.read(name))
 
 
-def _tensors(table: Any, begin: str = "", depth: int = 0) -> Iterator[tuple[str, TensorHeader]]:
-    """All tensors by their names; those of a table within by both names."""
-    if not isinstance(table, dict) or depth > 3:
-        return
-    for number, (key, value) in enumerate(table.items()):
-        if number > _MOST_TENSORS:
-            return
+def _tensors(table: dict[Any, Any]) -> Iterator[tuple[str, TensorHeader]]:
+    for name, value in islice(_values(table), _MOST_VALUES):
         tensor = _tensor(value)
         if tensor is not None:
-            yield f"{begin}{key}", tensor
-        else:
-            yield from _tensors(value, f"{begin}{key}.", depth + 1)
+            yield name, tensor
+
+
+def _values(table: dict[Any, Any], begin: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """All values by their names; those of a table within by both names."""
+    for key, value in table.items():
+        yield f"{begin}{key}", value
+        if isinstance(value, dict) and depth < 3:
+            yield from _values(value, f"{begin}{key}.", depth + 1)
 
 
 def _tensor(value: Any) -> TensorHeader | None:
     if isinstance(value, _Noted) and value.function == _Global(_PARAMETER) and value.arguments:
         value = value.arguments[0]
     match value:
-        case _Noted(_Global(name), (_Noted(None, (_, _Global(storage), *_)), _, tuple(shape), *_)) if (
+        case _Noted(_Global(name), (_Noted(None, (_, _Global(storage), *_)), _, tuple() as shape, *_)) if (
             name.startswith("torch._utils._rebuild_tensor")
         ):
-            kind = _STORAGES.get(storage.rpartition(".")[2], "?")
-            return TensorHeader(tuple(side for side in shape if isinstance(side, int)), kind)
+            if not is_plausible(shape):
+                raise DamagedFile("is no file of weights: a tensor of it has an impossible shape")
+            return TensorHeader(shape, _STORAGES.get(storage.rpartition(".")[2], "?"))
     return None
 
 
@@ -122,7 +128,9 @@ class _Machine:
     def run(self, program: IO[bytes]) -> Any:
         """The object that the pickle at the stream's place would become."""
         self.stack, self.memo = [], {}
-        for opcode, argument, _ in pickletools.genops(program):
+        for number, (opcode, argument, _) in enumerate(pickletools.genops(program)):
+            if number > _MOST_INSTRUCTIONS:
+                raise DamagedFile("is a pickle whose list of weights is too long to be one")
             self._step(opcode.name, argument)
         return self.stack[-1]
 
@@ -176,7 +184,7 @@ class _Machine:
 
     def update(self, values: list[Any]) -> None:
         if isinstance(self.stack[-1], dict):
-            self.stack[-1].update(zip(values[::2], values[1::2], strict=True))
+            self.stack[-1].update(_paired(values))
 
     def remember(self, place: Any) -> None:
         self.memo[place] = self.stack[-1]
@@ -229,4 +237,9 @@ _STEPS: dict[str, Any] = {
 
 
 def _paired(values: list[Any]) -> dict[Any, Any]:
-    return dict(zip(values[::2], values[1::2], strict=True))
+    """A table by its names alone: to hash a deeply nested key takes ages, or more stack than there is."""
+    return {key: value for key, value in zip(values[::2], values[1::2], strict=True) if _is_name(key)}
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, int) or (isinstance(key, str) and len(key) <= _LONGEST_NAME)

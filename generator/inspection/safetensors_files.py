@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from generator.inspection.headers import BITS, Header, TensorHeader
+from generator.inspection.headers import BITS, Header, TensorHeader, is_plausible
 from storage.foreign_files import DamagedFile
 
 LONGEST_HEADER = 100_000_000
@@ -67,7 +67,7 @@ def _checked(header: dict[str, Any]) -> int:
     for tensor in header.values():
         begin, until = tensor["data_offsets"]
         whole = TensorHeader(tuple(tensor["shape"]), tensor["dtype"])
-        if any(type(side) is not int or side < 0 for side in (*whole.shape, begin, until)):
+        if not is_plausible(whole.shape) or type(begin) is not int or type(until) is not int:
             raise ValueError(tensor)
         if whole.parameters * BITS[whole.dtype] != (until - begin) * 8:
             raise ValueError(tensor)

@@ -128,7 +128,8 @@ class Models:
         for name in changed & now.keys():
             self._faults.look(self._key(name), now[name])
         with self._lock:
-            for key in [key for key in self._engines if key[0] in changed]:
+            # Jobs that went on with an older entry may have loaded it once more.
+            for key in [key for key in self._engines if key[:2] != self._key(key[0])]:
                 del self._engines[key]
                 log.info("%s leaves %s: its entry in the catalog changed", key[0], self.device)
         self._forget_companions()
@@ -294,13 +295,14 @@ class Models:
     def _companion(self, kind: type[C], source: str) -> C:
         """The companion at a source, loaded once for all models that name it."""
         key = kind, source
-        if key not in self._companions:
+        found = self._companions.get(key)
+        if found is None:
             with self._loading:
-                if key not in self._companions:
-                    loaded = self._fitted(lambda: self._loaded(kind, source))
-                    self.device_thread.meter.loaded(loaded, loaded.size_bytes)
-                    self._companions[key] = loaded
-        found = self._companions[key]
+                found = self._companions.get(key)
+                if found is None:
+                    found = self._fitted(lambda: self._loaded(kind, source))
+                    self.device_thread.meter.loaded(found, found.size_bytes)
+                    self._companions[key] = found
         assert isinstance(found, kind)
         return found
 

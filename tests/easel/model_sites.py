@@ -171,7 +171,9 @@ class _Answers(BaseHTTPRequestHandler):
             self._file(json.dumps(value).encode(), type_="application/json", whole=True)
 
     def _file(self, data: bytes, *, type_: str = "application/octet-stream", whole: bool = False) -> None:
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        tag = f'"{hashlib.sha256(data).hexdigest()}"'
+        is_same = self.headers.get("If-Range", tag) == tag
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if is_same else None
         begin = int(wanted[1]) if wanted else 0
         if begin and begin >= len(data):
             self._refuse(416, "")
@@ -181,7 +183,7 @@ class _Answers(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Type", type_)
         self.send_header("Content-Length", str(len(data) - begin))
-        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("ETag", tag)
         self.send_header("X-Repo-Commit", COMMIT)
         self.end_headers()
         if self.command != "HEAD":
@@ -204,7 +206,7 @@ _ROUTES: dict[str, Callable[..., None]] = {
     r"/api/v1/models/(\d+)": _Answers.civitais_model,
     r"/api/v1/model-versions/(\d+)": _Answers.civitais_version,
     r"/api/download/models/(\d+)": _Answers.civitais_download,
-    r"/api/models/(.+)": _Answers.described,
+    r"/api/models/(.+?)(?:/revision/[^/]+)?": _Answers.described,
     r"/(.+?)/resolve/[^/]+/(.+)": _Answers.resolved,
 }
 

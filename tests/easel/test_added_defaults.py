@@ -78,9 +78,12 @@ def test_links_are_known_by_their_hosts(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("CIVITAI_URL", raising=False)
     assert civitai.is_link("https://civitai.com/models/7?modelVersionId=8")
     assert not civitai.is_link("https://civitai.com.evil.example/models/7")
-    assert hub.of_link("https://huggingface.co/ada/castles") == ("ada/castles", None)
+    assert hub.of_link("https://huggingface.co/ada/castles") == ("ada/castles", None, None)
+    link = "https://huggingface.co/ada/castles/resolve/refs%2Fpr%2F1/a%20b.safetensors?download=true"
+    assert hub.of_link(link) == ("ada/castles", "a b.safetensors", "refs/pr/1")
+    assert hub.of_link("https://huggingface.co/ada/castles/tree/fp16/") == ("ada/castles", None, "fp16")
     link = "https://huggingface.co/ada/castles/blob/main/sub/castles.safetensors"
     assert hub.is_link(link)
-    assert hub.of_link(link) == ("ada/castles", "sub/castles.safetensors")
+    assert hub.of_link(link) == ("ada/castles", "sub/castles.safetensors", "main")
     with pytest.raises(FetchError, match="names no model"):
         hub.of_link("https://huggingface.co/models")

@@ -260,6 +260,10 @@ def test_a_pickle_is_converted_where_it_holds_weights_alone(
     assert entry.loras["ink"].source.endswith("models/plain/ink.safetensors")
     assert not Path(entry.loras["ink"].source).with_suffix(".pt").exists()
     assert pickled.exists(), "the operator's own stays"
+    among = file.parent / "models" / "plain" / "lines.pt"
+    shutil.copy(pickled, among)
+    assert "lines" in beside(file, easel_here, str(among), "--kind", "lora").loras
+    assert among.exists(), "it lay there before"
 
 
 REFUSED: dict[str, tuple[list[str], str]] = {

@@ -15,7 +15,9 @@ INTERACTION = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5MDEyMzQ1Njc4OTA6c29tZXRoaW5nc2VjcmV0"
 
 
 @pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
+def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefgh")
+    monkeypatch.setenv("CIVITAI_TOKEN", "0123abcd")
     settings = config.load(
         discord_token=TOKEN,
         data_dir=tmp_path,
@@ -39,6 +41,8 @@ def log_file(tmp_path: Path) -> Iterator[Path]:
         ("cannot reach postgresql+psycopg://easel:p%40ss-word@db/easel", "p%40ss-word"),
         ("password authentication failed for p@ss-word", "p@ss-word"),
         ("AUTH hunter2 refused", "hunter2"),
+        ("authorization: Bearer hf_abcdefgh", "hf_abcdefgh"),
+        ("GET https://civitai.com/api/download/models/1?token=0123abcd", "0123abcd"),
         ("retrying amqp://someone:else@rabbit:5672//", "else"),
         (
             f"PATCH https://discord.com/api/v10/webhooks/1234567890/{INTERACTION}/messages/@original",
@@ -61,6 +65,13 @@ def test_a_traceback_is_cleaned_too(log_file: Path) -> None:
     text = log_file.read_text()
     assert "RuntimeError: could not use ***" in text
     assert TOKEN not in text
+
+
+def test_addresses_that_are_fetched_are_not_logged(log_file: Path) -> None:
+    """Those of downloads are signed: who has one has the file."""
+    for name in ("httpx2", "httpcore2.http11"):
+        logging.getLogger(name).info("HTTP Request: GET https://files.example/model?signature=abc")
+    assert log_file.read_text() == ""
 
 
 def test_what_is_no_secret_stays(log_file: Path) -> None:

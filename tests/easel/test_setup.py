@@ -55,9 +55,11 @@ def test_a_second_time_nothing_is_asked_or_changed(easel_here: Easel, token_file
 
 def test_other_lines_of_the_file_stay(easel_here: Easel, token_file: Path) -> None:
     Path(".env").write_text("# mine\nEASEL_WORKER_SLOTS=2\n")
+    Path(".env").chmod(0o644)
     easel_here("setup", "--yes", "--no-draw", "--token-file", str(token_file))
     assert Path(".env").read_text().startswith("# mine\nEASEL_WORKER_SLOTS=2\n")
     assert config.load().worker_slots == 2
+    assert stat.S_IMODE(Path(".env").stat().st_mode) == 0o600
 
 
 def test_a_refused_token_stops_it_and_is_not_kept(easel_here: Easel, token_file: Path) -> None:

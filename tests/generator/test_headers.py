@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import struct
+import subprocess
+import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -200,3 +204,53 @@ def _safetensors_agrees(file: Path) -> bool:
             return True
     except SafetensorError:
         return False
+
+
+def _keyed_by(tuples: int) -> bytes:
+    """A table whose key is tuples in tuples, of which each holds the one within it twice."""
+    return b"\x80\x02})" + b"2\x86" * tuples + b"K\x01s."
+
+
+def _shared_tables() -> bytes:
+    inner = {str(number): 0 for number in range(2000)}
+    middle = {str(number): inner for number in range(2000)}
+    return pickle.dumps({str(number): middle for number in range(2000)}, 2)
+
+
+def _archive(folder: Path) -> bytes:
+    with zipfile.ZipFile(folder / "archive", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", b"\x80\x02" + b"]" * 2**25 + b".")
+    return (folder / "archive").read_bytes()
+
+
+def _wide_number() -> bytes:
+    sides = [10**4000] * 2000
+    header = json.dumps({"a": {"dtype": "F32", "shape": sides, "data_offsets": [0, 0]}})
+    return len(header).to_bytes(8, "little") + header.encode()
+
+
+def _endless_field() -> bytes:
+    """A GGUF file that announces an array of 2^60 numbers."""
+    begin = struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, 3)
+    return begin + b"abc" + struct.pack("<IIQ", 9, 0, 1 << 60)
+
+
+BOMBS: dict[str, Callable[[Path], bytes]] = {
+    "nested.pt": lambda _: b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.",
+    "doubled.pt": lambda _: _keyed_by(60),
+    "shared.pt": lambda _: _shared_tables(),
+    "packed.ckpt": _archive,
+    "wide.safetensors": lambda _: _wide_number(),
+    "endless.gguf": lambda _: _endless_field(),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_small_files_that_announce_much_are_told_soon(tmp_path: Path, name: str) -> None:
+    """In a process of its own: one of them exhausted the stack, others memory."""
+    (tmp_path / name).write_bytes(BOMBS[name](tmp_path))
+    look = "import sys; from generator.inspection import inspecting; print(inspecting.inspect(sys.argv[1]))"
+    looked = subprocess.run(
+        [sys.executable, "-c", look, str(tmp_path / name)], capture_output=True, text=True, timeout=60
+    )
+    assert looked.returncode == 0 or "CatalogError" in looked.stderr, looked.stderr

@@ -78,6 +78,29 @@ def test_a_model_that_is_named_no_more_leaves_but_for_who_began_before(
     assert models.engine("a") not in (engine, begun.engine("a"))
 
 
+def test_what_was_loaded_by_an_older_entry_leaves_with_the_next_catalog(
+    models: Models, listed: Catalog
+) -> None:
+    begun = models.as_of_now()
+    models.renew(listed.model_copy(update={"default": "b", "models": {"b": listed["b"]}}))
+    begun.engine("a")
+    models.engine("b")
+    models.renew(with_entry(listed.model_copy(update={"default": "b", "models": {"b": listed["b"]}}), "b"))
+    assert models.loaded() == {"b"}
+
+
+def test_a_companion_may_leave_while_it_is_asked_for(models: Models, listed: Catalog) -> None:
+    class Leaving(dict[Any, Any]):
+        def __contains__(self, key: object) -> bool:
+            found = super().__contains__(key)
+            self.clear()
+            return found
+
+    models.upscaler("a")
+    models._companions = Leaving(models._companions)
+    assert models.upscaler("a").size_bytes > 0
+
+
 def test_a_companion_that_no_model_names_leaves(models: Models, listed: Catalog) -> None:
     models.upscaler("a")
     held = len(models._companions)
