@@ -74,13 +74,13 @@ class Models:
     ) -> None:
         self._catalog = catalog
         self._safety: Literal["on", "off"] = "off" if safety == "off" else "on"
-        self._checker_sources: dict[str, str] = {}
-        if self._safety == "on":
-            self._checker_sources = {name: checker_source(entry) for name, entry in catalog.models.items()}
         self._versions: dict[str, int] = {}
         self._faults = Faults()
         for name, entry in catalog.models.items():
             self._faults.look(self._key(name), entry)
+        self._checker_sources: dict[str, str] = {}
+        if self._safety == "on":
+            self._checker_sources = {name: checker_source(catalog[name]) for name in self.names()}
         self.device = devices.choose(device)
         self._plans = MemoryPlans(self.device, memory_limit)
         self._memory_bytes = memory_bytes or self._plans.for_weights

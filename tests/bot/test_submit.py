@@ -391,6 +391,7 @@ def having(backends: Backends, *loras: str) -> None:
     entry = backends.catalog["picturebook"].model_copy(
         update={
             "loras": {name: LoraEntry(source=name) for name in loras},
+            "upscaler": CompanionEntry(source="soft"),
             "upscalers": {name: CompanionEntry(source=name) for name in ("soft", "crisp")},
         }
     )

@@ -130,15 +130,15 @@ def test_on_a_terminal_with_figures_and_a_profile(place: Place, tmp_path: Path) 
     assert b'"name": "aten::conv2d"' in gzip.decompress(profile.read_bytes())
 
 
-def test_a_model_that_cannot_be_drawn_with_stops_the_start(
+def test_where_no_model_can_be_drawn_with_it_does_not_start(
     place: Place, easel: Easel, tmp_path: Path
 ) -> None:
     assert place.config.catalog is not None
     index = tmp_path / "flux" / "model_index.json"
     index.parent.mkdir()
     index.write_text('{"_class_name": "FluxPipeline"}')
-    with place.config.catalog.open("a") as catalog:
-        catalog.write(f'[models.flux]\nsource = "{index.parent}"\nsizes = [[64, 64]]\n')
+    table = f'[models.flux]\nsource = "{index.parent}"\nsizes = [[64, 64]]\n'
+    place.config.catalog.write_text(table, encoding="utf-8")
     done = easel("worker")
     assert done.returncode == 2
     assert f"easel: Model 'flux': {index.parent} cannot be drawn with: it is a FLUX.1 model:" in done.stderr

@@ -122,6 +122,15 @@ def test_no_checker_no_worker(tmp_path: Path) -> None:
         assert [verdict.unsafe for verdict in models.safety("bare").check(images)] == [False] * 4
 
 
+def test_a_model_of_another_kind_needs_no_checker_to_leave_the_others(tmp_path: Path) -> None:
+    (tmp_path / "flux").mkdir()
+    (tmp_path / "flux" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    folders = {"plain": tiny.make_sd(tmp_path / "plain"), "flux": tmp_path / "flux"}
+    with closing(Models(catalog.load(tiny.catalog(tmp_path, folders)), "cpu", "on")) as models:
+        assert models.names() == {"plain"}
+        assert "it is a FLUX.1 model" in models.broken()["flux"]
+
+
 def test_safety_off_uses_no_checker_even_where_there_is_one(three: Catalog) -> None:
     with closing(Models(three, "cpu", "off")) as models:
         images = models.engine("a").submit(asked()).result()
