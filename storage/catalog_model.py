@@ -249,7 +249,12 @@ class ModelEntry(ModelFiles):
         if task is not Task.INPAINTING or self.inpainting is None:
             return self
         stated = {} if self.stated_family is None else {"family": self.stated_family}
-        return ModelFiles(source=self.inpainting, **stated)
+        return ModelFiles(
+            source=self.inpainting,
+            clip_skip=self.clip_skip,
+            guidance_rescale=self.guidance_rescale,
+            **stated,
+        )
 
     def upscaler_named(self, name: str | None) -> CompanionEntry | None:
         """The upscaler of that name; the default where it is None or there is none of it any more."""

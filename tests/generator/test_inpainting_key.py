@@ -108,6 +108,16 @@ def test_one_that_reads_no_mask_is_refused(tmp_path: Path, sd_folder: Path) -> N
             models.engine("plain", Task.INPAINTING)
 
 
+def test_regions_are_read_and_guided_as_the_rest(
+    tmp_path: Path, sd_folder: Path, inpainting_folder: Path
+) -> None:
+    more: dict[str, Any] = {"clip_skip": 1, "guidance_rescale": 0.7}
+    file = tiny.catalog(tmp_path, {"plain": sd_folder}, inpainting=str(inpainting_folder), **more)
+    files = catalog.load(file)["plain"].files_for(Task.INPAINTING)
+    assert files.source == str(inpainting_folder)
+    assert (files.clip_skip, files.guidance_rescale) == (1, 0.7)
+
+
 def test_one_of_another_family_is_refused(tmp_path: Path, sd_folder: Path, sdxl_folder: Path) -> None:
     with pytest.raises(CatalogError, match="inpainting: it is of the family 'sdxl', and the model of 'sd'"):
         catalog.load(tiny.catalog(tmp_path, {"plain": sd_folder}, inpainting=str(sdxl_folder)))
