@@ -443,6 +443,7 @@ def test_picturebook_can_be_taken_out_of_a_catalog_of_ones_own(
     assert list(catalog.load(tmp_path / "data" / "catalog.toml").models) == ["castles"]
 
 
+@pytest.mark.exhaustive
 def test_it_runs_in_a_process_of_its_own(easel: Easel, file: Path, made: Path) -> None:
     answer = easel("models", "add", str(made / "castles"), "--yes")
     assert answer.returncode == 0, answer.stderr

@@ -125,7 +125,13 @@ def test_a_torn_file_is_made_anew_the_next_time(family: StableDiffusion, tmp_pat
     assert not torn.exists()
 
 
-@pytest.mark.parametrize(("part", "reason"), [(Failing(), "no such network"), (Deadly(), "process died")])
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        pytest.param(Failing(), "no such network", marks=pytest.mark.exhaustive),
+        (Deadly(), "process died"),
+    ],
+)
 def test_why_nothing_was_compiled_is_said(part: torch.nn.Module, tmp_path: Path, reason: str) -> None:
     with pytest.raises(RuntimeError, match=reason):
         compiled(part, tmp_path, 2)

@@ -115,6 +115,7 @@ def house(picturebook_folder: Path) -> Tensor:
     return drawn(planned(picturebook_folder, PLAIN), HOUSE)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("storage", SMALLER)
 def test_smaller_weights_draw_nearly_the_same(
     picturebook_folder: Path, house: Tensor, storage: Storage
