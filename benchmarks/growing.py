@@ -46,8 +46,6 @@ SIZES: tuple[Size, ...] = ((128, 128), (152, 112), (168, 112), (112, 152))
 AWAY = 8
 """Pixels between the border and the lines that its step is compared with."""
 MOST_SEAM = 1.5
-MOST_JUMP = 2.0
-"""Of the median of forty, which fresh scenes move between 1.3 and 1.6."""
 SECOND = 0.05
 """The part of the new area in which a subject is found beyond what is found of it in the undrawn canvas."""
 SECOND_ALONE = 0.1

@@ -46,7 +46,7 @@ def check_options(data: Mapping[str, Any]) -> None:
 
 
 def _options(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Those of a command, in whatever group it is."""
+    """Yield the options of a command, in whatever group it is."""
     for option in data.get("options", ()):
         if "options" in option:
             yield from _options(option)

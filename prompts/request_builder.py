@@ -101,7 +101,7 @@ def _taken_as_they_are(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _loras(typed: Iterable[Lora]) -> tuple[Lora, ...]:
-    """Those that change anything, in one order however they were typed; of one named twice the last."""
+    """LoRAs that change anything, in one order however they were typed; of one named twice the last."""
     weights = {lora.name: lora.weight for lora in typed}
     return tuple(Lora(name=name, weight=weight) for name, weight in sorted(weights.items()) if weight)
 

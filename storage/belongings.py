@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 def tables() -> list[Table]:
-    """Those with rows about members."""
+    """Tables with rows about members."""
     return [table for table in Base.metadata.sorted_tables if _is_about_members(table)]
 
 

@@ -86,7 +86,7 @@ def _is_named(session: Session, key: str) -> bool:
 
 
 def named_of(session: Session, keys: Collection[str]) -> set[str]:
-    """Those of the keys that a row names."""
+    """The given keys that a row names."""
     used = session.scalars(select(JobImage.key).where(JobImage.key.in_(keys)))
     brought = session.scalars(select(Bringing.key).where(Bringing.key.in_(keys)))
     return {*used, *brought}

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 from storage import model_families, noise_levels
 from storage.catalog_values import CatalogTable, Source
 
+FILES_OF_DIFFUSION = ("unet", "vae", "prediction_type", "zero_snr", "guidance_rescale", "clip_skip")
+"""Keys that only families of noise prediction read."""
+
 
 class ModelFiles(CatalogTable):
     """A model's files, and what the catalog says of them beyond what they say themselves."""

@@ -20,7 +20,7 @@ from storage.catalog_companions import (
     LoraEntry,
     SamplerName,
 )
-from storage.catalog_files import ModelFiles
+from storage.catalog_files import FILES_OF_DIFFUSION, ModelFiles
 from storage.catalog_values import (
     Guidance,
     Line,
@@ -44,10 +44,7 @@ REFINED_FROM = 0.8
 LONGEST_OFFER = 80
 """Characters that a button has for a prompt with its model's name."""
 
-OF_DIFFUSION = (
-    "unet", "vae", "prediction_type", "zero_snr", "guidance_rescale", "clip_skip", "inpainting",
-    "always_loras", "embeddings", "memory",
-)  # fmt: skip
+OF_DIFFUSION = (*FILES_OF_DIFFUSION, "inpainting", "always_loras", "embeddings", "memory")
 """Keys of a model that only families of noise prediction have a use for."""
 
 SHOWN = ("title", "description", "license", "nsfw", "sample", "versions", "examples", "prompts")

@@ -308,7 +308,7 @@ def _close(
 
 
 def unknown(session: Session, message_ids: Collection[int]) -> list[int]:
-    """Those that no delivery has noted as its own."""
+    """Ids of messages that no delivery has noted as its own."""
     return [id_ for id_ in message_ids if session.get(Message, id_) is None]
 
 

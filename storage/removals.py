@@ -39,7 +39,7 @@ class Remains:
 @dataclass(frozen=True)
 class Removed:
     messages: Sequence[Message]
-    """Those that show nothing else."""
+    """Messages that show nothing else."""
     remains: Remains
 
 
@@ -116,7 +116,7 @@ def shows_deleted(session: Session, job: Job) -> bool:
 
 
 def _lock_filmed(session: Session, job_ids: Collection[int]) -> Sequence[Job]:
-    """Those of the jobs that have a movie or may get one, locked and as they are now."""
+    """Lock the jobs that have a movie or may get one, and read them as they are now."""
     filmed = select(Job).where(Job.id.in_(job_ids), or_(Job.movie_key.is_not(None), text(RUNNING)))
     locking = filmed.order_by(Job.id).with_for_update(key_share=True)
     return session.scalars(locking, execution_options={"populate_existing": True}).all()

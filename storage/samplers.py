@@ -34,7 +34,7 @@ ZERO_SNR = frozenset(
     ["ddim", "ddpm", "euler", "euler_a", "dpm++2m", "dpm++2m_karras", "dpm++2m_sde", "dpm++2m_sde_karras",
      "unipc", "lcm", "tcd"]
 )  # fmt: skip
-"""Those whose noise levels can be rescaled to end in pure noise, as some models were trained."""
+"""Samplers whose noise levels can be rescaled to end in pure noise, as some models were trained."""
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "ddim": ("DDIM",),

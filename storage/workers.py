@@ -86,7 +86,7 @@ def broken_models(session: Session) -> dict[str, str]:
 
 
 def unserved(session: Session, worker_id: int, models: Collection[str]) -> frozenset[str]:
-    """Those of the models that no other worker serves."""
+    """The given models that no other worker serves."""
     others = (worker.models for worker in alive(session) if worker.id != worker_id)
     return frozenset(models) - {name for served in others for name in served}
 

@@ -28,7 +28,7 @@ TABLES = {"lora": "loras", "control": "controls", "embedding": "embeddings", "up
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EntryOptions:
     """Words of the command's options; empty where they are left to what the files say."""
 
     name: str
@@ -65,18 +65,18 @@ def add(
     start.require("worker", "torch", "diffusers", "transformers", "huggingface_hub", "tomlkit")
     from easel.adding import origins
 
-    wishes = Wishes(name, title, family, kind, trigger, safety_checker)
+    options = EntryOptions(name, title, family, kind, trigger, safety_checker)
     catalog = _opened(settings)
     offer = origins.offered(source, file or None)
-    entry = _entry_name(catalog, offer, wishes, to)
+    entry = _entry_name(catalog, offer, options, to)
     _show_licence(offer, accepted=yes)
     here = Path(source).expanduser()
     stays = in_place or (here.is_file() and here.with_suffix("").is_dir())
     place = _received(catalog, offer, entry, here if stays else None, to=to)
     if to:
-        _write_beside(settings, catalog, offer, wishes, to, entry, place, draw=draw)
+        _write_beside(settings, catalog, offer, options, to, entry, place, draw=draw)
     else:
-        _write_model(settings, catalog, offer, wishes, entry, place, default=default, draw=draw)
+        _write_model(settings, catalog, offer, options, entry, place, default=default, draw=draw)
 
 
 def _opened(settings: Config) -> CatalogFile:
@@ -87,7 +87,7 @@ def _opened(settings: Config) -> CatalogFile:
     return catalog
 
 
-def _entry_name(catalog: CatalogFile, offer: Offered, wishes: Wishes, to: str) -> str:
+def _entry_name(catalog: CatalogFile, offer: Offered, options: EntryOptions, to: str) -> str:
     """The name that the new entry gets, refused before anything is fetched for it.
 
     Raises:
@@ -96,14 +96,14 @@ def _entry_name(catalog: CatalogFile, offer: Offered, wishes: Wishes, to: str) -
     from easel.adding.kinds import KINDS
     from easel.adding.remote import entry_name
 
-    kind = wishes.kind or offer.kind
+    kind = options.kind or offer.kind
     if kind is not None and kind != "" and kind not in KINDS:
         raise FetchError(f"There is no kind {kind!r}: there are {', '.join(KINDS)}.")
     if to:
         catalog.refuse_missing(to)
     elif kind not in (None, "", "model"):
         raise _belongs_to_a_model(catalog, offer.title, str(kind))
-    entry = wishes.name or entry_name(offer.title)
+    entry = options.name or entry_name(offer.title)
     if to and kind in TABLES:
         catalog.refuse_taken_beside(to, TABLES[str(kind)], entry)
     elif not to:
@@ -170,7 +170,7 @@ def _write_beside(
     settings: Config,
     catalog: CatalogFile,
     offer: Offered,
-    wishes: Wishes,
+    options: EntryOptions,
     to: str,
     entry: str,
     place: Path,
@@ -179,11 +179,11 @@ def _write_beside(
 ) -> None:
     from easel.adding.kinds import kind_of
 
-    kind = wishes.kind or offer.kind or kind_of(place)
+    kind = options.kind or offer.kind or kind_of(place)
     if kind == "model":
         raise FetchError(f"{offer.title} is a whole model: add it without --to.")
     keys: dict[str, Any] = {"source": catalog.named(place)}
-    if kind == "lora" and (trigger := wishes.trigger or offer.trigger):
+    if kind == "lora" and (trigger := options.trigger or offer.trigger):
         keys["trigger"] = trigger
     if kind == "control":
         keys["reads"] = "edges" if "canny" in f"{offer.title} {place.name}".casefold() else "picture"
@@ -229,7 +229,7 @@ def _write_model(
     settings: Config,
     catalog: CatalogFile,
     offer: Offered,
-    wishes: Wishes,
+    options: EntryOptions,
     entry: str,
     place: Path,
     *,
@@ -238,13 +238,13 @@ def _write_model(
 ) -> None:
     from easel.adding import kinds
 
-    kind = wishes.kind or offer.kind or kinds.kind_of(place)
+    kind = options.kind or offer.kind or kinds.kind_of(place)
     if kind != "model":
         raise _belongs_to_a_model(catalog, offer.title, kind)
-    family = wishes.family or kinds.family_of(place)
+    family = options.family or kinds.family_of(place)
     if not family:
         raise FetchError(f"{place} does not say of which family it is: say it with --family.")
-    keys = _entry(catalog, offer, wishes, entry, place, family)
+    keys = _entry(catalog, offer, options, entry, place, family)
     catalog.add_model(entry, keys, default=default or not catalog.path.exists())
     catalog.preview()
     if draw and (sample := _first_picture(settings, catalog, entry, place)):
@@ -254,17 +254,17 @@ def _write_model(
 
 
 def _entry(
-    catalog: CatalogFile, offer: Offered, wishes: Wishes, name: str, place: Path, family: str
+    catalog: CatalogFile, offer: Offered, options: EntryOptions, name: str, place: Path, family: str
 ) -> dict[str, Any]:
     """Keys of a model's table, in the order in which they are written."""
     from easel.adding.defaults import defaults
 
-    keys: dict[str, Any] = {"title": wishes.title or offer.title, "source": catalog.named(place)}
-    if wishes.family:
-        keys["family"] = wishes.family
+    keys: dict[str, Any] = {"title": options.title or offer.title, "source": catalog.named(place)}
+    if options.family:
+        keys["family"] = options.family
     keys |= defaults(place, family, name, offer.title, offer.made_for)
     if not (place / "safety_checker").is_dir():
-        keys["safety_checker"] = wishes.safety_checker
+        keys["safety_checker"] = options.safety_checker
     told = {"license": offer.license, "description": offer.description, "nsfw": offer.nsfw}
     return keys | {key: value for key, value in told.items() if value}
 
@@ -300,7 +300,7 @@ def _files_of(catalog: CatalogFile, name: str) -> Iterator[Path]:
 
 
 def _unnamed(places: list[Path], left: Catalog) -> Iterator[Path]:
-    """Those that no entry needs, in whole or in part."""
+    """Yield the places that no entry needs, in whole or in part."""
     needed = [place for entry in left.models.values() for place in _named_in(entry.model_dump())]
     for place in dict.fromkeys(places):
         if not any(other.is_relative_to(place) or place.is_relative_to(other) for other in needed):

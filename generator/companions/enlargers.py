@@ -26,7 +26,7 @@ WINDOW = 8
 """Pixels by which a picture is mirrored outwards for networks that do not say how large their windows are."""
 
 ARCHITECTURES = ("Compact", "HAT", "SwinIR", "DAT", "SPAN", "ESRGAN", "PLKSR")
-"""Those of spandrel with which Easel enlarges, in the order in which they are recognized."""
+"""spandrel's architectures that Easel enlarges with, in the order in which they are recognized."""
 
 _KNOWN = f"Easel enlarges with Swin2SR in a folder, and {', '.join(ARCHITECTURES)} in one file"
 

@@ -59,7 +59,7 @@ class ModelPhrases:
         return cls(entry.style_words, chaos, weird, triggers, always)
 
     def triggers_of(self, request: GenerationRequest) -> str:
-        """Those of the model's and the request's LoRAs that its prompt lacks."""
+        """Trigger words of the model's and the request's LoRAs that the prompt lacks."""
         words = (*self.always, *(self.triggers.get(lora.name, "") for lora in request.loras if lora.weight))
         return ", ".join(each for each in words if each and each.casefold() not in request.prompt.casefold())
 

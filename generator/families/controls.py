@@ -19,7 +19,7 @@ from generator.families.tiling import circular
 from storage.catalog_companions import ControlEntry
 
 Place = Callable[[Any], Any]
-"""Puts a network where it computes, as itself or as a twin."""
+"""Puts a network where it computes, as itself or as a clone."""
 
 
 class SpatialControl(torch.nn.Module, ABC):

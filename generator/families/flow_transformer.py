@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self
 
@@ -20,10 +21,7 @@ from generator.families.latent_images import LatentImages
 from generator.families.latent_preview import fit_colours
 from generator.families.sources import unusable
 from generator.memory.plan import PLAIN, MemoryPlan
-from storage.catalog_files import ModelFiles
-
-OF_DIFFUSION = ("unet", "vae", "prediction_type", "zero_snr", "guidance_rescale", "clip_skip")
-"""Keys of the catalog that only families of noise prediction read."""
+from storage.catalog_files import FILES_OF_DIFFUSION, ModelFiles
 
 
 class FlowTransformer(LatentImages):
@@ -77,9 +75,9 @@ class FlowTransformer(LatentImages):
         """Each by itself, so that none is filled up to another's length."""
         return [Embedding(self._encoded(text).to(self.transformer.dtype)) for text in texts]
 
+    @abstractmethod
     def _encoded(self, text: Text) -> Tensor:
-        """(1, tokens, width)."""
-        raise NotImplementedError
+        """States of the text encoder for a text: (1, tokens, width)."""
 
     def is_guided(self, guidance_scale: float) -> bool:
         return guidance_scale > 1
@@ -123,7 +121,7 @@ class FlowTransformer(LatentImages):
 
 
 def _refuse_keys(files: ModelFiles) -> None:
-    named = [key for key in OF_DIFFUSION if getattr(files, key) not in (None, 0, 0.0)]
+    named = [key for key in FILES_OF_DIFFUSION if getattr(files, key) not in (None, 0, 0.0)]
     if named:
         reason = f"`{named[0]}` is for Stable Diffusion, and this is another kind of model: take it out."
         raise unusable(files.source, reason)

@@ -92,7 +92,7 @@ class Header:
 
 
 def together(headers: list[Header]) -> Header:
-    """Those of a network's parts as one."""
+    """Join the headers of a network's parts."""
     tensors = {name: tensor for header in headers for name, tensor in header.tensors.items()}
     metadata = {key: text for header in headers for key, text in header.metadata.items()}
     container = headers[0].container if headers else "safetensors"

@@ -1,8 +1,8 @@
 """Networks where a memory plan wants them: on the device, or in main memory until they compute.
 
-What watches layers are diffusers' own hooks. A network that is watched is a twin: the model's own stays as
+What watches layers are diffusers' own hooks. A network that is watched is a clone: the model's own stays as
 it was loaded, in main memory, so that LoRAs and adapters can be added to it. Weights that two of a model's
-networks share, their twins share as well.
+networks share, their clones share as well.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Placement:
         return self._watched(network) if self.plan.group_offload else network.to(self.device)
 
     def _watched(self, network: Any) -> Any:
-        watched = self._twin(network)
+        watched = self._clone(network)
         if self.plan.group_offload:
             streams = devices.abilities(self.device).streams
             apply_group_offloading(watched, self.device, MAIN, "leaf_level", use_stream=streams)
@@ -94,7 +94,7 @@ class Placement:
             network.to(memory_format=torch.channels_last)
         return network
 
-    def _twin(self, network: Any) -> Any:
+    def _clone(self, network: Any) -> Any:
         shared = {id(weight): self._placed.get(weight, _alias(weight)) for weight in _weights(network)}
         return copy.deepcopy(network, shared)
 

@@ -53,7 +53,7 @@ def _properties(ids: range, size: tuple[int, int], turns: int) -> bytes:
 
 
 def _places(ids: range, tiles: Sequence[int], start: int) -> bytes:
-    """Where each item's bytes are in the file."""
+    """Offset and length of each item's bytes in the file."""
     lengths = [8, *(len(_coded(index)) for index in range(4))]
     starts = [start + sum(lengths[:index]) for index in range(5)]
     places = [(GRID, 0), *((id_, 1 + tiles[index % len(tiles)]) for index, id_ in enumerate(ids))]

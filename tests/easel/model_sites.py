@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -102,6 +103,11 @@ class ModelSites:
 
 class _Server(ThreadingHTTPServer):
     sites: ModelSites
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever has read enough hangs up; its traceback would stand among what the command says."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Answers(BaseHTTPRequestHandler):

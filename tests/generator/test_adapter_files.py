@@ -80,6 +80,7 @@ def test_faces_and_other_files_are_refused_by_their_names(tmp_path: Path, sd_fol
         "FaceID": attentions
         | layers
         | {"image_proj.perceiver_resampler.proj_in.weight": torch.zeros(32, 32)},
+        "FaceID for a model that it does not name": layers,
         "it is no IP-Adapter of a known kind": attentions | {"image_proj.other": torch.zeros(1)},
     }
     for sentence, weights in files.items():
